@@ -1,0 +1,33 @@
+"""Failures a user can cause and mend. `str(error)` is always one sentence: what was wrong with which input, and what to do."""
+
+
+class Real3DError(Exception):
+    """Base of every error that is shown to the user as it is, without a traceback."""
+
+
+class NoFaceError(Real3DError):
+    """No usable face was found in a picture or a clip."""
+
+
+class PictureError(Real3DError):
+    """A picture is missing, empty, corrupt or too small."""
+
+
+class SoundError(Real3DError):
+    """A sound is missing, empty, corrupt or too short."""
+
+
+class ClipError(Real3DError):
+    """A video is missing, corrupt or has no frames."""
+
+
+class MissingModelError(Real3DError):
+    """A model file is absent or is not the file it should be."""
+
+
+class MotionMismatchError(Real3DError):
+    """A motion was made for another avatar."""
+
+
+class OutputError(Real3DError):
+    """The result can not be written where it was asked for."""

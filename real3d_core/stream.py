@@ -1,0 +1,67 @@
+"""Sequences that grow with time, computed on demand (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+Chunk = TypeVar("Chunk")
+Other = TypeVar("Other")
+
+
+class FrameStream(Generic[Chunk]):
+    """A lazy, restartable sequence of `length` frames at `fps` frames a second.
+
+    A chunk is whatever `compute(start, stop)` returns for the frames start..stop-1, batched over its first axis.
+    `compute` must be a pure function of the frame numbers: then every chunking gives the same frames, and a frame
+    may be asked for twice. The last few chunks are kept, so two consumers that walk together share the work.
+
+    Args:
+        length: number of frames, 0 or more.
+        fps: frames per second.
+        compute: (start, stop) -> chunk, 0 <= start < stop <= length.
+        keep: how many of the latest chunks are remembered.
+
+    Example:
+        >>> squares = FrameStream(5, 25.0, lambda start, stop: [i * i for i in range(start, stop)])
+        >>> list(squares.chunks(2))
+        [[0, 1], [4, 9], [16]]
+    """
+
+    def __init__(self, length: int, fps: float, compute: Callable[[int, int], Chunk], keep: int = 1):
+        if length < 0 or fps <= 0:
+            raise ValueError(f"a stream needs length >= 0 and fps > 0, got {length} and {fps}")
+        self.length = length
+        self.fps = fps
+        self._compute = compute
+        self._keep = keep
+        self._latest: OrderedDict[tuple[int, int], Chunk] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def frames(self, start: int, stop: int) -> Chunk:
+        """The chunk of frames start..stop-1."""
+        if not 0 <= start < stop <= self.length:
+            raise IndexError(f"frames {start}..{stop} asked of a stream of {self.length}")
+        key = (start, stop)
+        if key not in self._latest:
+            chunk = self._compute(start, stop)
+            while self._latest and len(self._latest) >= self._keep:
+                self._latest.popitem(last=False)
+            if not self._keep:
+                return chunk
+            self._latest[key] = chunk
+        return self._latest[key]
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """All frames in order, `size` at a time (the last chunk may be shorter)."""
+        if size < 1:
+            raise ValueError(f"a chunk holds at least one frame, got {size}")
+        for start in range(0, self.length, size):
+            yield self.frames(start, min(start + size, self.length))
+
+    def map(self, change: Callable[[Chunk, int, int], Other], keep: int = 1) -> FrameStream[Other]:
+        """A stream of `change(chunk, start, stop)`; nothing is computed yet."""
+        return FrameStream(self.length, self.fps, lambda a, b: change(self.frames(a, b), a, b), keep)

@@ -1,0 +1,35 @@
+"""Fixtures shared by all tests: where the goldens, the repository's own media and the development media are."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny networks run faster on one thread than on two."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Portraits and speech that the repository carries."""
+    return ROOT / "assets"
+
+
+@pytest.fixture(scope="session")
+def goldens() -> Path:
+    """Reference vectors of the specification."""
+    return ROOT / "tests" / "goldens"
+
+
+@pytest.fixture(scope="session")
+def shared_media() -> Path:
+    """Development media that may not be published; tests that need them are skipped where they are absent."""
+    media = ROOT.parent / "shared" / "media"
+    if not media.is_dir():
+        pytest.skip("the development media lie beside the development checkout only")
+    return media
