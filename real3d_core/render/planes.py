@@ -1,0 +1,37 @@
+"""The head as a radiance field on three feature planes (spec 03 section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A head per frame, or one head for all frames.
+
+    features: [N, 3, 32, H, W] float32. Texel columns and rows of plane 0 run along world x and y, of plane 1 along x and z,
+        of plane 2 along z and x, each from the lower to the upper face of the cube.
+    box_side: side of the cube, centred on the world's origin, that the planes span.
+    bounds: [2, 3] lower and upper corner of a world box; the maker of the planes promises that density is zero outside
+        of it, and rays that miss it are not marched. None: no promise. Frames of one stream should share their bounds,
+        since the depths at which a ray is sampled follow from them.
+    """
+
+    features: Tensor
+    box_side: float = 1.0
+    bounds: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 5 or self.features.shape[1] != 3:
+            raise ValueError(f"planes must be [N, 3, channels, H, W], got {tuple(self.features.shape)}")
+        if self.bounds is not None and (self.bounds.shape != (2, 3) or not (self.bounds[0] < self.bounds[1]).all()):
+            raise ValueError(f"bounds must be [2, 3], the lower corner below the upper one, got {self.bounds}")
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+    def frame(self, index: int) -> Planes:
+        """The planes of one frame; a single head serves every frame."""
+        return self if len(self) == 1 else replace(self, features=self.features[index : index + 1])

@@ -1,0 +1,292 @@
+"""Planes and a camera become the picture of a head: two-pass importance ray marching (spec 03), in plain PyTorch.
+
+This file is the readable truth. Faster marchers have the signature of `march` and are tested against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .camera import camera_rays
+from .decoder import PlaneDecoder
+from .planes import Planes
+
+
+@dataclass(frozen=True)
+class MarchSettings:
+    """How finely a head is marched.
+
+    resolution: pixels, that is rays, along a side of the rendered image.
+    coarse: depths per ray in the first pass, at least 4.
+    fine: depths per ray added by the second pass where the first one found something; 0 leaves the second pass out.
+    seed: None spaces the depths evenly (spec 03 section 12): the same picture every time, and no shimmer between frames.
+        A number (0 or more) draws them at random as the paper does, for each frame from the seed and the frame's number.
+    rays_per_chunk: how many rays are in memory at once; no influence on the result.
+    """
+
+    resolution: int = 128
+    coarse: int = 48
+    fine: int = 48
+    seed: int | None = None
+    rays_per_chunk: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.resolution < 1 or self.coarse < 4 or self.fine < 0 or self.rays_per_chunk < 1:
+            raise ValueError(f"marching needs resolution >= 1, coarse >= 4, fine >= 0 and rays_per_chunk >= 1, got {self}")
+
+
+OFFICIAL = MarchSettings()  # of the released model, but for its randomness
+
+
+@dataclass(frozen=True)
+class HeadRender:
+    """What marching returns, R pixels along a side.
+
+    features: [N, 32, R, R], about -1..1, -1 where nothing is; the first three channels are the raw colour.
+    depth: [N, 1, R, R], mean distance from the camera's centre along the ray, in world units; where nothing is, the greatest
+        distance at which anything was looked for.
+    opacity: [N, 1, R, R], 0..1.
+    cameras: [N, 25] from which it was seen.
+    """
+
+    features: Tensor
+    depth: Tensor
+    opacity: Tensor
+    cameras: Tensor
+
+
+def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0) -> HeadRender:
+    """Renders a head.
+
+    As in the paper, a ray that misses the cube borrows its near and far depth from the rays of the *whole call* that hit it,
+    and an empty ray's depth is the greatest of the whole call. All else is decided per frame; who needs frames that do not
+    depend on their company at all marches them one by one (render_head does).
+
+    With `planes.bounds`, rays are marched between their entry to and exit from that box, and those that miss it are not marched.
+
+    Args:
+        planes: of N heads, or of one that all cameras share.
+        decoder: turns features into density and colour.
+        cameras: [N, 25] float32, on the device of the planes and the decoder.
+        settings: how finely.
+        first_frame: number of the first frame, which random depths are drawn from.
+    """
+
+    def prepare(features: Tensor) -> MarchRays:
+        return lambda *rays: march_rays(features, planes.box_side, decoder, *rays)
+
+    return march_frames(prepare, planes, cameras, settings, first_frame)
+
+
+MarchRays = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""(origins [r, 3], directions [r, 3], coarse depths [r, Nc], fine positions [r or 1, Nf]) -> colour [r, 32], depth [r], opacity [r].
+
+Colour is 0..1 and premultiplied with opacity; the depth of an empty ray is not finite.
+"""
+
+
+def march_frames(
+    prepare: Callable[[Tensor], MarchRays], planes: Planes, cameras: Tensor, settings: MarchSettings, first_frame: int
+) -> HeadRender:
+    """What all marchers share: casts the rays, marches them chunk by chunk, and lays the results out as images.
+
+    Args:
+        prepare: (features of one frame's planes [3, C, H, W]) -> the function that marches rays through them.
+        others: see `march`.
+    """
+    if len(planes) not in (1, len(cameras)):
+        raise ValueError(f"{len(planes)} heads can not be seen by {len(cameras)} cameras: give one head, or as many as cameras")
+    side = settings.resolution
+    origins, directions = camera_rays(cameras, side)
+    near, far, hit = ray_span(origins, directions, planes)
+    marched = hit if planes.bounds is not None else hit.any().expand_as(hit)
+
+    features = origins.new_zeros(*hit.shape, 32)
+    opacity = origins.new_zeros(hit.shape)
+    depth = torch.full_like(opacity, torch.inf)
+    closest, farthest = [], []
+    for frame in range(len(cameras)):
+        march_rays = None
+        jitter, positions = sample_numbers(settings, first_frame + frame, cameras.device)
+        for rays in marched[frame].nonzero()[:, 0].split(settings.rays_per_chunk):
+            march_rays = march_rays or prepare(planes.frame(frame).features[0])
+            depths = coarse_depths(near[frame, rays], far[frame, rays], _of(rays, jitter))
+            features[frame, rays], depth[frame, rays], opacity[frame, rays] = march_rays(
+                origins[frame, rays], directions[frame, rays], depths, _of(rays, positions)
+            )
+            closest.append(depths[:, 0].amin())
+            farthest.append(depths[:, -1].amax())
+    if farthest:
+        depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
+    else:
+        depth = origins.norm(dim=-1)
+
+    def image(values: Tensor) -> Tensor:
+        return values.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+
+    return HeadRender(image(2 * features - 1), image(depth[..., None]), image(opacity[..., None]), cameras)
+
+
+def march_rays(
+    planes: Tensor, box_side: float, decoder: PlaneDecoder, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Both passes for r rays through one head (spec 03 sections 7-9).
+
+    Args:
+        planes: [3, 32, H, W].
+        box_side: of the cube that the planes span.
+        decoder: turns features into density and colour.
+        origins, directions: [r, 3].
+        depths: [r, Nc] of the first pass, ascending.
+        positions: [r or 1, Nf] in 0..1, where in the distribution found by the first pass the second one looks.
+
+    Returns:
+        colour [r, 32] 0..1 (premultiplied), depth [r] (not finite on an empty ray), opacity [r].
+    """
+
+    def look(depths: Tensor) -> tuple[Tensor, Tensor]:
+        points = origins[:, None] + depths[..., None] * directions[:, None]
+        return decoder(sample_planes(planes, points, box_side))
+
+    densities, colours = look(depths)
+    weights = interval_weights(depths, densities)
+    if positions.shape[1]:
+        fine = importance_depths(depths, weights, positions)
+        fine_densities, fine_colours = look(fine)
+        depths, order = torch.cat([depths, fine], dim=1).sort(dim=1)
+        densities = torch.cat([densities, fine_densities], dim=1).gather(1, order)
+        colours = torch.cat([colours, fine_colours], dim=1).gather(1, order[..., None].expand(-1, -1, colours.shape[-1]))
+        weights = interval_weights(depths, densities)
+    return integrate(weights, colours), mean_depth(weights, depths), weights.sum(dim=1)
+
+
+def ray_span(origins: Tensor, directions: Tensor, planes: Planes) -> tuple[Tensor, Tensor, Tensor]:
+    """Between which depths each ray is marched (spec 03 section 3).
+
+    A ray that misses the cube gets the smallest near as its near and the largest near as its far, over all rays of the call.
+    (The second looks like a slip of the reference, but its numbers depend on it.)
+
+    Args:
+        origins, directions: [N, M, 3].
+        planes: their cube is hit or missed, or their bounds where they have them.
+
+    Returns:
+        near [N, M], far [N, M], hit [N, M] bool.
+    """
+    half = origins.new_full((3,), planes.box_side / 2)
+    lower, upper = (-half, half) if planes.bounds is None else planes.bounds.to(origins)
+    near, far = ray_box(origins, directions, lower, upper)
+    hit = far > near
+    if hit.any():
+        first, last = near[hit].amin(), near[hit].amax()
+        near, far = near.where(hit, first), far.where(hit, last)
+    return near, far, hit
+
+
+def ray_box(origins: Tensor, directions: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Depths [...] at which rays [..., 3] enter and leave the box between two corners [3]; a miss has its exit before its entry."""
+    inverse = 1 / directions
+    to_lower, to_upper = (lower - origins) * inverse, (upper - origins) * inverse
+    backwards = inverse < 0
+    entries, exits = torch.where(backwards, to_upper, to_lower), torch.where(backwards, to_lower, to_upper)
+    return entries.amax(dim=-1), exits.amin(dim=-1)
+
+
+def sample_numbers(settings: MarchSettings, frame: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """The numbers that place the depths of one frame (spec 03 section 12); without a seed the same for every ray.
+
+    Returns:
+        jitter [M or 1, Nc] in [0, 1) for coarse_depths, positions [M or 1, Nf] in 0..1, ascending, for importance_depths.
+    """
+    if settings.seed is None:
+        return torch.full((1, settings.coarse), 0.5, device=device), torch.linspace(0, 1, settings.fine, device=device)[None]
+    rays = settings.resolution**2
+    generator = np.random.Generator(np.random.PCG64([settings.seed, frame]))
+    jitter, positions = (
+        torch.from_numpy(generator.random((rays, count), dtype=np.float32)).to(device) for count in (settings.coarse, settings.fine)
+    )
+    return jitter, positions.sort(dim=1).values
+
+
+def coarse_depths(near: Tensor, far: Tensor, jitter: Tensor) -> Tensor:
+    """Evenly spaced depths, each moved up by its jitter: the last one lies beyond far (spec 03 section 4).
+
+    near, far [r], jitter [r or 1, Nc] -> [r, Nc] ascending.
+    """
+    steps = jitter.shape[1] - 1
+    strata = torch.linspace(0, 1, steps + 1, device=near.device)
+    span = (far - near)[:, None]
+    return near[:, None] + strata * span + jitter * (span / steps)
+
+
+def sample_planes(planes: Tensor, points: Tensor, box_side: float) -> Tensor:
+    """Mean of the three planes' bilinear values at points, zeros outside (spec 03 section 5).
+
+    planes [3, C, H, W], points [r, S, 3] world -> [r, S, C].
+    """
+    x, y, z = (2 / box_side * points).unbind(-1)
+    grid = torch.stack([torch.stack([x, y], -1), torch.stack([x, z], -1), torch.stack([z, x], -1)])
+    return F.grid_sample(planes, grid, align_corners=False).mean(dim=0).permute(1, 2, 0)
+
+
+def interval_weights(depths: Tensor, densities: Tensor) -> Tensor:
+    """How much each interval between neighbouring depths adds to the picture (spec 03 section 7).
+
+    depths [r, S] ascending, densities [r, S] before activation -> [r, S-1], summing to the opacity.
+    """
+    density = F.softplus((densities[:, :-1] + densities[:, 1:]) / 2 - 1)
+    alpha = 1 - torch.exp(-density * depths.diff(dim=1))
+    passed = torch.cumprod(1 - alpha + 1e-10, dim=1)
+    reaching = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=1)
+    return alpha * reaching
+
+
+def integrate(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum over the intervals of weight times the mean of the values at both ends: [r, S-1], [r, S, C] -> [r, C]."""
+    return (weights[:, None] @ ((values[:, :-1] + values[:, 1:]) / 2))[:, 0]
+
+
+def mean_depth(weights: Tensor, depths: Tensor) -> Tensor:
+    """Depth of the picture: [r, S-1], [r, S] -> [r]; not finite where the weights are all zero."""
+    return integrate(weights, depths[..., None])[:, 0] / weights.sum(dim=1)
+
+
+def importance_depths(depths: Tensor, weights: Tensor, positions: Tensor) -> Tensor:
+    """Where the second pass looks: often where the first one found weight (spec 03 section 8).
+
+    The weights are widened and smoothed first. Interval j of the distribution reaches from bin j to bin j + 1 although its
+    weight is that of coarse interval j + 1; this half-bin shift, and the last bin that is never used, belong to the model.
+
+    Args:
+        depths: [r, Nc].
+        weights: [r, Nc-1] of the first pass.
+        positions: [r or 1, Nf] in 0..1.
+
+    Returns:
+        [r, Nf], ascending where positions are.
+    """
+    widened = F.max_pool1d(weights[:, None], 2, stride=1, padding=1)[:, 0]
+    smoothed = (widened[:, :-1] + widened[:, 1:]) / 2 + 0.01
+    share = smoothed[:, 1:-1] + 1e-5
+    share = share / share.sum(dim=1, keepdim=True)
+    cumulative = F.pad(share.cumsum(dim=1), (1, 0))
+    bins = ((depths[:, :-1] + depths[:, 1:]) / 2)[:, :-1]
+
+    positions = positions.expand(len(depths), -1).contiguous()
+    right = torch.searchsorted(cumulative, positions, right=True)
+    left = (right - 1).clamp(min=0)
+    right = right.clamp(max=cumulative.shape[1] - 1)
+    start, end = cumulative.gather(1, left), cumulative.gather(1, right)
+    width = (end - start).where(end - start >= 1e-5, 1)
+    return bins.gather(1, left) + (positions - start) / width * (bins.gather(1, right) - bins.gather(1, left))
+
+
+def _of(rays: Tensor, numbers: Tensor) -> Tensor:
+    """The numbers of some rays, where each ray has its own."""
+    return numbers if len(numbers) == 1 else numbers[rays]

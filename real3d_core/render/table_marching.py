@@ -1,0 +1,5 @@
+"""The fast marcher in plain PyTorch."""
+
+from .ray_marching import march
+
+march_table = march
