@@ -1,0 +1,142 @@
+"""The audio-to-motion network against the reference vectors of spec 05 section 10."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from golden import fill, load_vector, make_input
+
+from real3d_core.errors import MissingModelError
+from real3d_core.real3d.audio_to_motion import (
+    AudioToMotion,
+    build_audio_to_motion,
+    pitch_bin,
+    predict_expression,
+    prior_noise,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> AudioToMotion:
+    network = AudioToMotion()
+    fill(network)
+    return network.eval()
+
+
+def _f0(label: str, length: int) -> torch.Tensor:
+    draw = make_input(label, (1, length), 0, -200, 600)
+    return torch.from_numpy(np.where(draw < 80, 0, draw).astype(np.float32))
+
+
+CASES = {
+    "t0": ("a2m", 64, 0.0, 0.45, ()),
+    "noise": ("a2m", 64, 0.2, 0.45, ()),
+    "min": ("a2m.min", 8, 0.2, 0.45, ()),
+    "blink": ("a2m.blink", 104, 1.0, 0.8, range(10, 23)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_network_matches_reference_step_by_step(model: AudioToMotion, goldens, case: str):
+    label, length, temperature, mouth_amp, closed = CASES[case]
+    expected, _ = load_vector(goldens / f"a2m_vae_{case}.npz")
+    blink = torch.zeros(1, length, dtype=torch.long)
+    blink[:, list(closed)] = 1
+    noise = temperature * torch.from_numpy(make_input(f"{label}.noise", (1, 16, length // 8), 0, -2, 2))
+    f0 = _f0(f"{label}.f0", length)
+
+    seen = {}
+    watched = {
+        "audio_feat": model.mel_encoder,
+        "pitch_feat": model.pitch_encoder,
+        "cond_sqz": model.vae.g_pre_net,
+        "flow6_wn": model.vae.prior_flow.flows[6].enc,
+        "z_after_flow6": model.vae.prior_flow.flows[6],
+        "z_after_flow4": model.vae.prior_flow.flows[4],
+        "z_after_flow2": model.vae.prior_flow.flows[2],
+        "z": model.vae.prior_flow,
+        "dec_pre": model.vae.decoder.pre_net,
+        "dec_wn": model.vae.decoder.wn,
+    }
+    hooks = [
+        m.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out.transpose(1, 2)})) for name, m in watched.items()
+    ]
+    hooks.append(model.cond_proj.register_forward_hook(lambda _m, _i, out: seen.update(cond=out)))
+    with torch.no_grad():
+        features = torch.from_numpy(make_input(f"{label}.hubert", (1, length, 1024), 0, -1, 1))
+        seen["exp"] = model(features, f0, blink, torch.tensor([mouth_amp]), noise)
+    for hook in hooks:
+        hook.remove()
+    seen["f0_coarse"] = pitch_bin(f0[:, ::2]).float()
+    seen["z_prior"] = noise.transpose(1, 2)
+    seen["dec_pre"], seen["dec_wn"] = seen["dec_pre"][..., ::4], seen["dec_wn"][..., ::4]
+
+    assert set(seen) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(seen[name].numpy(), value, atol=2e-5, rtol=2e-5, err_msg=name)
+
+
+def test_pitch_bins_match_reference(goldens):
+    expected, _ = load_vector(goldens / "a2m_f0_coarse.npz")
+    f0 = expected["f0"]
+    mel = 1127 * np.log(1 + f0.astype(np.float64) / 700)
+    real = (mel - 77.75496616579426) * 254 / (1064.4082331636394 - 77.75496616579426) + 1
+    clear = np.abs(real - np.floor(real) - 0.5) > 1e-3  # the reference leaves exact half-integers free
+    bins = pitch_bin(torch.from_numpy(f0)).numpy()
+    assert (bins[clear] == expected["coarse"][clear]).all()
+    assert clear.sum() > 400
+
+
+def test_state_dict_is_the_published_one_without_the_posterior_encoder(model: AudioToMotion, goldens):
+    manifest = json.loads((goldens / "a2m_vae.json").read_text())
+    published = {name: tuple(shape) for name, (shape, _) in manifest.items() if not name.startswith("vae.encoder.")}
+    assert {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} == published
+
+
+def test_windows_give_the_frames_of_one_pass(model: AudioToMotion):
+    length = 640
+    features, f0 = torch.from_numpy(make_input("long", (length, 1024))), _f0("long.f0", length)[0]
+    whole = predict_expression(model, features, f0, seed=3)
+    windowed = predict_expression(model, features, f0, seed=3, window=96)
+    assert whole.shape == (length // 2, 64)
+    torch.testing.assert_close(windowed, whole, atol=2e-6, rtol=1e-5)
+
+
+def test_seed_and_mouth_amplitude_change_the_motion_and_a_seed_repeats_it(model: AudioToMotion):
+    features, f0 = torch.from_numpy(make_input("short", (64, 1024))), _f0("short.f0", 64)[0]
+    first = predict_expression(model, features, f0, seed=1)
+    assert torch.equal(first, predict_expression(model, features, f0, seed=1))
+    assert (first - predict_expression(model, features, f0, seed=2)).abs().max() > 1e-3
+    assert (first - predict_expression(model, features, f0, seed=1, mouth_amp=0.9)).abs().max() > 1e-3
+
+
+def test_noise_is_the_first_draw_of_a_freshly_seeded_generator():
+    torch.manual_seed(42)
+    assert torch.equal(prior_noise(16, 8, 42), torch.randn(1, 16, 8))
+
+
+def test_weights_load_in_either_spelling_and_the_posterior_encoder_is_ignored(model: AudioToMotion):
+    state = {
+        "model." + name.replace("weight_g", "parametrizations.weight.original0"): tensor for name, tensor in model.state_dict().items()
+    }
+    state["model.vae.encoder.out_proj.bias"] = torch.zeros(32)
+    loaded = build_audio_to_motion(state, "vae.safetensors")
+    assert not loaded.training
+    assert torch.equal(loaded.vae.decoder.wn.cond_layer.weight_g, model.vae.decoder.wn.cond_layer.weight_g)
+
+
+def test_wrong_weights_are_named(model: AudioToMotion):
+    state = dict(model.state_dict())
+    state["cond_proj.bias"] = torch.zeros(7)
+    del state["vae.decoder.out_proj.bias"]
+    with pytest.raises(MissingModelError, match=r"vae\.decoder\.out_proj\.bias is missing; cond_proj\.bias is \[7\] instead of \[128\]"):
+        build_audio_to_motion(state, "vae.ckpt")
+
+
+def test_a_checkpoint_of_another_variant_is_refused_in_words(model: AudioToMotion):
+    state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("pitch_")}
+    with pytest.raises(MissingModelError, match="without pitch"):
+        build_audio_to_motion(state, "vae.ckpt")
