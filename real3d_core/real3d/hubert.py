@@ -1,0 +1,142 @@
+"""Speech features of the paper's audio-to-motion model: HuBERT-large, chunk by chunk (spec 05 sections 1 to 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import MissingModelError, SoundError
+from .pitch import pitch_track
+
+if TYPE_CHECKING:
+    from transformers import HubertModel
+
+RATE = 16000
+HOP = 320  # samples of a feature frame: 50 frames a second
+SHORTEST = 512  # samples; below it the published front end fails too
+SOURCE = "https://huggingface.co/facebook/hubert-large-ls960-ft"
+
+_RECEPTIVE_FIELD = 400
+_CHUNK = 1000 * HOP  # 20 s
+_OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """What the audio-to-motion model hears.
+
+    features: [T8, C] float32 at 50 Hz, rows of zeros after the sound's end, T8 a multiple of 8.
+    f0: [T8] float32 Hz at 50 Hz, 0 where unvoiced.
+    """
+
+    features: Tensor
+    f0: Tensor
+
+    @property
+    def frames(self) -> int:
+        """Video frames at 25 a second, a multiple of 4; up to 0.14 s longer than the sound (spec 05 section 1)."""
+        return self.features.shape[0] // 2
+
+
+def _silent(done: int, total: int) -> None:
+    return None
+
+
+def speech_features(sound: np.ndarray, model: HubertModel, progress: Callable[[int, int], None] = _silent) -> SpeechFeatures:
+    """Features and F0 of one recording.
+
+    Args:
+        sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT hears the first
+            channel, the pitch tracker their mean (spec 05 section 11, item 6).
+        model: from `load_hubert`.
+        progress: told (chunks done, chunks in all) before each chunk and at the end; may raise to stop.
+
+    Raises: SoundError for less than 512 samples.
+    """
+    length = sound.shape[1]
+    if length < SHORTEST:
+        raise SoundError(
+            f"The sound lasts {1000 * length / RATE:.0f} ms, the least that can be analysed is {1000 * SHORTEST / RATE:.0f} ms: "
+            "use a longer one."
+        )
+    features = hubert_features(sound[0], model, progress)
+    padded = -(-len(features) // 8) * 8
+    f0 = pitch_track(sound.mean(axis=0, dtype=np.float32), padded)
+    return SpeechFeatures(F.pad(features, (0, 0, 0, padded - len(features))), torch.from_numpy(f0))
+
+
+@torch.no_grad()
+def hubert_features(samples: np.ndarray, model: HubertModel, progress: Callable[[int, int], None] = _silent) -> Tensor:
+    """[T, C] float32 on the processor, T = (L - 80) // 320, of [L] samples at 16 kHz, L >= 400.
+
+    Memory is bounded by one chunk of 20 s; each is a forward pass of its own (spec 05 section 3.3).
+    """
+    normalised = torch.from_numpy(normalise(samples))
+    spans = chunk_spans(len(samples))
+    parts = []
+    for number, (start, stop) in enumerate(spans):
+        progress(number, len(spans))
+        parts.append(model(normalised[None, start:stop].to(model.device, model.dtype)).last_hidden_state[0].float().cpu())
+    progress(len(spans), len(spans))
+    return torch.cat(parts)[: feature_frames(len(samples))]
+
+
+def normalise(samples: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance over the whole recording, before it is cut into chunks (spec 05 section 3.2)."""
+    samples = samples.astype(np.float32)
+    return (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+
+
+def chunk_spans(length: int) -> list[tuple[int, int]]:
+    """[start, stop) of the forward passes over `length` samples (spec 05 section 3.3)."""
+    full = length // _CHUNK
+    spans = [(_CHUNK * i, min(_CHUNK * (i + 1) + _OVERLAP, length)) for i in range(full)]
+    if length - _CHUNK * full >= _RECEPTIVE_FIELD:
+        spans.append((_CHUNK * full, length))
+    return spans
+
+
+def feature_frames(length: int) -> int:
+    """Feature frames of `length` >= 400 samples."""
+    return (length - _OVERLAP) // HOP
+
+
+def load_hubert(folder: Path | str) -> HubertModel:
+    """HuBERT from a local folder in the layout of Hugging Face (config.json and weights), in eval mode.
+
+    Nothing is downloaded and no pickle is executed. The head for recognising letters in the published file is ignored.
+
+    Raises: MissingModelError if the folder, its files or the `transformers` package are missing, or the model is not
+        of the kind that the features need.
+    """
+    folder = Path(folder)
+    weights = ("model.safetensors", "pytorch_model.bin")
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    if not any((folder / name).is_file() for name in weights):
+        missing.append(f"{weights[1]} (1.26 GB) or {weights[0]}")
+    if missing:
+        raise MissingModelError(f"The HuBERT model is incomplete: put {' and '.join(missing)} from {SOURCE} into the folder '{folder}'.")
+    try:
+        from transformers import HubertModel
+    except ImportError as error:
+        raise MissingModelError(
+            "The paper's audio-to-motion needs the Python package 'transformers': install it with 'pip install transformers'."
+        ) from error
+    try:
+        model = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True)
+    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        raise MissingModelError(
+            f"The HuBERT model in '{folder}' can not be read ({error}): download its files from {SOURCE} again."
+        ) from error
+    if not model.config.do_stable_layer_norm:
+        raise MissingModelError(f"The model in '{folder}' is not HuBERT-large: download the files from {SOURCE}.")
+    return model.float().eval().requires_grad_(False)

@@ -1,0 +1,97 @@
+"""Speech features: lengths, chunks and the reference vector of a tiny HuBERT (spec 05 sections 1 to 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from golden import fill, load_vector, make_input
+
+from real3d_core.errors import MissingModelError, SoundError
+from real3d_core.real3d.hubert import chunk_spans, feature_frames, hubert_features, load_hubert, normalise, speech_features
+from real3d_core.real3d.pitch import voice_frequencies
+
+
+@pytest.fixture(scope="module")
+def tiny_hubert(goldens):
+    transformers = pytest.importorskip("transformers")
+    _, meta = load_vector(goldens / "a2m_hubert_tiny.npz")
+    model = transformers.HubertModel(transformers.HubertConfig(**meta["config"]))
+    gain, direction = (f"encoder.pos_conv_embed.conv.parametrizations.weight.original{i}" for i in (0, 1))
+    names = {gain: "encoder.pos_conv_embed.conv.weight_g", direction: "encoder.pos_conv_embed.conv.weight_v"}
+    fill(model, names)
+    return model.eval()
+
+
+def test_features_cross_a_chunk_as_the_reference_does(tiny_hubert, goldens):
+    expected, _ = load_vector(goldens / "a2m_hubert_tiny.npz")
+    time = np.arange(321720) / 16000
+    wave = (0.4 * make_input("a2m.hubert.wav", (321720,)) * (0.6 + 0.4 * np.sin(np.pi * time)) + 0.02).astype(np.float32)
+    np.testing.assert_allclose(normalise(wave)[:2000:10], expected["normalised_head"], atol=1e-5)
+
+    told = []
+    features = hubert_features(wave, tiny_hubert, lambda done, total: told.append((done, total)))
+    assert features.shape == (1005, 32)
+    np.testing.assert_allclose(features[::8], expected["every8"], atol=1e-3, rtol=1e-3)
+    np.testing.assert_allclose(features[-24:], expected["tail24"], atol=1e-3, rtol=1e-3)
+    assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_frame_counts_match_the_reference_table(goldens):
+    table = load_vector(goldens / "a2m_lengths.npz")[0]["table"].astype(int)
+    for samples, frames, padded, _, tracked, _, multiple_of_8, video in table:
+        assert feature_frames(samples) == frames
+        assert sum((stop - start - 80) // 320 for start, stop in chunk_spans(samples)) == frames
+        assert len(voice_frequencies(np.zeros(padded))) == tracked
+        assert -(-frames // 8) * 8 == multiple_of_8 == 2 * video
+
+
+def test_stereo_is_heard_left_by_hubert_and_mixed_by_the_pitch_tracker(tiny_hubert):
+    time = np.arange(16000) / 16000
+    left = (0.3 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
+    right = (0.3 * np.sin(2 * np.pi * 310 * time)).astype(np.float32)
+    stereo = speech_features(np.stack([left, right]), tiny_hubert)
+    mono = speech_features(left[None], tiny_hubert)
+    assert stereo.frames == 28 and stereo.features.shape == (56, 32)
+    assert torch.equal(stereo.features, mono.features)
+    assert (stereo.features[49:] == 0).all()
+    assert abs(mono.f0[20].item() - 200) < 1
+    assert abs(stereo.f0[20].item() - 200) > 20
+
+
+def test_too_short_a_sound_is_refused(tiny_hubert):
+    with pytest.raises(SoundError, match="31 ms"):
+        speech_features(np.zeros((1, 500), np.float32), tiny_hubert)
+
+
+def test_a_saved_model_is_read_back_from_its_folder(tiny_hubert, tmp_path):
+    tiny_hubert.save_pretrained(tmp_path)
+    loaded = load_hubert(tmp_path)
+    wave = make_input("read back", (3000,))
+    torch.testing.assert_close(hubert_features(wave, loaded), hubert_features(wave, tiny_hubert))
+
+
+def test_the_published_layout_is_read(tiny_hubert, tmp_path):
+    """A torch file with names as of 2021: an outer prefix, weight_g and weight_v, and a head that nobody needs."""
+    old = {"original0": "weight_g", "original1": "weight_v"}
+    state = {"lm_head.bias": torch.zeros(32)}
+    for name, tensor in tiny_hubert.state_dict().items():
+        for new, former in old.items():
+            name = name.replace(f"parametrizations.weight.{new}", former)
+        state["hubert." + name] = tensor
+    tiny_hubert.config.to_json_file(tmp_path / "config.json")
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    wave = make_input("published", (3000,))
+    torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+
+
+def test_missing_files_are_named_together(tmp_path):
+    with pytest.raises(MissingModelError, match=r"config\.json and pytorch_model\.bin .*model\.safetensors.*hubert-large"):
+        load_hubert(tmp_path)
+
+
+def test_a_damaged_file_is_reported_in_words(tiny_hubert, tmp_path):
+    tiny_hubert.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(MissingModelError, match="can not be read"):
+        load_hubert(tmp_path)
