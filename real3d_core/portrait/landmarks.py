@@ -1,0 +1,129 @@
+"""478 face landmarks by MediaPipe's FaceLandmarker, in pictures and in clips (spec 06 section 3)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import NoFaceError
+from .landmark_sets import EYE, MOUTH
+from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+
+POINTS = 478
+MOST_FACES = 8
+TILE_SCORE = 0.75  # a tile shows less context than a picture, so a face in it must be surer
+VIDEO_STEP_MS = 800  # spread on purpose, to weaken the smoothing of MediaPipe's video mode (spec 06 section 3)
+
+
+class FaceLandmarks:
+    """Finds landmarks. Coordinates are pixels of the given picture: x right, y down, z in the unit of x, smaller is nearer.
+
+    Args:
+        folders: where the user may keep `face_landmarker.task`.
+
+    Raises:
+        MissingModelError: the model file is nowhere.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (DEFAULT_FOLDER,)):
+        self._model = find_model(FACE_LANDMARKER, folders)
+
+    def in_picture(self, image: np.ndarray) -> list[np.ndarray]:
+        """All faces of an RGB uint8 picture [H, W, 3], the largest first, each [478, 3] float32; empty if there is none.
+
+        A face too small for the detector is looked for once more on overlapping tiles.
+        """
+        with _landmarker(self._model, faces=MOST_FACES) as landmarker:
+            faces = _detect(landmarker, image)
+        if not faces:
+            with _landmarker(self._model, faces=MOST_FACES, score=TILE_SCORE) as landmarker:
+                faces = _detect_on_tiles(landmarker, image)
+        return sorted(faces, key=_area, reverse=True)
+
+    def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """One [478, 3] per RGB uint8 frame; a frame without a face repeats the one before it.
+
+        The points of eyes and mouth come from MediaPipe's picture mode, the others from its smoother video mode.
+
+        Raises:
+            NoFaceError: the first frame shows no face.
+        """
+        latest: np.ndarray | None = None
+        with _landmarker(self._model) as still, _landmarker(self._model, video=True) as moving:
+            for number, frame in enumerate(frames):
+                smooth = _detect(moving, frame, number * VIDEO_STEP_MS)
+                sharp = _detect(still, frame)
+                if smooth:
+                    latest = smooth[0].copy()
+                    if sharp:
+                        latest[MOUTH + EYE] = sharp[0][MOUTH + EYE]
+                elif sharp:
+                    latest = sharp[0]
+                elif latest is None:
+                    raise NoFaceError(
+                        "No face was found in the first frame of the driving clip: cut the clip so that it begins with a visible face."
+                    )
+                yield latest
+
+
+def _landmarker(model: Path, faces: int = 1, score: float = 0.5, video: bool = False):
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    from mediapipe.tasks.python import vision
+    from mediapipe.tasks.python.core.base_options import BaseOptions
+
+    mode = vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE
+    return vision.FaceLandmarker.create_from_options(
+        vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+            running_mode=mode,
+            num_faces=faces,
+            min_face_detection_confidence=score,
+        )
+    )
+
+
+def _detect(landmarker, image: np.ndarray, time_ms: int | None = None) -> list[np.ndarray]:
+    import mediapipe
+
+    height, width = image.shape[:2]
+    picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+    result = landmarker.detect(picture) if time_ms is None else landmarker.detect_for_video(picture, time_ms)
+    scale = np.array([width, height, width], np.float32)
+    return [np.array([[p.x, p.y, p.z] for p in face], np.float32) * scale for face in result.face_landmarks]
+
+
+def _detect_on_tiles(landmarker, image: np.ndarray) -> list[np.ndarray]:
+    """Faces on overlapping square tiles of a half, a third and a fifth of the picture; stops at the first size that finds any."""
+    height, width = image.shape[:2]
+    for parts in (2, 3, 5):
+        side = max(min(height, width) // parts, 64)
+        faces: list[np.ndarray] = []
+        for top in _starts(height, side):
+            for left in _starts(width, side):
+                tile = image[top : top + side, left : left + side]
+                faces += [face + np.array([left, top, 0], np.float32) for face in _detect(landmarker, tile)]
+        faces = _without_repeats(faces)
+        if faces:
+            return faces
+    return []
+
+
+def _starts(length: int, side: int) -> list[int]:
+    steps = max(1, int(np.ceil((length - side) / (side / 2)))) if length > side else 0
+    return [0] if steps == 0 else [round(k * (length - side) / steps) for k in range(steps + 1)]
+
+
+def _without_repeats(faces: list[np.ndarray]) -> list[np.ndarray]:
+    kept: list[np.ndarray] = []
+    for face in sorted(faces, key=_area, reverse=True):
+        centre = face[:, :2].mean(0)
+        if all(np.linalg.norm(centre - other[:, :2].mean(0)) > 0.5 * np.sqrt(_area(other)) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _area(face: np.ndarray) -> float:
+    return float(np.prod(face[:, :2].max(0) - face[:, :2].min(0)))

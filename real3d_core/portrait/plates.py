@@ -1,0 +1,145 @@
+"""The layers of a photo: head, torso and background, each complete where another one hides it (spec 08 section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from .inpaint import extend_outwards, push_pull
+from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD
+from .segmentation import head_region
+
+MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Square pictures about the portrait's crop, MARGIN of its side wider on each side; values in 0..1.
+
+    photo: [1, 3, S, S], the photo itself (border colours where it ends).
+    head: [1, 4, S, S], head colours continued beyond the silhouette; 4th channel: how firmly the head covers what is
+        behind it, 1 everywhere but for the seam at the neck, where it fades.
+    torso: [1, 4, S, S], straight colours and opacity, the part hidden by the head painted in.
+    background: [1, 3, S, S], the part hidden by the person painted in.
+    person, head_mask: [1, 1, S, S], soft masks of the photo.
+    """
+
+    photo: Tensor
+    head: Tensor
+    torso: Tensor
+    background: Tensor
+    person: Tensor
+    head_mask: Tensor
+
+    @property
+    def side(self) -> int:
+        """S, pixels."""
+        return self.photo.shape[-1]
+
+    @property
+    def crop_side(self) -> int:
+        """Pixels of the portrait's crop within the plates."""
+        return round(self.side / (1 + 2 * MARGIN))
+
+    def resized(self, crop_side: int) -> Plates:
+        """The same plates with a crop of another size, antialiased."""
+        if crop_side == self.crop_side:
+            return self
+        side = round(crop_side * (1 + 2 * MARGIN))
+        return Plates(**{name: _resize(plate, side) for name, plate in self.__dict__.items()})
+
+    def crop(self, plate: Tensor) -> Tensor:
+        """The part of a plate that is the portrait's crop."""
+        edge = (plate.shape[-1] - round(plate.shape[-1] / (1 + 2 * MARGIN))) // 2
+        size = plate.shape[-1] - 2 * edge
+        return plate[..., edge : edge + size, edge : edge + size]
+
+
+def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, shown: np.ndarray) -> Plates:
+    """Cuts a picture into layers.
+
+    Args:
+        photo: RGB float32 [S, S, 3] in 0..1, the crop with its margins.
+        person: float32 [S, S] in 0..1.
+        landmarks: [478, 3] in pixels of `photo`.
+        shown: bool [S, S], which pixels the photo really has; the others repeat its border.
+    """
+    face_height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
+    region, seam = head_region(landmarks, *person.shape)
+    head = _head(photo, person, region, seam, face_height)
+    return Plates(
+        photo=_tensor(photo),
+        head=_tensor(head),
+        torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
+        background=_tensor(_background(photo, person, shown, face_height)),
+        person=_tensor(person[..., None]),
+        head_mask=_tensor((person * region)[..., None]),
+    )
+
+
+def _head(photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, face_height: float) -> np.ndarray:
+    sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), _disc(0.008 * face_height)) > 0
+    beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
+    colours = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
+    return np.concatenate([colours, np.where(region > 0.5, seam, 0)[..., None]], axis=2)
+
+
+def _torso(
+    photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float
+) -> np.ndarray:
+    """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
+    visible = (person > 0.9) & (seam < 0.5)
+    head = (person * region) > 0.5
+    depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    below_mouth = np.zeros(person.shape, np.uint8)
+    up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
+    right = np.array([-up[1], up[0]])
+    level = landmarks[CHIN, :2] + 0.45 * up
+    cv2.fillConvexPoly(below_mouth, np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32), 1)
+    hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height)
+    colours = _continue_upwards(photo, visible & ~head, face_height)
+    shade = np.clip(1 - 0.5 * depth_inside / face_height, 0.6, 1)[..., None]  # it lies in the chin's shadow
+    covered = head & (seam > 0.999)
+    colours = np.where(covered[..., None], colours * shade, photo)
+    solid = np.where(region > 0.5, np.maximum(hidden, (seam < 0.999) * person), person).astype(np.float32)
+    opacity = cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height))
+    opacity = np.where(region > 0.5, opacity, solid)
+    known = extend_outwards(colours, (person > 0.9) | hidden, blur=max(1.0, 0.01 * face_height))
+    return np.concatenate([known, opacity[..., None]], axis=2)
+
+
+def _continue_upwards(photo: np.ndarray, visible: np.ndarray, face_height: float) -> np.ndarray:
+    """Every hidden pixel takes the colour of the first visible one below it, softened: a neck goes on as a neck, hair as hair."""
+    height = len(visible)
+    rows = np.where(visible, np.arange(height)[:, None], height - 1)
+    first_below = np.minimum.accumulate(rows[::-1], axis=0)[::-1]
+    reach = max(1, round(0.03 * face_height))
+    smooth = cv2.blur(photo, (1, reach))
+    colours = np.take_along_axis(smooth, np.minimum(first_below + reach, height - 1)[..., None], axis=0)
+    return cv2.GaussianBlur(colours, (0, 0), max(0.8, 0.02 * face_height))
+
+
+def _background(photo: np.ndarray, person: np.ndarray, shown: np.ndarray, face_height: float) -> np.ndarray:
+    """What lies behind the person: sure background kept, the rest filled from around it."""
+    person_and_rim = cv2.dilate((person > 0.05).astype(np.uint8), _disc(0.03 * face_height))
+    known = ((1 - person_and_rim) * shown).astype(np.float32)
+    if known.max() == 0:
+        return np.zeros_like(photo)
+    return push_pull(photo, known)
+
+
+def _disc(radius: float) -> np.ndarray:
+    side = 2 * max(1, round(radius)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)).clamp(0, 1)[None]
+
+
+def _resize(plate: Tensor, side: int) -> Tensor:
+    return torch.nn.functional.interpolate(plate, size=(side, side), mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)

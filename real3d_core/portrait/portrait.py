@@ -1,0 +1,209 @@
+"""A photo becomes a Portrait: everything that the avatars need to know about it (DESIGN section 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import NoFaceError, PictureError
+from ..render.camera import FOCAL, camera_from_pose, matrix_to_euler
+from .canonical_face import canonical_face, head_pose
+from .crop import FACE_AREA, CropWindow, crop_window
+from .landmarks import FaceLandmarks
+from .model_files import DEFAULT_FOLDER
+from .plates import MARGIN, Plates, make_plates
+from .segmentation import person_mask, tidy_mask
+
+_LOG = logging.getLogger("real3d")
+SIDE = 512
+_MOST_DETAIL = 1280  # pixels of the crop's side that the plates keep at most
+_SMALLEST_FACE = 28  # pixels
+_MOST_TURNED = np.radians(60)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Everything known about the source photo.
+
+    image: [1, 3, 512, 512] in [-1, 1], the aligned crop.
+    landmarks: [478, 3] in units of the crop's side: x right and y down from its upper left corner, z away from the viewer.
+    euler, translation: [1, 3] the head's pose, radians and decimetres (spec 06 section 6); translation z is 0.
+    camera: [1, 25] the viewer, in the head's frame (spec 06 section 8).
+    plates: head, torso and background layers, wider than the crop and as detailed as the photo.
+    window: the crop's place in the photo.
+    photo_size: (width, height) of the photo.
+    """
+
+    image: Tensor
+    landmarks: Tensor
+    euler: Tensor
+    translation: Tensor
+    camera: Tensor
+    plates: Plates
+    window: CropWindow
+    photo_size: tuple[int, int]
+
+    @property
+    def head(self) -> Tensor:
+        """[1, 3, 512, 512] in [-1, 1]: the head alone, black elsewhere."""
+        return self._layer(self.plates.photo * self.plates.head_mask)
+
+    @property
+    def torso(self) -> Tensor:
+        """[1, 3, 512, 512] in [-1, 1]: the torso with its hidden part painted in, black elsewhere."""
+        return self._layer(self.plates.torso[:, :3] * self.plates.torso[:, 3:])
+
+    @property
+    def background(self) -> Tensor:
+        """[1, 3, 512, 512] in [-1, 1]: what is behind the person."""
+        return self._layer(self.plates.background)
+
+    @property
+    def head_mask(self) -> Tensor:
+        """[1, 1, 512, 512] in [0, 1]."""
+        return self._layer(self.plates.head_mask) / 2 + 0.5
+
+    @property
+    def person_mask(self) -> Tensor:
+        """[1, 1, 512, 512] in [0, 1]."""
+        return self._layer(self.plates.person) / 2 + 0.5
+
+    def _layer(self, plate: Tensor) -> Tensor:
+        plates = self.plates
+        small = torch.nn.functional.interpolate(plates.crop(plate), size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+        return small.clamp(0, 1) * 2 - 1
+
+
+def prepare_portrait(
+    photo: np.ndarray,
+    mask: np.ndarray | None = None,
+    face_index: int = 0,
+    face_area: float = FACE_AREA,
+    folders: Sequence[Path] = (DEFAULT_FOLDER,),
+) -> Portrait:
+    """Finds the face in a photo, crops it and takes the photo apart into layers.
+
+    Args:
+        photo: uint8 [H, W, 3] RGB or [H, W, 4] RGBA, upright; transparent parts count as background.
+        mask: float [H, W] in 0..1, where the person is; beats the alpha channel and the segmenter.
+        face_index: which face, counted from the largest (0).
+        face_area: the least part of the picture that the face shall fill, 0.02..0.5 (spec 06 section 2).
+        folders: where the user keeps MediaPipe's model files.
+
+    Raises:
+        NoFaceError: no face, too few faces for `face_index`, a face too small or turned away.
+        PictureError: a mask of another size.
+        MissingModelError: the landmark model is missing.
+    """
+    if mask is None and photo.shape[2] == 4 and photo[..., 3].min() < 128:
+        mask = photo[..., 3].astype(np.float32) / 255
+    if mask is not None and mask.shape != photo.shape[:2]:
+        raise PictureError(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels but the photo {photo.shape[1]} x {photo.shape[0]}: give them one size.")
+    photo = np.ascontiguousarray(photo[..., :3])
+    finder = FaceLandmarks(folders)
+    face = _choose(finder.in_picture(photo), face_index)
+    height, width = photo.shape[:2]
+    window = _whole(crop_window(width, height, face, face_area))
+    canvas, valid = _cut(photo, window)
+    landmarks = _refine(finder, canvas, face, window)
+    pose = head_pose(landmarks, canonical_face(folders))
+    euler = matrix_to_euler(torch.from_numpy(pose.rotation).float())
+    if abs(float(euler[1])) > _MOST_TURNED:
+        raise NoFaceError(f"The face is turned {np.degrees(float(euler[1])):.0f} degrees away: use a photo in which it looks towards the camera.")
+    person = _person(canvas, landmarks, valid, None if mask is None else _cut(mask.astype(np.float32), window)[0], folders)
+    shown = np.zeros(person.shape, bool)
+    shown[valid] = True
+    plates = make_plates(canvas.astype(np.float32) / 255, person, landmarks, shown)
+    crop_side = plates.crop_side
+    points = (landmarks / crop_side - np.array([MARGIN, MARGIN, 0])).astype(np.float32)
+    centre = points[:468].mean(0)
+    translation = torch.tensor([[(centre[0] - 0.5) * 10 / FOCAL, (0.5 - centre[1]) * 10 / FOCAL, 0.0]], dtype=torch.float32)
+    return Portrait(
+        image=torch.nn.functional.interpolate(plates.crop(plates.photo), size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True) * 2 - 1,
+        landmarks=torch.from_numpy(points),
+        euler=euler[None],
+        translation=translation,
+        camera=camera_from_pose(euler[None], translation).float(),
+        plates=plates,
+        window=window,
+        photo_size=(width, height),
+    )
+
+
+def _choose(faces: list[np.ndarray], index: int) -> np.ndarray:
+    if not faces:
+        raise NoFaceError("No face was found in the portrait: use a photo that shows one face from the front, not too small and not covered.")
+    if index >= len(faces):
+        raise NoFaceError(f"Face number {index} was asked for, but the portrait shows {len(faces)}: count from 0, the largest face.")
+    if len(faces) > 1:
+        _LOG.info("The portrait shows %d faces; number %d, counted from the largest, is taken.", len(faces), index)
+    face = faces[index]
+    width = float(np.ptp(face[:, 0]))
+    if width < _SMALLEST_FACE:
+        raise NoFaceError(f"The face is only {width:.0f} pixels wide: use a larger photo (at least {_SMALLEST_FACE}, better 200 pixels).")
+    return face
+
+
+def _whole(window: CropWindow) -> CropWindow:
+    return CropWindow(round(window.left), round(window.top), round(window.side))
+
+
+def _cut(picture: np.ndarray, window: CropWindow) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """The window with its margins, resized to the plates' resolution, and the part of it that the picture really shows."""
+    edge = round(MARGIN * window.side)
+    left, top, size = int(window.left) - edge, int(window.top) - edge, int(window.side) + 2 * edge
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + size, width), min(top + size, height)
+    cut = cv2.copyMakeBorder(picture[y0:y1, x0:x1], y0 - top, top + size - y1, x0 - left, left + size - x1, cv2.BORDER_REPLICATE)
+    crop_side = int(np.clip(window.side, SIDE, _MOST_DETAIL)) // 4 * 4
+    side = round(crop_side * (1 + 2 * MARGIN))
+    scale = side / size
+    canvas = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    rows = slice(int(np.ceil((y0 - top) * scale)), int(np.floor((y1 - top) * scale)))
+    columns = slice(int(np.ceil((x0 - left) * scale)), int(np.floor((x1 - left) * scale)))
+    return canvas, (rows, columns)
+
+
+def _refine(finder: FaceLandmarks, canvas: np.ndarray, face: np.ndarray, window: CropWindow) -> np.ndarray:
+    """Landmarks found once more on the crop, where the face is large; pixels of the canvas."""
+    side = canvas.shape[0]
+    scale = side / (1 + 2 * MARGIN) / window.side
+    rough = face * scale
+    rough[:, :2] += MARGIN * window.side * scale - np.array([window.left, window.top]) * scale
+    edge = round(MARGIN * side / (1 + 2 * MARGIN))
+    crop = np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge])
+    found = [lm + np.array([edge, edge, 0], np.float32) for lm in finder.in_picture(crop)]
+    near = [lm for lm in found if np.linalg.norm(lm[:, :2].mean(0) - rough[:, :2].mean(0)) < 0.3 * np.ptp(rough[:, 1])]
+    return near[0] if near else rough
+
+
+def _person(
+    canvas: np.ndarray, landmarks: np.ndarray, valid: tuple[slice, slice], given: np.ndarray | None, folders: Sequence[Path]
+) -> np.ndarray:
+    """The person mask of the canvas: found where the photo is, continued into the margins that it does not show."""
+    shown = np.ascontiguousarray(canvas[valid])
+    local = landmarks - np.array([valid[1].start, valid[0].start, 0], np.float32)
+    mask = person_mask(shown, local, folders) if given is None else tidy_mask(np.ascontiguousarray(given[valid]), shown, local)
+    rows, columns = valid
+    height, width = canvas.shape[:2]
+    whole = cv2.copyMakeBorder(mask, rows.start, height - rows.stop, columns.start, width - columns.stop, cv2.BORDER_REPLICATE)
+    whole[: rows.start] *= _cap(mask[0], rows.start, columns.start, width)
+    return whole.astype(np.float32)
+
+
+def _cap(first_row: np.ndarray, rows: int, offset: int, width: int) -> np.ndarray:
+    """[rows, width]: closes a head that the photo's upper edge cuts off with half an ellipse."""
+    inside = np.flatnonzero(first_row > 0.5) + offset
+    if rows == 0 or len(inside) == 0:
+        return np.zeros((rows, width), np.float32)
+    centre, half = (inside[0] + inside[-1]) / 2, max(1.0, (inside[-1] - inside[0]) / 2)
+    above = (rows - np.arange(rows) - 0.5)[:, None] / (0.5 * half)
+    beside = (np.arange(width) - centre)[None] / half
+    return np.clip((1 - np.sqrt(above**2 + beside**2)) * half + 0.5, 0, 1).astype(np.float32)
