@@ -1,0 +1,25 @@
+"""Opening sound and video files with PyAV."""
+
+from __future__ import annotations
+
+import os
+
+import av
+
+from .errors import Real3DError
+from .files import readable_file
+
+
+def open_container(path: str | os.PathLike, what: str, error: type[Real3DError]) -> av.container.InputContainer:
+    """The opened file; only that file: a playlist that names others, or the network, is not followed.
+
+    Args:
+        path: what the user gave.
+        what: the word for it in messages, "sound" or "video".
+        error: the class to raise when the file is missing, empty or no such medium.
+    """
+    found = readable_file(path, what, error)
+    try:
+        return av.open(str(found), container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, ValueError):
+        raise error(f"The {what} '{path}' can not be read: it is damaged, incomplete, or not a {what} at all.") from None

@@ -1,0 +1,78 @@
+"""Files in and out: an input that is plainly not usable is refused early, an output appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import OutputError, Real3DError
+
+
+def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) -> Path:
+    """The absolute path of an input file that exists and is not empty.
+
+    Args:
+        path: what the user gave.
+        what: the word for it in messages, such as "sound".
+        error: the class to raise when the file is missing, a folder, empty or not permitted.
+    """
+    try:
+        found = Path(path).absolute()
+        if found.is_dir():
+            raise error(f"The {what} '{path}' is a folder; name a file in it.")
+        with open(found, "rb") as file:
+            empty = not file.read(1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise error(f"The {what} '{path}' does not exist; check its name and folder.") from None
+    except OSError as failure:
+        raise error(f"The {what} '{path}' can not be opened ({failure.strerror}); check its permissions.") from None
+    if empty:
+        raise error(f"The {what} '{path}' is empty (0 bytes); it may not have been copied completely.")
+    return found
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Gives a temporary name beside `path` to write to; it becomes `path` when the block ends well, and vanishes otherwise.
+
+    The temporary file is made on entry, so a place that can not be written to is known before any work is done.
+
+    Args:
+        path: the wanted output; an existing file is replaced.
+        suffixes: the file name endings that the writer can produce, lower case, the usual one first.
+
+    Raises:
+        OutputError: wrong ending, or the place can not be written to.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
+    if target.is_dir():
+        raise OutputError(f"The output '{path}' is a folder; name a file in it.")
+    temporary = _new_file_beside(target, path)
+    try:
+        yield temporary
+        try:
+            os.replace(temporary, target)
+        except OSError as failure:
+            raise OutputError(f"The output '{path}' can not be replaced ({failure.strerror}); close it where it is open.") from None
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _new_file_beside(target: Path, asked: str | os.PathLike) -> Path:
+    """An empty file in the target's folder with an unused name and the target's ending."""
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        open(temporary, "xb").close()
+    except FileNotFoundError:
+        raise OutputError(f"The folder of the output '{asked}' does not exist; create it or choose another.") from None
+    except (OSError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or failure
+        raise OutputError(f"The output '{asked}' can not be written ({reason}); choose another folder or name.") from None
+    return temporary

@@ -1,0 +1,209 @@
+"""Pictures: every kind of photo becomes upright RGBA; every unusable one gives one sentence; PNG appear whole or not at all."""
+
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from real3d_core import pictures
+from real3d_core.errors import OutputError, PictureError
+from real3d_core.pictures import load_picture, save_png
+
+
+@pytest.fixture
+def face(assets) -> Image.Image:
+    """A real photo, not square: 128 wide, 96 high."""
+    return Image.open(assets / "portraits" / "astronaut.png").convert("RGB").resize((128, 128)).crop((0, 0, 128, 96))
+
+
+def test_a_photo_keeps_its_pixels(assets):
+    picture = load_picture(assets / "portraits" / "astronaut.png")
+    assert picture.shape == (512, 512, 4) and picture.dtype == np.uint8
+    assert np.array_equal(picture[..., :3], np.asarray(Image.open(assets / "portraits" / "astronaut.png").convert("RGB")))
+    assert (picture[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_turns_the_photo_upright(tmp_path, face, orientation):
+    turned = {
+        1: [],
+        2: ["FLIP_LEFT_RIGHT"],
+        3: ["ROTATE_180"],
+        4: ["FLIP_TOP_BOTTOM"],
+        5: ["TRANSPOSE"],
+        6: ["ROTATE_90"],
+        7: ["TRANSVERSE"],
+    }
+    stored = face
+    for step in turned.get(orientation, ["ROTATE_270"]):
+        stored = stored.transpose(Image.Transpose[step])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(load_picture(tmp_path / "a.png")[..., :3], np.asarray(face))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
+def test_every_colour_mode_becomes_rgba(tmp_path, face, mode):
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr", "LAB") else "a.png")
+    if mode == "LAB":
+        from PIL import ImageCms
+
+        converted = ImageCms.applyTransform(
+            face, ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+        )
+    else:
+        converted = face.convert(mode)
+    converted.save(path)
+    picture = load_picture(path)
+    assert picture.shape == (96, 128, 4)
+    expected = np.asarray(face.convert("L").convert("RGB") if mode in ("1", "L", "LA") else face, dtype=np.float64)
+    assert np.abs(picture[..., :3] - expected).mean() < {"1": 110, "P": 20, "LAB": 6, "YCbCr": 3}.get(mode, 1.01)
+    assert abs(picture[..., :3].mean() - expected.mean()) < 6
+
+
+def test_a_cmyk_jpeg_has_its_colours_the_right_way_round(tmp_path, face):
+    face.convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    picture = load_picture(tmp_path / "a.jpg")
+    assert np.abs(picture[..., :3].astype(float) - np.asarray(face)).mean() < 6
+
+
+def test_sixteen_bits_are_scaled_not_cut_off(tmp_path):
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "a.png")
+    picture = load_picture(tmp_path / "a.png")
+    assert np.abs(picture[..., 0] - ramp / 257).max() <= 0.51
+    assert np.array_equal(picture[..., 0], picture[..., 2])
+
+
+def test_transparency_is_kept(tmp_path, face):
+    alpha = Image.fromarray(np.tile(np.arange(128, dtype=np.uint8), (96, 1)))
+    face.putalpha(alpha)
+    face.save(tmp_path / "a.png")
+    assert np.array_equal(load_picture(tmp_path / "a.png")[..., 3], np.asarray(alpha))
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert load_picture(tmp_path / "a.gif")[20, 20].tolist() == [255, 0, 0, 255]
+
+
+def missing(folder: Path, photo: bytes) -> Path:
+    return folder / "nothing.png"
+
+
+def folder(folder: Path, photo: bytes) -> Path:
+    return folder
+
+
+def empty(folder: Path, photo: bytes) -> Path:
+    (folder / "a.png").touch()
+    return folder / "a.png"
+
+
+def text(folder: Path, photo: bytes) -> Path:
+    (folder / "a.png").write_text("not a picture")
+    return folder / "a.png"
+
+
+def truncated(folder: Path, photo: bytes) -> Path:
+    (folder / "a.png").write_bytes(photo[: len(photo) // 2])
+    return folder / "a.png"
+
+
+def one_pixel(folder: Path, photo: bytes) -> Path:
+    Image.new("RGB", (1, 1)).save(folder / "a.png")
+    return folder / "a.png"
+
+
+def flat(folder: Path, photo: bytes) -> Path:
+    Image.new("RGB", (400, 31)).save(folder / "a.png")
+    return folder / "a.png"
+
+
+def bomb(folder: Path, photo: bytes, width: int = 20000, height: int = 5001) -> Path:
+    """A PNG header that claims more pixels than the file holds bytes."""
+
+    def block(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = block(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + block(b"IDAT", zlib.compress(b"\0" * 999)) + block(b"IEND", b""))
+    return folder / "a.png"
+
+
+def huge_bomb(folder: Path, photo: bytes) -> Path:
+    return bomb(folder, photo, 60000, 60000)
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (missing, "does not exist"),
+        (folder, "is a folder"),
+        (empty, "is empty"),
+        (text, "can not be read"),
+        (truncated, "can not be read"),
+        (one_pixel, "is 1 x 1 pixels; at least 32 x 32"),
+        (flat, "is 400 x 31 pixels; at least 32 x 32"),
+        (bomb, "more than 100 megapixels"),
+        (huge_bomb, "more than 100 megapixels"),
+    ],
+)
+def test_unusable_pictures_give_one_sentence(assets, tmp_path, broken, says):
+    path = broken(tmp_path, (assets / "portraits" / "astronaut.png").read_bytes())
+    with pytest.raises(PictureError) as failure:
+        load_picture(path)
+    sentence = str(failure.value)
+    assert says in sentence and str(path) in sentence and "\n" not in sentence and sentence.endswith(".")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
+def test_damaged_bytes_never_give_another_error(tmp_path, face, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    face.resize((40, 36)).save(tmp_path / "clean", format=kind, exif=exif)
+    clean = (tmp_path / "clean").read_bytes()
+    random = np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(clean)
+        for place in random.integers(0, min(len(clean), 1200), 6):
+            damaged[place] = random.integers(0, 256)
+        (tmp_path / "damaged").write_bytes(damaged[: random.integers(1, len(clean) + 1)])
+        with suppress(PictureError):
+            assert load_picture(tmp_path / "damaged").shape[2] == 4
+
+
+@pytest.mark.parametrize("shape", [(32, 48), (32, 48, 3), (32, 48, 4)])
+def test_a_written_png_reads_back_the_same(tmp_path, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    save_png(tmp_path / "a.png", image)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), image)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_failed_write_leaves_the_old_picture_and_nothing_else(tmp_path, monkeypatch):
+    save_png(tmp_path / "a.png", np.zeros((32, 32), np.uint8))
+    before = (tmp_path / "a.png").read_bytes()
+
+    def interrupted(self, path, format):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pictures.Image.Image, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_png(tmp_path / "a.png", np.ones((32, 32), np.uint8))
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("name", "says"), [("a.jpg", "must end in .png"), ("gone/a.png", "does not exist"), ("there.png", "is a folder")])
+def test_impossible_outputs_give_one_sentence(tmp_path, name, says):
+    (tmp_path / "there.png").mkdir()
+    with pytest.raises(OutputError, match=says):
+        save_png(tmp_path / name, np.zeros((32, 32), np.uint8))

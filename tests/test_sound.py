@@ -1,0 +1,213 @@
+"""Sound: every common file is read to the same samples; every unusable one gives one sentence."""
+
+import math
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.errors import SoundError
+from real3d_core.sound import Sound, load_sound, long_enough
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> Path:
+    """Writes [L, C] int16 as PCM."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return path
+
+
+def tone(hertz: float, seconds: float, rate: int, amplitude: float = 0.5) -> np.ndarray:
+    """[L, 1] int16."""
+    time = np.arange(round(seconds * rate)) / rate
+    return np.rint(32767 * amplitude * np.sin(2 * math.pi * hertz * time))[:, None].astype(np.int16)
+
+
+def encode(path: Path, codec: str, samples: np.ndarray, rate: int, picture_before: float = 0.0) -> Path:
+    """Encodes [L, 1] int16 with PyAV; optionally beside a second of black video that starts earlier by `picture_before` seconds."""
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream(codec, rate=rate, layout="mono")
+        if picture_before:
+            video = container.add_stream("libx264", rate=25)
+            video.width = video.height = 64
+            for number in range(25):
+                picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
+                picture.pts, picture.time_base = number, Fraction(1, 25)
+                container.mux(video.encode(picture))
+            container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="s16", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), round(picture_before * rate)
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+def loudest_hertz(mono: torch.Tensor, rate: int) -> float:
+    return float(torch.fft.rfft(mono).abs().argmax()) * rate / len(mono)
+
+
+def test_the_repositorys_speech_is_read_sample_for_sample(assets):
+    path = assets / "speech" / "librivox_0880_en.wav"
+    with wave.open(str(path)) as file:
+        expected = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+        rate = file.getframerate()
+    sound = load_sound(path)
+    assert sound.rate == rate == 16000
+    assert sound.samples.shape == (1, len(expected))
+    assert torch.equal(sound.samples[0], torch.from_numpy(expected.astype(np.float32)))
+    assert sound.duration == len(expected) / 16000
+
+
+def test_stereo_at_another_rate_is_mixed_and_resampled(tmp_path):
+    left, right = tone(440, 1.0, 44100), tone(440, 1.0, 44100, amplitude=0.1)
+    sound = load_sound(write_wav(tmp_path / "stereo.wav", np.hstack([left, right]), 44100))
+    assert sound.samples.shape == (2, 44100)
+    mono = sound.mono(16000)
+    assert mono.dtype == torch.float32 and len(mono) == 16000
+    time = torch.arange(16000) / 16000
+    expected = 0.3 * torch.sin(2 * math.pi * 440 * time)
+    assert (mono - expected)[200:-200].abs().max() < 2e-3
+
+
+def test_mixing_down_removes_what_the_lower_rate_can_not_hold():
+    time = torch.arange(48000) / 48000
+    sound = Sound(torch.sin(2 * math.pi * 11000 * time)[None], 48000)  # would fold to 5 kHz
+    assert sound.mono(16000)[500:-500].abs().max() < 0.01
+
+
+def test_mono_at_the_same_rate_changes_nothing():
+    samples = torch.linspace(-1, 1, 8000)[None]
+    assert torch.equal(Sound(samples, 16000).mono(), samples[0])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.flac", "flac"), ("a.m4a", "aac"), ("a.ogg", "libopus")])
+def test_compressed_files_keep_length_and_pitch(tmp_path, name, codec):
+    rate = 48000
+    sound = load_sound(encode(tmp_path / name, codec, tone(440, 1.5, rate), rate))
+    assert abs(sound.duration - 1.5) < 0.05  # encoders fill up their last block
+    assert abs(loudest_hertz(sound.mono(16000), 16000) - 440) < 2
+    assert 0.4 < sound.samples.abs().max() < 0.7
+
+
+def test_the_sound_of_a_video_keeps_its_place_in_time(tmp_path):
+    path = encode(tmp_path / "late.mp4", "aac", tone(440, 0.5, 48000), 48000, picture_before=0.4)
+    mono = load_sound(path).mono(16000)
+    assert abs(len(mono) / 16000 - 0.9) < 0.05
+    assert mono[: int(0.37 * 16000)].abs().max() < 0.01
+    assert mono[int(0.45 * 16000) : int(0.8 * 16000)].abs().max() > 0.4
+
+
+def test_damaged_packets_become_silence_and_time_is_kept(tmp_path):
+    rate = 48000
+    clean = encode(tmp_path / "clean.m4a", "aac", tone(440, 3.0, rate), rate)
+    damaged = bytearray(clean.read_bytes())
+    start = damaged.index(b"mdat") + 4
+    middle = start + (len(damaged) - start) // 3
+    damaged[middle : middle + 1500] = np.random.default_rng(0).integers(0, 256, 1500, dtype=np.uint8).tobytes()
+    (tmp_path / "damaged.m4a").write_bytes(damaged)
+    sound = load_sound(tmp_path / "damaged.m4a")
+    assert abs(sound.duration - 3.0) < 0.1
+    assert sound.samples.abs().max() <= 1
+
+
+def test_a_wav_that_breaks_off_is_read_as_far_as_it_goes(assets, tmp_path):
+    whole = (assets / "speech" / "librivox_0880_en.wav").read_bytes()
+    (tmp_path / "half.wav").write_bytes(whole[: 44 + 16000])
+    assert abs(load_sound(tmp_path / "half.wav").duration - 0.5) < 0.1
+
+
+def test_digital_silence_is_legal(tmp_path):
+    sound = load_sound(write_wav(tmp_path / "silence.wav", np.zeros((8000, 1)), 16000))
+    assert sound.duration == 0.5 and not sound.samples.any()
+
+
+def test_a_fifth_of_a_second_is_enough(tmp_path):
+    assert load_sound(write_wav(tmp_path / "short.wav", tone(200, 0.2, 8000), 8000)).duration == 0.2
+
+
+def test_values_outside_the_range_are_clipped(tmp_path):
+    path = tmp_path / "loud.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_f32le", rate=16000, layout="mono")
+        loud = np.full((1, 8000), 3.0, np.float32)
+        loud[0, 10] = np.nan
+        frame = av.AudioFrame.from_ndarray(loud, format="flt", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    samples = load_sound(path).samples
+    assert samples.max() == 1.0 and samples[0, 10] == 0.0
+
+
+def missing(folder: Path) -> Path:
+    return folder / "nothing.wav"
+
+
+def folder(folder: Path) -> Path:
+    return folder
+
+
+def empty(folder: Path) -> Path:
+    (folder / "a.wav").touch()
+    return folder / "a.wav"
+
+
+def text(folder: Path) -> Path:
+    (folder / "a.wav").write_text("This was a letter once.\n" * 200)
+    return folder / "a.wav"
+
+
+def without_samples(folder: Path) -> Path:
+    return write_wav(folder / "a.wav", np.zeros((0, 1)), 16000)
+
+
+def too_short(folder: Path) -> Path:
+    return write_wav(folder / "a.wav", tone(200, 0.1, 16000), 16000)
+
+
+def video_without_sound(folder: Path) -> Path:
+    with av.open(str(folder / "a.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width = video.height = 64
+        container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+        container.mux(video.encode(None))
+    return folder / "a.mp4"
+
+
+def playlist_of_another_file(folder: Path) -> Path:
+    (folder / "a.wav").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n")
+    return folder / "a.wav"
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (missing, "does not exist"),
+        (folder, "is a folder"),
+        (empty, "is empty"),
+        (text, "can not be read"),
+        (without_samples, "holds no samples"),
+        (too_short, "lasts 0.100 s; at least 0.2 s"),
+        (video_without_sound, "has no sound track"),
+        (playlist_of_another_file, "can not be read"),
+    ],
+)
+def test_unusable_sounds_give_one_sentence(tmp_path, capfd, broken, says):
+    path = broken(tmp_path)
+    with pytest.raises(SoundError) as failure:
+        load_sound(path)
+    sentence = str(failure.value)
+    assert says in sentence and str(path) in sentence and "\n" not in sentence and sentence.endswith(".")
+    assert capfd.readouterr() == ("", ""), "FFmpeg's own messages are kept from the user"
+
+
+def test_a_sound_from_elsewhere_is_measured_by_the_same_rule():
+    with pytest.raises(SoundError, match=r"^The AUDIO input lasts"):
+        long_enough(Sound(torch.zeros(1, 1600), 16000), "The AUDIO input")
