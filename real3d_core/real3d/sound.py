@@ -6,28 +6,24 @@ import av
 import numpy as np
 
 from ..errors import SoundError
+from ..sound import Sound
 
 RATE = 16000
 
 
-def sixteen_kilohertz(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The sound at 16 kHz, quantised to 16 bits by FFmpeg's resampler.
-
-    Args:
-        waveform: [C, L] float32 in -1..1, one or two channels (of more, the first two are taken).
-        sample_rate: Hz.
-
-    Returns: [C, L'] float32, whole multiples of 1/32768; no loudness change, no trimming.
+def sixteen_kilohertz(sound: Sound) -> np.ndarray:
+    """[C, L] float32 at 16 kHz, whole multiples of 1/32768, by FFmpeg's resampler; no loudness change, no trimming.
 
     Raises: SoundError for a sound without samples.
     """
-    channels = np.ascontiguousarray(np.clip(waveform[:2], -1, 1), dtype=np.float32)
-    if channels.ndim != 2 or channels.shape[1] == 0:
+    if not sound.samples.numel():
         raise SoundError("The sound has no samples: choose a recording with speech.")
-    layout = "mono" if len(channels) == 1 else "stereo"
-    frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
-    frame.sample_rate = sample_rate
-    resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
-    pieces = [piece.to_ndarray() for part in (frame, None) for piece in resampler.resample(part)]
-    interleaved = np.concatenate(pieces, axis=1)
-    return interleaved.reshape(-1, len(channels)).T.astype(np.float32) / 32768
+    return np.stack([_resampled(channel, sound.rate) for channel in sound.samples.clamp(-1, 1).cpu().numpy()])
+
+
+def _resampled(channel: np.ndarray, rate: int) -> np.ndarray:
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channel[None]), format="fltp", layout="mono")
+    frame.sample_rate = rate
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+    pieces = [piece.to_ndarray()[0] for part in (frame, None) for piece in resampler.resample(part)]
+    return np.concatenate(pieces).astype(np.float32) / 32768

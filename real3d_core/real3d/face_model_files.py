@@ -1,0 +1,240 @@
+"""Reading the user's Basel Face Model files (spec 06 section 5). The model is licensed for research and is never shipped."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.io import loadmat, savemat
+from scipy.io.matlab import MatReadError
+from scipy.spatial import cKDTree
+
+from ..errors import MissingModelError
+from ..portrait.canonical_face import canonical_face, fit_similarity
+from ..portrait.landmark_sets import LEFT_EYE, RIGHT_EYE
+from ..portrait.model_files import DEFAULT_FOLDER
+from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
+
+_LOG = logging.getLogger("real3d")
+
+SOURCE = "https://faces.dmi.unibas.ch/bfm (Basel Face Model 2009, after its registration)"
+FRONT = "BFM_model_front.mat"
+RAW = (
+    "01_MorphableModel.mat",
+    "Exp_Pca.bin",
+    "std_exp.txt",
+    "BFM_exp_idx.mat",
+    "BFM_front_idx.mat",
+    "facemodel_info.mat",
+)
+LANDMARK_TABLES = ("index_mp468_from_mesh35709.npy", "index_mp468_from_mesh35709_v3.1.npy")
+EYE_TABLES = ("bfm_left_eye_faces.npy", "bfm_right_eye_faces.npy")
+
+# Numbers of the MediaPipe points that stand for the 51 inner ones of the 68 landmarks (spec 06 section 3).
+_INNER_51 = [
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178),
+]
+_GENUINE_EXTENT = (1.490096, 1.751148, 1.161463)  # dm
+
+
+def load_face_model(folder: Path | str, landmark_model_folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> FaceModel:
+    """The face model in `folder`: the converted file, or the raw files, which are converted once.
+
+    Args:
+        folder: holds BFM_model_front.mat or the raw files, and the small index tables if the user has them.
+        landmark_model_folders: where MediaPipe's landmark model is; needed only to estimate missing index tables.
+
+    Raises: MissingModelError that names every missing file at once, or the one that is not what it should be.
+    """
+    folder = Path(folder)
+    arrays = _front_model(folder)
+    mean = np.asarray(arrays["meanshape"], np.float32).reshape(-1, 3)
+    triangles = np.asarray(arrays["tri"]).astype(np.int64) - 1
+    keypoints = np.asarray(arrays["keypoints"]).astype(np.int64).reshape(-1) - 1
+    _require_consistent(folder, mean, arrays, triangles, keypoints)
+
+    low, high = mean.min(0), mean.max(0)
+    if not np.allclose(high - low, _GENUINE_EXTENT, atol=1e-4):
+        _LOG.warning("The face model in '%s' is not the Basel Face Model 2009: the published networks will not give faces with it.", folder)
+    table, eyes = _landmark_table(folder, len(mean)), _eye_triangles(folder, len(triangles))
+    estimated = table is None or eyes is None
+    if estimated:
+        _LOG.warning(
+            "The index tables (%s, %s) are not in '%s'; they are estimated from the nearest points of MediaPipe's canonical face, "
+            "so fits are a little less exact.",
+            LANDMARK_TABLES[0],
+            ", ".join(EYE_TABLES),
+            folder,
+        )
+        guess = estimate_landmark_table(mean, keypoints, landmark_model_folders) if table is None else table
+        eyes = estimate_eye_triangles(mean, triangles, guess) if eyes is None else eyes
+        table = guess
+    return FaceModel(
+        shape=LinearShape(
+            mean=torch.from_numpy(mean - mean.mean(axis=0)),
+            identity=_tensor(arrays["idBase"]),
+            expression=_tensor(arrays["exBase"]),
+        ),
+        triangles=torch.from_numpy(triangles),
+        eye_triangles=torch.from_numpy(eyes),
+        keypoints=torch.from_numpy(keypoints),
+        mediapipe=torch.from_numpy(np.maximum(table, 0)),
+        colours=torch.from_numpy((mean - low) / (high - low)),
+        tables_estimated=estimated,
+    )
+
+
+def convert_raw(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of BFM_model_front.mat from the raw files; lengths from micrometres to decimetres."""
+    neutral = _read_mat(folder / "01_MorphableModel.mat")
+    info = _read_mat(folder / "facemodel_info.mat")
+    deviations = np.loadtxt(folder / "std_exp.txt").reshape(-1)
+    expressions = _expression_directions(folder / "Exp_Pca.bin", len(deviations))
+    front = _read_mat(folder / "BFM_front_idx.mat")["idx"].astype(np.int64).reshape(-1) - 1
+    whole = _read_mat(folder / "BFM_exp_idx.mat")["trimIndex"].astype(np.int64).reshape(-1)[front] - 1
+
+    def chosen(rows: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+        return rows.reshape(-1, 3, rows.shape[1])[vertices].reshape(3 * len(vertices), rows.shape[1])
+
+    def scaled(directions: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
+        return directions[:, :count] * sizes.reshape(-1)[:count]
+
+    arrays = {
+        "meanshape": chosen(neutral["shapeMU"], whole).T / 1e5,
+        "meantex": chosen(neutral["texMU"], whole).T,
+        "idBase": chosen(scaled(neutral["shapePC"], neutral["shapeEV"], IDENTITIES), whole) / 1e5,
+        "exBase": chosen(scaled(expressions.T, deviations, EXPRESSIONS), front) / 1e5,
+        "texBase": chosen(scaled(neutral["texPC"], neutral["texEV"], IDENTITIES), whole),
+    }
+    copied = ("tri", "keypoints", "point_buf", "tri_mask2", "frontmask2_idx", "skinmask")
+    return {name: array.astype(np.float32) for name, array in arrays.items()} | {name: info[name] for name in copied if name in info}
+
+
+def estimate_landmark_table(mean: np.ndarray, keypoints: np.ndarray, landmark_model_folders: Sequence[Path]) -> np.ndarray:
+    """[468] the vertex nearest to each point of MediaPipe's canonical face, brought onto the mean face by its 51 inner landmarks."""
+    canonical = canonical_face(landmark_model_folders).points
+    pose = fit_similarity(canonical[_INNER_51], mean[keypoints[17:]].astype(np.float64), np.ones(len(_INNER_51)))
+    aligned = pose.scale * canonical @ pose.rotation.T + pose.shift
+    return cKDTree(mean).query(aligned)[1].astype(np.int64)
+
+
+def estimate_eye_triangles(mean: np.ndarray, triangles: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Numbers of the triangles whose centre lies, seen from the front, within either eye's contour."""
+    centres = mean[triangles].mean(axis=1)
+    inside = [_inside(centres[:, :2], mean[np.maximum(table[contour], 0), :2]) for contour in (LEFT_EYE, RIGHT_EYE)]
+    return np.nonzero(inside[0] | inside[1])[0]
+
+
+def _front_model(folder: Path) -> dict[str, np.ndarray]:
+    if (folder / FRONT).is_file():
+        return _read_mat(folder / FRONT)
+    missing = [name for name in RAW if not (folder / name).is_file()]
+    if missing:
+        raise MissingModelError(
+            f"The face model is missing: put {FRONT} into the folder '{folder}', or the raw files {', '.join(RAW)} "
+            f"(not there: {', '.join(missing)}), from {SOURCE}."
+        )
+    try:
+        arrays = convert_raw(folder)
+    except (KeyError, ValueError, IndexError) as error:
+        raise MissingModelError(
+            f"The raw face model files in '{folder}' do not belong together ({error}): get them from {SOURCE} again."
+        ) from error
+    _keep(folder / FRONT, arrays)
+    return arrays
+
+
+def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Saves the conversion; a folder that can not be written only costs the time to convert again."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        savemat(unfinished, arrays, appendmat=False)
+        os.replace(unfinished, path)
+    except OSError as error:
+        _LOG.warning("The converted face model can not be saved as '%s' (%s); it will be converted again next time.", path, error)
+        unfinished.unlink(missing_ok=True)
+
+
+def _read_mat(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return loadmat(path)
+    except (MatReadError, OSError, ValueError, TypeError, NotImplementedError) as error:
+        raise MissingModelError(f"'{path}' can not be read as a MATLAB 5 file ({error}): get it from {SOURCE} again.") from error
+
+
+def _expression_directions(path: Path, count: int) -> np.ndarray:
+    """[count, 3 V] float32; the file starts with their number and a mean that nobody uses."""
+    content = path.read_bytes()
+    stored = int(np.frombuffer(content, "<i4", 1)[0]) if len(content) >= 4 else 0
+    if stored != count or (len(content) - 4) % (12 * (count + 1)):
+        raise ValueError(f"Exp_Pca.bin holds {stored} directions, std_exp.txt {count} deviations")
+    return np.frombuffer(content, "<f4", offset=4).reshape(count + 1, -1)[1:]
+
+
+def _require_consistent(
+    folder: Path, mean: np.ndarray, arrays: dict[str, np.ndarray], triangles: np.ndarray, keypoints: np.ndarray
+) -> None:
+    rows = 3 * len(mean)
+    problems = [
+        f"{name} is {list(arrays[name].shape)} instead of {[rows, columns]}"
+        for name, columns in (("idBase", IDENTITIES), ("exBase", EXPRESSIONS))
+        if arrays[name].shape != (rows, columns)
+    ]
+    if keypoints.shape != (68,) or keypoints.min() < 0 or keypoints.max() >= len(mean):
+        problems.append("keypoints are not 68 vertex numbers")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(mean):
+        problems.append("tri does not hold vertex numbers")
+    if problems:
+        raise MissingModelError(f"The face model in '{folder}' is not the expected one: {'; '.join(problems)}. Get it from {SOURCE}.")
+
+
+def _landmark_table(folder: Path, vertices: int) -> np.ndarray | None:
+    for name in LANDMARK_TABLES:
+        table = _table(folder / name)
+        if table is None:
+            continue
+        if table.shape != (468,) or table.max() >= vertices:
+            raise MissingModelError(f"'{folder / name}' does not belong to this face model: it must hold 468 numbers below {vertices}.")
+        return table
+    return None
+
+
+def _eye_triangles(folder: Path, triangles: int) -> np.ndarray | None:
+    tables = [_table(folder / name) for name in EYE_TABLES]
+    if any(table is None for table in tables):
+        return None
+    numbers = np.unique(np.concatenate(tables)) - 1  # the files count triangles from 1 (spec 06 section 5)
+    if numbers.min() < 0 or numbers.max() >= triangles:
+        raise MissingModelError(
+            f"The eye tables in '{folder}' do not belong to this face model: they must hold numbers of its {triangles} triangles."
+        )
+    return numbers
+
+
+def _table(path: Path) -> np.ndarray | None:
+    if not path.is_file():
+        return None
+    try:
+        return np.load(path, allow_pickle=False).astype(np.int64).reshape(-1)
+    except (ValueError, OSError) as error:
+        raise MissingModelError(f"'{path}' can not be read as a table of numbers ({error}): get it again or remove it.") from error
+
+
+def _inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """Which points [n, 2] lie inside a polygon, by counting the edges to their right."""
+    x, y = points[:, 0], points[:, 1]
+    inside = np.zeros(len(points), dtype=bool)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y0 != y1:
+            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
