@@ -1,8 +1,9 @@
-"""Opening sound and video files with PyAV."""
+"""Opening sound and video files with PyAV, and decoding what is readable in them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import av
 
@@ -23,3 +24,18 @@ def open_container(path: str | os.PathLike, what: str, error: type[Real3DError])
         return av.open(str(found), container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, ValueError):
         raise error(f"The {what} '{path}' can not be read: it is damaged, incomplete, or not a {what} at all.") from None
+
+
+def readable_frames(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
+    """Decoded frames of one track; damaged packets are passed over, and a file that breaks off ends there."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        yield from frames

@@ -47,12 +47,8 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
     Raises:
         OutputError: wrong ending, or the place can not be written to.
     """
+    temporary = _new_file_beside(path, suffixes)
     target = Path(path)
-    if target.suffix.lower() not in suffixes:
-        raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
-    if target.is_dir():
-        raise OutputError(f"The output '{path}' is a folder; name a file in it.")
-    temporary = _new_file_beside(target, path)
     try:
         yield temporary
         try:
@@ -65,14 +61,24 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
         raise
 
 
-def _new_file_beside(target: Path, asked: str | os.PathLike) -> Path:
-    """An empty file in the target's folder with an unused name and the target's ending."""
+def refuse_unwritable(path: str | os.PathLike, suffixes: tuple[str, ...]) -> None:
+    """Raises the OutputError that `written_whole` would raise on entry, and leaves nothing behind."""
+    _new_file_beside(path, suffixes).unlink()
+
+
+def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path:
+    """An empty file in the same folder with an unused name and the same ending."""
+    target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
     try:
+        if target.is_dir():
+            raise OutputError(f"The output '{path}' is a folder; name a file in it.")
         open(temporary, "xb").close()
     except FileNotFoundError:
-        raise OutputError(f"The folder of the output '{asked}' does not exist; create it or choose another.") from None
+        raise OutputError(f"The folder of the output '{path}' does not exist; create it or choose another.") from None
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or failure
-        raise OutputError(f"The output '{asked}' can not be written ({reason}); choose another folder or name.") from None
+        raise OutputError(f"The output '{path}' can not be written ({reason}); choose another folder or name.") from None
     return temporary

@@ -13,6 +13,7 @@ from .files import readable_file, written_whole
 
 SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, RuntimeError)  # what Pillow raises on broken files
 
 
 def load_picture(path: str | os.PathLike) -> np.ndarray:
@@ -32,16 +33,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
                 return np.array(_rgba(ImageOps.exif_transpose(picture)))
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-    ):  # what Pillow's readers raise on broken files
+    except _BROKEN:
         raise PictureError(f"The picture '{path}' can not be read: it is damaged, incomplete, or not a picture.") from None
 
 

@@ -12,10 +12,11 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .container import open_container
+from .container import open_container, readable_frames
 from .errors import SoundError
 
 SHORTEST = 0.2  # seconds; less than five frames of picture say nothing
+_RATES = (1000, 768000)  # samples per second; anything else is a damaged header
 _GAP = 0.05  # seconds; time stamps of neighbouring packets jitter by less
 
 
@@ -59,9 +60,14 @@ def load_sound(path: str | os.PathLike) -> Sound:
     with open_container(path, "sound", SoundError) as container:
         if not container.streams.audio:
             raise SoundError(f"The file '{path}' has no sound track; give a sound file or a video with sound.")
-        samples, rate = _decode(container)
+        try:
+            samples, rate = _decode(container)
+        except av.FFmpegError:
+            raise SoundError(f"The sound '{path}' can not be read: its header is damaged.") from None
     if not samples.shape[1]:
         raise SoundError(f"The sound '{path}' holds no samples; record or export it again.")
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise SoundError(f"The sound '{path}' claims {rate} samples per second; export it again at 16000 to 48000.")
     return long_enough(Sound(torch.from_numpy(samples), rate), f"The sound '{path}'")
 
 
@@ -83,7 +89,12 @@ def _decode(container: av.container.InputContainer) -> tuple[np.ndarray, int]:
     origin, end = _span(container, stream)
     pieces: list[np.ndarray] = []
     filled, rate = 0, 0
-    for frame in _readable_frames(container, stream):
+    usual = None
+    for frame in readable_frames(container, stream):
+        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+        usual = usual or layout
+        if layout != usual:  # a damaged header
+            continue
         time = frame.time
         for piece in planar.resample(frame):
             samples, rate = piece.to_ndarray(), piece.sample_rate
@@ -104,23 +115,3 @@ def _span(container: av.container.InputContainer, stream: av.AudioStream) -> tup
     if container.streams.video and container.start_time is not None:
         start = container.start_time / av.time_base
     return start, start + (container.duration or 0) / av.time_base
-
-
-def _readable_frames(container: av.container.InputContainer, stream: av.AudioStream):
-    """Decoded frames, all of one layout; damaged packets are passed over, and a file that breaks off ends there."""
-    packets = container.demux(stream)
-    usual = None
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError):
-            return
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            continue
-        for frame in frames:
-            layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-            usual = usual or layout
-            if layout == usual:
-                yield frame

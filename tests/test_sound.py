@@ -172,6 +172,10 @@ def too_short(folder: Path) -> Path:
     return write_wav(folder / "a.wav", tone(200, 0.1, 16000), 16000)
 
 
+def absurd_rate(folder: Path) -> Path:
+    return write_wav(folder / "a.wav", tone(200, 0.1, 16000), 100)
+
+
 def video_without_sound(folder: Path) -> Path:
     with av.open(str(folder / "a.mp4"), "w") as container:
         video = container.add_stream("libx264", rate=25)
@@ -195,6 +199,7 @@ def playlist_of_another_file(folder: Path) -> Path:
         (text, "can not be read"),
         (without_samples, "holds no samples"),
         (too_short, "lasts 0.100 s; at least 0.2 s"),
+        (absurd_rate, "claims 100 samples per second"),
         (video_without_sound, "has no sound track"),
         (playlist_of_another_file, "can not be read"),
     ],

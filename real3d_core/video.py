@@ -1,0 +1,277 @@
+"""Video: reading clips at a constant rate, writing streams of frames with their sound, and looking at them on one sheet."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .container import open_container, readable_frames
+from .errors import ClipError, OutputError
+from .files import written_whole
+from .pictures import save_png
+from .sound import Sound
+from .stream import FrameStream
+
+_BT709 = 1  # the same number names the standard's primaries, transfer curve and matrix in FFmpeg
+_UNSPECIFIED = 2
+_SAME_TIME = 1e-6  # seconds
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video file that has at least one readable picture.
+
+    path: the file.
+    fps: pictures per second, on average.
+    width, height: of a picture as it is shown: upright, with square pixels.
+    duration: seconds of picture, as the file or its packets state them.
+    has_sound: whether it has a sound track; `load_sound(clip.path)` reads it.
+    """
+
+    path: Path
+    fps: float
+    width: int
+    height: int
+    duration: float
+    has_sound: bool
+
+    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
+        """Pictures at a constant rate, [height, width, 3] uint8 RGB: number k is the one nearest in time to k / fps seconds.
+
+        They are decoded as they are asked for. Damaged pictures are passed over; their neighbours stand in for them.
+        """
+        number, latest, latest_time = 0, None, 0.0
+        with open_container(self.path, "video", ClipError) as container:
+            for time, picture in self._timed(container):
+                while latest is not None and number / fps + _SAME_TIME < (latest_time + time) / 2:
+                    yield self._upright(latest)
+                    number += 1
+                latest, latest_time = picture, time
+            while latest is not None and number / fps + _SAME_TIME < latest_time + 1 / self.fps:
+                yield self._upright(latest)
+                number += 1
+
+    def _timed(self, container: av.container.InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Pictures with rising times in seconds, the first at 0; a missing or impossible time stamp is replaced by the usual step."""
+        stream = _picture_track(container)
+        stream.thread_type = "AUTO"
+        origin, previous = None, -math.inf
+        for picture in readable_frames(container, stream):
+            time = picture.time
+            if origin is None:
+                origin = time or 0.0
+            time = math.inf if time is None else time - origin
+            if time > self.duration + 1:
+                time = max(previous + 1 / self.fps, 0.0)
+            if time > previous:
+                yield time, picture
+                previous = time
+
+    def _upright(self, picture: av.VideoFrame) -> np.ndarray:
+        turns = _quarter_turns(picture)
+        width, height = (self.height, self.width) if turns % 2 else (self.width, self.height)
+        untagged_hd = picture.colorspace == _UNSPECIFIED and picture.height >= 720
+        rgb = picture.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None)
+        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
+
+
+def open_clip(path: str | os.PathLike) -> Clip:
+    """Opens a video and decodes its first picture.
+
+    Raises:
+        ClipError: the file is missing, empty, no video, damaged beyond its first picture, or sound only.
+    """
+    with open_container(path, "video", ClipError) as container:
+        stream = _picture_track(container)
+        if stream is None:
+            raise ClipError(f"The video '{path}' has no picture track; give a video file.")
+        first = next(readable_frames(container, stream), None)
+        if first is None:
+            raise ClipError(f"The video '{path}' has no readable picture; it may not have been copied completely.")
+        width, height = round(first.width * _pixel_aspect(stream)), first.height
+        if _quarter_turns(first) % 2:
+            width, height = height, width
+        fps = float(stream.average_rate or stream.guessed_rate or 25)
+        return Clip(Path(path), fps, width, height, _seconds(container, stream) or 1 / fps, bool(container.streams.audio))
+
+
+def write_video(
+    path: str | os.PathLike,
+    frames: FrameStream[Tensor],
+    sound: Sound | None,
+    chunk: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+    crf: int = 18,
+) -> None:
+    """Encodes a stream as H.264 + AAC in an MP4 file, a chunk at a time, so that memory does not grow with length.
+
+    The file appears under its name only when it is complete; after a failure or an interruption nothing is left.
+    Frame k is shown at exactly k / frames.fps; the sound starts with frame 0 and is written to its end.
+
+    Args:
+        path: ends in .mp4; it is tried before any frame is computed.
+        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
+        sound: one or two channels are kept, more are mixed into one; None for a silent video.
+        chunk: frames computed at once.
+        progress: called as progress(frames done, frames in all) after each chunk.
+        crf: 0 (lossless) .. 51.
+
+    Raises:
+        OutputError: wrong ending, or the place can not be written to.
+    """
+    if not len(frames):
+        raise ValueError("a video needs at least one frame")
+    with written_whole(path, (".mp4",)) as temporary:
+        try:
+            with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+                _encode(container, frames, sound, chunk, progress, crf)
+        except av.FFmpegError as failure:
+            raise OutputError(f"The output '{path}' can not be written ({failure.strerror}); is the disk full?") from failure
+
+
+def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns: int = 6, rows: int = 4, width: int = 256) -> None:
+    """Writes a PNG of columns x rows frames, spread evenly from the first to the last, with the time under each.
+
+    Args:
+        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; only the frames shown are computed.
+        path: ends in .png.
+        width: of each frame on the sheet, in pixels.
+
+    Raises:
+        OutputError: wrong ending, or the place can not be written to.
+    """
+    cells = min(columns * rows, len(frames))
+    numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]
+    pictures = [_scaled(_eight_bits(frames.frames(number, number + 1))[0], width) for number in numbers]
+    text = max(width // 16, 10)
+    height = pictures[0].height + 2 * text
+    sheet = Image.new("RGB", (columns * width, math.ceil(cells / columns) * height), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
+    for cell, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
+        left, top = cell % columns * width, cell // columns * height
+        sheet.paste(picture, (left, top))
+        draw.text((left + text // 2, top + picture.height + text // 3), f"{number / frames.fps:.2f} s", fill="black", font=font)
+    save_png(path, np.asarray(sheet))
+
+
+def _encode(
+    container: av.container.OutputContainer,
+    frames: FrameStream[Tensor],
+    sound: Sound | None,
+    chunk: int,
+    progress: Callable[[int, int], None] | None,
+    crf: int,
+) -> None:
+    rate = Fraction(frames.fps).limit_denominator(1001)
+    pictures = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+    packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound)
+    heard, done = 0.0, 0
+    for floats in frames.chunks(chunk):
+        for pixels in _even(_eight_bits(floats)):
+            if not done:
+                _set_picture(pictures, pixels, rate)
+            container.mux(pictures.encode(_yuv(pixels, done, rate)))
+            done += 1
+        while heard < done / rate:
+            heard, packets = next(packets_of_sound, (math.inf, []))
+            container.mux(packets)
+        if progress:
+            progress(done, len(frames))
+    container.mux(pictures.encode(None))
+    for _, packets in packets_of_sound:
+        container.mux(packets)
+
+
+def _set_picture(stream: av.VideoStream, pixels: np.ndarray, rate: Fraction) -> None:
+    """Size, clock and colour tags, known with the first frame."""
+    stream.height, stream.width = pixels.shape[:2]
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.time_base = 1 / rate
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.color_range = ColorRange.MPEG
+
+
+def _yuv(pixels: np.ndarray, number: int, rate: Fraction) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+    frame.pts, frame.time_base = number, 1 / rate
+    return frame
+
+
+def _sound_packets(container: av.container.OutputContainer, sound: Sound) -> Iterator[tuple[float, list[av.Packet]]]:
+    """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
+    samples = sound.samples if len(sound.samples) <= 2 else sound.samples.mean(dim=0, keepdim=True)
+    layout = "stereo" if len(samples) == 2 else "mono"
+    stream = container.add_stream("aac", rate=sound.rate if sound.rate in _AAC_RATES else 48000, layout=layout)
+
+    def packets() -> Iterator[tuple[float, list[av.Packet]]]:
+        step = max(sound.rate // 10, 1)
+        for start in range(0, samples.shape[1], step):
+            piece = samples[:, start : start + step].clamp(-1, 1).cpu().contiguous().numpy()
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = sound.rate, start, Fraction(1, sound.rate)
+            yield (start + step) / sound.rate, stream.encode(frame)
+        yield math.inf, stream.encode(None)
+
+    return packets()
+
+
+def _eight_bits(floats: Tensor) -> np.ndarray:
+    """[n, H, W, 3] float -> uint8."""
+    return (floats.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _even(pixels: np.ndarray) -> np.ndarray:
+    """4:2:0 needs even sides."""
+    height, width = pixels.shape[1:3]
+    return np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _scaled(pixels: np.ndarray, width: int) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    return picture.resize((width, max(round(picture.height * width / picture.width), 1)), Image.Resampling.LANCZOS)
+
+
+def _picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video track that is not the cover picture of a sound file."""
+    tracks = (track for track in container.streams.video if not track.disposition & av.stream.Disposition.attached_pic)
+    return next(tracks, None)
+
+
+def _pixel_aspect(stream: av.VideoStream) -> float:
+    """Width of a stored pixel over its height; nonsense counts as square."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 0.25 <= aspect <= 4 else 1.0
+
+
+def _quarter_turns(picture: av.VideoFrame) -> int:
+    """How often the stored picture must be turned by 90 degrees counter-clockwise to stand upright."""
+    return round(picture.rotation / 90) % 4
+
+
+def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Length of the track as the file states it, or else as its packets show; 0 if neither does."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        return container.duration / av.time_base
+    latest = 0.0
+    with suppress(av.FFmpegError):
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                latest = max(latest, float((packet.pts - (stream.start_time or 0) + (packet.duration or 0)) * stream.time_base))
+    return latest

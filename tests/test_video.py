@@ -1,0 +1,388 @@
+"""Video: clips are read at a constant rate, streams are written whole with their sound, and no failure leaves a file."""
+
+import math
+import os
+import weakref
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from real3d_core.errors import ClipError, OutputError
+from real3d_core.files import refuse_unwritable
+from real3d_core.sound import Sound, load_sound
+from real3d_core.stream import FrameStream
+from real3d_core.video import Clip, contact_sheet, open_clip, write_video
+
+GREY = 12  # grey levels from frame to frame in the counting videos; far more than compression changes
+
+
+def counting(length: int, fps: float = 25.0, height: int = 48, width: int = 64) -> FrameStream:
+    """Frame k is evenly grey at level 12 (k mod 20)."""
+
+    def compute(start: int, stop: int) -> torch.Tensor:
+        levels = (torch.arange(start, stop) % 20 * GREY).float() / 255
+        return levels[:, None, None, None].expand(-1, height, width, 3).clone()
+
+    return FrameStream(length, fps, compute)
+
+
+def read_numbers(pictures) -> list[int]:
+    """The k mod 20 that each counting picture shows."""
+    return [round(float(picture.mean()) / GREY) for picture in pictures]
+
+
+def tone(seconds: float, rate: int, channels: int = 1) -> Sound:
+    time = torch.arange(round(seconds * rate)) / rate
+    return Sound((0.5 * torch.sin(2 * math.pi * 440 * time)).repeat(channels, 1), rate)
+
+
+def write_clip(path: Path, times: list[int], clock: Fraction = Fraction(1, 1000), prepare: Callable = lambda stream: None) -> Path:
+    """A counting video of 32 x 64 pixels with the given time stamps, written without the code under test."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.codec_context.time_base = clock
+        prepare(stream)
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), number % 20 * GREY, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, clock
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+class TestReading:
+    def test_a_constant_rate_clip_is_read_frame_for_frame(self, tmp_path):
+        clip = open_clip(write_clip(tmp_path / "a.mp4", list(range(0, 2000, 40))))
+        assert (clip.width, clip.height, clip.has_sound) == (64, 32, False)
+        assert abs(clip.fps - 25) < 0.01 and abs(clip.duration - 2.0) < 0.01
+        pictures = list(clip.frames(25.0))
+        assert read_numbers(pictures) == [k % 20 for k in range(50)]
+        assert pictures[0].shape == (32, 64, 3) and pictures[0].dtype == np.uint8
+
+    @pytest.mark.parametrize(("fps", "expected"), [(12.5, 25), (50.0, 100), (30.0, 60)])
+    def test_another_rate_takes_the_nearest_pictures(self, tmp_path, fps, expected):
+        clip = open_clip(write_clip(tmp_path / "a.mp4", list(range(0, 2000, 40))))
+        numbers = read_numbers(clip.frames(fps))
+        assert len(numbers) == expected
+        for k, number in enumerate(numbers):
+            distance = [abs(source / 25 - k / fps) for source in range(50)]
+            nearest = {source % 20 for source in range(50) if distance[source] < min(distance) + 1e-6}
+            assert number in nearest
+
+    def test_a_variable_rate_is_laid_out_by_its_time_stamps(self, tmp_path):
+        clip = open_clip(write_clip(tmp_path / "a.mp4", [0, 40, 80, 480, 520, 560]))
+        numbers = read_numbers(clip.frames(25.0))
+        assert numbers[:3] == [0, 1, 2]
+        assert numbers[3:7] == [2, 2, 2, 2], "nearer to 80 ms than to 480 ms"
+        assert numbers[7] in (2, 3) and numbers[8:15] == [3, 3, 3, 3, 3, 4, 5]
+
+    def test_the_first_picture_is_time_zero_wherever_the_clock_starts(self, tmp_path):
+        clip = open_clip(write_clip(tmp_path / "a.mkv", list(range(5000, 6000, 40))))
+        assert read_numbers(clip.frames(25.0)) == [k % 20 for k in range(25)]
+
+    def test_reading_twice_gives_the_same(self, tmp_path):
+        clip = open_clip(write_clip(tmp_path / "a.mp4", list(range(0, 400, 40))))
+        assert read_numbers(clip.frames()) == read_numbers(clip.frames()) == list(range(10))
+
+    @pytest.mark.parametrize("turns", [1, 2, 3])
+    def test_a_phone_held_upright_gives_upright_pictures(self, tmp_path, turns):
+        upright = np.zeros((64, 32, 3) if turns % 2 else (32, 64, 3), np.uint8)
+        upright[:16, :16] = (255, 0, 0)  # a red corner at the top left
+        stored = np.ascontiguousarray(np.rot90(upright, -turns))
+        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+            stream.set_display_rotation(90 * turns)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")))
+            container.mux(stream.encode(None))
+        clip = open_clip(tmp_path / "a.mp4")
+        assert (clip.height, clip.width) == upright.shape[:2]
+        (picture,) = clip.frames()
+        assert picture.shape == upright.shape and np.abs(picture.astype(int) - upright).mean() < 12
+
+    def test_oblong_pixels_are_made_square(self, tmp_path):
+        def oblong(stream):
+            stream.codec_context.sample_aspect_ratio = Fraction(1, 2)
+
+        clip = open_clip(write_clip(tmp_path / "a.mp4", [0, 40], prepare=oblong))
+        assert (clip.width, clip.height) == (32, 32)
+        assert next(clip.frames()).shape == (32, 32, 3)
+
+    def test_a_clip_that_breaks_off_is_read_as_far_as_it_goes(self, tmp_path):
+        write_video(tmp_path / "whole.mp4", counting(100), None)  # its index stands in front
+        whole = (tmp_path / "whole.mp4").read_bytes()
+        (tmp_path / "a.mp4").write_bytes(whole[: whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2])
+        numbers = read_numbers(open_clip(tmp_path / "a.mp4").frames())
+        assert 5 < len(numbers) < 100 and numbers == [k % 20 for k in range(len(numbers))]
+
+    def test_real_driving_clips(self, shared_media):
+        clip = open_clip(shared_media / "driving" / "may_5s.mp4")
+        assert (clip.width, clip.height, clip.fps, clip.has_sound) == (512, 512, 25.0, True)
+        assert sum(1 for _ in clip.frames(25.0)) == 125
+        carphone = open_clip(shared_media / "driving" / "carphone.mp4")
+        assert (carphone.height, carphone.width, carphone.has_sound) == (144, 193, False)  # 176 pixels of 128:117
+        assert sum(1 for _ in carphone.frames(25.0)) == 101  # 120 frames at 30000/1001
+
+    @staticmethod
+    def missing(folder: Path) -> Path:
+        return folder / "a.mp4"
+
+    @staticmethod
+    def folder(folder: Path) -> Path:
+        return folder
+
+    @staticmethod
+    def empty(folder: Path) -> Path:
+        (folder / "a.mp4").touch()
+        return folder / "a.mp4"
+
+    @staticmethod
+    def text(folder: Path) -> Path:
+        (folder / "a.mp4").write_text("once upon a time\n" * 99)
+        return folder / "a.mp4"
+
+    @staticmethod
+    def without_its_index(folder: Path) -> Path:
+        whole = write_clip(folder / "whole.mp4", list(range(0, 2000, 40))).read_bytes()
+        (folder / "a.mp4").write_bytes(whole[: len(whole) // 2])
+        return folder / "a.mp4"
+
+    @staticmethod
+    def without_readable_pictures(folder: Path) -> Path:
+        whole = bytearray(write_clip(folder / "whole.mp4", list(range(0, 400, 40))).read_bytes())
+        start, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
+        whole[start:end] = b"\xa5" * (end - start)
+        (folder / "a.mp4").write_bytes(whole)
+        return folder / "a.mp4"
+
+    @staticmethod
+    def sound_only(folder: Path) -> Path:
+        with av.open(str(folder / "a.m4a"), "w") as container:
+            stream = container.add_stream("aac", rate=48000, layout="mono")
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 48000
+            container.mux(stream.encode(silence))
+            container.mux(stream.encode(None))
+        return folder / "a.m4a"
+
+    @pytest.mark.parametrize(
+        ("broken", "says"),
+        [
+            ("missing", "does not exist"),
+            ("folder", "is a folder"),
+            ("empty", "is empty"),
+            ("text", "can not be read"),
+            ("without_its_index", "can not be read"),
+            ("without_readable_pictures", "has no readable picture"),
+            ("sound_only", "has no picture track"),
+        ],
+    )
+    def test_unusable_clips_give_one_sentence(self, tmp_path, capfd, broken, says):
+        path = getattr(self, broken)(tmp_path)
+        with pytest.raises(ClipError) as failure:
+            open_clip(path)
+        sentence = str(failure.value)
+        assert says in sentence and str(path) in sentence and "\n" not in sentence and sentence.endswith(".")
+        assert capfd.readouterr() == ("", ""), "FFmpeg's own messages are kept from the user"
+
+
+class TestWriting:
+    @pytest.mark.parametrize("fps", [25.0, 30.0, 23.976, 24000 / 1001])
+    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps):
+        duration = 4.03
+        length = math.ceil(duration * fps)
+        write_video(tmp_path / "a.mp4", counting(length, fps), tone(duration, 44100))
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            frames = list(container.decode(video=0))
+            stated = container.streams.video[0].average_rate
+        assert len(frames) == length
+        assert read_numbers(frame.to_ndarray(format="rgb24") for frame in frames) == [k % 20 for k in range(length)]
+        assert stated == Fraction(fps).limit_denominator(1001)
+        for number, frame in enumerate(frames):
+            assert frame.pts * frame.time_base == number / stated
+        assert abs(load_sound(tmp_path / "a.mp4").duration - duration) <= 1024 / 44100
+
+    def test_the_sound_arrives_in_place_and_shape(self, tmp_path, assets):
+        speech = load_sound(assets / "speech" / "librivox_0880_en.wav")
+        write_video(tmp_path / "a.mp4", counting(math.ceil(speech.duration * 25)), speech)
+        heard = load_sound(tmp_path / "a.mp4")
+        assert heard.rate == 16000
+        a, b = speech.samples[0], heard.samples[0]
+        spectrum = torch.fft.rfft(a, 2 * len(a)) * torch.fft.rfft(b, 2 * len(a)).conj()
+        shift = int(torch.fft.irfft(spectrum).argmax())
+        assert min(shift, 2 * len(a) - shift) <= 8, "half a millisecond"
+        length = min(len(a), len(b))
+        assert torch.corrcoef(torch.stack([a[:length], b[:length]]))[0, 1] > 0.97
+
+    @pytest.mark.parametrize(("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 1))])
+    def test_any_rate_and_channels_can_be_written(self, tmp_path, rate, channels, kept):
+        write_video(tmp_path / "a.mp4", counting(25), tone(1.0, rate, channels))
+        heard = load_sound(tmp_path / "a.mp4")
+        assert (heard.rate, len(heard.samples)) == kept
+        assert abs(heard.duration - 1.0) <= 1024 / heard.rate
+        mono = heard.mono(8000)
+        assert abs(float(torch.fft.rfft(mono).abs().argmax()) * 8000 / len(mono) - 440) < 2
+
+    def test_sound_and_picture_lie_side_by_side_in_the_file(self, tmp_path):
+        write_video(tmp_path / "a.mp4", counting(250), tone(10.0, 16000))
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            packets = sorted(
+                (packet.pos, packet.stream.type, float(packet.dts * packet.time_base)) for packet in container.demux() if packet.pos
+            )
+        latest = {"video": 0.0, "audio": 0.0}
+        for _, kind, time in packets:
+            latest[kind] = time
+            assert abs(latest["video"] - latest["audio"]) < 2.5
+        assert (tmp_path / "a.mp4").read_bytes().index(b"moov") < (tmp_path / "a.mp4").read_bytes().index(b"mdat"), "starts without seeking"
+
+    def test_colours_survive_and_are_tagged(self, tmp_path):
+        colours = torch.tensor([[200, 40, 90], [20, 180, 60], [40, 60, 220], [230, 200, 170]]) / 255
+        write_video(tmp_path / "a.mp4", FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)), None, crf=8)
+        pictures = list(open_clip(tmp_path / "a.mp4").frames())
+        for picture, colour in zip(pictures, colours, strict=True):
+            assert np.abs(picture[32, 32] - (colour * 255).numpy()).max() <= 3
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            first = next(container.decode(video=0))
+            assert (first.colorspace, first.color_primaries, first.color_trc, first.color_range) == (1, 1, 1, 1)
+            assert first.format.name == "yuv420p"
+
+    def test_values_outside_the_range_are_clamped(self, tmp_path):
+        write_video(
+            tmp_path / "a.mp4",
+            FrameStream(2, 25.0, lambda a, b: torch.tensor([-3.0, 7.0])[a:b, None, None, None].expand(-1, 32, 32, 3)),
+            None,
+        )
+        dark, bright = open_clip(tmp_path / "a.mp4").frames()
+        assert dark.max() <= 2 and bright.min() >= 253
+
+    def test_odd_sides_are_padded(self, tmp_path):
+        write_video(tmp_path / "a.mp4", counting(3, height=33, width=47), None)
+        clip = open_clip(tmp_path / "a.mp4")
+        assert (clip.height, clip.width) == (34, 48)
+
+    def test_the_frames_do_not_depend_on_the_chunk_size(self, tmp_path):
+        for chunk in (1, 7, 64):
+            write_video(tmp_path / f"{chunk}.mp4", counting(50), tone(2.0, 16000), chunk=chunk)
+        one, seven, all_at_once = (np.stack(list(open_clip(tmp_path / f"{chunk}.mp4").frames())) for chunk in (1, 7, 64))
+        assert np.array_equal(one, seven) and np.array_equal(one, all_at_once)
+
+    def test_progress_counts_frames_to_the_end(self, tmp_path):
+        seen = []
+        write_video(tmp_path / "a.mp4", counting(20), None, chunk=8, progress=lambda done, total: seen.append((done, total)))
+        assert seen == [(8, 20), (16, 20), (20, 20)]
+
+    def test_few_chunks_are_alive_at_once(self, tmp_path):
+        alive: list[weakref.ref] = []
+        most = 0
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            nonlocal most
+            chunk = torch.zeros(stop - start, 32, 32, 3)
+            alive.append(weakref.ref(chunk))
+            most = max(most, sum(reference() is not None for reference in alive))
+            return chunk
+
+        write_video(tmp_path / "a.mp4", FrameStream(200, 25.0, compute), None, chunk=4)
+        assert len(alive) == 50 and most <= 3
+
+    @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError, MemoryError])
+    def test_an_interrupted_video_leaves_the_old_file_and_nothing_else(self, tmp_path, failure):
+        write_video(tmp_path / "a.mp4", counting(5), None)
+        before = (tmp_path / "a.mp4").read_bytes()
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            if start >= 16:
+                raise failure
+            return torch.zeros(stop - start, 32, 32, 3)
+
+        with pytest.raises(failure):
+            write_video(tmp_path / "a.mp4", FrameStream(50, 25.0, compute), tone(2.0, 16000))
+        assert (tmp_path / "a.mp4").read_bytes() == before
+        assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("a.avi", "must end in .mp4"),
+            ("a", "must end in .mp4"),
+            ("gone/a.mp4", "does not exist"),
+            ("there.mp4", "is a folder"),
+            ("file/a.mp4", "can not be written"),
+        ],
+    )
+    def test_impossible_outputs_are_refused_before_anything_is_rendered(self, tmp_path, name, says):
+        (tmp_path / "there.mp4").mkdir()
+        (tmp_path / "file").touch()
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            raise AssertionError("rendered for nothing")
+
+        with pytest.raises(OutputError, match=says):
+            refuse_unwritable(tmp_path / name, (".mp4",))
+        with pytest.raises(OutputError, match=says) as failure:
+            write_video(tmp_path / name, FrameStream(5, 25.0, compute), None)
+        assert "\n" not in str(failure.value) and str(tmp_path / name) in str(failure.value)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "there.mp4"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="Windows keeps no such permissions")
+    def test_a_folder_without_permission_is_refused(self, tmp_path):
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o500)
+        if os.access(closed, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(OutputError, match="can not be written"):
+            refuse_unwritable(closed / "a.mp4", (".mp4",))
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
+    def test_a_full_disk_gives_one_sentence(self, tmp_path):
+        import resource
+
+        noise = FrameStream(20, 25.0, lambda a, b: torch.rand(b - a, 128, 128, 3, generator=torch.Generator().manual_seed(a)))
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limit[1]))
+        try:
+            with pytest.raises(OutputError, match="can not be written"):
+                write_video(tmp_path / "a.mp4", noise, None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert not list(tmp_path.iterdir())
+
+
+class TestContactSheet:
+    def test_frames_are_spread_from_the_first_to_the_last(self, tmp_path):
+        shown = []
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            shown.extend(range(start, stop))
+            return torch.full((stop - start, 64, 32, 3), start / 100)
+
+        contact_sheet(FrameStream(100, 25.0, compute), tmp_path / "a.png", columns=4, rows=3, width=64)
+        assert shown == [0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99]
+        sheet = np.asarray(Image.open(tmp_path / "a.png"))
+        cell = sheet.shape[0] // 3
+        assert sheet.shape[1] == 4 * 64 and cell > 128
+        for place, number in enumerate(shown):
+            centre = sheet[place // 4 * cell + 64, place % 4 * 64 + 32]
+            assert np.abs(centre - number / 100 * 255).max() <= 1
+        label = sheet[128:cell, :64]
+        assert label.min() < 100 and label.max() == 255, "a time in black on white"
+
+    def test_a_short_stream_is_shown_once(self, tmp_path):
+        contact_sheet(counting(3, height=64), tmp_path / "a.png", columns=6, rows=4, width=64)
+        assert Image.open(tmp_path / "a.png").size[1] < 110, "one row"
+
+    def test_a_wrong_ending_is_refused(self, tmp_path):
+        with pytest.raises(OutputError, match=r"must end in \.png"):
+            contact_sheet(counting(3), tmp_path / "a.jpg")
+
+
+def test_a_clip_is_a_value(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", [0, 40])
+    assert open_clip(path) == open_clip(path) and isinstance(open_clip(path), Clip)
