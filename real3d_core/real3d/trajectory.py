@@ -1,0 +1,80 @@
+"""From poses of the face model to what the networks are given: cameras and torso key points (spec 06 sections 8 and 11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..render.camera import camera_from_pose, mirror_index, smooth_cameras, smooth_track
+from .face_fit import FaceFit
+from .face_model import LinearShape, torso_key_points
+
+_WINDOW = 7  # frames of either smoothing
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Absolute head pose of T frames, unsmoothed. euler: [T, 3] radians. translation: [T, 3] dm."""
+
+    euler: Tensor
+    translation: Tensor
+
+    def __len__(self) -> int:
+        return self.euler.shape[0]
+
+
+def still_trajectory(source: FaceFit, frames: int) -> Trajectory:
+    """The portrait's own pose, held."""
+    return Trajectory(source.euler[:1].repeat(frames, 1), source.translation[:1].repeat(frames, 1))
+
+
+def follow_trajectory(driving: Trajectory, source: FaceFit, frames: int, map_to_source: bool = True) -> Trajectory:
+    """The pose of a clip, played to and fro until there are `frames` of it.
+
+    The distance to the camera is frozen at the clip's first frame.
+
+    Args:
+        driving: the clip's poses.
+        source: the portrait's fit.
+        frames: T.
+        map_to_source: shift all poses so that the first is the portrait's own.
+    """
+    frame = mirror_index(torch.arange(frames, device=driving.euler.device), len(driving))
+    euler, translation = driving.euler[frame], driving.translation[frame].clone()
+    translation[:, 2] = translation[0, 2]
+    if map_to_source:
+        euler = euler + (source.euler[:1] - euler[:1])  # plain differences of angles, as published
+        translation = translation + (source.translation[:1] - translation[:1])
+    return Trajectory(euler, translation)
+
+
+def trajectory_cameras(trajectory: Trajectory) -> Tensor:
+    """[T, 25] float32 smoothed cameras. Key points and PNCC pictures use unsmoothed motion (spec 06 section 12, item 4)."""
+    return smooth_cameras(camera_from_pose(trajectory.euler, trajectory.translation), _WINDOW)
+
+
+def source_key_points(torso_shape: LinearShape, source: FaceFit) -> Tensor:
+    """[1, 68, 3] key points of the portrait, -1..1, third column 0.
+
+    Args:
+        torso_shape: `FaceModel.torso_shape`, whose vertices are off by one on purpose (spec 06 section 12, item 3).
+    """
+    return _flat(torso_key_points(torso_shape, source.identity, source.expression[:1], source.euler[:1], source.translation[:1]))
+
+
+def driving_key_points(torso_shape: LinearShape, identity: Tensor, expression: Tensor, trajectory: Trajectory) -> Tensor:
+    """[T, 68, 3] key points of the driving frames, -1..1, third column 0: clamped first, then smoothed over time.
+
+    Args:
+        torso_shape: `FaceModel.torso_shape`.
+        identity: [1, 80] of the portrait. expression: [T, 64] of the driving frames.
+        trajectory: T poses.
+    """
+    return _flat(smooth_track(torso_key_points(torso_shape, identity, expression, trajectory.euler, trajectory.translation), _WINDOW))
+
+
+def _flat(points: Tensor) -> Tensor:
+    return F.pad(points, (0, 1))

@@ -1,0 +1,86 @@
+"""Poses, cameras and key points against the reference's (spec 06 sections 8 and 11)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from golden import load_vector, make_input
+
+from real3d_core.real3d.face_fit import FaceFit
+from real3d_core.real3d.face_model import FaceModel
+from real3d_core.real3d.trajectory import (
+    Trajectory,
+    driving_key_points,
+    follow_trajectory,
+    source_key_points,
+    still_trajectory,
+    trajectory_cameras,
+)
+
+
+def _input(label: str, shape: tuple[int, ...], size: float) -> torch.Tensor:
+    return torch.from_numpy(make_input(label, shape, 0, -size, size))
+
+
+@pytest.fixture(scope="module")
+def source() -> FaceFit:
+    euler, translation = (_input(f"portrait.cam.src_{name}", (1, 3), 0.2) for name in ("euler", "trans"))
+    return FaceFit(torch.zeros(1, 80), torch.zeros(1, 64), euler, translation)
+
+
+@pytest.fixture(scope="module")
+def driving() -> Trajectory:
+    return Trajectory(_input("portrait.cam.drv_euler", (7, 3), 0.4), _input("portrait.cam.drv_trans", (7, 3), 0.3))
+
+
+def test_a_clip_is_followed_to_and_fro_as_by_the_reference(source: FaceFit, driving: Trajectory, goldens):
+    expected, meta = load_vector(goldens / "06_camera.npz")
+    for kind, mapped in (("mapped", True), ("unmapped", False)):
+        trajectory = follow_trajectory(driving, source, 25, map_to_source=mapped)
+        np.testing.assert_allclose(trajectory.euler, expected[f"{kind}_euler"], atol=meta["atol"], rtol=meta["rtol"])
+        np.testing.assert_allclose(trajectory.translation, expected[f"{kind}_trans"], atol=meta["atol"], rtol=meta["rtol"])
+    cameras = trajectory_cameras(follow_trajectory(driving, source, 25))
+    np.testing.assert_allclose(cameras, expected["trajectory_camera25"], atol=meta["atol"], rtol=meta["rtol"])
+
+
+def test_following_leaves_the_clip_as_it_was(source: FaceFit, driving: Trajectory):
+    before = driving.translation.clone()
+    follow_trajectory(driving, source, 3)
+    assert torch.equal(driving.translation, before)
+
+
+def test_a_held_pose_gives_one_camera_and_the_key_points_of_the_source(face: FaceModel, source: FaceFit):
+    trajectory = still_trajectory(source, 4)
+    cameras = trajectory_cameras(trajectory)
+    torch.testing.assert_close(cameras, cameras[:1].expand(4, 25))
+    held = driving_key_points(face.torso_shape, source.identity, torch.zeros(4, 64), trajectory)
+    assert held.shape == (4, 68, 3) and (held[..., 2] == 0).all()
+    torch.testing.assert_close(held, source_key_points(face.torso_shape, source).expand(4, 68, 3))
+
+
+def test_source_key_points_match_reference(face: FaceModel, goldens):
+    expected, meta = load_vector(goldens / "06_geometry.npz")
+    identity, expression = _input("portrait.geo.id", (4, 80), 1.0), _input("portrait.geo.exp", (4, 64), 1.0)
+    euler, translation = _input("portrait.geo.euler", (4, 3), 0.4), _input("portrait.geo.trans", (4, 3), 0.3)
+    for i in range(4):
+        fit = FaceFit(identity[i : i + 1], expression[i : i + 1], euler[i : i + 1], translation[i : i + 1])
+        points = source_key_points(face.torso_shape, fit)[0, :, :2]
+        np.testing.assert_allclose(points, expected["torso_kp_68_scaled"][i], atol=meta["atol"], rtol=meta["rtol"])
+
+
+def test_key_points_are_smoothed_after_clamping(face: FaceModel):
+    """A face that jumps out of the picture for one frame of seven pulls the others by a seventh of the clamped way only."""
+    frames = 9
+    translation = torch.zeros(frames, 3)
+    translation[4, 0] = 5.0
+    points = driving_key_points(
+        face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), Trajectory(torch.zeros(frames, 3), translation)
+    )
+    still = driving_key_points(face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), still_trajectory(_neutral(), frames))
+    expected = still[4, :, 0] * 6 / 7 + 1 / 7
+    torch.testing.assert_close(points[4, :, 0], expected, atol=1e-6, rtol=0)
+
+
+def _neutral() -> FaceFit:
+    return FaceFit(torch.zeros(1, 80), torch.zeros(1, 64), torch.zeros(1, 3), torch.zeros(1, 3))
