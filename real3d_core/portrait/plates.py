@@ -70,15 +70,39 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     """
     face_height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
     region, seam = head_region(landmarks, *person.shape)
-    head = _head(photo, person, region, seam, face_height)
+    background = _background(photo, person, shown, face_height)
+    person = _matte(photo, person, background, landmarks, face_height)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(head),
+        head=_tensor(_head(photo, person, region, seam, face_height)),
         torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
-        background=_tensor(_background(photo, person, shown, face_height)),
+        background=_tensor(background),
         person=_tensor(person[..., None]),
         head_mask=_tensor((person * region)[..., None]),
     )
+
+
+def _matte(photo: np.ndarray, person: np.ndarray, background: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """Takes out of the mask's rim what has the background's colour: gaps between curls, strips beside hair.
+
+    Each pixel of the rim is placed between the background behind it and the nearest colour surely inside; where the two are
+    alike the mask stays as it is.
+    """
+    solid = (person > 0.5).astype(np.uint8)
+    inner = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
+    outer = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
+    reach = 0.10 * face_height
+    deep = inner > reach
+    if not deep.any():
+        return person
+    foreground = extend_outwards(photo, deep, blur=max(1.0, 0.02 * face_height))
+    apart = foreground - background
+    share = ((photo - background) * apart).sum(2) / np.maximum((apart**2).sum(2), 1e-4)
+    certain = np.clip((np.sqrt((apart**2).sum(2)) - 0.15) / 0.25, 0, 1)
+    face = cv2.fillConvexPoly(np.zeros(person.shape, np.uint8), cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
+    certain *= np.clip(cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (0.05 * face_height), 0, 1)
+    certain *= np.clip(2 - 2 * np.maximum(inner, outer) / reach, 0, 1)
+    return (person + (np.minimum(np.clip(1.5 * share - 0.25, 0, 1), np.clip(2 * person, 0, 1)) - person) * certain).astype(np.float32)
 
 
 def _head(photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, face_height: float) -> np.ndarray:
@@ -102,8 +126,11 @@ def _torso(
     cv2.fillConvexPoly(below_mouth, np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32), 1)
     hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height)
     colours = _continue_upwards(photo, visible & ~head, face_height)
-    shade = np.clip(1 - 0.5 * depth_inside / face_height, 0.6, 1)[..., None]  # it lies in the chin's shadow
-    covered = head & (seam > 0.999)
+    below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
+    shade = np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
+    oval = cv2.fillConvexPoly(np.zeros(person.shape, np.uint8), cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
+    near_face = cv2.dilate(oval, _disc(0.03 * face_height)) > 0
+    covered = (region > 0.5) & ((seam > 0.999) | near_face)
     colours = np.where(covered[..., None], colours * shade, photo)
     solid = np.where(region > 0.5, np.maximum(hidden, (seam < 0.999) * person), person).astype(np.float32)
     opacity = cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height))

@@ -28,7 +28,7 @@ _SMALLEST_FACE = 28  # pixels
 _MOST_TURNED = np.radians(60)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Portrait:
     """Everything known about the source photo.
 
@@ -194,16 +194,26 @@ def _person(
     rows, columns = valid
     height, width = canvas.shape[:2]
     whole = cv2.copyMakeBorder(mask, rows.start, height - rows.stop, columns.start, width - columns.stop, cv2.BORDER_REPLICATE)
-    whole[: rows.start] *= _cap(mask[0], rows.start, columns.start, width)
+    whole[: rows.start] *= _cap(mask, rows.start, columns.start, width)
     return whole.astype(np.float32)
 
 
-def _cap(first_row: np.ndarray, rows: int, offset: int, width: int) -> np.ndarray:
-    """[rows, width]: closes a head that the photo's upper edge cuts off with half an ellipse."""
-    inside = np.flatnonzero(first_row > 0.5) + offset
-    if rows == 0 or len(inside) == 0:
+def _cap(mask: np.ndarray, rows: int, offset: int, width: int) -> np.ndarray:
+    """[rows, width]: rounds off a head that the photo's upper edge cuts, as the circle through its outline just below goes on."""
+    step = max(1, len(mask) // 25)
+    (left, right), (left_below, right_below) = _extent(mask[0]), _extent(mask[step])
+    if rows == 0 or right <= left:
         return np.zeros((rows, width), np.float32)
-    centre, half = (inside[0] + inside[-1]) / 2, max(1.0, (inside[-1] - inside[0]) / 2)
-    above = (rows - np.arange(rows) - 0.5)[:, None] / (0.5 * half)
-    beside = (np.arange(width) - centre)[None] / half
-    return np.clip((1 - np.sqrt(above**2 + beside**2)) * half + 0.5, 0, 1).astype(np.float32)
+    half, half_below = (right - left) / 2, (right_below - left_below) / 2
+    slope = (half_below**2 - half**2 + step**2) / step
+    above = (np.sqrt(slope**2 + 4 * half**2) - slope) / 2  # height of the circle's top over the edge
+    diameter = half**2 / above + above
+    height = np.clip(above - (rows - np.arange(rows) - 0.5), 0, None)[:, None]
+    half_at = np.sqrt(np.clip(height * (diameter - height), 0, None))
+    beside = np.abs(np.arange(width)[None] - offset - (left + right) / 2)
+    return np.clip(half_at - beside + 0.5, 0, 1).astype(np.float32)
+
+
+def _extent(row: np.ndarray) -> tuple[int, int]:
+    inside = np.flatnonzero(row > 0.5)
+    return (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)

@@ -17,11 +17,13 @@ class Planes:
     bounds: [2, 3] lower and upper corner of a world box; the maker of the planes promises that density is zero outside
         of it, and rays that miss it are not marched. None: no promise. Frames of one stream should share their bounds,
         since the depths at which a ray is sampled follow from them.
+    landmarks: [478, 3] world, where the face's landmarks are at rest; for avatars that bend planes by landmarks. None: unknown.
     """
 
     features: Tensor
     box_side: float = 1.0
     bounds: Tensor | None = None
+    landmarks: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.features.ndim != 5 or self.features.shape[1] != 3:

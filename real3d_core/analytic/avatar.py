@@ -1,0 +1,159 @@
+"""The built-in avatar: no weights, no downloads, any processor (DESIGN section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..motion.motion import Motion, MotionBasis
+from ..portrait.portrait import Portrait
+from ..render.decoder import PlaneDecoder
+from ..render.planes import Planes
+from ..render.ray_marching import HeadRender, MarchSettings
+from ..render.table_marching import march_table
+from ..stream import FrameStream
+from .channels import (
+    BACK,
+    CARRIED,
+    COLOUR,
+    FACE_UV,
+    FRONT,
+    JAW_UV,
+    SILHOUETTE,
+    SKULL_UV,
+    STEEPNESS,
+    constructed_decoder,
+    depth_ramp,
+    encode_colour,
+    encode_uv,
+)
+from .compose import Composer
+from .controls import BASIS, FaceControls
+from .sheets import BentSheets, Sheets
+from .solid import TEXELS, head_solid, sample_plate, texel_centres
+
+RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
+
+
+class AnalyticAvatar:
+    """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching."""
+
+    name = "analytic"
+    motion_basis: MotionBasis = BASIS
+
+    def __init__(self, march_settings: MarchSettings = RENDER):
+        self.march_settings = march_settings
+        self.decoder: PlaneDecoder = constructed_decoder()
+        self._lifted: tuple[Portrait, Planes] | None = None
+
+    def lift(self, portrait: Portrait) -> Planes:
+        """The head of a photo as planes [1, 3, 32, 256, 256]."""
+        if self._lifted is None or self._lifted[0] is not portrait:
+            self._lifted = (portrait, _lift(portrait))
+        return self._lifted[1]
+
+    def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
+        """Bends the planes for every frame of a motion; only plane 0 changes.
+
+        Raises:
+            MotionMismatchError: the motion belongs to another avatar.
+            ValueError: the planes carry no landmarks.
+        """
+        motion.require_basis(self.motion_basis)
+        if planes.landmarks is None:
+            raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
+        bend = _PlaneBender(planes)
+        return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
+
+    def compose(
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        background: Tensor | None = None,
+        size: int = 512,
+    ) -> FrameStream[Tensor]:
+        """Frames [n, size, size, 3] in 0..1.
+
+        Args:
+            background: [1, 3, size, size] in 0..1, shown in place of the photo's own; None keeps that.
+        """
+        first: list[Composer] = []
+
+        def compose(render: HeadRender, start: int, stop: int) -> Tensor:
+            if not first:
+                settings = replace(self.march_settings, resolution=render.features.shape[-1])
+                at_rest = march_table(self.lift(portrait), self.decoder, portrait.camera, settings)
+                first.append(Composer(portrait, at_rest, size, background))
+            return first[0](render)
+
+        return renders.map(compose)
+
+
+def _lift(portrait: Portrait) -> Planes:
+    solid = head_solid(portrait)
+    colour = sample_plate(portrait.plates.head[:, :3], solid.photo_uv.permute(1, 2, 0)[None])[0]
+    plane = torch.zeros(32, TEXELS, TEXELS)
+    plane[FRONT] = STEEPNESS * solid.front
+    plane[BACK] = -STEEPNESS * solid.back
+    plane[SILHOUETTE] = solid.inside
+    carried = plane[CARRIED]
+    carried[COLOUR] = encode_colour(colour)
+    for sheet in (FACE_UV, JAW_UV, SKULL_UV):
+        carried[sheet] = encode_uv(solid.photo_uv)
+    features = torch.stack([3 * plane, depth_ramp(), torch.zeros_like(plane)])
+    return Planes(features[None], bounds=_bounds(solid), landmarks=solid.landmarks)
+
+
+def _bounds(solid) -> Tensor:
+    """A box about the head, with room for a dropped jaw."""
+    x, y = (torch.from_numpy(axis).float() for axis in texel_centres())
+    head = solid.inside > -9.5
+    room = 0.02
+    chin = 0.14 * solid.face_height
+    return torch.tensor(
+        [
+            [x[head].min() - room, y[head].min() - room - chin, solid.back[head].min() - room],
+            [x[head].max() + room, y[head].max() + room, solid.front[head].max() + room],
+        ]
+    ).clamp(-0.5, 0.5)
+
+
+class _PlaneBender:
+    """Resamples plane 0 along the sheets of a motion."""
+
+    def __init__(self, planes: Planes):
+        self._planes = planes
+        self._sheets = Sheets(planes.landmarks, FaceControls(planes.landmarks))
+        x, y = texel_centres()
+        self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
+
+    def __call__(self, coefficients: Tensor) -> Planes:
+        sheets = self._sheets
+        bent = sheets.bend(coefficients)
+        face, jaw = (self._on_texels(source, len(coefficients)) for source in (bent.face, bent.jaw))
+        in_front = sheets.in_front(bent)
+        solid = self._on_texels(in_front, len(coefficients))
+        rest = self._planes.features[:, 0]
+        plane = self._look_up(rest, solid)
+        carried = plane[:, CARRIED]
+        rest_uv = rest[:, CARRIED][:, FACE_UV]
+        carried[:, FACE_UV] = self._look_up(rest_uv, face)
+        carried[:, JAW_UV] = self._look_up(rest_uv, jaw)
+        carried[:, SKULL_UV] = rest_uv
+        plane[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels)[:, 0]
+        others = self._planes.features[:, 1:].expand(len(plane), -1, -1, -1, -1)
+        return replace(self._planes, features=torch.cat([plane[:, None], others], dim=1))
+
+    def _on_texels(self, source: Tensor, frames: int) -> Tensor:
+        """Source points of all texels [N, 2, 256, 256]; beyond the lattice nothing moves."""
+        texels = self._texels.expand(frames, -1, -1, -1)
+        return texels + self._sheets.sample(source - self._sheets.lattice, texels)
+
+    def _look_up(self, plane: Tensor, points: Tensor) -> Tensor:
+        return F.grid_sample(
+            plane.expand(len(points), -1, -1, -1), points.permute(0, 2, 3, 1) * 2, padding_mode="border", align_corners=False
+        )

@@ -1,0 +1,73 @@
+"""What the 32 plane channels of the built-in avatar mean, and the decoder that is constructed to read them (spec 08 section 1).
+
+A plane feature is the mean of three lookups, so what is stored is three times the value; plane 0 is looked up at (x, y), plane 1
+at (x, z), plane 2 stays zero. The decoder is of the paper's shape, 32 -> 64 softplus -> 33: density falls off steeply wherever one
+of the first three channels is negative, the other channels come through unchanged because softplus(f) - softplus(-f) = f.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..render.decoder import PlaneDecoder
+from ..render.ray_marching import HeadRender
+from .solid import TEXELS
+
+STEEPNESS = 1500.0  # channels 0 and 1, per world unit
+_DENSITY = 1500.0
+_UV_GAIN = 4.0
+_HIDDEN = 64
+
+FRONT, BACK, SILHOUETTE = 0, 1, 2
+CARRIED = slice(3, 12)  # decoder outputs 0..8: colour, then three pairs of photo coordinates
+COLOUR = slice(0, 3)
+FACE_UV, JAW_UV, SKULL_UV = slice(3, 5), slice(5, 7), slice(7, 9)
+
+
+def constructed_decoder() -> PlaneDecoder:
+    """The decoder's weights, made by hand."""
+    carried = range(CARRIED.start, CARRIED.stop)
+    weight1, weight2 = torch.zeros(_HIDDEN, 32), torch.zeros(33, _HIDDEN)
+    bias2 = torch.zeros(33)
+    bias2[0] = _DENSITY
+    for unit, channel in enumerate((FRONT, BACK, SILHOUETTE)):
+        weight1[unit, channel] = -1
+        weight2[0, unit] = -_DENSITY
+    for output, channel in enumerate(carried):
+        plus = 3 + 2 * output
+        weight1[plus, channel], weight1[plus + 1, channel] = 1, -1
+        weight2[1 + output, plus], weight2[1 + output, plus + 1] = 1, -1
+    return PlaneDecoder(weight1, torch.zeros(_HIDDEN), weight2, bias2)
+
+
+def encode_uv(uv: Tensor) -> Tensor:
+    """Photo coordinates (0..1 in the crop) to channel values."""
+    return _UV_GAIN * (uv - 0.5)
+
+
+def encode_colour(colour: Tensor) -> Tensor:
+    """Colours 0..1 to channel values, the inverse of the decoder's last step."""
+    return torch.logit((colour.clamp(0.002, 0.998) + 0.001) / 1.002)
+
+
+def carried_values(render: HeadRender) -> tuple[Tensor, Tensor]:
+    """What the surface seen by each ray carries.
+
+    Returns:
+        colour [N, 3, R, R] in 0..1, premultiplied by opacity; photo coordinates [N, 6, R, R] of the face, jaw and skull sheets,
+        meaningful where there is opacity.
+    """
+    premultiplied = (render.features[:, : CARRIED.stop - CARRIED.start] + 1) / 2
+    straight = premultiplied[:, FACE_UV.start :] / render.opacity.clamp_min(1e-3)
+    values = torch.logit(((straight + 0.001) / 1.002).clamp(1e-4, 1 - 1e-4))
+    return premultiplied[:, COLOUR], values / _UV_GAIN + 0.5
+
+
+def depth_ramp() -> Tensor:
+    """[32, 256, 256]: plane 1, -z for the front channel and +z for the back one; it never changes."""
+    z = (torch.arange(TEXELS) + 0.5) / TEXELS - 0.5
+    plane = torch.zeros(32, TEXELS, TEXELS)
+    plane[FRONT] = -3 * STEEPNESS * z[:, None]
+    plane[BACK] = 3 * STEEPNESS * z[:, None]
+    return plane

@@ -1,0 +1,205 @@
+"""The built-in avatar's motion basis: named controls on top of landmark displacements (DESIGN section 3).
+
+A coefficient vector is the controls, each 0 at rest and 1 at full strength, then the displacements of the 468 mesh landmarks
+in the head's own frame (x right, y up, z to the viewer), in units of the face's height, that the controls leave over. Sound and
+hands use the controls only; a driving clip uses both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..motion.motion import MotionBasis
+from ..portrait.landmark_sets import (
+    CHIN,
+    FOREHEAD,
+    INNER_LIP,
+    LEFT_BROW,
+    LOWER_INNER_LIP,
+    LOWER_OUTER_LIP,
+    OUTER_LIP,
+    RIGHT_BROW,
+    UPPER_INNER_LIP,
+    UPPER_OUTER_LIP,
+    WITHIN_MOUTH,
+)
+
+MESH_POINTS = 468
+CONTROLS = (
+    "jaw_open",
+    "lips_wide",
+    "lips_round",
+    "lips_press",
+    "lip_lower_tuck",
+    "lip_upper_raise",
+    "lip_lower_drop",
+    "smile",
+    "frown",
+    "brow_raise",
+    "brow_furrow",
+    "blink_left",
+    "blink_right",
+)
+BASIS = MotionBasis("analytic-1", CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
+JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
+_CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
+
+_CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
+_UPPER_WITHIN = WITHIN_MOUTH[2:19]
+_LOWER_WITHIN = WITHIN_MOUTH[21:]
+UPPER_LIP = sorted({*UPPER_INNER_LIP, *UPPER_OUTER_LIP, *_UPPER_WITHIN} - _CORNERS)
+LOWER_LIP = sorted({*LOWER_INNER_LIP, *LOWER_OUTER_LIP, *_LOWER_WITHIN} - _CORNERS)
+
+
+class FaceControls:
+    """Turns coefficients into landmark displacements for one face.
+
+    Args:
+        landmarks: [>= 468, 3] at rest in the head's own frame, x right, y up, z to the viewer; any unit.
+    """
+
+    def __init__(self, landmarks: Tensor):
+        rest = landmarks[:MESH_POINTS].double().numpy()
+        self.face_height = float(np.linalg.norm(rest[FOREHEAD] - rest[CHIN]))
+        self.rest = torch.from_numpy(rest / self.face_height).float()
+        self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
+        self._lips = _LipClosing(self.rest)
+
+    def displacements(self, coefficients: Tensor) -> Tensor:
+        """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
+
+        All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
+        `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
+        of their own (sheets.py).
+        """
+        controls = coefficients[:, : len(CONTROLS)]
+        moved = torch.einsum("nc,cpd->npd", controls, self.directions)
+        moved = moved + coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
+        tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
+        return self._lips.close(moved, press, tuck)
+
+
+def control_directions(rest: np.ndarray) -> np.ndarray:
+    """[controls, 468, 3]: how each control at 1 moves each landmark, in face heights.
+
+    Args:
+        rest: [468, 3] in face heights.
+    """
+    x, y, z = rest.T
+    corner_right, corner_left = rest[61], rest[291]
+    middle = (corner_right + corner_left) / 2
+    half_width = np.linalg.norm(corner_left - corner_right) / 2
+    across = (x - middle[0]) / half_width  # -1 and 1 at the mouth's corners
+    lip_line = middle[1]
+    lens = np.sqrt(np.clip(1 - across**2, 0, 1))
+    upper = _membership(UPPER_LIP)
+    lower = _membership(LOWER_LIP)
+    near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
+    side = np.sign(across) * np.minimum(np.abs(across), 1)
+    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS}
+
+    hinge_z = rest[[234, 454], 2].mean()
+    forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
+    below = _smooth((lip_line + 0.06 - y) / 0.16)
+    lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
+    skin = -0.95 * forward * below * lateral
+    almond = 1 - np.clip(across, -1, 1) ** 2
+    corner_drop = 0.25
+    lower_lip = -corner_drop - (0.88 - corner_drop) * almond
+    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond
+    philtrum = (y > lip_line) & (np.abs(across) < 0.9)
+    corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
+    jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)
+    directions["jaw_open"][:, 1] = JAW_GAP * jaw
+    directions["jaw_open"][:, 0] = -0.06 * half_width * side * near_mouth
+    directions["jaw_open"][:, 2] = -0.15 * JAW_GAP * below * forward * (lower == 0)
+
+    directions["lips_wide"][:, 0] = 0.16 * half_width * side * near_mouth
+    directions["lips_wide"][:, 1] = (0.006 * np.abs(side) ** 2 - 0.004 * upper * lens + 0.004 * lower * lens) * near_mouth
+    directions["lips_wide"][:, 2] = -0.010 * near_mouth
+
+    directions["lips_round"][:, 0] = -0.30 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2))
+    outer = _membership(OUTER_LIP)
+    directions["lips_round"][:, 1] = 0.010 * outer * (upper - lower) * lens
+    directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))
+
+    directions["lip_upper_raise"][:, 1] = 0.035 * np.where(upper > 0, lens, np.where(y > lip_line, 0.7 * near_mouth * lens, 0))
+    directions["lip_lower_drop"][:, 1] = -0.035 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+
+    cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2)
+    corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
+    directions["smile"][:, 0] = (0.18 * half_width * side) * near_mouth
+    directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
+    directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
+    directions["frown"][:, 1] = -0.030 * corner
+
+    brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
+    eye_y = rest[[33, 133, 362, 263], 1].mean()
+    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * _smooth((y - eye_y - 0.02) / 0.06)
+    directions["brow_raise"][:, 1] = 0.050 * brow
+    inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
+    directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
+    directions["brow_furrow"][:, 1] = -0.025 * inner * brow
+    return np.stack([directions[name] for name in CONTROLS])
+
+
+def inner_lip_gap(landmarks: Tensor) -> Tensor:
+    """[..., >= 468, 3] -> [...]: the mean gap between the inner lips, in the unit of the landmarks."""
+    upper, lower = [13, 82, 312], [14, 87, 317]
+    return (landmarks[..., upper, :] - landmarks[..., lower, :]).norm(dim=-1).mean(-1)
+
+
+class _LipClosing:
+    """Moves the lips towards each other, column by column of the inner lip contour; skin near them goes along."""
+
+    def __init__(self, rest: Tensor):
+        x, y = rest[:, 0], rest[:, 1]
+        self._upper_points, self._lower_points = torch.tensor(UPPER_INNER_LIP), torch.tensor(LOWER_INNER_LIP)
+        columns = (x[self._upper_points] + x[self._lower_points]) / 2
+        self._mix = _interpolation(columns, x)
+        inside = ((x > columns[0]) & (x < columns[-1])).float()
+        line = self._mix @ ((y[self._upper_points] + y[self._lower_points]) / 2)
+        fade = torch.exp(-(((y - line) / 0.085) ** 2)) * inside
+        upper, lower = (torch.from_numpy(_membership(points)).float() for points in (UPPER_LIP, LOWER_LIP))
+        skin = 1 - upper - lower
+        self._follow_upper = fade * (upper + skin * (y > line))
+        self._follow_lower = fade * (lower + skin * (y <= line))
+        self._inner = torch.zeros(MESH_POINTS)
+        self._inner[INNER_LIP] = 1
+        self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
+        self._follow_lower = torch.where((self._inner > 0) & (lower > 0), 1.0, self._follow_lower)
+        self._y = y
+
+    def close(self, moved: Tensor, press: Tensor, tuck: Tensor) -> Tensor:
+        gap = (self._y + moved[..., 1])[:, self._upper_points] - (self._y + moved[..., 1])[:, self._lower_points]
+        pressed = press[:, None] * gap
+        tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
+        down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
+        up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
+        return moved + torch.stack([torch.zeros_like(up), up - down, torch.zeros_like(up)], dim=-1)
+
+
+def _interpolation(columns: Tensor, x: Tensor) -> Tensor:
+    """[points, columns]: linear interpolation weights of x between ascending columns, clamped at the ends."""
+    position = torch.searchsorted(columns.contiguous(), x.contiguous()).clamp(1, len(columns) - 1)
+    left, right = columns[position - 1], columns[position]
+    share = ((x - left) / (right - left)).clamp(0, 1)
+    weights = torch.zeros(len(x), len(columns))
+    rows = torch.arange(len(x))
+    weights[rows, position - 1] = 1 - share
+    weights[rows, position] = share
+    return weights
+
+
+def _membership(points: list[int]) -> np.ndarray:
+    member = np.zeros(MESH_POINTS)
+    member[points] = 1
+    return member
+
+
+def _smooth(t: np.ndarray) -> np.ndarray:
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,98 @@
+"""Where in the photo the edges of lips and lids are, as smooth maps that compose looks up per pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.interpolate import PchipInterpolator
+from torch import Tensor
+
+from ..portrait.landmark_sets import (
+    CHIN,
+    FOREHEAD,
+    LEFT_UPPER_LID,
+    LOWER_INNER_LIP,
+    RIGHT_UPPER_LID,
+    UPPER_INNER_LIP,
+)
+
+_SIDE = 512
+_CLOSED = 0.018  # a rest gap below this part of the face's height counts as a closed mouth
+
+
+@dataclass(frozen=True)
+class FaceMap:
+    """Signed distances over the portrait's crop, in face heights; each map is [1, 1, 512, 512] and is looked up at photo coordinates.
+
+    below_lower: how far below the inner edge of the lower lip (extended sideways beyond the mouth); negative above it.
+    above_upper: how far above the inner edge of the upper lip.
+    above_lid: how far above the edge of the upper lids; large beside the eyes and in the lower face.
+    across: along the mouth from its middle.
+    half_width: of the mouth.
+    face_height: in crop units.
+    open_at_rest: how much the photo shows of the mouth's inside, 0 or 1.
+    """
+
+    maps: Tensor
+    half_width: float
+    face_height: float
+    open_at_rest: float
+
+    BELOW_LOWER, ABOVE_UPPER, ABOVE_LID, ACROSS = 0, 1, 2, 3
+
+
+def face_map(landmarks: Tensor) -> FaceMap:
+    """The maps of a face with landmarks [478, 3] in crop units (x right, y down)."""
+    points = landmarks.numpy().astype(np.float64)[:, :2]
+    face_height = float(np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+    mouth_frame = _Frame(points[61], points[291])
+    axis = (np.arange(_SIDE) + 0.5) / _SIDE
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1)
+    along, down = mouth_frame(grid)
+
+    upper, lower = mouth_frame.polyline(points[UPPER_INNER_LIP]), mouth_frame.polyline(points[LOWER_INNER_LIP])
+    columns = (upper[0] + lower[0]) / 2
+    gap = np.maximum(lower[1] - upper[1], 0)
+    is_open = gap[3:-3].mean() > _CLOSED * face_height
+    middle = (upper[1] + lower[1]) / 2
+    upper_line = _line(columns, upper[1] if is_open else middle, along)
+    lower_line = _line(columns, lower[1] if is_open else middle, along)
+
+    above_lid = np.full((_SIDE, _SIDE), np.inf)
+    for lid in (RIGHT_UPPER_LID, LEFT_UPPER_LID):
+        frame = _Frame(points[lid[0]], points[lid[-1]])
+        s, d = frame(grid)
+        columns_lid, heights = frame.polyline(points[lid])
+        inside = (s > columns_lid[0]) & (s < columns_lid[-1]) & (np.abs(d) < 0.2 * face_height)
+        above_lid = np.where(inside, _line(columns_lid, heights, s) - d, above_lid)
+    maps = np.stack([down - lower_line, upper_line - down, np.minimum(above_lid, face_height), along]) / face_height
+    return FaceMap(
+        maps=torch.from_numpy(maps).float()[None],
+        half_width=float(columns[-1] - columns[0]) / 2 / face_height,
+        face_height=face_height,
+        open_at_rest=float(is_open),
+    )
+
+
+class _Frame:
+    """Coordinates along and below the line from one point to another, from its middle."""
+
+    def __init__(self, start: np.ndarray, stop: np.ndarray):
+        self._middle = (start + stop) / 2
+        self._along = (stop - start) / np.linalg.norm(stop - start)
+        self._down = np.array([-self._along[1], self._along[0]])
+
+    def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        local = points - self._middle
+        return local @ self._along, local @ self._down
+
+    def polyline(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Columns, made ascending, and heights of a contour."""
+        along, down = self(points)
+        return np.maximum.accumulate(along + 1e-6 * np.arange(len(along))), down
+
+
+def _line(columns: np.ndarray, heights: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return PchipInterpolator(columns, heights)(np.clip(at, columns[0], columns[-1]))

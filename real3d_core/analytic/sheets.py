@@ -1,0 +1,190 @@
+"""How a motion bends the face: smooth sheets that slide over one another (spec 08 sections 3 and 4).
+
+A single smooth warp would stretch lips and lids. So there are three sheets over the plane of the face, each a smooth invertible map:
+the *face* sheet (upper lip, cheeks, brows), the *jaw* sheet (lower lip, chin), and the *lids*. Where two sheets meet, compose
+decides per pixel which one is in front. For every target point q a sheet knows the source point s that arrives there, q = s + D(s).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.interpolate import RBFInterpolator
+from torch import Tensor
+
+from ..portrait.landmark_sets import (
+    FACE_OVAL,
+    LEFT_BROW,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_INNER_LIP,
+    RIGHT_BROW,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
+from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
+
+LATTICE = 96  # points along a side of the lattice on which the fields are solved
+_ROUNDS = 8
+_GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
+
+
+@dataclass(frozen=True)
+class BentSheets:
+    """Source points of the three sheets on the lattice, world x and y.
+
+    face, jaw: [N, 2, L, L]; jaw holds the lids' source points above the nose.
+    depth: [N, 1, L, L] how far the front surface moves towards the viewer.
+    """
+
+    face: Tensor
+    jaw: Tensor
+    depth: Tensor
+
+
+class Sheets:
+    """The sheets of one head.
+
+    Args:
+        landmarks: [478, 3] at rest, world units, in the head's own frame.
+        controls: of the same landmarks.
+    """
+
+    def __init__(self, landmarks: Tensor, controls: FaceControls):
+        self._controls = controls
+        self.face_height = controls.face_height
+        rest = landmarks[:MESH_POINTS].double().numpy()
+        low, high = rest[FACE_OVAL, :2].min(0), rest[FACE_OVAL, :2].max(0)
+        centre, half = (low + high) / 2, 0.75 * (high - low).max()
+        self.lower = torch.from_numpy(centre - half).float()
+        self.side = float(2 * half)
+        self.lattice = _lattice(centre, half)
+        window = _window(self.lattice.numpy(), centre, high - low)
+        self._face = _Field(rest, _face_members(rest), self.lattice, window)
+        self._jaw = _Field(rest, _jaw_members(rest), self.lattice, window)
+        self._lids = [_Lid(rest, self.lattice, self.face_height, side) for side in ("left", "right")]
+        lip = rest[LOWER_INNER_LIP]
+        edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
+        self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
+        nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
+        self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
+
+    def bend(self, coefficients: Tensor) -> BentSheets:
+        """[N, K] coefficients of the built-in basis -> the sheets' source points."""
+        moved = self._controls.displacements(coefficients) * self.face_height
+        face_field, jaw_field = self._face(moved), self._jaw(moved)
+        blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
+        lid_field = face_field[:, :2] + sum(lid(blinks[lid.side]) for lid in self._lids)
+        face = self._sources(face_field[:, :2])
+        jaw = self._sources(jaw_field[:, :2])
+        lids = self._sources(lid_field) if any(blink.any() for blink in blinks.values()) else face
+        above = self._above
+        return BentSheets(face, jaw * (1 - above) + lids * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))
+
+    def in_front(self, bent: BentSheets) -> Tensor:
+        """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
+        return torch.where(self.sample(self._below_lips, bent.jaw) > 0, bent.jaw, bent.face)
+
+    def _sources(self, field: Tensor) -> Tensor:
+        """Solves q = s + D(s) for s on the lattice by fixed-point rounds."""
+        target = self.lattice[None]
+        source = target - field
+        for _ in range(_ROUNDS):
+            source = target - self.sample(field, source)
+        return source
+
+    def sample(self, values: Tensor, points: Tensor) -> Tensor:
+        """Values [N, C, L, L] on the lattice, looked up at world points [N, 2, H, W]; the border is repeated."""
+        grid = ((points - self.lower[:, None, None]) / self.side * 2 - 1).permute(0, 2, 3, 1)
+        return F.grid_sample(values.expand(len(points), -1, -1, -1), grid, padding_mode="border", align_corners=True)
+
+
+class _Field:
+    """A smooth displacement field through the displacements of some landmarks: thin-plate splines, as one matrix."""
+
+    def __init__(self, rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.ndarray):
+        self._members = torch.from_numpy(members)
+        oval = np.array(FACE_OVAL)
+        centre = rest[oval, :2].mean(0)
+        ghosts = centre + _GHOSTS * (rest[oval, :2] - centre)
+        mouth = rest[[61, 291], 1].mean()
+        height = rest[oval, 1].max() - rest[oval, 1].min()
+        follow = np.clip((mouth - rest[oval, 1]) / (0.15 * height), 0, 1)  # below the chin the surface goes along, above it rests
+        points = np.concatenate([rest[members, :2], ghosts])
+        spread = np.eye(len(points))
+        targets = lattice.numpy().reshape(2, -1).T
+        matrix = RBFInterpolator(points, spread, kernel="thin_plate_spline", smoothing=1e-4 * height**2)(targets)
+        matrix *= window.reshape(-1, 1)
+        self._from_members = torch.from_numpy(matrix[:, : len(members)]).float()
+        self._from_oval = torch.from_numpy(matrix[:, len(members) :] * follow).float()
+        self._oval = torch.from_numpy(oval)
+
+    def __call__(self, moved: Tensor) -> Tensor:
+        """[N, 468, 3] -> [N, 3, L, L]."""
+        values = self._from_members @ moved[:, self._members] + self._from_oval @ moved[:, self._oval]
+        return values.transpose(1, 2).reshape(len(moved), 3, LATTICE, LATTICE)
+
+
+class _Lid:
+    """The upper lid of one eye: travels down by the eye's opening; lashes ride on its edge, the skin below the brow stretches."""
+
+    def __init__(self, rest: np.ndarray, lattice: Tensor, face_height: float, side: str):
+        self.side = side
+        upper, lower, brow = (
+            (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW) if side == "left" else (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW)
+        )
+        x, y = lattice.numpy()
+        edge = np.interp(x, rest[upper, 0], rest[upper, 1])
+        opening = np.interp(x, rest[upper, 0], rest[upper, 1] - np.interp(rest[upper, 0], rest[lower, 0], rest[lower, 1]), left=0, right=0)
+        opening = np.maximum(opening, 0)
+        lashes = 0.018 * face_height
+        to_brow = rest[brow[:5], 1].mean() - rest[upper, 1].mean()
+        reach = np.maximum(0.9 * to_brow, lashes + 1.8 * opening)
+        t = np.clip((y - edge - lashes) / (reach - lashes), 0, 1)
+        profile = 1 - t * t * (3 - 2 * t)
+        self._travel = torch.from_numpy(-opening * profile).float()
+
+    def __call__(self, closed: Tensor) -> Tensor:
+        """[N] in 0..1 -> [N, 2, L, L]."""
+        down = closed[:, None, None] * self._travel
+        return torch.stack([torch.zeros_like(down), down], dim=1)
+
+
+def _face_members(rest: np.ndarray) -> np.ndarray:
+    """Landmarks the face sheet goes through: all but the lower lip and the chin below it."""
+    return np.array([k for k in range(MESH_POINTS) if k not in set(LOWER_LIP) and not _below_mouth(rest)[k]])
+
+
+def _jaw_members(rest: np.ndarray) -> np.ndarray:
+    """Landmarks the jaw sheet goes through: all but the upper lip and what lies between it and the nose."""
+    return np.array([k for k in range(MESH_POINTS) if k not in set(UPPER_LIP) and not _above_mouth(rest)[k]])
+
+
+def _across_mouth(rest: np.ndarray) -> np.ndarray:
+    middle, half = (rest[61, 0] + rest[291, 0]) / 2, abs(rest[291, 0] - rest[61, 0]) / 2
+    return np.abs(rest[:, 0] - middle) < 1.15 * half
+
+
+def _below_mouth(rest: np.ndarray) -> np.ndarray:
+    return _across_mouth(rest) & (rest[:, 1] < rest[[61, 291], 1].min() - 0.2 * (rest[61, 1] - rest[152, 1]))
+
+
+def _above_mouth(rest: np.ndarray) -> np.ndarray:
+    return _across_mouth(rest) & (rest[:, 1] > rest[[61, 291], 1].max()) & (rest[:, 1] < rest[4, 1])
+
+
+def _lattice(centre: np.ndarray, half: float) -> Tensor:
+    axis = np.linspace(-half, half, LATTICE)
+    y, x = np.meshgrid(centre[1] + axis, centre[0] + axis, indexing="ij")
+    return torch.from_numpy(np.stack([x, y])).float()
+
+
+def _window(lattice: np.ndarray, centre: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """1 over the face, 0 well outside of it; below the chin it stays 1, since the chin may move there."""
+    across, up = (lattice[0] - centre[0]) / size[0] * 2, (lattice[1] - centre[1]) / size[1] * 2
+    radius = np.hypot(across, np.maximum(up, 0))
+    t = np.clip((1.42 - radius) / 0.3, 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,145 @@
+"""The head of a photo as a closed solid over the plane of its face (DESIGN section 3, spec 08 section 2).
+
+Everything lives on the texels of plane 0: column j at x = (j + 1/2)/256 - 1/2, row i at y = (i + 1/2)/256 - 1/2, in world units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.interpolate import LinearNDInterpolator
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from torch import Tensor
+
+from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
+from ..portrait.plates import MARGIN
+from ..portrait.portrait import Portrait
+from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
+
+TEXELS = 256
+_DISTANCE = 2.7  # from the camera to the face's centre
+_MESH_POINTS = 468
+
+
+@dataclass(frozen=True)
+class HeadSolid:
+    """A head between a front and a back surface.
+
+    landmarks: [478, 3] world.
+    face_height: from forehead to chin, world units.
+    front, back: [256, 256] z of the two surfaces.
+    inside: [256, 256] the silhouette, about -10 outside to +10 inside, smooth across the contour.
+    photo_uv: [2, 256, 256] where in the portrait's crop the front surface was seen, 0..1 inside the crop.
+    """
+
+    landmarks: Tensor
+    face_height: float
+    front: Tensor
+    back: Tensor
+    inside: Tensor
+    photo_uv: Tensor
+
+
+def head_solid(portrait: Portrait) -> HeadSolid:
+    """Closes the face smoothly to a head: landmark depth in the face, a round fall-off to the silhouette of the head mask."""
+    landmarks = landmarks_in_world(portrait)
+    face_height = float(np.linalg.norm(landmarks[FOREHEAD] - landmarks[CHIN]))
+    face_depth, in_face = _face_depth(landmarks)
+    camera = portrait.camera[0]
+    head_mask = portrait.plates.head_mask
+
+    front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
+    for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
+        uv = _seen_at(front, camera)
+        soft = gaussian_filter(sample_plate(head_mask, uv)[0, 0].numpy(), 0.8)
+        front = _close(face_depth, in_face, soft > 0.5, face_height)
+    inside = np.clip(24 * (soft - 0.5), -10, 10)
+    return HeadSolid(
+        landmarks=torch.from_numpy(landmarks).float(),
+        face_height=face_height,
+        front=torch.from_numpy(front).float(),
+        back=torch.from_numpy(_back(front, soft > 0.5, landmarks, face_height)).float(),
+        inside=torch.from_numpy(inside).float(),
+        photo_uv=_seen_at(front, camera)[0].permute(2, 0, 1),
+    )
+
+
+def landmarks_in_world(portrait: Portrait) -> np.ndarray:
+    """[478, 3] world: each landmark on its own viewing ray, at the depth that MediaPipe gives it, the head's pose taken off."""
+    points = portrait.landmarks.double().numpy()
+    z_mean = points[:_MESH_POINTS, 2].mean()
+    depth = _DISTANCE * (1 + (points[:, 2] - z_mean) / FOCAL)
+    posed = np.stack(
+        [(points[:, 0] - 0.5) * depth / FOCAL, (0.5 - points[:, 1]) * depth / FOCAL, _DISTANCE - depth],
+        axis=1,
+    )
+    posed -= WORLD_PER_DECIMETRE * portrait.translation[0].double().numpy()
+    rotation = euler_to_matrix(portrait.euler[0].double()).numpy()
+    return posed @ rotation + np.array(HEAD_CENTRE)
+
+
+def texel_centres() -> tuple[np.ndarray, np.ndarray]:
+    """x and y [256, 256] of the texels of plane 0."""
+    axis = (np.arange(TEXELS) + 0.5) / TEXELS - 0.5
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    return x, y
+
+
+def sample_plate(plate: Tensor, uv: Tensor, mode: str = "bilinear") -> Tensor:
+    """Looks a plate [1, C, S, S] up at crop coordinates [N, H, W, 2] -> [N, C, H, W]; beyond the margins the border is repeated."""
+    grid = (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+    return torch.nn.functional.grid_sample(plate.expand(len(uv), -1, -1, -1), grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
+    x, y = texel_centres()
+    points = torch.from_numpy(np.stack([x, y, front], axis=-1)).float()
+    return project(points, camera)[0][None]
+
+
+def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y = texel_centres()
+    mesh = landmarks[:_MESH_POINTS]
+    depth = LinearNDInterpolator(mesh[:, :2], mesh[:, 2])(x, y)
+    in_face = ~np.isnan(depth)
+    filled = _nearest(depth, in_face)
+    return gaussian_filter(filled, 1.2), in_face
+
+
+def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, face_height: float) -> np.ndarray:
+    """Face depth, falling off like a quarter of an ellipse from the rim of the face to the rim of the head, constant beyond."""
+    head = in_head | in_face
+    to_face = distance_transform_edt(~in_face)
+    to_rim = distance_transform_edt(head)
+    oval = gaussian_filter(_nearest(face_depth, in_face), 3)
+    texel = 1 / TEXELS
+    span = gaussian_filter((to_face + to_rim) * texel, 4)
+    drop = np.clip(0.75 * span, 0.08 * face_height, 0.30 * face_height)
+    t = to_face / np.maximum(to_face + to_rim, 1e-6)
+    outer = oval - drop + drop * np.sqrt(np.clip(1 - t**2, 0, 1))
+    rim = _nearest(outer, head)
+    surface = np.where(in_face, face_depth, np.where(head, outer, rim))
+    soft = gaussian_filter(surface, 2.0)
+    keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
+    return surface * keep + soft * (1 - keep)
+
+
+def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls."""
+    _, y = texel_centres()
+    rim = gaussian_filter(_nearest(front, ~in_head), 6)
+    to_rim = distance_transform_edt(in_head) / TEXELS
+    eyes, chin = landmarks[[33, 263], 1].mean(), landmarks[CHIN, 1]
+    upper = np.clip((y - chin) / (eyes - chin), 0, 1)
+    upper = upper * upper * (3 - 2 * upper)
+    radius = 0.45 * face_height
+    bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
+    thickness = face_height * (0.05 + 0.55 * upper) * bulge
+    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - 0.10 * face_height)
+
+
+def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return values[rows, columns]
