@@ -132,11 +132,14 @@ def load_hubert(folder: Path | str) -> HubertModel:
             "The paper's audio-to-motion needs the Python package 'transformers': install it with 'pip install transformers'."
         ) from error
     try:
-        model = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True)
+        model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         raise MissingModelError(
             f"The HuBERT model in '{folder}' can not be read ({error}): download its files from {SOURCE} again."
         ) from error
-    if not model.config.do_stable_layer_norm:
-        raise MissingModelError(f"The model in '{folder}' is not HuBERT-large: download the files from {SOURCE}.")
+    # what the file lacks would be left random; the embedding of masked frames is for training only
+    lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})
+    if lacking or not model.config.do_stable_layer_norm:
+        reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
+        raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
     return model.float().eval().requires_grad_(False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,29 @@ def test_the_published_layout_is_read(tiny_hubert, tmp_path):
     torch.save(state, tmp_path / "pytorch_model.bin")
     wave = make_input("published", (3000,))
     torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+
+
+def test_a_file_that_lacks_weights_is_refused(tiny_hubert, tmp_path):
+    tiny_hubert.config.to_json_file(tmp_path / "config.json")
+    state = {name: tensor for name, tensor in tiny_hubert.state_dict().items() if "layers.1." not in name}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(MissingModelError, match=r"encoder\.layers\.1\.\S+, .* missing\)"):
+        load_hubert(tmp_path)
+
+
+def test_the_large_model_has_the_published_names(goldens):
+    transformers = pytest.importorskip("transformers")
+    published = json.loads((goldens / "a2m_hubert_large.json").read_text())
+    sizes = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+    kind = {"conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "feat_proj_layer_norm": True}
+    with torch.device("meta"):
+        model = transformers.HubertModel(transformers.HubertConfig(**sizes, **kind))
+    gain, direction = ("parametrizations.weight.original0", "parametrizations.weight.original1")
+    names = {
+        "hubert." + name.replace(gain, "weight_g").replace(direction, "weight_v"): list(tensor.shape)
+        for name, tensor in model.state_dict().items()
+    }
+    assert names == {name: shape for name, (shape, _) in published.items() if not name.startswith("lm_head.")}
 
 
 def test_missing_files_are_named_together(tmp_path):
