@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import MissingModelError
+from ..files import readable_file
+from .checkpoint import latest_checkpoint, read_tensors
 
 
 @dataclass(frozen=True)
@@ -249,11 +252,26 @@ def predict_expression(
     return torch.cat(parts)
 
 
+def load_audio_to_motion(path: Path | str, device: torch.device | str = "cpu") -> AudioToMotion:
+    """The published network, in eval mode.
+
+    Args:
+        path: model_ckpt_steps_<n>.ckpt, a .safetensors file with the same names, or the folder of such files: there the
+            largest n is taken.
+        device: where it runs.
+
+    Raises: MissingModelError: no such file; damaged, holds code, another model, or a variant that is not supported.
+    """
+    path = latest_checkpoint(Path(path)) if Path(path).is_dir() else readable_file(path, "audio-to-motion checkpoint", MissingModelError)
+    tensors, _ = read_tensors(path)
+    return build_audio_to_motion(tensors, path.name).to(device)
+
+
 def build_audio_to_motion(state: Mapping[str, Tensor], source: str) -> AudioToMotion:
     """The network with the weights of `state`, in eval mode (spec 05 section 8).
 
     Args:
-        state: names and tensors of the checkpoint's `model` entry, with or without a leading "model.".
+        state: names and tensors of the checkpoint's `model` entry (`checkpoint.read_tensors`).
         source: what to call the file in messages.
 
     Raises: MissingModelError that names the first tensors which do not fit.
@@ -286,7 +304,7 @@ def build_audio_to_motion(state: Mapping[str, Tensor], source: str) -> AudioToMo
 
 
 def _plain_name(name: str) -> str:
-    name = name.removeprefix("model.")
+    """The published spelling of a weight-normed tensor; newer torch spells it otherwise."""
     return name.replace("parametrizations.weight.original0", "weight_g").replace("parametrizations.weight.original1", "weight_v")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from scipy.io import loadmat, savemat
 from scipy.io.matlab import MatReadError
 from scipy.spatial import cKDTree
 
-from ..errors import MissingModelError
+from ..errors import MissingModelError, OutputError
+from ..files import written_whole
 from ..portrait.canonical_face import canonical_face, fit_similarity
 from ..portrait.landmark_sets import LEFT_EYE, RIGHT_EYE
 from ..portrait.model_files import DEFAULT_FOLDER
@@ -152,13 +152,11 @@ def _front_model(folder: Path) -> dict[str, np.ndarray]:
 
 def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Saves the conversion; a folder that can not be written only costs the time to convert again."""
-    unfinished = path.with_name(path.name + ".part")
     try:
-        savemat(unfinished, arrays, appendmat=False)
-        os.replace(unfinished, path)
-    except OSError as error:
-        _LOG.warning("The converted face model can not be saved as '%s' (%s); it will be converted again next time.", path, error)
-        unfinished.unlink(missing_ok=True)
+        with written_whole(path, (".mat",)) as unfinished:
+            savemat(unfinished, arrays)
+    except (OutputError, OSError) as error:
+        _LOG.warning("The converted face model is not kept and will be converted again next time: %s", error)
 
 
 def _read_mat(path: Path) -> dict[str, np.ndarray]:

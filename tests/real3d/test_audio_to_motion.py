@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from golden import fill, load_vector, make_input
+from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d.audio_to_motion import (
     AudioToMotion,
     build_audio_to_motion,
+    load_audio_to_motion,
     pitch_bin,
     predict_expression,
     prior_noise,
@@ -118,14 +121,36 @@ def test_noise_is_the_first_draw_of_a_freshly_seeded_generator():
     assert torch.equal(prior_noise(16, 8, 42), torch.randn(1, 16, 8))
 
 
-def test_weights_load_in_either_spelling_and_the_posterior_encoder_is_ignored(model: AudioToMotion):
-    state = {
-        "model." + name.replace("weight_g", "parametrizations.weight.original0"): tensor for name, tensor in model.state_dict().items()
-    }
-    state["model.vae.encoder.out_proj.bias"] = torch.zeros(32)
-    loaded = build_audio_to_motion(state, "vae.safetensors")
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_published_checkpoint_is_loaded_whichever_form_it_has(model: AudioToMotion, tmp_path, nested: bool):
+    state = {**model.state_dict(), "vae.encoder.out_proj.bias": torch.zeros(32)}
+    if nested:
+        stored = {"state_dict": {"model": state, "syncnet": {"weight": torch.zeros(3)}}, "global_step": 400000}
+    else:
+        stored = {"state_dict": {"model." + name.replace("weight_g", "parametrizations.weight.original0"): v for name, v in state.items()}}
+    torch.save({"state_dict": {"model": {}}}, tmp_path / "model_ckpt_steps_2000.ckpt")
+    torch.save(stored, tmp_path / "model_ckpt_steps_400000.ckpt")
+    loaded = load_audio_to_motion(tmp_path)
     assert not loaded.training
-    assert torch.equal(loaded.vae.decoder.wn.cond_layer.weight_g, model.vae.decoder.wn.cond_layer.weight_g)
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
+
+
+def test_a_converted_checkpoint_is_loaded(model: AudioToMotion, tmp_path):
+    save_file(model.state_dict(), tmp_path / "a2m.safetensors")
+    loaded = load_audio_to_motion(tmp_path / "a2m.safetensors")
+    assert torch.equal(loaded.cond_proj.weight, model.cond_proj.weight)
+
+
+def test_no_code_in_a_checkpoint_is_executed(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (Path(tmp_path / "executed").touch, ())
+
+    torch.save({"state_dict": Payload()}, tmp_path / "model_ckpt_steps_1.ckpt")
+    with pytest.raises(MissingModelError, match="could execute code"):
+        load_audio_to_motion(tmp_path)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_wrong_weights_are_named(model: AudioToMotion):
