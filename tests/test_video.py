@@ -2,6 +2,7 @@
 
 import math
 import os
+import struct
 import weakref
 from collections.abc import Callable
 from fractions import Fraction
@@ -99,9 +100,13 @@ class TestReading:
         with av.open(str(tmp_path / "a.mp4"), "w") as container:
             stream = container.add_stream("libx264", rate=25)
             stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
-            stream.set_display_rotation(90 * turns)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")))
             container.mux(stream.encode(None))
+        a, b = {1: (0, -1), 2: (-1, 0), 3: (0, 1)}[turns]  # 3 is what a phone writes: shown turned once clockwise
+        content = bytearray((tmp_path / "a.mp4").read_bytes())
+        matrix = content.index(b"tkhd") + 44  # ISO 14496-12: nine numbers, 16.16 and in the last column 2.30
+        content[matrix : matrix + 36] = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
+        (tmp_path / "a.mp4").write_bytes(content)
         clip = open_clip(tmp_path / "a.mp4")
         assert (clip.height, clip.width) == upright.shape[:2]
         (picture,) = clip.frames()

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Everything a developer does here, on Linux, macOS and Windows, with nothing but Python itself installed:
+
+    python3 dev.py demo  [options of python -m real3d_core]   makes output/demo.mp4 and a contact sheet of it
+    python3 dev.py test  [options of pytest]                  for example: python3 dev.py test -k render
+    python3 dev.py bench [NAME [its options]]                 runs benchmarks/NAME.py; without a name, lists them
+    python3 dev.py lint  [options of ruff check] [paths]      ruff check and ruff format --check
+
+The first call makes .venv beside this file and installs the requirements there; later calls install again only when
+a requirements file or the version of Python has changed.
+"""
+
+import ast
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "dev-stamp"
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-dev-nodeps.txt", "requirements-dev-optional.txt")
+PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requirements-dev.txt has packages for
+
+
+def main(arguments):
+    """Exit status of one call. (No annotations here: they would keep an old Python from reading as far as its refusal.)"""
+    commands = {"demo": demo, "test": test, "bench": bench, "lint": lint}
+    if not arguments or arguments[0] not in commands:
+        print(__doc__.strip())
+        return 0 if arguments[:1] in (["-h"], ["--help"], ["help"]) else 2
+    complaint = unsuitable(sys.version_info[:2])
+    if complaint:
+        return fail(complaint)
+    return commands[arguments[0]](arguments[1:])
+
+
+def demo(arguments):
+    """The command line on the repository's own portrait and speech; a later option wins over an earlier one."""
+    prepare()
+    output = ROOT / "output"
+    output.mkdir(exist_ok=True)
+    media = [
+        *("--portrait", str(ROOT / "assets" / "portraits" / "astronaut.png")),
+        *("--audio", str(ROOT / "assets" / "speech" / "librivox_0880_en.wav")),
+        *("--out", str(output / "demo.mp4"), "--contact-sheet", str(output / "demo.png")),
+    ]
+    return run(["-m", "real3d_core", *media, *arguments])
+
+
+def test(arguments):
+    prepare()
+    return run(["-m", "pytest", *arguments], folder=ROOT)
+
+
+def bench(arguments):
+    """Paths among the options are meant from where the caller stands."""
+    scripts = {script.stem: script for script in sorted((ROOT / "benchmarks").glob("*.py"))}
+    if not arguments:
+        for name, script in scripts.items():
+            print(f"{name:24}{first_line(script)}")
+        return 0
+    if arguments[0] not in scripts:
+        return fail(f"There is no benchmark '{arguments[0]}'; there are: {', '.join(scripts) or 'none yet'}.")
+    prepare()
+    return run([str(scripts[arguments[0]]), *arguments[1:]])
+
+
+def lint(arguments):
+    """Both checks run even if the first one fails."""
+    prepare()
+    paths = [argument for argument in arguments if not argument.startswith("-")] or ["."]
+    options = [argument for argument in arguments if argument.startswith("-")]
+    checked = run(["-m", "ruff", "check", *options, *paths], folder=ROOT)
+    formatted = run(["-m", "ruff", "format", "--check", *paths], folder=ROOT)
+    return checked or formatted
+
+
+def unsuitable(version):
+    """One sentence if this Python can not run the project, else None."""
+    oldest, newest = PYTHONS
+    if oldest <= version <= newest:
+        return None
+    wanted = "python{}.{}".format(*newest) if version > newest else "python{}.{}".format(*oldest)
+    return (
+        "This is Python {}.{}, but PyTorch has packages for Python {}.{} to {}.{} only; "
+        "call dev.py with another one, for example: {} dev.py test"
+    ).format(*version, *oldest, *newest, wanted)
+
+
+def prepare():
+    """Makes sure that .venv is complete and up to date."""
+    wanted = fingerprint({name: (ROOT / name).read_bytes() for name in REQUIREMENTS}, sys.version_info[:2])
+    stamp = STAMP.read_text() if STAMP.is_file() else None
+    step = next_step(stamp, wanted, venv_version())
+    if step == "nothing":
+        return
+    if step == "make":
+        say("Making .venv (first time only) ...")
+        make_venv()
+    STAMP.unlink(missing_ok=True)  # an interruption from here on leaves an environment that is known to be half made
+    install()
+    STAMP.write_text(wanted)
+    say("Ready.")
+
+
+def fingerprint(files, version):
+    """Changes when any of {name: bytes} or the (major, minor) version of Python changes; line ends do not count."""
+    digest = hashlib.sha256("{}.{}".format(*version).encode())
+    for name in sorted(files):
+        content = files[name].replace(b"\r\n", b"\n")
+        digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def next_step(stamp, wanted, version):
+    """What .venv needs: "nothing", "install" into it, or "make" it anew.
+
+    stamp: fingerprint left by the last complete installation, None if there was none.
+    wanted: fingerprint of now.
+    version: (major, minor) of the Python in .venv, None if it does not run.
+    """
+    if stamp is None or version != sys.version_info[:2]:
+        return "make"
+    return "nothing" if stamp == wanted else "install"
+
+
+def venv_version():
+    """(major, minor) of the Python in .venv, None if there is none that runs."""
+    try:
+        answer = subprocess.run([venv_python(), "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return ast.literal_eval(answer.stdout) if answer.returncode == 0 else None
+
+
+def venv_python():
+    return str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+
+
+def make_venv():
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    if VENV.is_symlink():
+        VENV.unlink()
+    elif VENV.exists():
+        try:
+            shutil.rmtree(VENV)
+        except OSError as failure:
+            sentence = f"The folder .venv can not be removed ({failure}); close what uses it and delete it by hand."
+            raise SystemExit(fail(sentence)) from None
+    if subprocess.run([python, "-m", "venv", str(VENV)], stdout=sys.stderr).returncode:
+        raise SystemExit(fail("Python could not make .venv; on Debian and Ubuntu this needs: sudo apt install python3-venv"))
+
+
+def install():
+    """PyTorch in a call of its own, so that nothing else chooses its build; then the rest."""
+    torch = next(line for line in (ROOT / "requirements-dev.txt").read_text().splitlines() if line.startswith("torch=="))
+    say("Installing PyTorch (first time only, a few minutes) ...")
+    pip([torch])
+    say("Installing the other packages ...")
+    pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
+    pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
+    if pip(["-r", "requirements-dev-optional.txt"], optional=True):
+        say("pocketsphinx could not be installed; lips will follow an acoustic estimate instead of phonemes.")
+
+
+def pip(what, optional=False):
+    """pip's exit status; ends the program with pip's own words if it fails, unless `optional`."""
+    command = [venv_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *what]
+    done = subprocess.run(
+        command, cwd=str(ROOT), env={**os.environ, "PIP_USER": "0"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode and not optional:
+        raise SystemExit(fail(f"{done.stdout}\nThe packages could not be installed; see pip's message above."))
+    return done.returncode
+
+
+def run(arguments, folder=None):
+    """Exit status of the environment's Python with these arguments, run in `folder` or where the caller stands."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    status = subprocess.run([venv_python(), *arguments], cwd=folder and str(folder), env=environment).returncode
+    return status if status >= 0 else 128 - status
+
+
+def first_line(script):
+    """First line of a script's docstring."""
+    return (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def fail(sentence):
+    """Says it and gives the exit status of a call that can not be carried out."""
+    say(sentence)
+    return 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,112 @@
+"""FrameStream: lazy, restartable, the same frames for every chunking, and little remembered."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from real3d_core.stream import FrameStream
+
+
+def noisy(length: int, keep: int = 1) -> tuple[FrameStream, list[tuple[int, int]]]:
+    """A stream of random frames, each drawn from its own number, and the spans it was asked to compute."""
+    asked = []
+
+    def compute(start: int, stop: int) -> torch.Tensor:
+        asked.append((start, stop))
+        return torch.stack([torch.rand(3, generator=torch.Generator().manual_seed(number)) for number in range(start, stop)])
+
+    return FrameStream(length, 25.0, compute, keep), asked
+
+
+def test_nothing_is_computed_before_it_is_asked_for():
+    stream, asked = noisy(100)
+    changed = stream.map(lambda chunk, start, stop: chunk * 2)
+    chunks = changed.chunks(10)
+    assert asked == [] and len(stream) == len(changed) == 100 and changed.fps == 25.0
+    next(chunks)
+    assert asked == [(0, 10)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 64])
+def test_every_chunking_gives_the_same_frames(size):
+    whole = noisy(10)[0].frames(0, 10)
+    chunks = list(noisy(10)[0].chunks(size))
+    assert torch.equal(torch.cat(chunks), whole)
+    assert all(len(chunk) == size for chunk in chunks[:-1]) and 1 <= len(chunks[-1]) <= size
+
+
+def test_a_stream_can_be_read_again_and_from_the_middle():
+    stream, _ = noisy(10)
+    first = torch.cat(list(stream.chunks(4)))
+    assert torch.equal(torch.cat(list(stream.chunks(4))), first)
+    assert torch.equal(stream.frames(7, 9), first[7:9])
+
+
+def test_two_consumers_that_walk_together_share_the_work():
+    stream, asked = noisy(12)
+    head, shadow = stream.map(lambda chunk, a, b: chunk + 1), stream.map(lambda chunk, a, b: chunk * 0)
+    for _ in zip(head.chunks(4), shadow.chunks(4), strict=True):
+        pass
+    assert asked == [(0, 4), (4, 8), (8, 12)]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3])
+def test_only_the_latest_chunks_are_remembered(keep):
+    alive = []
+
+    def compute(start: int, stop: int) -> torch.Tensor:
+        chunk = torch.zeros(stop - start, 3)
+        alive.append(weakref.ref(chunk))
+        return chunk
+
+    stream = FrameStream(100, 25.0, compute, keep)
+    for start in range(0, 100, 5):
+        stream.frames(start, start + 5)
+    gc.collect()
+    remembered = [number for number, reference in enumerate(alive) if reference() is not None]
+    assert remembered == list(range(20 - keep, 20))
+
+
+def test_map_tells_which_frames_it_changes():
+    seen = []
+    stream = noisy(7)[0].map(lambda chunk, start, stop: seen.append((start, stop, len(chunk))) or chunk)
+    list(stream.chunks(3))
+    assert seen == [(0, 3, 3), (3, 6, 3), (6, 7, 1)]
+
+
+def test_an_empty_stream_has_no_chunks():
+    assert list(FrameStream(0, 25.0, lambda a, b: 1 / 0).chunks(4)) == []
+
+
+def test_a_failing_frame_is_tried_again_when_asked_again():
+    moods = iter([RuntimeError("not yet"), "frame"])
+
+    def compute(start: int, stop: int):
+        mood = next(moods)
+        if isinstance(mood, Exception):
+            raise mood
+        return mood
+
+    stream = FrameStream(1, 25.0, compute)
+    with pytest.raises(RuntimeError):
+        stream.frames(0, 1)
+    assert stream.frames(0, 1) == "frame"
+
+
+@pytest.mark.parametrize("span", [(-1, 2), (2, 2), (3, 2), (0, 11), (10, 11)])
+def test_frames_outside_the_stream_are_refused(span):
+    with pytest.raises(IndexError, match="of a stream of 10"):
+        noisy(10)[0].frames(*span)
+
+
+@pytest.mark.parametrize(("length", "fps"), [(-1, 25.0), (5, 0.0), (5, -25.0)])
+def test_impossible_streams_are_refused(length, fps):
+    with pytest.raises(ValueError, match="length >= 0 and fps > 0"):
+        FrameStream(length, fps, lambda a, b: None)
+
+
+def test_empty_chunks_are_refused():
+    with pytest.raises(ValueError, match="at least one frame"):
+        next(noisy(5)[0].chunks(0))

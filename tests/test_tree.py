@@ -1,0 +1,135 @@
+"""Rules of the house that a reader could break without noticing (DESIGN section 1, and what ComfyUI asks of a pack)."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS_OF_THE_PACK = ("real3d_core", "nodes", "cuda_ops")
+MODULES = sorted(path for folder in FOLDERS_OF_THE_PACK for path in (ROOT / folder).rglob("*.py"))
+HOST_BRINGS = {
+    *("torch", "torchvision", "torchaudio", "numpy", "pillow", "transformers", "safetensors", "einops", "scipy", "av"),
+    *("tqdm", "psutil", "aiohttp", "pyyaml"),
+}
+OTHER_OPENCV = {"opencv-python", "opencv-python-headless", "opencv-contrib-python"}
+
+
+def tracked_texts() -> list[tuple[str, str]]:
+    """(name, text) of every file under version control that is text."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    texts = []
+    for name in filter(None, listing.stdout.split("\0")):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        if b"\0" not in content[:8000]:
+            texts.append((name, content.decode("utf-8", errors="replace")))
+    return texts
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(level, module) of every import in a file; level counts the leading dots."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(0, name.name) for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.level, node.module)] if node.module else [(node.level, name.name) for name in node.names]
+    return found
+
+
+def required(name: str) -> list[str]:
+    """Requirement lines of a file without comments."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def test_the_core_imports_without_the_host_and_without_heavy_detectors():
+    """All its modules but the command line; each of these packages may be missing or slow to load."""
+    script = """
+import importlib, pkgutil, sys
+import real3d_core
+names = [module.name for module in pkgutil.walk_packages(real3d_core.__path__, "real3d_core.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+unwanted = {"comfy", "comfy_api", "folder_paths", "nodes", "cuda_ops", "mediapipe", "pocketsphinx", "librosa", "transformers"}
+print(len(names), sorted(unwanted & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, _, unwanted = done.stdout.strip().partition(" ")
+    assert int(count) > 10 and unwanted == "[]"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_inside_the_pack_are_relative_and_point_one_way(path):
+    own = {*FOLDERS_OF_THE_PACK}
+    inside_core = path.is_relative_to(ROOT / "real3d_core")
+    depth = len(path.relative_to(ROOT).parts) - 1
+    for level, module in imports(path):
+        top = module.partition(".")[0]
+        assert level or top not in own, f"'{module}' must be imported relatively: the folder may have any name"
+        if inside_core:
+            assert level <= depth, f"'{'.' * level}{module}' reaches out of real3d_core"
+            assert top not in {"comfy", "comfy_api", "folder_paths"}, "the core knows nothing of ComfyUI"
+
+
+def test_the_door_imports_relatively():
+    door = ROOT / "__init__.py"
+    if not door.exists():
+        pytest.skip("the nodes are not built yet")
+    assert all(level or module.partition(".")[0] not in FOLDERS_OF_THE_PACK for level, module in imports(door))
+
+
+def test_users_are_not_asked_for_what_the_host_brings():
+    names = {distribution(line) for line in required("requirements.txt")}
+    assert names and not names & (HOST_BRINGS | OTHER_OPENCV)
+    assert not any(re.search(r"==|<|~=", line) for line in required("requirements.txt")), "no pins and no upper bounds"
+
+
+def test_the_package_depends_on_what_the_requirements_say():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    stated = ast.literal_eval(re.search(r"^dependencies = (\[.*?\])", text, re.MULTILINE | re.DOTALL)[1])
+    assert stated == required("requirements.txt")
+
+
+def test_the_checkout_gets_pytorch_pinned_once():
+    lines = [line for name in ROOT.glob("requirements*.txt") for line in required(name.name) if distribution(line).startswith("torch")]
+    assert len(lines) == 1 and lines[0].startswith("torch==")
+
+
+def test_no_line_names_a_place_of_one_machine_or_a_package_registry():
+    """Relative names may hold these words; absolute paths and hosts may not."""
+    places = "|".join(["wo" + "rk", "tm" + "p", "ro" + "ot", "ho" + "me", "Us" + "ers", "o" + "pt"])
+    hosts = "|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "download" + r"\.pytorch\.org", "py" + r"pi\.python"])
+    forbidden = re.compile(rf"(?<![\w.)}}\]/*-])/(?:{places})/[A-Za-z.]|{hosts}|[A-Z]:\\\\?Us" + "ers")
+    hits = [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in tracked_texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if forbidden.search(line)
+    ]
+    assert not hits, "\n".join(hits)
+
+
+def test_every_python_file_says_what_it_is():
+    without = [
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not without
+
+
+def test_the_licence_is_there_in_full():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
