@@ -45,6 +45,10 @@ class LinearShape:
             self.expression.unflatten(0, (-1, 3))[vertices].flatten(0, 1),
         )
 
+    def to(self, device: torch.device | str) -> LinearShape:
+        """The shape on another device."""
+        return LinearShape(self.mean.to(device), self.identity.to(device), self.expression.to(device))
+
     def of_person(self, identity: Tensor) -> LinearShape:
         """The shape of one person [1, 80]: the identity becomes part of the mean, so that a clip only pays for its expressions."""
         mean = self.points(identity, identity.new_zeros(1, self.expression.shape[1]))[0]

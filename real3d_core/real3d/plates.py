@@ -13,10 +13,12 @@ import torch
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
+from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
 from ..portrait.model_files import DEFAULT_FOLDER, ModelFile, find_model
 
 BACKGROUND, HAIR, BODY_SKIN, FACE_SKIN, CLOTHES, OTHERS = range(6)
 HEAD = (HAIR, FACE_SKIN, OTHERS)
+JAW_CORNERS = (172, 397)  # landmarks, image left and right
 
 SEGMENTER = ModelFile(
     "selfie_multiclass_256x256.tflite",
@@ -92,6 +94,35 @@ def segment_classes(portrait: np.ndarray, folders: Sequence[Path] = (DEFAULT_FOL
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(portrait))
         category = np.array(segmenter.segment(picture).category_mask.numpy_view())
     return category.reshape(portrait.shape[:2])  # newer MediaPipe adds an axis of one channel
+
+
+def estimated_classes(person: np.ndarray, head: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """[H, W] uint8 class numbers where the user has no six-class segmenter: from masks and landmarks alone.
+
+    Within the face's outline is face skin, the head beyond it hair; below the jaw, as broad as the jaw and a good third of the
+    face's height deep, is the neck; the rest of the person is clothes. Glasses and hats count as what they lie on.
+
+    Args:
+        person, head: [H, W] in 0..1, all of the person and the part that moves with the head (`Portrait`).
+        landmarks: [478, >= 2] in pixels.
+    """
+    outline, neck = np.zeros(person.shape, np.uint8), np.zeros(person.shape, np.uint8)
+    points = landmarks[:, :2]
+    cv2.fillPoly(outline, [np.round(points[FACE_OVAL]).astype(np.int32)], 1)
+    down = 0.35 * (points[CHIN] - points[FOREHEAD])
+    left, right = (points[corner] for corner in JAW_CORNERS)
+    cv2.fillConvexPoly(
+        neck,
+        np.round([left, right, points[CHIN] + down + (right - left) / 2, points[CHIN] + down - (right - left) / 2]).astype(np.int32),
+        1,
+    )
+
+    category = np.full(person.shape, CLOTHES, np.uint8)
+    category[neck > 0] = BODY_SKIN
+    category[head >= 0.5] = HAIR
+    category[outline > 0] = FACE_SKIN
+    category[person < 0.5] = BACKGROUND
+    return category
 
 
 def torso_plate(portrait: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
