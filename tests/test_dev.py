@@ -156,6 +156,7 @@ class TestCommands:
 
     def test_the_demo_uses_the_repositorys_media_and_later_options_win(self, checkout, calls, monkeypatch):
         (checkout / "real3d_core").mkdir()
+        (checkout / "real3d_core" / "__init__.py").touch()
         (checkout / "real3d_core" / "__main__.py").write_text(
             "import sys, pathlib; pathlib.Path(sys.argv[-1]).write_text(' '.join(sys.argv))"
         )
