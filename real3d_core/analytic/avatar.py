@@ -28,6 +28,7 @@ from .channels import (
     constructed_decoder,
     depth_ramp,
     encode_colour,
+    encode_silhouette,
     encode_uv,
 )
 from .compose import Composer
@@ -99,7 +100,7 @@ def _lift(portrait: Portrait) -> Planes:
     plane = torch.zeros(32, TEXELS, TEXELS)
     plane[FRONT] = STEEPNESS * solid.front
     plane[BACK] = -STEEPNESS * solid.back
-    plane[SILHOUETTE] = solid.inside
+    plane[SILHOUETTE] = encode_silhouette(solid.inside)
     carried = plane[CARRIED]
     carried[COLOUR] = encode_colour(colour)
     for sheet in (FACE_UV, JAW_UV, SKULL_UV):
@@ -111,7 +112,7 @@ def _lift(portrait: Portrait) -> Planes:
 def _bounds(solid) -> Tensor:
     """A box about the head, with room for a dropped jaw."""
     x, y = (torch.from_numpy(axis).float() for axis in texel_centres())
-    head = solid.inside > -9.5
+    head = solid.inside > -2
     room = 0.02
     chin = 0.14 * solid.face_height
     return torch.tensor(

@@ -7,6 +7,8 @@ of the first three channels is negative, the other channels come through unchang
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ STEEPNESS = 1500.0  # channels 0 and 1, per world unit
 _DENSITY = 1500.0
 _UV_GAIN = 4.0
 _HIDDEN = 64
+_SURFACE = -math.log(math.e - 1)  # softplus(-_SURFACE) = 1
 
 FRONT, BACK, SILHOUETTE = 0, 1, 2
 CARRIED = slice(3, 12)  # decoder outputs 0..8: colour, then three pairs of photo coordinates
@@ -62,6 +65,16 @@ def carried_values(render: HeadRender) -> tuple[Tensor, Tensor]:
     straight = premultiplied[:, FACE_UV.start :] / render.opacity.clamp_min(1e-3)
     values = torch.logit(((straight + 0.001) / 1.002).clamp(1e-4, 1 - 1e-4))
     return premultiplied[:, COLOUR], values / _UV_GAIN + 0.5
+
+
+def encode_silhouette(distance: Tensor) -> Tensor:
+    """Signed distances to the silhouette (texels, positive inside) to channel values.
+
+    Density begins where softplus(-value) = 1. There the values rise so gently that opacity takes about two texels from nothing to
+    all, which keeps the contour smooth when it is seen by few rays; further in and out they rise fast.
+    """
+    beyond = (distance.abs() - 1).clamp_min(0)
+    return (_SURFACE + 0.05 * distance + 0.5 * beyond**2 * distance.sign()).clamp(-10, 10)
 
 
 def depth_ramp() -> Tensor:

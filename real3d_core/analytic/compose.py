@@ -23,6 +23,7 @@ _CONTOUR_CONTRAST = 2.2
 _GROW = 4  # rays by which coordinates are continued beyond the head
 _NECK_BEHIND = 0.16  # how far behind the face's centre the neck is, world units
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
+_LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
 _DETAIL = 1.5  # pixels of the plates per pixel of the output, at most
 
 
@@ -87,7 +88,7 @@ class Composer:
         above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
         colour_face, colour_jaw = sample_plate(self._head, face), sample_plate(self._head, jaw)
-        upper_face = colour_face + (colour_jaw - colour_face) * (lid * (maps_face[:, FaceMap.ABOVE_UPPER] > 0))[:, None]
+        upper_face = colour_face + (colour_jaw - colour_face) * lid[:, None]
         inside = self._inside(skull, maps_jaw)
         behind_lower = upper_face * above_upper[:, None] + inside * (1 - above_upper[:, None])
         colour = colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
@@ -101,8 +102,9 @@ class Composer:
             maps[:, FaceMap.ACROSS], -maps[:, FaceMap.ABOVE_UPPER], -maps_jaw[:, FaceMap.BELOW_LOWER], face.half_width, self._light
         ).permute(0, 3, 1, 2)
         if face.open_at_rest:
-            pixel = 2 / (self._size * face.face_height)
-            own = _edge(-maps[:, FaceMap.BELOW_LOWER] - 2 * pixel, pixel)[:, None]
+            pixel = 1 / (self._size * face.face_height)
+            dropped = (maps[:, FaceMap.BELOW_LOWER] - maps_jaw[:, FaceMap.BELOW_LOWER]).clamp(0, _LIP_SHADOW)
+            own = _edge(-maps[:, FaceMap.BELOW_LOWER] - dropped + pixel, pixel)[:, None]
             painted = painted + (sample_plate(self._photo, skull) - painted) * own
         return torch.cat([painted, torch.ones_like(painted[:, :1])], dim=1)
 

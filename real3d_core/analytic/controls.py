@@ -107,7 +107,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
     skin = -0.95 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
-    corner_drop = 0.25
+    corner_drop = 0.16
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
     upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
@@ -138,7 +138,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
 
     brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
     eye_y = rest[[33, 133, 362, 263], 1].mean()
-    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * _smooth((y - eye_y - 0.02) / 0.06)
+    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * _smooth((y - eye_y - 0.05) / 0.06)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow

@@ -30,8 +30,9 @@ def mouth_interior(across: Tensor, below_upper: Tensor, above_lower: Tensor, hal
     colour = _rgb(_CAVITY, across) * (0.5 + 0.5 * torch.exp(-((across / half_width) ** 2)))[..., None] * light * 1.4
     tongue = _step(0.040 - above_lower, 0.03) * (1 - side**2).clamp_min(0) * 0.7
     colour = _mix(colour, _rgb(_TONGUE, across) * shade[..., None], tongue)
+    wide = ((below_upper + above_lower - 0.04) / 0.04).clamp(0, 1)  # lower teeth are behind the lip until the mouth is well open
     lower = _row(across, above_lower - 0.002, _LOWER_ROW * (1 - 0.35 * side**2))
-    colour = _mix(colour, _rgb(_TEETH, across) * (0.62 * shade * _gaps(across, 0.75 * _TOOTH))[..., None], lower * (1 - side**4) * 0.85)
+    colour = _mix(colour, _rgb(_TEETH, across) * (0.62 * shade * _gaps(across, 0.75 * _TOOTH))[..., None], lower * (1 - side**4) * wide)
     upper = _row(across, below_upper, _UPPER_ROW * (1 - 0.30 * side**2))
     lit = 0.55 + 0.45 * (below_upper / _UPPER_ROW).clamp(0, 1)  # the lip shades the upper part of the row
     return _mix(colour, _rgb(_TEETH, across) * (shade * lit * _gaps(across, _TOOTH))[..., None], upper * (1 - side**4))

@@ -69,13 +69,17 @@ class Sheets:
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
+        across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
+        t = np.clip((1.02 - np.abs(across)) / 0.22, 0, 1)
+        self._between_corners = torch.from_numpy(t * t * (3 - 2 * t)).float()  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
         moved = self._controls.displacements(coefficients) * self.face_height
-        face_field, jaw_field = self._face(moved), self._jaw(moved)
+        face_field = self._face(moved)
+        jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
         lid_field = face_field[:, :2] + sum(lid(blinks[lid.side]) for lid in self._lids)
         face = self._sources(face_field[:, :2])
@@ -142,9 +146,9 @@ class _Lid:
         opening = np.maximum(opening, 0)
         lashes = 0.018 * face_height
         to_brow = rest[brow[:5], 1].mean() - rest[upper, 1].mean()
-        reach = np.maximum(0.9 * to_brow, lashes + 1.8 * opening)
+        reach = np.maximum(0.65 * to_brow, lashes + 1.4 * opening)
         t = np.clip((y - edge - lashes) / (reach - lashes), 0, 1)
-        profile = 1 - t * t * (3 - 2 * t)
+        profile = 1 - (t + t * t * (3 - 2 * t)) / 2  # never steeper than 1.25, so that the lid does not fold
         self._travel = torch.from_numpy(-opening * profile).float()
 
     def __call__(self, closed: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_ma
 TEXELS = 256
 _DISTANCE = 2.7  # from the camera to the face's centre
 _MESH_POINTS = 468
+_FINER = 3
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class HeadSolid:
     landmarks: [478, 3] world.
     face_height: from forehead to chin, world units.
     front, back: [256, 256] z of the two surfaces.
-    inside: [256, 256] the silhouette, about -10 outside to +10 inside, smooth across the contour.
+    inside: [256, 256] signed distance to the silhouette in texels, positive inside.
     photo_uv: [2, 256, 256] where in the portrait's crop the front surface was seen, 0..1 inside the crop.
     """
 
@@ -53,14 +54,13 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
-        soft = gaussian_filter(sample_plate(head_mask, uv)[0, 0].numpy(), 0.8)
-        front = _close(face_depth, in_face, soft > 0.5, face_height)
-    inside = np.clip(24 * (soft - 0.5), -10, 10)
+        inside = _signed_distance(sample_plate(head_mask, _enlarged(uv))[0, 0].numpy())
+        front = _close(face_depth, in_face, inside > 0, face_height)
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
-        back=torch.from_numpy(_back(front, soft > 0.5, landmarks, face_height)).float(),
+        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height)).float(),
         inside=torch.from_numpy(inside).float(),
         photo_uv=_seen_at(front, camera)[0].permute(2, 0, 1),
     )
@@ -91,6 +91,19 @@ def sample_plate(plate: Tensor, uv: Tensor, mode: str = "bilinear") -> Tensor:
     """Looks a plate [1, C, S, S] up at crop coordinates [N, H, W, 2] -> [N, C, H, W]; beyond the margins the border is repeated."""
     grid = (uv - 0.5) * (2 / (1 + 2 * MARGIN))
     return torch.nn.functional.grid_sample(plate.expand(len(uv), -1, -1, -1), grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def _enlarged(uv: Tensor) -> Tensor:
+    """The coordinates of texels [1, H, W, 2] on a grid _FINER times as fine."""
+    finer = torch.nn.functional.interpolate(uv.permute(0, 3, 1, 2), scale_factor=_FINER, mode="bilinear", align_corners=False)
+    return finer.permute(0, 2, 3, 1)
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Texels from the contour of a soft mask given _FINER times as fine; smoothed so that the contour has no corners."""
+    solid = gaussian_filter(mask, 1.2 * _FINER) > 0.5
+    distance = (distance_transform_edt(solid) - distance_transform_edt(~solid)) / _FINER
+    return gaussian_filter(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
 
 
 def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
@@ -137,7 +150,7 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
     thickness = face_height * (0.05 + 0.55 * upper) * bulge
-    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - 0.10 * face_height)
+    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - (0.12 + 0.10 * upper) * face_height)
 
 
 def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
