@@ -21,16 +21,19 @@ from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
 
 _LOG = logging.getLogger("real3d")
 
-SOURCE = "https://faces.dmi.unibas.ch/bfm (Basel Face Model 2009, after its registration)"
+SOURCE = "https://faces.dmi.unibas.ch/bfm"
 FRONT = "BFM_model_front.mat"
-RAW = (
-    "01_MorphableModel.mat",
-    "Exp_Pca.bin",
-    "std_exp.txt",
-    "BFM_exp_idx.mat",
-    "BFM_front_idx.mat",
-    "facemodel_info.mat",
-)
+RAW_SOURCES = {
+    f"{SOURCE} (after registration)": ("01_MorphableModel.mat",),
+    "the CoarseData of https://github.com/Juyong/3DFace": ("Exp_Pca.bin",),
+    "the folder BFM of https://github.com/microsoft/Deep3DFaceReconstruction": (
+        "std_exp.txt",
+        "BFM_exp_idx.mat",
+        "BFM_front_idx.mat",
+        "facemodel_info.mat",
+    ),
+}
+RAW = tuple(name for names in RAW_SOURCES.values() for name in names)
 LANDMARK_TABLES = ("index_mp468_from_mesh35709.npy", "index_mp468_from_mesh35709_v3.1.npy")
 EYE_TABLES = ("bfm_left_eye_faces.npy", "bfm_right_eye_faces.npy")
 
@@ -134,11 +137,12 @@ def estimate_eye_triangles(mean: np.ndarray, triangles: np.ndarray, table: np.nd
 def _front_model(folder: Path) -> dict[str, np.ndarray]:
     if (folder / FRONT).is_file():
         return _read_mat(folder / FRONT)
-    missing = [name for name in RAW if not (folder / name).is_file()]
-    if missing:
+    missing = {source: [name for name in names if not (folder / name).is_file()] for source, names in RAW_SOURCES.items()}
+    wanted = "; ".join(f"{', '.join(names)} from {source}" for source, names in missing.items() if names)
+    if wanted:
         raise MissingModelError(
-            f"The face model is missing: put {FRONT} into the folder '{folder}', or the raw files {', '.join(RAW)} "
-            f"(not there: {', '.join(missing)}), from {SOURCE}."
+            f"The Basel Face Model 2009 is missing: put {FRONT}, which the official checkpoints come with, into the folder '{folder}', "
+            f"or the raw files that are not there yet: {wanted}."
         )
     try:
         arrays = convert_raw(folder)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import MotionMismatchError
 from .face_model import CENTRE, FOCAL, FaceModel, place
 
 SIDE = 512
+_MOST_SAMPLES = 32  # per pixel; a face needs one or two
 _NO_AREA = 1e-8  # twice the area of a triangle that is skipped, in units of half the image side
 
 
@@ -38,6 +40,8 @@ class PnccRenderer:
             side: pixels.
 
         Returns: [B, 3, side, side] in -1..1; -1 where there is no face, between the eyelids and in an open mouth.
+
+        Raises: MotionMismatchError if the points are blown up as only coefficients of something else do.
         """
         still = points.new_zeros(len(points), 3)
         placed = place(points, still if euler is None else euler, still if translation is None else translation)
@@ -75,6 +79,11 @@ def visible_surface(vertices: Tensor, corners: Tensor, side: int) -> VisibleSurf
         side: pixels.
     """
     boxes, number = _bounding_boxes(vertices, corners, side)
+    if boxes.count.sum() > _MOST_SAMPLES * side * side:
+        raise MotionMismatchError(
+            "The expression is far outside of what a face can do, so it can not be drawn: lower its strength, or use a motion that was "
+            "made for this avatar."
+        )
     box, right, down = boxes.samples()
     weights = boxes.weights(box, right, down)
     inside = (torch.minimum(torch.minimum(weights[0], weights[1]), weights[2]) > 0).nonzero()[:, 0]
@@ -111,11 +120,15 @@ class _BoundingBoxes:
     rows: Tensor
     planes: list[tuple[Tensor, Tensor, Tensor]]
 
+    @property
+    def count(self) -> Tensor:
+        """[K] samples in each box."""
+        return (self.columns * self.rows).long()
+
     def samples(self) -> tuple[Tensor, Tensor, Tensor]:
         """All samples of all boxes: [S] number of the box, column and row within it."""
-        count = self.columns * self.rows
-        box = torch.repeat_interleave(count.long())
-        first = (count.cumsum(0) - count).int()
+        box = torch.repeat_interleave(self.count)
+        first = (self.count.cumsum(0) - self.count).int()
         place_in_box = torch.arange(len(box), dtype=torch.int32, device=box.device) - first[box]
         columns = self.columns[box]
         down = place_in_box // columns

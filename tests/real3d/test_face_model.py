@@ -95,8 +95,15 @@ def test_missing_files_are_named_at_once(tmp_path):
     with pytest.raises(MissingModelError) as error:
         load_face_model(tmp_path)
     sentence = str(error.value)
-    assert all(name in sentence for name in RAW) and "BFM_model_front.mat" in sentence and str(tmp_path) in sentence
-    assert "std_exp.txt" not in sentence.split("not there:")[1]
+    assert all(name in sentence for name in RAW if name != "std_exp.txt") and "std_exp.txt" not in sentence
+    assert "BFM_model_front.mat" in sentence and str(tmp_path) in sentence and "https://faces.dmi.unibas.ch/bfm" in sentence
+
+
+def test_raw_files_that_do_not_belong_together_are_reported_in_words(tmp_path):
+    synthetic_bfm.write_raw(tmp_path)
+    (tmp_path / "std_exp.txt").write_text("1 2 3")
+    with pytest.raises(MissingModelError, match=r"do not belong together .*79 directions"):
+        load_face_model(tmp_path)
 
 
 def test_a_file_of_another_kind_is_reported_in_words(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from golden import load_vector, make_input
 
+from real3d_core.errors import MotionMismatchError
 from real3d_core.real3d.face_model import FaceModel
 from real3d_core.real3d.pncc import PnccRenderer
 
@@ -66,3 +67,8 @@ def test_faces_partly_or_wholly_outside_the_picture_are_cut(renderer: PnccRender
     away = renderer(people[:1], still, torch.tensor([[9.0, 0.0, 0.0]]), side=64)
     assert 0 < _covered(aside).sum() < _covered(centred).sum()
     assert (away == -1).all()
+
+
+def test_coefficients_of_something_else_are_refused_before_they_fill_the_memory(face: FaceModel, renderer: PnccRenderer):
+    with pytest.raises(MotionMismatchError, match="far outside of what a face can do"):
+        renderer(face.shape.points(torch.zeros(1, 80), torch.full((1, 64), 300.0)))
