@@ -1,0 +1,124 @@
+"""Layers that several networks of the paper share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MixBlock(nn.Module):
+    """Transformer block on the tokens of an image (spec 01 section 5, spec 02 section 5).
+
+    Args:
+        width: channels of a token.
+        heads: attention heads, a divisor of `width`.
+        hidden: channels inside the feed-forward part.
+        reduction: keys and values are taken from an image this many times smaller along each side.
+        eps: of the two layer norms of the block; the reduction's own norm always has 1e-5.
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, reduction: int, eps: float):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps)
+        self.attention = Attention(width, heads, reduction)
+        self.norm2 = nn.LayerNorm(width, eps)
+        self.feed_forward = FeedForward(width, hidden)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """tokens [N, height * width, C], row by row -> the same shape."""
+        tokens = tokens + self.attention(self.norm1(tokens), height, width)
+        return tokens + self.feed_forward(self.norm2(tokens), height, width)
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values may come from a reduced image."""
+
+    def __init__(self, width: int, heads: int, reduction: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.reduce = nn.Conv2d(width, width, reduction, stride=reduction) if reduction > 1 else None
+        self.reduced_norm = nn.LayerNorm(width, 1e-5) if reduction > 1 else None
+        self.key_value = nn.Linear(width, 2 * width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        seen = tokens
+        if self.reduce is not None:
+            seen = self.reduced_norm(to_tokens(self.reduce(to_image(tokens, height, width))))
+        key, value = self.key_value(seen).chunk(2, dim=-1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query(tokens), key, value))
+        # the fused product never writes the attention matrix, 1 GiB in the triplane predictor
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.project(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two dense layers around a depth-wise convolution."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.expand = nn.Linear(width, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.contract = nn.Linear(hidden, width)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        spread = self.depthwise(to_image(self.expand(tokens), height, width))
+        return self.contract(F.gelu(to_tokens(spread)))
+
+
+class PatchEmbedding(nn.Module):
+    """An image becomes tokens: strided convolution and layer norm."""
+
+    def __init__(self, channels: int, width: int, kernel: int, stride: int):
+        super().__init__()
+        self.project = PlainConv2d(channels, width, kernel, stride, padding=kernel // 2)
+        self.norm = nn.LayerNorm(width, 1e-5)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, int, int]:
+        """[N, C, H, W] -> tokens [N, h * w, width], h, w."""
+        embedded = self.project(image.contiguous())
+        return self.norm(to_tokens(embedded).contiguous()), *embedded.shape[2:]
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """[N, C, h, w] -> [N, h * w, C]; a view of a channels-last image."""
+    return image.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def to_image(tokens: Tensor, height: int, width: int) -> Tensor:
+    """[N, height * width, C] -> [N, C, height, width], channels last."""
+    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+
+
+def split_planes(stacked: Tensor) -> Tensor:
+    """What a network draws as one image [N, 96, H, W] -> planes [N, 3, 32, H, W] float32, mirrored as the renderer reads them.
+
+    Spec 01 section 9: planes 0 and 1 are mirrored along rows, plane 2 along rows and columns.
+    """
+    xy, xz, zy = stacked.float().flip(2).chunk(3, dim=1)
+    return torch.stack((xy, xz, zy.flip(3)), dim=1)
+
+
+class PlainConv2d(nn.Conv2d):
+    """A convolution whose images are laid out channels first.
+
+    On a CPU such a convolution sums in blocks and so rounds less than one with channels last, for a little more time.
+    """
+
+    layout = torch.contiguous_format
+
+
+class ScaleShift(nn.Module):
+    """A batch norm of the checkpoint as the scale and shift per channel that it is at inference."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, channels, ...] -> the same shape."""
+        shape = (-1,) + (1,) * (x.ndim - 2)
+        return torch.addcmul(self.bias.view(shape), x, self.weight.view(shape))
