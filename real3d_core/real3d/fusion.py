@@ -1,0 +1,44 @@
+"""Fusion: head over torso, person over background, in features (spec 04 section 3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class HeadTorsoFusion(nn.Module):
+    """Features of the head and of the torso, joined by the head's opacity.
+
+    The paper widens the torso's 64 channels to 256 by a 1x1 convolution first. Nothing but a product with one number per
+    pixel stands between it and the next convolution, so it is folded into that one; its bias needs the number as a channel.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(256 + 64 + 1, 256, 3, padding=1)
+        self.conv2 = nn.Conv2d(256, 256, 3, padding=1)
+
+    def forward(self, head: Tensor, torso: Tensor, opacity: Tensor) -> Tensor:
+        """head [N, 256, S, S], torso [N, 64, S, S], head's opacity [N, 1, S, S] -> [N, 256, S, S]."""
+        opacity = opacity.to(head.dtype)
+        behind = 1 - opacity
+        return self.conv2(F.leaky_relu_(self.conv1(torch.cat((head * opacity, torso * behind, behind), dim=1)), 0.01))
+
+
+class PersonBackgroundFusion(nn.Module):
+    """Features of the person and of the background, joined by the person's opacity."""
+
+    def __init__(self):
+        super().__init__()
+        self.person = nn.Conv2d(256, 64, 1, bias=False)
+        self.bias = nn.Parameter(torch.empty(64))
+        self.conv1 = nn.Conv2d(64, 256, 3, padding=1)
+        self.conv2 = nn.Conv2d(256, 256, 3, padding=1)
+
+    def forward(self, person: Tensor, background: Tensor, opacity: Tensor) -> Tensor:
+        """person [N, 256, S, S], background [1 or N, 64, S, S] (BackgroundCode.features), opacity [N, 1, S, S] -> [N, 256, S, S]."""
+        opacity = opacity.to(person.dtype)
+        # a 1x1 convolution and a product with one number per pixel may change places: 64 channels to multiply, not 512
+        joined = torch.lerp(background, self.person(person), opacity) + self.bias[:, None, None]
+        return self.conv2(F.leaky_relu_(self.conv1(F.leaky_relu_(joined, 0.01)), 0.01))
