@@ -48,9 +48,9 @@ class PnccRenderer:
         pictures = points.new_full((len(points), 3, side * side), -1.0)
         for vertices, picture in zip(placed, pictures, strict=True):
             seen = visible_surface(vertices, self._corners, side)
-            corners = self._corners[:, seen.triangles]
+            corners = self._corners.index_select(1, seen.triangles)
             for channel, colours in zip(picture, self._colours, strict=True):
-                channel[seen.pixels] = (colours[corners] * seen.weights).sum(dim=0) * 2 - 1
+                channel[seen.pixels] = (_pick(colours, corners) * seen.weights).sum(dim=0) * 2 - 1
         return pictures.unflatten(2, (side, side))
 
 
@@ -88,11 +88,11 @@ def visible_surface(vertices: Tensor, corners: Tensor, side: int) -> VisibleSurf
     weights = boxes.weights(box, right, down)
     inside = (torch.minimum(torch.minimum(weights[0], weights[1]), weights[2]) > 0).nonzero()[:, 0]
 
-    box = box[inside]
-    triangles = number[box]
-    pixels = (boxes.top[box] + down[inside]).long() * side + (boxes.left[box] + right[inside]).long()
-    distance = vertices[:, 2][corners[:, triangles]]
-    weights = torch.stack([weight[inside] for weight in weights]) / distance
+    box, right, down = (_pick(track, inside) for track in (box, right, down))
+    triangles = _pick(number, box)
+    pixels = (_pick(boxes.top, box) + down).long() * side + (_pick(boxes.left, box) + right).long()
+    distance = _pick(vertices[:, 2], corners.index_select(1, triangles))
+    weights = torch.stack([_pick(weight, inside) for weight in weights]) / distance
     weights /= weights.sum(dim=0)
     depth = (weights * distance).sum(dim=0)
 
@@ -102,8 +102,8 @@ def visible_surface(vertices: Tensor, corners: Tensor, side: int) -> VisibleSurf
     nothing = torch.iinfo(torch.int64).max
     nearest = key.new_full((side * side,), nothing).scatter_reduce_(0, pixels, key, "amin")
     covered = (nearest != nothing).nonzero()[:, 0]
-    shown = nearest[covered] & 0xFFFFFFFF
-    return VisibleSurface(covered, triangles[shown], weights[:, shown])
+    shown = _pick(nearest, covered) & 0xFFFFFFFF
+    return VisibleSurface(covered, _pick(triangles, shown), weights.index_select(1, shown))
 
 
 @dataclass(frozen=True)
@@ -129,31 +129,40 @@ class _BoundingBoxes:
         """All samples of all boxes: [S] number of the box, column and row within it."""
         box = torch.repeat_interleave(self.count)
         first = (self.count.cumsum(0) - self.count).int()
-        place_in_box = torch.arange(len(box), dtype=torch.int32, device=box.device) - first[box]
-        columns = self.columns[box]
+        place_in_box = torch.arange(len(box), dtype=torch.int32, device=box.device) - _pick(first, box)
+        columns = _pick(self.columns, box)
         down = place_in_box // columns
         return box, place_in_box - down * columns, down
 
     def weights(self, box: Tensor, right: Tensor, down: Tensor) -> list[Tensor]:
         """[S] screen-space weight of each of the three corners; all positive inside the triangle."""
-        return [value[box] + to_right[box] * right + to_bottom[box] * down for value, to_right, to_bottom in self.planes]
+        right, down = right.float(), down.float()
+        return [
+            _pick(value, box) + _pick(to_right, box) * right + _pick(to_bottom, box) * down for value, to_right, to_bottom in self.planes
+        ]
 
 
 def _bounding_boxes(vertices: Tensor, corners: Tensor, side: int) -> tuple[_BoundingBoxes, Tensor]:
     """The boxes of those triangles that may cover a sample, and the numbers [K] of these triangles."""
     half = side / 2
     scale = half * (FOCAL / CENTRE) / vertices[:, 2]
-    x = (vertices[:, 0] * scale + (half - 0.5))[corners]  # in pixels: sample (row i, column j) lies at (j, i)
-    y = ((half - 0.5) - vertices[:, 1] * scale)[corners]
+    # in pixels: sample (row i, column j) lies at (j, i)
+    x = _pick(vertices[:, 0] * scale + (half - 0.5), corners)
+    y = _pick((half - 0.5) - vertices[:, 1] * scale, corners)
     left, right = x.amin(0).ceil().clamp(min=0), x.amax(0).floor().clamp(max=side - 1)
     top, bottom = y.amin(0).ceil().clamp(min=0), y.amax(0).floor().clamp(max=side - 1)
     area = (x[2] - x[0]) * (y[1] - y[0]) - (y[2] - y[0]) * (x[1] - x[0])
     kept = ((left <= right) & (top <= bottom) & (area.abs() > _NO_AREA * half * half)).nonzero()[:, 0]
 
-    x, y, area, left, right, top, bottom = (track[..., kept] for track in (x, y, area, left, right, top, bottom))
+    x, y, area, left, right, top, bottom = (track.index_select(-1, kept) for track in (x, y, area, left, right, top, bottom))
     planes = []
     for a, b in ((1, 2), (2, 0), (0, 1)):
         to_right, to_bottom = (y[b] - y[a]) / area, (x[a] - x[b]) / area
         planes.append(((left - x[a]) * to_right + (top - y[a]) * to_bottom, to_right, to_bottom))
     columns, rows = (right - left + 1).int(), (bottom - top + 1).int()
     return _BoundingBoxes(left.int(), top.int(), columns, rows, planes), kept
+
+
+def _pick(values: Tensor, index: Tensor) -> Tensor:
+    """values[index] of a vector; index_select is several times faster than square brackets."""
+    return values.index_select(0, index.flatten()).view(index.shape)
