@@ -14,12 +14,11 @@ from safetensors.torch import save_file
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d.audio_to_motion import (
     AudioToMotion,
-    build_audio_to_motion,
-    load_audio_to_motion,
     pitch_bin,
     predict_expression,
     prior_noise,
 )
+from real3d_core.real3d.audio_to_motion_files import build_audio_to_motion, load_audio_to_motion
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +164,8 @@ def test_a_checkpoint_of_another_variant_is_refused_in_words(model: AudioToMotio
     state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("pitch_")}
     with pytest.raises(MissingModelError, match="without pitch"):
         build_audio_to_motion(state, "vae.ckpt")
+
+
+def test_features_of_another_hubert_are_refused(model: AudioToMotion):
+    with pytest.raises(MissingModelError, match=r"gives 768 features, .* needs 1024"):
+        predict_expression(model, torch.zeros(8, 768), torch.zeros(8))
