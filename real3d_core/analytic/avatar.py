@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..motion.motion import Motion, MotionBasis
+from ..avatar import NATURAL, SpeechStyle
+from ..motion.face_track import FaceTrack
+from ..motion.motion import FPS, Motion, MotionBasis
+from ..motion.speech import speech_controls
 from ..portrait.portrait import Portrait
 from ..render.decoder import PlaneDecoder
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
+from ..sound import Sound
 from ..stream import FrameStream
 from .channels import (
     BACK,
@@ -33,6 +38,7 @@ from .channels import (
 )
 from .compose import Composer
 from .controls import BASIS, FaceControls
+from .driving import motion_from_track
 from .sheets import BentSheets, Sheets
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
@@ -92,6 +98,25 @@ class AnalyticAvatar:
             return first[0](render)
 
         return renders.map(compose)
+
+
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
+        """Lips that follow the sounds (motion/speech.py).
+
+        Raises:
+            SoundError: no samples, or a transcript that does not fit.
+        """
+        frames = math.ceil(sound.duration * FPS - 1e-6)
+        curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
+        return Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
+
+    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
+        """Controls as far as they go, landmark displacements for the rest (driving.py)."""
+        return motion_from_track(track, neutral, smoothing)
+
+    def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
+        """Lids closed at least as far as `closed` [T] says."""
+        return motion.with_controls(**{name: torch.maximum(motion.control(name), closed) for name in ("blink_left", "blink_right")})
 
 
 def _lift(portrait: Portrait) -> Planes:

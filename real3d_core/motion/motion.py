@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MotionMismatchError
+from ..render.camera import mirror_index
 
 FPS = 25.0  # inside the pack, time always runs at this rate (DESIGN section 6)
 
@@ -77,6 +78,24 @@ class Motion:
     def with_pose(self, euler: Tensor, translation: Tensor) -> Motion:
         """The same expressions on another head pose, both [T, 3]."""
         return replace(self, euler=euler, translation=translation)
+
+    def resampled(self, fps: float, frames: int) -> Motion:
+        """The same movement as `frames` frames at another rate: linear between frames, the last one held."""
+        times = (torch.arange(frames) + 0.5) * (self.fps / fps) - 0.5
+        times = times.clamp(0, len(self) - 1)
+        before = times.floor().long()
+        after = (before + 1).clamp(max=len(self) - 1)
+        share = (times - before)[:, None]
+
+        def between(track: Tensor) -> Tensor:
+            return torch.lerp(track[before], track[after], share.to(track.dtype))
+
+        return replace(self, expression=between(self.expression), euler=between(self.euler), translation=between(self.translation), fps=fps)
+
+    def fitted(self, frames: int) -> Motion:
+        """The first `frames` frames; a shorter motion is played to and fro (spec 06 section 8)."""
+        number = mirror_index(torch.arange(frames), len(self))
+        return replace(self, expression=self.expression[number], euler=self.euler[number], translation=self.translation[number])
 
     def require_basis(self, basis: MotionBasis) -> None:
         """Raises MotionMismatchError unless the motion belongs to `basis`."""

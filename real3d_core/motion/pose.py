@@ -19,6 +19,9 @@ def turn_about_neck(euler: Tensor) -> Tensor:
 
 
 def camera_path(portrait: Portrait, motion: Motion) -> CameraPath:
-    """The cameras that show a portrait's head in the poses of a motion: the motion's pose is added to the portrait's own."""
-    cameras = camera_from_pose(portrait.euler + motion.euler, portrait.translation + motion.translation)
+    """The cameras that show a portrait's head in the poses of a motion: the motion's pose is added to the portrait's own.
+
+    Decimetres of a real head become those of this portrait's head, whose size in the world depends on the photo's framing.
+    """
+    cameras = camera_from_pose(portrait.euler + motion.euler, portrait.translation + portrait.scale * motion.translation)
     return CameraPath(cameras.float(), motion.fps)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NoFaceError, PictureError
-from ..render.camera import FOCAL, camera_from_pose, matrix_to_euler
+from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .canonical_face import canonical_face, head_pose
 from .crop import FACE_AREA, CropWindow, crop_window
 from .landmarks import FaceLandmarks
@@ -23,6 +23,7 @@ from .segmentation import person_mask, tidy_mask
 
 _LOG = logging.getLogger("real3d")
 SIDE = 512
+_CENTIMETRES_PER_DECIMETRE = 10.0
 _MOST_DETAIL = 1280  # pixels of the crop's side that the plates keep at most
 _SMALLEST_FACE = 28  # pixels
 _MOST_TURNED = np.radians(60)
@@ -35,6 +36,7 @@ class Portrait:
     image: [1, 3, 512, 512] in [-1, 1], the aligned crop.
     landmarks: [478, 3] in units of the crop's side: x right and y down from its upper left corner, z away from the viewer.
     euler, translation: [1, 3] the head's pose, radians and decimetres (spec 06 section 6); translation z is 0.
+    scale: size of the head in the world against a real one; motion in decimetres shrinks by it.
     camera: [1, 25] the viewer, in the head's frame (spec 06 section 8).
     plates: head, torso and background layers, wider than the crop and as detailed as the photo.
     window: the crop's place in the photo.
@@ -45,6 +47,7 @@ class Portrait:
     landmarks: Tensor
     euler: Tensor
     translation: Tensor
+    scale: float
     camera: Tensor
     plates: Plates
     window: CropWindow
@@ -130,6 +133,7 @@ def prepare_portrait(
         landmarks=torch.from_numpy(points),
         euler=euler[None],
         translation=translation,
+        scale=pose.scale / crop_side * _CENTIMETRES_PER_DECIMETRE * FACE_MODEL_CAMERA_DISTANCE / FOCAL,
         camera=camera_from_pose(euler[None], translation).float(),
         plates=plates,
         window=window,

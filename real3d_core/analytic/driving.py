@@ -1,0 +1,70 @@
+"""A driving clip becomes a Motion of the built-in avatar: controls as far as they go, landmark displacements for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import nnls
+from torch import Tensor
+
+from ..motion.face_track import FaceTrack
+from ..motion.motion import Motion
+from ..portrait.landmark_sets import EYE
+from ..render.camera import matrix_to_euler
+from .controls import BASIS, CONTROLS, control_directions
+
+_FITTED = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "smile", "frown", "brow_raise", "brow_furrow")
+_LID_FOLDS = [247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
+_OPEN, _SHUT = 0.85, 0.30  # measured eye opening, relative to the neutral frame, at which a blink begins and is complete
+_SHYNESS = 0.02  # keeps controls at rest where the face shows no clear sign of them
+_FARTHEST = 0.7  # decimetres that a head may leave its place: the torso stays where it is
+
+
+def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
+    """The motion of a driving clip relative to one of its frames.
+
+    Args:
+        track: of the clip.
+        neutral: number of the frame that stands for the portrait's own expression and pose; None finds the most neutral one.
+        smoothing: 0 keeps every tremble of the tracker, 1 is gentle, more is softer.
+    """
+    rest_frame = track.neutral_frame() if neutral is None else neutral
+    rest = track.shapes[rest_frame]
+    shift = _smooth(track.shapes - rest, 1.2 * smoothing)
+    lids = sorted({*EYE, *_LID_FOLDS})
+    shift[:, lids] = 0  # lids are driven by the blinks; as landmarks they would drag the eyeball along
+    directions = control_directions(rest)
+    fitted = [CONTROLS.index(name) for name in _FITTED]
+    controls = np.zeros((len(track), len(CONTROLS)))
+    controls[:, fitted] = _fit(shift, directions[fitted])
+    left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
+    opening = track.eye_opening / np.maximum(track.eye_opening[rest_frame], 1e-3)
+    closed = np.clip((_OPEN - opening) / (_OPEN - _SHUT), 0, 1)
+    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = closed.T
+    expression = np.concatenate([controls, left_over.reshape(len(track), -1)], axis=1)
+    euler, translation = relative_pose(track, rest_frame, smoothing)
+    return Motion(BASIS, torch.from_numpy(expression).float(), euler, translation, track.fps)
+
+
+def relative_pose(track: FaceTrack, rest_frame: int, smoothing: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Euler angles [T, 3] (radians) and translation [T, 3] (decimetres) of the head, relative to one frame."""
+    euler = matrix_to_euler(torch.from_numpy(track.rotations)).numpy()
+    euler = np.unwrap(euler, axis=0)
+    turned = _smooth(euler - euler[rest_frame], 2.0 * smoothing)
+    moved = _smooth(track.positions - track.positions[rest_frame], 2.0 * smoothing)
+    moved = _FARTHEST * np.tanh(moved / _FARTHEST)
+    return torch.from_numpy(turned).float(), torch.from_numpy(moved).float()
+
+
+def _fit(shift: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Non-negative controls [T, C] that explain displacements [T, 468, 3] best."""
+    count = len(directions)
+    matrix = np.concatenate([directions.reshape(count, -1).T, _SHYNESS * np.eye(count)])
+    zeros = np.zeros(count)
+    return np.stack([nnls(matrix, np.concatenate([frame, zeros]))[0] for frame in shift.reshape(len(shift), -1)]).clip(0, 1.5)
+
+
+def _smooth(curve: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian over time."""
+    return gaussian_filter1d(curve, sigma, axis=0, mode="nearest") if sigma > 0 else curve.copy()
