@@ -74,7 +74,7 @@ def load_networks(
     try:
         return build_networks(tensors, settings, device, dtype)
     except MissingModelError as failure:
-        raise MissingModelError(f"The checkpoint '{path.name}' can not be used. {failure}") from None
+        raise MissingModelError(f"The checkpoint '{path.name}' can not be used: {failure}") from None
 
 
 def latest_checkpoint(folder: Path) -> Path:
@@ -89,7 +89,7 @@ def latest_checkpoint(folder: Path) -> Path:
             found.append((int(steps[1]), steps[2], path))
     if not found:
         raise MissingModelError(
-            f"There is no model_ckpt_steps_<n>.ckpt in '{folder}': put the official checkpoint of Real3D-Portrait and its config.yaml there."
+            f"There is no model_ckpt_steps_<n>.ckpt in '{folder}': put the official checkpoint and its config.yaml there."
         )
     return max(found)[2]
 
@@ -128,7 +128,8 @@ def _read_ckpt(path: Path) -> dict[str, Tensor]:
         blocked = re.search(r"GLOBAL ([\w.]+)", str(failure))
         found = f"it wants to call {blocked[1]}" if blocked else "it holds more than tensors"
         raise MissingModelError(
-            f"The checkpoint '{path.name}' is refused because reading it could execute code ({found}): use the official file, or a .safetensors one."
+            f"The checkpoint '{path.name}' is refused because reading it could execute code ({found}): "
+            "use the official file, or a .safetensors one."
         ) from None
     model = stored.get("state_dict", stored) if isinstance(stored, dict) else {}
     if isinstance(model, dict) and isinstance(model.get("model"), dict):
@@ -214,8 +215,8 @@ def refuse_other_models(tensors: Mapping[str, Tensor]) -> None:
     """Raises MissingModelError unless the tensors are those of a model from pictures to frames."""
     for prefix in (IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION):
         if not any(name.startswith(prefix) for name in tensors):
-            what = "It is the audio-to-motion model" if any(name.startswith("vae.") for name in tensors) else "It is another model"
-            raise MissingModelError(f"{what}: it has no tensors named {prefix}*, it begins with {_few(list(tensors))}.")
+            what = "it is the audio-to-motion model" if any(name.startswith("vae.") for name in tensors) else "it is another model"
+            raise MissingModelError(f"{what}, without tensors named {prefix}* (it holds {_few(list(tensors))}).")
 
 
 def refuse_other_variants(tensors: Mapping[str, Tensor]) -> None:
@@ -224,7 +225,7 @@ def refuse_other_variants(tensors: Mapping[str, Tensor]) -> None:
         shape = tensors[name].shape if name in tensors else ()
         if len(shape) > axis and shape[axis] != wanted:
             variant = variants.get(shape[axis], f"{shape[axis]} channels instead of {wanted}")
-            raise MissingModelError(f"It is a variant that is not supported: {variant} ({name}). Use the released checkpoint.")
+            raise MissingModelError(f"it is a variant that is not supported, {variant} ({name}); use the released checkpoint.")
 
 
 # a tensor, the axis of its shape that tells the variant, the released size, what other sizes mean
@@ -246,7 +247,7 @@ def refuse_misfits(stored: StoredTensors) -> None:
     problems = (("misses", stored.missing), ("has other shapes for", stored.misshapen), ("has unexpectedly", stored.unexpected()))
     found = [f"it {verb} {_few(names)}" for verb, names in problems if names]
     if found:
-        raise MissingModelError(f"Its tensors are not those of the released model: {'; '.join(found)}.")
+        raise MissingModelError(f"its tensors are not those of the released model, {'; '.join(found)}.")
 
 
 def _few(names: list[str]) -> str:

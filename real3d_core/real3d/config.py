@@ -97,7 +97,7 @@ def official_config(settings: Mapping[str, object], with_torso: bool) -> Real3DC
     for name, wanted in (REQUIRED | (REQUIRED_WITH_TORSO if with_torso else {})).items():
         if name in settings and settings[name] != wanted:
             raise MissingModelError(
-                f"The model is of a variant that is not supported, {name}: {settings[name]} (only {name}: {wanted} is): "
+                f"its config.yaml describes a variant that is not supported, {name}: {settings[name]} (only {name}: {wanted} is); "
                 "use the released head-and-torso checkpoint."
             )
     return Real3DConfig(**{ours: _setting(settings, name, kind) for ours, (name, kind) in HONOURED.items() if name in settings})
@@ -108,7 +108,5 @@ def _setting(settings: Mapping[str, object], name: str, kind: type) -> int | flo
     whole = isinstance(value, int) and not isinstance(value, bool)
     fits = {bool: isinstance(value, bool), int: whole, float: whole or isinstance(value, float)}[kind]
     if not fits or (kind is not bool and value < 0):
-        raise MissingModelError(
-            f"The model's configuration has an unusable {name}: {value!r}: copy config.yaml again from the official download."
-        )
+        raise MissingModelError(f"its config.yaml has an unusable {name}: {value!r}; copy config.yaml again from the official download.")
     return kind(value)

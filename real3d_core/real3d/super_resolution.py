@@ -72,8 +72,7 @@ class SuperResolution(nn.Module):
 
         person = (torso.opacity + torch.where(opacity > threshold, 1.0, opacity)).clamp(0, 1)
         x = self.person_background(x, scene.background.features, person)
-        x, image = self.frame(x, image * person + scene.background.colour * (1 - person))
-        return image
+        return self.frame(x, image * person + scene.background.colour * (1 - person))[1]
 
 
 class HeadSuperResolution(nn.Module):
@@ -86,8 +85,7 @@ class HeadSuperResolution(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """features [N, 32, 128, 128] of the rendered head -> [N, 3, 512, 512] float32, about -1..1, not clamped."""
-        x, image = self.frame(*upsample_head(self.head, official_size(features.float())))
-        return image
+        return self.frame(*upsample_head(self.head, official_size(features.float())))[1]
 
 
 def official_size(features: Tensor) -> Tensor:
