@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..avatar import NATURAL, SpeechStyle
+from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
 from ..motion.face_track import FaceTrack
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..motion.speech import speech_controls
@@ -55,6 +55,7 @@ class AnalyticAvatar:
         self.march_settings = march_settings
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
+        self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
 
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
@@ -82,23 +83,35 @@ class AnalyticAvatar:
         motion: Motion,
         background: Tensor | None = None,
         size: int = 512,
+        head_threshold: float = HEAD_THRESHOLD,
     ) -> FrameStream[Tensor]:
         """Frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [1, 3, size, size] in 0..1, shown in place of the photo's own; None keeps that.
+            background: [B, 3, size, size] in 0..1, shown in place of the photo's own, one for all frames or one per frame; None keeps that.
+            head_threshold: where the head is more opaque than this it hides the background completely.
         """
-        first: list[Composer] = []
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, head_threshold))
 
-        def compose(render: HeadRender, start: int, stop: int) -> Tensor:
-            if not first:
-                settings = replace(self.march_settings, resolution=render.features.shape[-1])
-                at_rest = march_table(self.lift(portrait), self.decoder, portrait.camera, settings)
-                first.append(Composer(portrait, at_rest, size, background))
-            return first[0](render)
+    def person_mask(
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        size: int = 512,
+        head_threshold: float = HEAD_THRESHOLD,
+    ) -> FrameStream[Tensor]:
+        """How much of each pixel is person, not background: [n, size, size] in 0..1."""
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, head_threshold))
 
-        return renders.map(compose)
-
+    def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
+        """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
+        key = (portrait, size, render.features.shape[-1])
+        if self._composing is None or self._composing[0] != key:
+            settings = replace(self.march_settings, resolution=key[2])
+            at_rest = march_table(self.lift(portrait), self.decoder, portrait.camera, settings)
+            self._composing = (key, Composer(portrait, at_rest, size))
+        return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
         """Lips that follow the sounds (motion/speech.py).

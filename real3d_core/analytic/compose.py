@@ -21,7 +21,7 @@ from .solid import sample_plate
 _CONTOUR_BLUR = 0.9  # rays
 _CONTOUR_CONTRAST = 2.2
 _GROW = 4  # rays by which coordinates are continued beyond the head
-_NECK_BEHIND = 0.16  # how far behind the face's centre the neck is, world units
+_NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
 _DETAIL = 1.5  # pixels of the plates per pixel of the output, at most
@@ -34,50 +34,72 @@ class Composer:
         portrait: whose layers are composed.
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
         size: pixels along a side of the finished frame.
-        background: [1, 3, size, size] in 0..1 in place of the photo's own; None keeps that.
     """
 
-    def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int, background: Tensor | None = None):
+    def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, round(_DETAIL * size)))
         self._size = size
         self._head = plates.head
         self._torso = plates.torso
         self._photo = plates.photo
-        self._background = _fit(plates.crop(plates.background), size) if background is None else background
+        self._background = _fit(plates.crop(plates.background), size)
+        self._latest: tuple[HeadRender, tuple[Tensor, ...]] | None = None
         self._face = face_map(portrait.landmarks)
         self._source_camera = portrait.camera
         self._light = _brightness(portrait)
         self._follow = _torso_follow(portrait, self._face.face_height)
-        self._residual = torch.zeros(1, 2, 1, 1)
-        rest_uv = self._coordinates(at_rest)[0][:, FACE_SHEET]
-        self._residual = _pixel_centres(at_rest.features.shape[-1]) - rest_uv
+        self._residual = _residual(at_rest)
 
-    def __call__(self, render: HeadRender) -> Tensor:
-        """[N] renders -> [N, size, size, 3] frames in 0..1."""
-        coordinates, opacity = self._coordinates(render)
-        uv = _enlarge(coordinates, self._size)
-        head, firmness = self._head_colour(uv)
-        contour = _enlarge(_blur(opacity, _CONTOUR_BLUR), self._size)
-        covers = ((contour - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1) * firmness
-        torso = self._torso_colour(render.cameras)
-        behind = torso[:, :3] * torso[:, 3:] + self._background * (1 - torso[:, 3:])
-        return (head * covers + behind * (1 - covers)).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
+    def __call__(self, render: HeadRender, background: Tensor | None = None, first: int = 0, head_threshold: float = 1.0) -> Tensor:
+        """[N] renders -> [N, size, size, 3] frames in 0..1.
+
+        Args:
+            background: [B, 3, size, size] in 0..1 in place of the photo's own, number (first + n) % B behind frame n; None keeps that.
+            first: number of the first frame.
+            head_threshold: where the head is more opaque than this nothing is seen through it.
+        """
+        head, torso, _ = self._layers(render)
+        covers = self._covers(render, head_threshold)
+        colour = head[:, :3]
+        if render.colour_change is not None:
+            colour = colour + _enlarge(render.colour_change, self._size)
+        backdrop = self._background if background is None else background[(first + torch.arange(len(head))) % len(background)]
+        behind = torso[:, :3] * torso[:, 3:] + backdrop * (1 - torso[:, 3:])
+        return (colour * covers + behind * (1 - covers)).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
+
+    def person(self, render: HeadRender, head_threshold: float = 1.0) -> Tensor:
+        """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
+        covers = self._covers(render, head_threshold)
+        return (covers + self._layers(render)[1][:, 3:] * (1 - covers))[:, 0]
+
+    def _covers(self, render: HeadRender, threshold: float) -> Tensor:
+        """[N, 1, size, size]: how much the head hides what is behind it."""
+        head, torso, contour = self._layers(render)
+        fade = (1 - head[:, 3:]) * torso[:, 3:]  # the seam fades into the torso, never into the background
+        solid = ((contour - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
+        return torch.where(contour > threshold, 1.0, solid) * (1 - fade)
+
+    def _layers(self, render: HeadRender) -> tuple[Tensor, Tensor, Tensor]:
+        """Head [N, 4, size, size] (colour and firmness), torso [N, 4, size, size] and the head's enlarged opacity.
+
+        Kept for the latest render, because frames and masks are asked for in turn.
+        """
+        if self._latest is None or self._latest[0] is not render:
+            coordinates, opacity = self._coordinates(render)
+            head = torch.cat(self._head_colour(_enlarge(coordinates, self._size)), dim=1)
+            contour = _enlarge(_blur(opacity, _CONTOUR_BLUR), self._size)
+            self._latest = (render, (head, self._torso_colour(render.cameras), contour))
+        return self._latest[1]
 
     def _coordinates(self, render: HeadRender) -> tuple[Tensor, Tensor]:
         """Photo coordinates [N, 6, R, R] of the three sheets, continued beyond the head, and opacity."""
-        _, uv = carried_values(render)
-        uv = _continue(uv, (render.opacity > 0.5).float())
-        return self._corrected(uv), render.opacity
-
-    def _corrected(self, uv: Tensor) -> Tensor:
-        """Takes away the systematic error that rendering showed at the source pose."""
-        if self._residual.shape[-1] == 1:
-            return uv
-        pairs = uv.unflatten(1, (3, 2)).flatten(0, 1)
+        offset = _offsets(render)
+        offset = _continue(offset, (render.opacity > 0.5).float())
+        pairs = (offset + _three_times(_pixel_centres(offset.shape[-1]))).unflatten(1, (3, 2)).flatten(0, 1)
         error = F.grid_sample(
             self._residual.expand(len(pairs), -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
-        return (pairs + error).unflatten(0, (len(uv), 3)).flatten(1, 2)
+        return (pairs + error).unflatten(0, (-1, 3)).flatten(1, 2), render.opacity
 
     def _head_colour(self, uv: Tensor) -> tuple[Tensor, Tensor]:
         """The sheets in front of one another: colours [N, 3, S, S] and how firmly they cover [N, 1, S, S]."""
@@ -123,6 +145,21 @@ class Composer:
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 
+def _offsets(render: HeadRender) -> Tensor:
+    """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
+    _, uv = carried_values(render)
+    return uv - _three_times(_pixel_centres(uv.shape[-1]))
+
+
+def _residual(at_rest: HeadRender) -> Tensor:
+    """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place."""
+    return _continue(-_offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())
+
+
+def _three_times(pair: Tensor) -> Tensor:
+    return pair.repeat(1, 3, 1, 1)
+
+
 def _neck_shift(cameras: Tensor, source: Tensor, side: int) -> Tensor:
     """[N, 2, side, side]: how far a point of the neck, seen at each place of the source picture, moves in the picture."""
     origins, directions = camera_rays(source, side)
@@ -164,7 +201,7 @@ def _continue(values: Tensor, known: Tensor) -> Tensor:
         grown = F.avg_pool2d(values, 3, 1, 1) / weight.clamp_min(1e-6)
         values = torch.where(known > 0, values, grown)
         known = (weight > 0).float()
-    return torch.where(known > 0, values, 0.5)
+    return torch.where(known > 0, values, 0.0)
 
 
 def _enlarge(maps: Tensor, size: int) -> Tensor:

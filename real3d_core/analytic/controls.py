@@ -103,11 +103,11 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
 
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
-    below = _smooth((lip_line + 0.06 - y) / 0.16)
+    below = _smooth((lip_line + 0.10 - y) / 0.24)
     lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
     skin = -0.95 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
-    corner_drop = 0.16
+    corner_drop = 0.30
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
     upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)

@@ -69,12 +69,12 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
     face_height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
-    region, seam = head_region(landmarks, *person.shape)
+    region, seam, firmness = head_region(landmarks, *person.shape)
     background = _background(photo, person, shown, face_height)
     person = _matte(photo, person, background, landmarks, face_height)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, person, region, seam, face_height)),
+        head=_tensor(_head(photo, person, region, firmness, face_height)),
         torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
         background=_tensor(background),
         person=_tensor(person[..., None]),
@@ -105,11 +105,11 @@ def _matte(photo: np.ndarray, person: np.ndarray, background: np.ndarray, landma
     return (person + (np.minimum(np.clip(1.5 * share - 0.25, 0, 1), np.clip(2 * person, 0, 1)) - person) * certain).astype(np.float32)
 
 
-def _head(photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, face_height: float) -> np.ndarray:
+def _head(photo: np.ndarray, person: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float) -> np.ndarray:
     sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), _disc(0.008 * face_height)) > 0
     beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
     colours = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
-    return np.concatenate([colours, np.where(region > 0.5, seam, 0)[..., None]], axis=2)
+    return np.concatenate([colours, firmness[..., None]], axis=2)
 
 
 def _torso(
@@ -124,14 +124,15 @@ def _torso(
     right = np.array([-up[1], up[0]])
     level = landmarks[CHIN, :2] + 0.45 * up
     cv2.fillConvexPoly(below_mouth, np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32), 1)
-    hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height)
-    colours = _continue_upwards(photo, visible & ~head, face_height)
+    colours, goes_on = _continue_upwards(photo, visible & ~head, person > 0.5, face_height)
+    hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height) & goes_on
     below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
     shade = np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
     oval = cv2.fillConvexPoly(np.zeros(person.shape, np.uint8), cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
-    near_face = cv2.dilate(oval, _disc(0.03 * face_height)) > 0
+    near_face = cv2.dilate(oval, _disc(0.05 * face_height)) > 0
     covered = (region > 0.5) & ((seam > 0.999) | near_face)
-    colours = np.where(covered[..., None], colours * shade, photo)
+    soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))[..., None]
+    colours = photo + (colours * shade - photo) * np.where(region > 0.5, np.where(covered, 1, soft[..., 0]), soft[..., 0] * near_face)[..., None]
     solid = np.where(region > 0.5, np.maximum(hidden, (seam < 0.999) * person), person).astype(np.float32)
     opacity = cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height))
     opacity = np.where(region > 0.5, opacity, solid)
@@ -139,15 +140,23 @@ def _torso(
     return np.concatenate([known, opacity[..., None]], axis=2)
 
 
-def _continue_upwards(photo: np.ndarray, visible: np.ndarray, face_height: float) -> np.ndarray:
-    """Every hidden pixel takes the colour of the first visible one below it, softened: a neck goes on as a neck, hair as hair."""
+def _continue_upwards(photo: np.ndarray, visible: np.ndarray, person: np.ndarray, face_height: float) -> tuple[np.ndarray, np.ndarray]:
+    """Every hidden pixel takes the colour of the first visible one below it, softened: a neck goes on as a neck, hair as hair.
+
+    Returns also where the person reaches down to that visible pixel without a gap: only there the torso really goes on.
+    """
     height = len(visible)
-    rows = np.where(visible, np.arange(height)[:, None], height - 1)
-    first_below = np.minimum.accumulate(rows[::-1], axis=0)[::-1]
+    first_below = _first_below(visible)
     reach = max(1, round(0.03 * face_height))
     smooth = cv2.blur(photo, (1, reach))
     colours = np.take_along_axis(smooth, np.minimum(first_below + reach, height - 1)[..., None], axis=0)
-    return cv2.GaussianBlur(colours, (0, 0), max(0.8, 0.02 * face_height))
+    return cv2.GaussianBlur(colours, (0, 0), max(0.8, 0.02 * face_height)), first_below < _first_below(~person)
+
+
+def _first_below(mask: np.ndarray) -> np.ndarray:
+    """[H, W]: number of the first row at or below each pixel where the mask is set; H where there is none."""
+    rows = np.where(mask, np.arange(len(mask))[:, None], len(mask))
+    return np.minimum.accumulate(rows[::-1], axis=0)[::-1]
 
 
 def _background(photo: np.ndarray, person: np.ndarray, shown: np.ndarray, face_height: float) -> np.ndarray:

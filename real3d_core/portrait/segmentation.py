@@ -16,6 +16,7 @@ from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
 
 _LOG = logging.getLogger("real3d")
 _GRABCUT_SIDE = 384
+_JAW_EDGE = 0.02  # face heights: the jaw's own edge lies this far outside of the landmarks
 _FACE_SEEN = 0.7  # a segmenter that misses more of the face than this has failed
 
 
@@ -56,11 +57,12 @@ def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.
     return np.clip(_guided_filter(soft, image, radius=max(2, round(0.03 * face_height)), softness=1e-4), 0, 1)
 
 
-def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """What moves with the head if it is person: float32 masks [H, W] in 0..1, (hard region, seam).
+def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What moves with the head if it is person: float32 masks [H, W] in 0..1, (hard region, seam, firmness).
 
     The region is everything above the jaw and, beside the face, above the level of the jaw's corners. The seam is 1 well
     inside it and fades to 0 at its lower border: thinly along the chin, broadly beside the face, where hair goes on below.
+    Firmness is the seam, but for the chin, whose edge is as firm as the rest of the head's outline.
     """
     face_height = _face_height(landmarks)
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
@@ -70,15 +72,17 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     jaw = landmarks[JAW, :2]
     corner_left, corner_right = JAW.index(172), JAW.index(397)
     lower = jaw[corner_left : corner_right + 1]
-    region = np.concatenate(
-        [[lower[0] - far * right + far * up], [lower[0] - far * right], lower, [lower[-1] + far * right], [lower[-1] + far * right + far * up]]
-    )
+    beside_left, beside_right = lower[0] - far * right, lower[-1] + far * right
+    region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
+    hard |= cv2.dilate(_filled_face(landmarks, (height, width)), _disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     outside_face = cv2.distanceTransform(1 - _filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
     reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
-    return hard.astype(np.float32), _smooth_step(distance / reach)
+    seam = _smooth_step(distance / reach)
+    chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
+    return hard.astype(np.float32), seam, np.maximum(seam, chin)
 
 
 def grabcut_mask(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
