@@ -40,6 +40,7 @@ class SpeechStyle:
 
 
 NATURAL = SpeechStyle()
+HEAD_THRESHOLD = 0.9  # of the released model (spec 04)
 
 
 class Avatar(Protocol):
@@ -57,9 +58,30 @@ class Avatar(Protocol):
         """Motion adapter: the planes of every frame."""
 
     def compose(
-        self, renders: FrameStream[HeadRender], portrait: Portrait, motion: Motion, background: Tensor | None = None, size: int = 512
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        background: Tensor | None = None,
+        size: int = 512,
+        head_threshold: float = HEAD_THRESHOLD,
     ) -> FrameStream[Tensor]:
-        """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1; background [1, 3, size, size] in 0..1."""
+        """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1.
+
+        Args:
+            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are fewer).
+            head_threshold: where the head is more opaque than this it hides the background completely.
+        """
+
+    def person_mask(
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        size: int = 512,
+        head_threshold: float = HEAD_THRESHOLD,
+    ) -> FrameStream[Tensor]:
+        """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
         """The expressions of a voice on a still head without blinks, at 25 frames a second, ceil(duration * 25) frames."""

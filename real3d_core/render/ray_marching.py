@@ -53,12 +53,15 @@ class HeadRender:
         distance at which anything was looked for.
     opacity: [N, 1, R, R], 0..1.
     cameras: [N, 25] from which it was seen.
+    colour_change: [N, 3, P, P], what a picture put in place of the raw colour adds to it (0..1 scale), at any resolution P, for
+        avatars that take their pixels from the photo; None where nothing was replaced.
     """
 
     features: Tensor
     depth: Tensor
     opacity: Tensor
     cameras: Tensor
+    colour_change: Tensor | None = None
 
 
 def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0) -> HeadRender:
