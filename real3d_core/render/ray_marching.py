@@ -81,7 +81,7 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
         first_frame: number of the first frame, which random depths are drawn from.
     """
 
-    def prepare(features: Tensor) -> MarchRays:
+    def prepare(features: Tensor, reach: Tensor) -> MarchRays:
         return lambda *rays: march_rays(features, planes.box_side, decoder, *rays)
 
     return march_frames(prepare, planes, cameras, settings, first_frame)
@@ -95,13 +95,14 @@ Colour is 0..1 and premultiplied with opacity; the depth of an empty ray is not 
 
 
 def march_frames(
-    prepare: Callable[[Tensor], MarchRays], planes: Planes, cameras: Tensor, settings: MarchSettings, first_frame: int
+    prepare: Callable[[Tensor, Tensor], MarchRays], planes: Planes, cameras: Tensor, settings: MarchSettings, first_frame: int
 ) -> HeadRender:
     """What all marchers share: casts the rays, marches them chunk by chunk, and lays the results out as images.
 
     Args:
-        prepare: (features of one frame's planes [3, C, H, W]) -> the function that marches rays through them.
-        others: see `march`.
+        prepare: (features of one frame's planes [3, C, H, W], lower and upper corner [2, 3] of the box that all its samples lie
+            in) -> the function that marches rays through them.
+        planes, cameras, settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
         raise ValueError(f"{len(planes)} heads can not be seen by {len(cameras)} cameras: give one head, or as many as cameras")
@@ -113,18 +114,22 @@ def march_frames(
     features = origins.new_zeros(*hit.shape, 32)
     opacity = origins.new_zeros(hit.shape)
     depth = torch.full_like(opacity, torch.inf)
+    column_by_column = torch.arange(side * side, device=cameras.device).view(side, side).T.flatten()  # keeps lookups close together
     closest, farthest = [], []
     for frame in range(len(cameras)):
-        march_rays = None
+        rays = column_by_column[marched[frame, column_by_column]]
+        if not len(rays):
+            continue
         jitter, positions = sample_numbers(settings, first_frame + frame, cameras.device)
-        for rays in marched[frame].nonzero()[:, 0].split(settings.rays_per_chunk):
-            march_rays = march_rays or prepare(planes.frame(frame).features[0])
-            depths = coarse_depths(near[frame, rays], far[frame, rays], _of(rays, jitter))
-            features[frame, rays], depth[frame, rays], opacity[frame, rays] = march_rays(
-                origins[frame, rays], directions[frame, rays], depths, _of(rays, positions)
+        depths = coarse_depths(near[frame, rays], far[frame, rays], _of(rays, jitter))
+        closest.append(depths[:, 0].amin())
+        farthest.append(depths[:, -1].amax())
+        ends = origins[frame, rays, None] + depths[:, [0, -1], None] * directions[frame, rays, None]
+        march_rays = prepare(planes.frame(frame).features[0], torch.stack(ends.flatten(0, 1).aminmax(dim=0)))
+        for chunk, its_depths in zip(rays.split(settings.rays_per_chunk), depths.split(settings.rays_per_chunk), strict=True):
+            features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(
+                origins[frame, chunk], directions[frame, chunk], its_depths, _of(chunk, positions)
             )
-            closest.append(depths[:, 0].amin())
-            farthest.append(depths[:, -1].amax())
     if farthest:
         depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
     else:
@@ -286,8 +291,9 @@ def importance_depths(depths: Tensor, weights: Tensor, positions: Tensor) -> Ten
     left = (right - 1).clamp(min=0)
     right = right.clamp(max=cumulative.shape[1] - 1)
     start, end = cumulative.gather(1, left), cumulative.gather(1, right)
+    nearer, farther = bins.gather(1, left), bins.gather(1, right)
     width = (end - start).where(end - start >= 1e-5, 1)
-    return bins.gather(1, left) + (positions - start) / width * (bins.gather(1, right) - bins.gather(1, left))
+    return (nearer + (positions - start) / width * (farther - nearer)).minimum(farther)  # rounding must not pass into the next bin
 
 
 def _of(rays: Tensor, numbers: Tensor) -> Tensor:
