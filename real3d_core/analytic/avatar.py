@@ -177,13 +177,14 @@ class _PlaneBender:
         in_front = sheets.in_front(bent)
         solid = self._on_texels(in_front, len(coefficients))
         rest = self._planes.features[:, 0]
-        plane = self._look_up(rest, solid)
+        plane = torch.zeros(len(solid), *rest.shape[1:])
+        plane[:, : CARRIED.stop] = self._look_up(rest[:, : CARRIED.stop], solid)
         carried = plane[:, CARRIED]
         rest_uv = rest[:, CARRIED][:, FACE_UV]
         carried[:, FACE_UV] = self._look_up(rest_uv, face)
         carried[:, JAW_UV] = self._look_up(rest_uv, jaw)
         carried[:, SKULL_UV] = rest_uv
-        plane[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels)[:, 0]
+        plane[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels.expand(len(plane), -1, -1, -1))[:, 0]
         others = self._planes.features[:, 1:].expand(len(plane), -1, -1, -1, -1)
         return replace(self._planes, features=torch.cat([plane[:, None], others], dim=1))
 
