@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import ColourConv2d
+
 SLOPE = 0.2
 
 
@@ -20,7 +22,7 @@ class UpsamplingBlock(nn.Module):
         super().__init__()
         self.up = UpsamplingConv(channels, width)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
-        self.to_rgb = nn.Conv2d(width, 3, 1)
+        self.to_rgb = ColourConv2d(width, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         x = F.leaky_relu_(self.conv(self.up(x)), SLOPE)
@@ -34,7 +36,7 @@ class RefiningBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.to_rgb = nn.Conv2d(channels, 3, 1)
+        self.to_rgb = ColourConv2d(channels, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         x = F.leaky_relu_(self.conv1(x), SLOPE)

@@ -110,6 +110,15 @@ class PlainConv2d(nn.Conv2d):
     layout = torch.contiguous_format
 
 
+class ColourConv2d(nn.Conv2d):
+    """A convolution that draws colours: float32 whatever the precision of the features, for half precision would show in them."""
+
+    precision = torch.float32
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
 class ScaleShift(nn.Module):
     """A batch norm of the checkpoint as the scale and shift per channel that it is at inference."""
 

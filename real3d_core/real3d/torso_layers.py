@@ -44,7 +44,9 @@ class DownBlock3d(nn.Module):
         self.conv = nn.Conv3d(channels, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool3d(F.relu_(self.conv(x)), (1, 2, 2))
+        slices = F.relu_(self.conv(x)).transpose(1, 2)
+        # slice by slice: the 3-D pooling knows no half precision on a CPU
+        return F.avg_pool2d(slices.flatten(0, 1), 2).unflatten(0, slices.shape[:2]).transpose(1, 2)
 
 
 class UpBlock2d(nn.Module):

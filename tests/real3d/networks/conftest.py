@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,46 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden import load_vector, make_input, make_weight
+from golden import load_vector, make_input
+from reference_checkpoint import reference_tensors, write_checkpoint
 from torch import Tensor, nn
 
 from real3d_core.real3d.checkpoint import Real3DNetworks, load_networks
 
 
 @pytest.fixture(scope="session")
-def manifest(goldens) -> dict[str, list]:
-    """Every tensor of the head-and-torso model: name -> [shape, dtype]."""
-    return json.loads((goldens / "frame_512.json").read_text())
-
-
-@pytest.fixture(scope="session")
-def official_tensors(manifest) -> dict[str, Tensor]:
-    """The reference weights under the official names (spec 04 section 11, and the decoder's factors of frame_512)."""
-    tensors = {name: fill(name, shape, dtype) for name, (shape, dtype) in manifest.items()}
-    for name in [name for name in tensors if name.endswith(".weight_orig")]:
-        layer = name.removesuffix("_orig")
-        matrix = tensors[name].flatten(1).double()
-        right = matrix.T @ tensors[f"{layer}_u"].double()
-        right = right / right.norm()
-        left = matrix @ right
-        tensors[f"{layer}_v"], tensors[f"{layer}_u"] = right.float(), (left / left.norm()).float()
-    tensors["decoder.net.0.weight"] *= 40
-    tensors["decoder.net.2.weight"] *= 10
-    return tensors
-
-
-def fill(name: str, shape: list[int], dtype: str) -> Tensor:
-    """One tensor by its name, as golden.py prescribes."""
-    if dtype != "float32":
-        return torch.zeros(shape, dtype=getattr(torch, dtype))
-    return torch.from_numpy(np.array(make_weight(name, shape)))
+def official_tensors() -> dict[str, Tensor]:
+    """The reference weights under the official names."""
+    return reference_tensors()
 
 
 @pytest.fixture(scope="session")
 def checkpoint(official_tensors, tmp_path_factory) -> Path:
     """The checkpoint as training would have written it."""
     path = tmp_path_factory.mktemp("official") / "model_ckpt_steps_100000.ckpt"
-    torch.save({"epoch": 1, "global_step": 100000, "optimizer_states": [{}], "state_dict": {"model": official_tensors}}, path)
+    write_checkpoint(path, official_tensors)
     (path.parent / "config.yaml").write_text("torso_model_version: v2\nhtbsr_head_threshold: 0.9\nnum_samples_fine: 48\n")
     return path
 

@@ -1,0 +1,39 @@
+"""An official-style checkpoint with the reference weights of the goldens (spec 04 section 11, meta of frame_512)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from golden import make_weight
+from torch import Tensor
+
+MANIFEST = Path(__file__).parent / "goldens" / "frame_512.json"
+
+
+def reference_tensors() -> dict[str, Tensor]:
+    """Every tensor of the head-and-torso model under its official name."""
+    tensors = {name: _tensor(name, shape, dtype) for name, (shape, dtype) in json.loads(MANIFEST.read_text()).items()}
+    for name in [name for name in tensors if name.endswith(".weight_orig")]:
+        layer = name.removesuffix("_orig")
+        matrix = tensors[name].flatten(1).double()
+        right = matrix.T @ tensors[f"{layer}_u"].double()
+        right = right / right.norm()
+        left = matrix @ right
+        tensors[f"{layer}_v"], tensors[f"{layer}_u"] = right.float(), (left / left.norm()).float()
+    tensors["decoder.net.0.weight"] *= 40
+    tensors["decoder.net.2.weight"] *= 10
+    return tensors
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor]) -> None:
+    """As training writes it: the model's tensors among other things."""
+    torch.save({"epoch": 1, "global_step": 100000, "optimizer_states": [{}], "state_dict": {"model": tensors}}, path)
+
+
+def _tensor(name: str, shape: list[int], dtype: str) -> Tensor:
+    if dtype != "float32":
+        return torch.zeros(shape, dtype=getattr(torch, dtype))
+    return torch.from_numpy(np.array(make_weight(name, shape)))
