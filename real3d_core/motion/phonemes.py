@@ -1,0 +1,254 @@
+"""Which sound is spoken when: pocketsphinx, with or without a transcript (spec 08 section 7)."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import SoundError
+from .loudness import SOUND_RATE, STEP, STEP_RATE, loudness
+from .spelling import pronounce, words_of
+
+PIECE_SECONDS = 20.0  # a decoder's memory grows with what it hears at once
+CONTEXT_SECONDS = 0.5  # heard on either side of a piece, so that a cut in running speech does no harm
+
+# A word is believed when its sounds fit the voice nearly as well as the best sounds would. Measured per step of 10 ms as
+# the decoder's log score: words rightly heard in a clean recording mostly score -6 to -20, words forced on other speech or noise
+# -25 and less.
+TRUSTED_SCORE = -20.0
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """One sound of speech.
+
+    start, end: seconds from the beginning of the sound.
+    symbol: ARPAbet without stress ("AA" ... "ZH"), or "SIL" for silence, breath and noise.
+    """
+
+    start: float
+    end: float
+    symbol: str
+
+
+def phoneme_source_available() -> bool:
+    """Whether pocketsphinx is installed."""
+    return importlib.util.find_spec("pocketsphinx") is not None
+
+
+def recognise(samples: np.ndarray) -> list[Phoneme]:
+    """Phonemes of speech nobody wrote down.
+
+    Two readings are made and the better one is taken word by word: words of English, whose phonemes are then aligned, and bare
+    phonemes, which also follow other languages and mumbling. Works through any length in pieces cut at the quietest moments.
+
+    Args:
+        samples: [L] float in [-1, 1] at 16 kHz, mono.
+    Returns:
+        Phonemes in order, without gaps, from 0 to the end of the sound.
+    """
+    phonemes: list[Phoneme] = []
+    margin = int(CONTEXT_SECONDS * STEP_RATE)
+    for first, last in _pieces(loudness(samples)):
+        begin = max(first - margin, 0)
+        heard = samples[begin * STEP : (last + margin) * STEP]
+        phonemes += _shifted(_clipped(_read(heard), first - begin, last - begin), begin)
+    return _seconds(phonemes, len(samples) / SOUND_RATE)
+
+
+def align(samples: np.ndarray, transcript: str) -> list[Phoneme]:
+    """Phonemes of speech whose words are known. Words missing from the dictionary are pronounced as they are spelt.
+
+    Args:
+        samples: [L] float in [-1, 1] at 16 kHz, mono.
+        transcript: what is said, in order; punctuation and case do not matter.
+    Returns:
+        Phonemes in order, without gaps, from 0 to the end of the sound.
+    Raises:
+        SoundError: the transcript has no words, is not in English letters, or can not have been said in this sound.
+    """
+    misfit = SoundError("The transcript does not fit the sound: write exactly what is said, or leave the transcript empty.")
+    words = words_of(transcript)
+    spoken = [segment for segment in _decode(_aligner(words), samples) if segment.symbol[0] not in "<["]
+    if [segment.symbol for segment in spoken] != words:
+        raise misfit
+    phonemes: list[Phoneme] = []
+    steps = -(-len(samples) // STEP)
+    for first, last, group in _groups(spoken, steps):
+        aligned = _aligned_words(_aligner(group), samples[first * STEP : last * STEP])
+        if not aligned:
+            raise misfit
+        phonemes += _shifted((phoneme for word in aligned for phoneme in word.phonemes), first)
+    return _seconds(phonemes, len(samples) / SOUND_RATE)
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """What a decoder heard between two steps of 10 ms."""
+
+    start: int
+    end: int
+    symbol: str
+
+
+@dataclass(frozen=True)
+class _Word(_Segment):
+    """A word, its phonemes, and how well they fit: mean log score per step, 0 at best."""
+
+    phonemes: tuple[_Segment, ...]
+    score: float
+
+
+def _pieces(level: np.ndarray) -> list[tuple[int, int]]:
+    """Steps [first, last) that cover the sound, each at most PIECE_SECONDS, cut where it is quietest."""
+    longest = int(PIECE_SECONDS * STEP_RATE)
+    cuts = [0]
+    while len(level) - cuts[-1] > longest:
+        earliest = cuts[-1] + longest // 2
+        quiet = np.convolve(level[earliest : cuts[-1] + longest], np.full(15, 1 / 15), mode="same")
+        cuts.append(earliest + 15 + int(np.argmin(quiet[15:-15])))
+    return list(zip(cuts, [*cuts[1:], len(level)], strict=True))
+
+
+def _read(samples: np.ndarray) -> list[_Segment]:
+    """Phonemes of one piece: those of the words that are believed, and bare phonemes everywhere else."""
+    sounds = _decode(_phoneme_loop(), samples)
+    words = _aligned_words(_word_decoder(), samples)
+    reading: list[_Segment] = []
+    heard = 0
+    for word in words:
+        if word.score > TRUSTED_SCORE and word.symbol[0] != "[":
+            reading += _clipped(sounds, heard, word.start)
+            reading += word.phonemes
+            heard = word.end
+    return reading + _clipped(sounds, heard, len(samples) // STEP + 1)
+
+
+def _groups(words: list[_Segment], steps: int) -> list[tuple[int, int, list[str]]]:
+    """Steps [first, last) with the words said in them; groups of PIECE_SECONDS at most, if words allow, that end in long pauses."""
+    groups = []
+    first = 0
+    longest = int(PIECE_SECONDS * STEP_RATE)
+    while steps - first > longest and len(words) > 1:
+        inner = range(1, len(words))
+        fitting = [i for i in inner if longest // 2 <= words[i].start - first <= longest] or [1]
+        count = max(fitting, key=lambda i: words[i].start - words[i - 1].end)
+        last = (words[count - 1].end + words[count].start) // 2
+        groups.append((first, last, [word.symbol for word in words[:count]]))
+        words, first = words[count:], last
+    return [*groups, (first, steps, [word.symbol for word in words])]
+
+
+def _phoneme_loop():
+    import pocketsphinx
+
+    return pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        allphone=pocketsphinx.get_model_path("en-us/en-us-phone.lm.bin"),
+        lm=None,
+        dict=None,
+        lw=2.0,
+        pip=0.3,
+        beam=1e-20,
+        pbeam=1e-20,
+        loglevel="FATAL",
+    )
+
+
+def _word_decoder():
+    import pocketsphinx
+
+    return pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        lm=pocketsphinx.get_model_path("en-us/en-us.lm.bin"),
+        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        loglevel="FATAL",
+    )
+
+
+def _aligner(words: list[str]):
+    import pocketsphinx
+
+    decoder = pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        lm=None,
+        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        beam=1e-150,  # wide: the words are known, so losing the path is worse than searching longer
+        pbeam=1e-150,
+        wbeam=1e-120,
+        bestpath=False,
+        loglevel="FATAL",
+    )
+    for word in words:
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, pronounce(word), True)
+    decoder.set_align_text(" ".join(words))
+    return decoder
+
+
+def _decode(decoder, samples: np.ndarray) -> list[_Segment]:
+    """The decoder's segments, words without the mark of the pronunciation; empty when it heard nothing."""
+    if len(samples) < STEP:
+        return []
+    _listen(decoder, samples)
+    if decoder.hyp() is None:
+        return []
+    return [_Segment(s.start_frame, s.end_frame + 1, re.sub(r"\(\d+\)$", "", s.word)) for s in decoder.seg()]
+
+
+def _aligned_words(decoder, samples: np.ndarray) -> list[_Word]:
+    """Words with their phonemes, by a second pass over the words that the decoder hears; empty when it heard none."""
+    if not _decode(decoder, samples):
+        return []
+    try:
+        decoder.set_alignment()
+    except RuntimeError:  # nothing but fillers was heard
+        return []
+    _listen(decoder, samples)  # no hypothesis may be asked for after this pass: pocketsphinx 5.1.1 crashes
+    return [
+        _Word(
+            word.start,
+            word.start + word.duration,
+            word.name,
+            tuple(_Segment(phone.start, phone.start + phone.duration, phone.name) for phone in word),
+            word.score / max(word.duration, 1),
+        )
+        for word in decoder.get_alignment() or ()
+    ]
+
+
+def _listen(decoder, samples: np.ndarray) -> None:
+    pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
+
+
+def _clipped(segments: Iterable[_Segment], first: int, last: int) -> list[_Segment]:
+    """The parts of the segments that lie in [first, last)."""
+    parts = (replace(segment, start=max(segment.start, first), end=min(segment.end, last)) for segment in segments)
+    return [part for part in parts if part.start < part.end]
+
+
+def _shifted(segments: Iterable[_Segment], steps: int) -> list[_Segment]:
+    return [replace(segment, start=segment.start + steps, end=segment.end + steps) for segment in segments]
+
+
+def _seconds(segments: list[_Segment], duration: float) -> list[Phoneme]:
+    """Phonemes without gaps from 0 to `duration`; fillers become SIL, slivers of one step join the sound before them."""
+    edges = [(0, "SIL")]
+    reached = 0
+    for segment in segments:
+        symbol = segment.symbol if segment.symbol.isalpha() else "SIL"
+        if segment.start > reached + 1:
+            edges.append((reached, "SIL"))
+        if segment.end - segment.start > 1 and symbol != edges[-1][1]:
+            edges.append((segment.start, symbol))
+        reached = segment.end
+    ends = [*(start / STEP_RATE for start, _ in edges[1:]), duration]
+    spans = ((start / STEP_RATE, min(end, duration), symbol) for (start, symbol), end in zip(edges, ends, strict=True))
+    return [Phoneme(start, end, symbol) for start, end, symbol in spans if start < end]

@@ -1,0 +1,54 @@
+"""Speech of the repository, its transcripts, and its phonemes, recognised once for all tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from real3d_core.motion.phonemes import align, phoneme_source_available, recognise
+
+CLIPS = ("librivox_0870_en.wav", "librivox_0880_en.wav")
+
+
+@pytest.fixture(scope="session", params=CLIPS)
+def clip(request) -> str:
+    """The file name of a speech clip."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def speech(assets: Path) -> dict[str, np.ndarray]:
+    """Samples at 16 kHz by file name."""
+    samples = {}
+    for name in CLIPS:
+        rate, pcm = wavfile.read(assets / "speech" / name)
+        assert rate == 16000
+        samples[name] = (pcm / 32768).astype(np.float32)
+    return samples
+
+
+@pytest.fixture(scope="session")
+def transcripts(assets: Path) -> dict[str, str]:
+    """What is said, by file name."""
+    lines = (assets / "speech" / "transcripts.txt").read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if line)
+
+
+@pytest.fixture(scope="session")
+def pocketsphinx() -> None:
+    """Skips where no phoneme recogniser is installed."""
+    if not phoneme_source_available():
+        pytest.skip("pocketsphinx is not installed")
+
+
+@pytest.fixture(scope="session")
+def recognised(pocketsphinx, speech):
+    """Phonemes heard without a transcript, by file name."""
+    return {name: recognise(samples) for name, samples in speech.items()}
+
+
+@pytest.fixture(scope="session")
+def aligned(pocketsphinx, speech, transcripts):
+    """Phonemes of the transcripts, by file name."""
+    return {name: align(samples, transcripts[name]) for name, samples in speech.items()}
