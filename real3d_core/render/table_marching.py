@@ -41,9 +41,7 @@ def march_table(
     lean = LeanDecoder.of(decoder)
 
     def prepare(features: Tensor, reach: Tensor) -> MarchRays:
-        table = PlaneTable.of(features, lean.inputs, planes.box_side, reach)
-        early, late = (table.project(units.weight, units.bias) for units in (lean.early, lean.late))
-        return lambda *rays: march_rays(table, early, late, lean, *rays)
+        return TableHead.of(features, planes.box_side, reach, lean).march
 
     return march_frames(prepare, planes, cameras, settings, first_frame)
 
@@ -96,86 +94,97 @@ class LeanDecoder:
         return cls(inputs, outputs, early, late, bias[0], bias[1 + outputs], colour_from_raw(bias[1:]))
 
 
-def march_rays(
-    table: PlaneTable,
-    early: Tensor,
-    late: Tensor,
-    decoder: LeanDecoder,
-    origins: Tensor,
-    directions: Tensor,
-    depths: Tensor,
-    positions: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Both passes for r rays; see ray_marching.march_rays for what is not named here.
-
-    Args:
-        table: tells where points lie in `early` and `late`.
-        early, late: [T, h] inputs of the early and the late hidden units at every texel.
-    """
-
-    def look(depths: Tensor) -> Samples:
-        points = origins.T[..., None] + depths * directions.T[..., None]
-        corners = table.locate(points.flatten(1))
-        hidden = F.softplus(corners.look_up(early))
-        densities = hidden @ decoder.early.to_density + decoder.density_bias
-        return Samples(corners, hidden, densities.view_as(depths))
-
-    def colours(samples: Samples, shares: Tensor) -> Tensor:
-        """[r, o] what samples add to their rays' colour, each with its share [r, S]."""
-        shows = shares > NEGLIGIBLE
-        shown = _where(shows.flatten())
-        raw = torch.addmm(decoder.colour_bias, samples.hidden.index_select(0, shown), decoder.early.to_colour)
-        if late.shape[1]:
-            raw = raw.addmm_(F.softplus(samples.corners[shown].look_up(late)), decoder.late.to_colour)
-        first_of_ray = shows.sum(dim=1).cumsum(dim=0).roll(1)
-        first_of_ray[0] = 0
-        every = torch.arange(len(shown), device=shown.device)
-        weights = shares.flatten().index_select(0, shown)
-        return F.embedding_bag(every, colour_from_raw(raw), first_of_ray, per_sample_weights=weights, mode="sum")
-
-    coarse = look(depths)
-    densities = coarse.densities
-    weights = interval_weights(depths, densities)
-    passes = [coarse]
-    from_coarse = torch.ones_like(depths, dtype=torch.bool)
-    if positions.shape[1]:
-        fine_depths = importance_depths(depths, weights, positions)
-        fine = look(fine_depths)
-        passes.append(fine)
-        from_coarse = coarse_places(depths, fine_depths)
-        depths = interleave(from_coarse, depths, fine_depths)
-        densities = interleave(from_coarse, densities, fine.densities)
-        weights = interval_weights(depths, densities)
-
-    opacity = weights.sum(dim=1)
-    shares = (F.pad(weights, (1, 0)) + F.pad(weights, (0, 1))) / 2
-    colour = opacity[:, None] * decoder.constant
-    colour[:, decoder.outputs] = sum(
-        colours(samples, shares[places].view(len(depths), -1)) for samples, places in zip(passes, (from_coarse, ~from_coarse), strict=False)
-    )
-    return colour, mean_depth(weights, depths), opacity
-
-
 @dataclass(frozen=True)
 class Samples:
-    """One pass of r rays with S depths: corners and early hidden units [r * S, h] of all samples, densities [r, S] before activation."""
+    """One pass over r rays with S depths each.
+
+    corners: where the r * S samples lie in the table.
+    hidden: [r * S, h] the early hidden units.
+    densities: [r, S] before activation.
+    """
 
     corners: Corners
     hidden: Tensor
     densities: Tensor
 
 
-def coarse_places(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Merges ascending depths [r, Nc] and [r, Nf] by counting: which of the merged places [r, Nc + Nf] coarse depths take, bool."""
-    places = torch.searchsorted(coarse, fine) + torch.arange(fine.shape[1], device=fine.device)
-    merged = torch.ones(len(coarse), coarse.shape[1] + fine.shape[1], dtype=torch.bool, device=coarse.device)
-    return merged.scatter_(1, places, False)
+@dataclass(frozen=True)
+class TableHead:
+    """A head ready to be marched.
+
+    table: tells where points lie in `early` and `late`.
+    early, late: [T, h] what the early and the late hidden units receive at every texel.
+    """
+
+    decoder: LeanDecoder
+    table: PlaneTable
+    early: Tensor
+    late: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, box_side: float, reach: Tensor, decoder: LeanDecoder) -> TableHead:
+        """features [3, C, H, W]; reach [2, 3]: the corners of a box that holds all samples."""
+        table = PlaneTable.of(features, decoder.inputs, box_side, reach)
+        return cls(decoder, table, *(table.project(units.weight, units.bias) for units in (decoder.early, decoder.late)))
+
+    def march(self, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both passes; arguments and results are those of ray_marching.march_rays."""
+        coarse = self.look(origins, directions, depths)
+        weights = interval_weights(depths, coarse.densities)
+        if positions.shape[1]:
+            fine_depths = importance_depths(depths, weights, positions)
+            fine = self.look(origins, directions, fine_depths)
+            places = merged_places(depths, fine_depths)
+            depths = interleave((depths, fine_depths), places)
+            weights = interval_weights(depths, interleave((coarse.densities, fine.densities), places))
+            shares = sample_shares(weights)
+            varying = self.colours(coarse, shares.gather(1, places[0])) + self.colours(fine, shares.gather(1, places[1]))
+        else:
+            varying = self.colours(coarse, sample_shares(weights))
+        opacity = weights.sum(dim=1)
+        colour = opacity[:, None] * self.decoder.constant
+        colour[:, self.decoder.outputs] = varying
+        return colour, mean_depth(weights, depths), opacity
+
+    def look(self, origins: Tensor, directions: Tensor, depths: Tensor) -> Samples:
+        """Densities along rays [r, 3] at depths [r, S]."""
+        points = origins.T[..., None] + depths * directions.T[..., None]
+        corners = self.table.locate(points.flatten(1))
+        hidden = F.softplus(corners.look_up(self.early))
+        densities = hidden @ self.decoder.early.to_density + self.decoder.density_bias
+        return Samples(corners, hidden, densities.view_as(depths))
+
+    def colours(self, samples: Samples, shares: Tensor) -> Tensor:
+        """What samples add to the varying colours [r, o] of their rays, each with its share [r, S]."""
+        shows = shares > NEGLIGIBLE
+        shown = _where(shows.flatten())
+        raw = torch.addmm(self.decoder.colour_bias, samples.hidden.index_select(0, shown), self.decoder.early.to_colour)
+        if len(self.decoder.late.bias):
+            raw = raw.addmm(F.softplus(samples.corners[shown].look_up(self.late)), self.decoder.late.to_colour)
+        return sum_per_ray(colour_from_raw(raw), shares.flatten().index_select(0, shown), shows.sum(dim=1))
 
 
-def interleave(from_coarse: Tensor, coarse: Tensor, fine: Tensor) -> Tensor:
-    """[r, Nc] and [r, Nf] values in merged order [r, Nc + Nf]."""
-    merged = torch.empty_like(from_coarse, dtype=coarse.dtype)
-    return merged.masked_scatter_(from_coarse, coarse).masked_scatter_(~from_coarse, fine)
+def sample_shares(weights: Tensor) -> Tensor:
+    """[r, S-1] weights of intervals -> [r, S] shares of the samples at their ends (spec 07 section 2)."""
+    return (F.pad(weights, (1, 0)) + F.pad(weights, (0, 1))) / 2
+
+
+def sum_per_ray(values: Tensor, shares: Tensor, counts: Tensor) -> Tensor:
+    """values [K, o] and shares [K] of r rays one after the other, counts [r] of which belong to each ray -> sums [r, o]."""
+    every = torch.arange(len(values), device=values.device)
+    return F.embedding_bag(every, values, counts.cumsum(dim=0) - counts, per_sample_weights=shares, mode="sum")
+
+
+def merged_places(coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+    """Which places ascending depths [r, Nc] and [r, Nf] take once merged, found by counting: [r, Nc] and [r, Nf] in 0..Nc+Nf-1."""
+    smaller_fine, smaller_coarse = torch.searchsorted(fine, coarse, right=True), torch.searchsorted(coarse, fine)
+    return tuple(smaller + torch.arange(smaller.shape[1], device=coarse.device) for smaller in (smaller_fine, smaller_coarse))
+
+
+def interleave(values: tuple[Tensor, Tensor], places: tuple[Tensor, Tensor]) -> Tensor:
+    """Values [r, Nc] and [r, Nf] put at their places [r, Nc + Nf]."""
+    merged = values[0].new_empty(len(values[0]), values[0].shape[1] + values[1].shape[1])
+    return merged.scatter_(1, places[0], values[0]).scatter_(1, places[1], values[1])
 
 
 def _where(chosen: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from scenes import golden_scene, noise_decoder, soft_scene, solid_decoder, solid
 
 from real3d_core.render import MarchSettings, PlaneDecoder, Planes, camera_from_pose, camera_rays, march, march_table
 from real3d_core.render.ray_marching import ray_box
-from real3d_core.render.table_marching import LeanDecoder, coarse_places, interleave
+from real3d_core.render.table_marching import LeanDecoder, interleave, merged_places
 
 QUICK = MarchSettings(resolution=32, coarse=16, fine=16)
 
@@ -145,7 +145,7 @@ def test_merging_by_counting_is_sorting():
     coarse, fine = (torch.rand(50, count, generator=generator).sort(dim=1).values for count in (9, 14))
     fine[:, 3] = coarse[:, 4]
     fine = fine.sort(dim=1).values
-    assert torch.equal(interleave(coarse_places(coarse, fine), coarse, fine), torch.cat([coarse, fine], 1).sort(1).values)
+    assert torch.equal(interleave((coarse, fine), merged_places(coarse, fine)), torch.cat([coarse, fine], 1).sort(1).values)
 
 
 def test_bounds_are_where_rays_are_marched():
