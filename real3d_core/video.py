@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -115,6 +115,7 @@ def write_video(
     chunk: int = 8,
     progress: Callable[[int, int], None] | None = None,
     crf: int = 18,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Encodes a stream as H.264 + AAC in an MP4 file, a chunk at a time, so that memory does not grow with length.
 
@@ -128,6 +129,7 @@ def write_video(
         chunk: frames computed at once.
         progress: called as progress(frames done, frames in all) after each chunk.
         crf: 0 (lossless) .. 51.
+        metadata: names and texts to keep in the file, such as the workflow that made it.
 
     Raises:
         OutputError: wrong ending, or the place can not be written to.
@@ -136,7 +138,8 @@ def write_video(
         raise ValueError("a video needs at least one frame")
     with written_whole(path, (".mp4",)) as temporary:
         try:
-            with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+            with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as container:
+                container.metadata.update(metadata or {})
                 _encode(container, frames, sound, chunk, progress, crf)
         except av.FFmpegError as failure:
             raise OutputError(f"The output '{path}' can not be written ({failure.strerror}); is the disk full?") from failure
