@@ -8,6 +8,18 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class PlainRoot:
+    """Keeps pytest from importing the pack's __init__.py, which only ComfyUI can."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector):
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(PlainRoot())
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Tiny networks run faster on one thread than on two."""

@@ -12,7 +12,9 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from ..errors import Real3DError
+from ..stream import FrameStream
 from .camera import FACE_MODEL_CAMERA_DISTANCE, CameraPath, camera_from_pose
+from .planes import Planes
 
 FARTHEST = math.radians(80)  # beyond this a head lifted from one photo has nothing to show
 NEAREST, MOST_DISTANT = 0.5, 2.0  # of the camera's own distance
@@ -84,6 +86,24 @@ def viewed_from(euler: Tensor, translation: Tensor, view: View, fps: float) -> C
     nearer = FACE_MODEL_CAMERA_DISTANCE * (1 - view.distance.clamp(NEAREST, MOST_DISTANT))
     moved = translation + torch.nn.functional.pad(nearer[:, None], (2, 0))
     return CameraPath(camera_from_pose(turned, moved).float(), fps)
+
+
+def matched(planes: FrameStream[Planes], cameras: CameraPath) -> tuple[FrameStream[Planes], CameraPath]:
+    """Planes and cameras of equal length: a single head is seen by every camera, and a single camera sees every frame.
+
+    Raises:
+        Real3DError: both have several frames, but not equally many.
+    """
+    if len(planes) == len(cameras):
+        return planes, cameras
+    if len(planes) == 1:
+        return FrameStream(len(cameras), cameras.fps, lambda start, stop: planes.frames(0, 1)), cameras
+    if len(cameras) == 1:
+        return planes, CameraPath(cameras.cameras.expand(len(planes), -1).contiguous(), planes.fps)
+    raise Real3DError(
+        f"{len(planes)} frames of planes can not be seen by a camera path of {len(cameras)}: connect the same "
+        "motion to both, or give one of them a single frame."
+    )
 
 
 def _keyframe(line: str) -> tuple[float, ...]:

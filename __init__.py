@@ -1,0 +1,7 @@
+"""ComfyUI's door to the pack. Nothing heavy is imported here: the core is, when a node first runs."""
+
+from .nodes import comfy_entrypoint
+
+WEB_DIRECTORY = "./web"
+
+__all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]

@@ -1,0 +1,54 @@
+"""The nodes, one file per stage, and the extension that announces them."""
+
+from __future__ import annotations
+
+from .camera import CameraPathNode
+from .head_pose import HeadPose
+from .image_to_plane import ImageToPlane
+from .motion_adapter import MotionAdapter
+from .motion_editing import EditMotion
+from .motion_files import LoadMotion, SaveMotion
+from .motion_sources import AudioToMotion, VideoToMotion
+from .paste_back import PasteBack
+from .planes import LoadPlanes, MixPlanes, PlanesFromTensor, PlanesToTensor, SavePlanes
+from .portrait import LoadAvatar, PreparePortrait
+from .render_head import RenderHead
+from .render_passes import RenderPasses, ReplaceRenderColour
+from .runtime import ComfyExtension, io
+from .super_resolution import SuperResolution
+from .talking_portrait import TalkingPortrait, TalkingPortraitToVideo
+
+NODES: list[type[io.ComfyNode]] = [
+    TalkingPortrait,
+    LoadAvatar,
+    PreparePortrait,
+    ImageToPlane,
+    AudioToMotion,
+    VideoToMotion,
+    HeadPose,
+    EditMotion,
+    CameraPathNode,
+    MotionAdapter,
+    RenderHead,
+    RenderPasses,
+    ReplaceRenderColour,
+    SuperResolution,
+    PasteBack,
+    TalkingPortraitToVideo,
+    SavePlanes,
+    LoadPlanes,
+    MixPlanes,
+    PlanesToTensor,
+    PlanesFromTensor,
+    SaveMotion,
+    LoadMotion,
+]
+
+
+class Real3DExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES
+
+
+async def comfy_entrypoint() -> Real3DExtension:
+    return Real3DExtension()

@@ -1,0 +1,126 @@
+"""Camera path."""
+
+from __future__ import annotations
+
+from .conversions import bounded, chosen
+from .runtime import CATEGORY, io, schema
+from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
+
+MODES = ("static", "orbit", "dolly", "keyframes")
+MOST_FRAMES = 90000
+
+
+class CameraPathNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DCameraPath",
+            display_name="Camera path",
+            category=f"{CATEGORY}/render",
+            description=(
+                "Where the viewer is at each frame: the head pose of the motion, seen from the portrait's own "
+                "camera, and the viewer's movement on top."
+            ),
+            search_aliases=["orbit", "novel view", "camera"],
+            inputs=[
+                io.Combo.Input(
+                    "mode",
+                    options=list(MODES),
+                    default="static",
+                    tooltip=(
+                        "static: the head moves as the motion says, the viewer does not; orbit: to and fro about it; dolly: "
+                        "nearer or farther; keyframes: as listed."
+                    ),
+                ),
+                io.Int.Input(
+                    "frames",
+                    default=100,
+                    min=1,
+                    max=MOST_FRAMES,
+                    tooltip="Length of the path; a connected motion's own length counts instead.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=120.0,
+                    step=0.01,
+                    tooltip="Frames per second; a connected motion's own rate counts instead.",
+                ),
+                io.Float.Input("yaw", default=25.0, min=-80.0, max=80.0, step=1.0, tooltip="For 'orbit': degrees to each side."),
+                io.Float.Input("pitch", default=0.0, min=-60.0, max=60.0, step=1.0, tooltip="For 'orbit': degrees up (below 0: down)."),
+                io.Float.Input("period", default=4.0, min=0.2, max=600.0, step=0.1, tooltip="For 'orbit': seconds of one full sweep."),
+                io.Float.Input(
+                    "distance_start",
+                    default=1.0,
+                    min=0.5,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="For 'dolly': 1 is the photo's own distance, 0.5 half of it.",
+                ),
+                io.Float.Input("distance_end", default=0.8, min=0.5, max=2.0, step=0.01, tooltip="For 'dolly': where the path ends."),
+                io.String.Input(
+                    "keyframes",
+                    default="0: 0 0 0 1\n2: 25 -5 0 1\n4: 0 0 0 1",
+                    multiline=True,
+                    tooltip=(
+                        "For 'keyframes', a line each: seconds: yaw pitch roll (degrees) distance. Between them the camera moves softly."
+                    ),
+                ),
+                PortraitSocket.Input(
+                    "portrait", optional=True, tooltip="Whose own camera the path starts from; without it a frontal camera is taken."
+                ),
+                MotionSocket.Input("motion", optional=True, tooltip="Gives the head's pose, the length and the rate."),
+            ],
+            outputs=[
+                CameraSocket.Output(display_name="camera", tooltip="[T, 25] per portrait: camera-to-world 4 x 4, then intrinsics 3 x 3.")
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        mode: str,
+        frames: int,
+        fps: float,
+        yaw: float,
+        pitch: float,
+        period: float,
+        distance_start: float,
+        distance_end: float,
+        keyframes: str,
+        portrait=None,
+        motion=None,
+    ) -> io.NodeOutput:
+        import torch
+
+        from ..real3d_core.render import camera_paths
+
+        chosen(mode, MODES, "mode")
+        if motion is not None:
+            frames, fps = len(motion), motion.fps
+        bounded(frames, 1, MOST_FRAMES, "frames")
+        bounded(fps, 1, 240, "fps")
+        if mode == "orbit":
+            view = camera_paths.orbit_view(
+                frames, fps, bounded(yaw, -80, 80, "yaw"), bounded(pitch, -60, 60, "pitch"), bounded(period, 0.2, 600, "period")
+            )
+        elif mode == "dolly":
+            view = camera_paths.dolly_view(
+                frames, bounded(distance_start, 0.5, 2, "distance_start"), bounded(distance_end, 0.5, 2, "distance_end")
+            )
+        elif mode == "keyframes":
+            view = camera_paths.keyframe_view(keyframes, frames, fps)
+        else:
+            view = camera_paths.static_view(frames)
+        euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
+        if portrait is None:
+            return io.NodeOutput(Cameras((camera_paths.viewed_from(euler, translation, view, fps),)))
+        return io.NodeOutput(
+            Cameras(
+                tuple(
+                    camera_paths.viewed_from(one.euler + euler, one.translation + one.scale * translation, view, fps)
+                    for one in portrait.items
+                )
+            )
+        )

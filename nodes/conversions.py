@@ -1,0 +1,156 @@
+"""ComfyUI's pictures, masks, sounds and videos to what the core takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
+
+if TYPE_CHECKING:
+    from ..real3d_core.sound import Sound
+
+_LOG = logging.getLogger("real3d")
+LONGEST = 3600.0  # seconds of sound or clip
+SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
+_LARGEST_PHOTO = 100_000_000  # pixels
+_MOST_PHOTOS = 64
+
+
+def bounded(value: float, low: float, high: float, name: str) -> float:
+    """The value itself.
+
+    Raises:
+        Real3DError: it is out of range; workflows can hold any number.
+    """
+    if not isinstance(value, (int, float)) or not low <= value <= high:
+        raise Real3DError(f"{name} is {value}: choose {low:g} to {high:g}.")
+    return value
+
+
+def chosen(value: str, options: tuple[str, ...], name: str) -> str:
+    """The value itself.
+
+    Raises:
+        Real3DError: it is none of the options; workflows can hold any text.
+    """
+    if value not in options:
+        raise Real3DError(f"{name} {str(value)[:60]!a} is not known: choose one of {', '.join(options)}.")
+    return value
+
+
+def photos(images: Tensor) -> list[np.ndarray]:
+    """IMAGE [B, H, W, 3 or 4] -> uint8 pictures.
+
+    Raises:
+        PictureError: no picture, too many, or a size out of reach.
+    """
+    if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
+        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
+    if len(images) > _MOST_PHOTOS:
+        raise PictureError(f"{len(images)} portraits came as one batch: connect at most {_MOST_PHOTOS}, or a video to 'Video to motion'.")
+    if min(images.shape[1:3]) < 32 or images.shape[1] * images.shape[2] > _LARGEST_PHOTO:
+        raise PictureError(
+            f"The image is {images.shape[2]} x {images.shape[1]} pixels: scale it to something between 32 x 32 and 100 megapixels."
+        )
+    colours = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
+    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in colours]
+
+
+def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
+    """MASK [B, H, W] or [H, W] -> one per portrait; an empty one (ComfyUI's sign for "none") counts as none.
+
+    Raises:
+        PictureError: neither one mask nor one per portrait.
+    """
+    if mask is None:
+        return [None] * count
+    masks = mask.detach().cpu().float().nan_to_num().clamp(0, 1)
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.ndim == 4:
+        masks = masks[..., 0]
+    if len(masks) not in (1, count):
+        raise PictureError(f"{len(masks)} masks meet {count} portraits: connect one mask, or one per portrait.")
+    return [None if not one.any() else one.numpy() for one in masks.expand(count, -1, -1)]
+
+
+def sound(audio: dict | None) -> Sound:
+    """AUDIO -> the first sound of the batch.
+
+    Raises:
+        SoundError: there is none, as from a silent video, or it can not move a face.
+    """
+    from ..real3d_core.waveform import sound_from_waveform
+
+    if not audio or audio.get("waveform") is None:
+        raise SoundError("There is no sound: connect a sound, or a video that has one.")
+    waveform = audio["waveform"]
+    waveform = waveform[None] if waveform.ndim == 2 else waveform
+    if waveform.ndim != 3:
+        raise SoundError(f"The sound has the shape {tuple(waveform.shape)}: ComfyUI's are [batch, channels, samples].")
+    if len(waveform) > 1:
+        _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
+    heard = sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0))
+    if heard.duration > LONGEST:
+        raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+    return heard
+
+
+def driving_frames(video, images: Tensor | None, fps: float) -> tuple[Iterator[np.ndarray], int]:
+    """A driving VIDEO or IMAGE batch -> uint8 frames at 25 a second, one at a time, and how many to expect.
+
+    Raises:
+        ClipError: neither or both are connected, or the clip can not be used.
+    """
+    if (video is None) == (images is None):
+        raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
+    if video is None:
+        return _at_25(images, bounded(fps, 1, 240, "fps"))
+    source = _file_of(video)
+    if source is not None:
+        from ..real3d_core.video import open_clip
+
+        clip = open_clip(source)
+        if clip.duration > LONGEST:
+            raise ClipError(f"The driving video lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+        return clip.frames(), max(1, round(clip.duration * 25))
+    parts = video.get_components()
+    return _at_25(parts.images, float(parts.frame_rate))
+
+
+def video_sound(video) -> dict | None:
+    """The AUDIO of a VIDEO, None if it is silent."""
+    source = _file_of(video)
+    if source is None:
+        return video.get_components().audio
+    from ..real3d_core.sound import load_sound
+    from ..real3d_core.video import open_clip
+
+    if not open_clip(source).has_sound:
+        return None
+    heard = load_sound(source)
+    return {"waveform": heard.samples[None], "sample_rate": heard.rate}
+
+
+def _file_of(video) -> str | None:
+    """The file behind a VIDEO that is one."""
+    if type(video).__name__ != "VideoFromFile":
+        return None
+    source = video.get_stream_source()
+    return source if isinstance(source, str) else None
+
+
+def _at_25(images: Tensor, fps: float) -> tuple[Iterator[np.ndarray], int]:
+    """The frame nearest in time to each twenty-fifth of a second."""
+    if images is None or images.ndim != 4 or not len(images):
+        raise ClipError("The driving clip has no frames: connect one that shows a face.")
+    count = max(1, round(len(images) / fps * 25))
+    if count / 25 > LONGEST:
+        raise ClipError(f"The driving clip lasts {count / 1500:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+    numbers = ((torch.arange(count) + 0.5) * fps / 25 - 0.5).round().long().clamp(0, len(images) - 1)
+    return ((images[n, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy() for n in numbers.tolist()), count

@@ -1,0 +1,34 @@
+"""Motion adapter."""
+
+from __future__ import annotations
+
+from .runtime import CATEGORY, io, schema
+from .sockets import AvatarSocket, Heads, MotionSocket, PlanesSocket, require_same_avatar
+
+
+class MotionAdapter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DMotionAdapter",
+            display_name="Motion adapter",
+            category=f"{CATEGORY}/render",
+            description=(
+                "The head's planes with the expression of every frame. Nothing is computed yet: frames follow when a "
+                "later node asks for them."
+            ),
+            search_aliases=["animate planes", "expression"],
+            inputs=[
+                AvatarSocket.Input("avatar", tooltip="The one that lifted the planes."),
+                PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane'."),
+                MotionSocket.Input("motion", tooltip="Made with the same kind of avatar; otherwise it is refused."),
+            ],
+            outputs=[PlanesSocket.Output(display_name="planes", tooltip="A stream, one head per frame of the motion.")],
+        )
+
+    @classmethod
+    def execute(cls, avatar, planes, motion) -> io.NodeOutput:
+        require_same_avatar(planes, avatar)
+        motion.require_basis(avatar.motion_basis)
+        streams = tuple(avatar.adapt(head, motion) for head in planes.still("The motion adapter"))
+        return io.NodeOutput(Heads(planes.avatar, streams, moving=True))

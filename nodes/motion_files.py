@@ -1,0 +1,64 @@
+"""Motion: save and load."""
+
+from __future__ import annotations
+
+from . import runtime
+from .planes import FileSocket
+from .runtime import CATEGORY, io, schema
+from .sockets import MotionSocket
+
+
+class SaveMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DSaveMotion",
+            display_name="Save motion",
+            category=f"{CATEGORY}/files",
+            description="Keeps a motion as a .safetensors file in ComfyUI's output folder.",
+            inputs=[
+                MotionSocket.Input("motion", tooltip="Any motion."),
+                io.String.Input(
+                    "filename_prefix", default="real3d/motion", tooltip="Folder and beginning of the file's name, inside the output folder."
+                ),
+            ],
+            outputs=[FileSocket.Output(display_name="file", tooltip="The file's name, as 'Load motion' takes it.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, motion, filename_prefix: str) -> io.NodeOutput:
+        from ..real3d_core.motion.motion_files import save_motion
+
+        path, name = runtime.new_output(filename_prefix)
+        save_motion(path, motion)
+        return io.NodeOutput(name, ui={"text": [name]})
+
+
+class LoadMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DLoadMotion",
+            display_name="Load motion",
+            category=f"{CATEGORY}/files",
+            description="A motion that 'Save motion' kept; it fits the kind of avatar that it was made with.",
+            inputs=[
+                io.Combo.Input("file", options=runtime.kept_choices(), tooltip="A .safetensors file in ComfyUI's output or input folder.")
+            ],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="The motion, at its own frame rate.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str = "") -> bool | str:
+        return runtime.sentence_or_true(lambda: file and runtime.kept_file(file))
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str = "") -> tuple:
+        return runtime.kept_fingerprint(file) if file else ()
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        from ..real3d_core.motion.motion_files import load_motion
+
+        return io.NodeOutput(load_motion(runtime.kept_file(file)))

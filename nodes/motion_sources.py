@@ -1,0 +1,128 @@
+"""Audio to motion and Video to motion."""
+
+from __future__ import annotations
+
+from . import runtime
+from .conversions import bounded, chosen, driving_frames, sound
+from .runtime import CATEGORY, io, schema
+from .sockets import AvatarSocket, MotionSocket
+
+BLINKS = ("natural", "periodic", "none")
+LARGEST_SEED = 2**63 - 1
+
+
+class AudioToMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DAudioToMotion",
+            display_name="Audio to motion",
+            category=f"{CATEGORY}/motion",
+            description="Lips, and blinks, that follow a voice; the head stays still until 'Head pose' moves it.",
+            search_aliases=["lip sync", "speech to face", "audio2motion"],
+            inputs=[
+                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
+                io.Audio.Input("audio", tooltip="A voice, 0.2 s to 60 min, any rate; of a batch the first one is taken."),
+                io.Float.Input(
+                    "mouth_amplitude",
+                    default=1.0,
+                    min=0.0,
+                    max=3.0,
+                    step=0.05,
+                    tooltip="How far the mouth moves; 1 is natural, 0 keeps it shut.",
+                ),
+                io.Float.Input(
+                    "temperature",
+                    default=0.2,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How freely a trained avatar moves, 0 to 1; the built-in one ignores it.",
+                ),
+                io.Combo.Input("blink", options=list(BLINKS), default="natural", tooltip="Irregular blinks, one every 4 s, or none."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=LARGEST_SEED,
+                    control_after_generate=True,
+                    tooltip="Of the blinks and all else that is random; same seed, same motion.",
+                ),
+                io.String.Input(
+                    "transcript",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="The words spoken, in English, if you know them: lips are then timed by them.",
+                ),
+            ],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the sound.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, avatar, audio, mouth_amplitude: float, temperature: float, blink: str, seed: int, transcript: str = ""
+    ) -> io.NodeOutput:
+        import torch
+
+        from ..real3d_core.avatar import SpeechStyle
+        from ..real3d_core.motion.blink import blink_curve
+
+        bounded(seed, 0, LARGEST_SEED, "seed")
+        style = SpeechStyle(
+            bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed, bounded(temperature, 0, 1, "temperature")
+        )
+        motion = avatar.audio_to_motion(sound(audio), style)
+        closed = blink_curve(len(motion), motion.fps, seed, chosen(blink, BLINKS, "blink"))
+        return io.NodeOutput(motion if blink == "none" else avatar.with_blinks(motion, torch.from_numpy(closed).float()))
+
+
+class VideoToMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DVideoToMotion",
+            display_name="Video to motion",
+            category=f"{CATEGORY}/motion",
+            description="Expression, blinks and head pose of a face in a video, relative to the video's own face at rest.",
+            search_aliases=["face tracking", "motion transfer", "driving video"],
+            inputs=[
+                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
+                io.Video.Input("video", optional=True, tooltip="The driving clip, from 'Load Video'; at most 60 min. Read frame by frame."),
+                io.Image.Input("frames", optional=True, tooltip="Or the driving clip as a batch of images."),
+                io.Float.Input(
+                    "fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip="Frames per second of 'frames'; a video knows its own."
+                ),
+                io.Int.Input(
+                    "neutral_frame",
+                    default=-1,
+                    min=-1,
+                    max=90000,
+                    tooltip="Number of the frame (25 a second) whose face is at rest like the portrait's; -1 finds one.",
+                ),
+                io.Float.Input(
+                    "smoothing",
+                    default=1.0,
+                    min=0.0,
+                    max=5.0,
+                    step=0.1,
+                    tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
+                ),
+            ],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
+        )
+
+    @classmethod
+    def execute(cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None) -> io.NodeOutput:
+        from ..real3d_core.errors import ClipError
+        from ..real3d_core.motion.face_track import track_face
+
+        pictures, expected = driving_frames(video, frames, fps)
+        bar = runtime.progress_bar(expected)
+        track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+        if neutral_frame >= len(track):
+            raise ClipError(
+                f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
+            )
+        neutral = None if neutral_frame < 0 else neutral_frame
+        return io.NodeOutput(avatar.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing")))

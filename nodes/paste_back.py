@@ -1,0 +1,77 @@
+"""Paste back."""
+
+from __future__ import annotations
+
+from ..real3d_core.errors import Real3DError
+from . import runtime
+from .conversions import bounded, chosen
+from .runtime import CATEGORY, io, schema
+from .sockets import PortraitSocket
+
+FRAMINGS = ("whole photo", "around the portrait")
+MARGIN = 0.25  # of the portrait's side, kept around it in "around the portrait"
+
+
+class PasteBack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DPasteBack",
+            display_name="Paste back",
+            category=f"{CATEGORY}/portrait",
+            description="Puts finished frames back to where they were cropped from the photo, at the photo's own size.",
+            search_aliases=["uncrop", "stitch", "composite"],
+            inputs=[
+                io.Image.Input("frames", tooltip="From 'Head-torso-background super-resolution'; the photo's own background fits best."),
+                PortraitSocket.Input("portrait", tooltip="Tells where the crop was."),
+                io.Image.Input("original", tooltip="The photo that the portrait was prepared from, at the same size; a batch for a batch."),
+                io.Float.Input(
+                    "feather",
+                    default=0.08,
+                    min=0.0,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="Width of the soft edge, as a part of the crop's side, 0 to 0.5.",
+                ),
+                io.Combo.Input(
+                    "framing",
+                    options=list(FRAMINGS),
+                    default="whole photo",
+                    tooltip="All of the photo, or the crop at the photo's resolution with a quarter of its side around it.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="frames", tooltip="[T, H, W, 3] of the photo's size, or of the part around the portrait.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, frames, portrait, original, feather: float, framing: str) -> io.NodeOutput:
+        from ..real3d_core.portrait.framing import cut_about
+        from ..real3d_core.portrait.paste import paste_back
+        from ..real3d_core.stream import FrameStream
+
+        bounded(feather, 0, 0.5, "feather")
+        chosen(framing, FRAMINGS, "framing")
+        portraits = portrait.items
+        if len(original) != len(portraits) or len(frames) % len(portraits):
+            raise Real3DError(
+                f"{len(frames)} frames, {len(portraits)} portraits and {len(original)} photos do not belong together: "
+                "connect the photo that the portrait was prepared from."
+            )
+        each = len(frames) // len(portraits)
+        rows = []
+        for number, one in enumerate(portraits):
+            photo = original[number, ..., :3].detach().cpu().float()
+            if (photo.shape[1], photo.shape[0]) != one.photo_size:
+                width, height = one.photo_size
+                raise Real3DError(
+                    f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels, the portrait was cut from {width} x "
+                    f"{height}: connect the same photo."
+                )
+            window = one.window
+            if framing == "around the portrait":
+                window, photo = cut_about(window, photo, MARGIN)
+            own = frames[number * each : (number + 1) * each, ..., :3].detach().cpu()
+            rows.append([paste_back(FrameStream(each, 25.0, lambda start, stop, own=own: own[start:stop], keep=0), window, photo, feather)])
+        return io.NodeOutput(*runtime.gather(rows))

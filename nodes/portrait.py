@@ -1,0 +1,106 @@
+"""Load avatar and Prepare portrait."""
+
+from __future__ import annotations
+
+import torch
+
+from . import runtime
+from .conversions import bounded, person_masks, photos
+from .runtime import CATEGORY, io, schema
+from .sockets import AvatarSocket, Portraits, PortraitSocket
+
+
+class LoadAvatar(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DLoadAvatar",
+            display_name="Load avatar",
+            category=f"{CATEGORY}/portrait",
+            description=(
+                "The model that lifts, moves and finishes a portrait: the built-in one, which needs no download, or an official checkpoint."
+            ),
+            search_aliases=["talking head", "real3d", "model loader"],
+            inputs=[
+                io.Combo.Input(
+                    "avatar",
+                    options=runtime.avatar_choices(),
+                    default=runtime.BUILT_IN,
+                    tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in the folder models/real3d.",
+                ),
+            ],
+            outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node that asks for an avatar.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, avatar: str) -> bool | str:
+        return runtime.sentence_or_true(lambda: runtime.check_avatar_choice(avatar))
+
+    @classmethod
+    def fingerprint_inputs(cls, avatar: str) -> tuple:
+        return runtime.avatar_fingerprint(avatar)
+
+    @classmethod
+    def execute(cls, avatar: str) -> io.NodeOutput:
+        return io.NodeOutput(runtime.load_avatar(avatar))
+
+
+class PreparePortrait(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DPreparePortrait",
+            display_name="Prepare portrait",
+            category=f"{CATEGORY}/portrait",
+            description=(
+                "Finds the face in a photo, crops it, and takes the photo apart into head, torso and background, "
+                "each complete where another hid it."
+            ),
+            search_aliases=["face crop", "segment head", "matting"],
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="A photo of a face from the front, at least 200 pixels wide; a batch gives a batch of portraits."
+                ),
+                io.Mask.Input(
+                    "person_mask",
+                    optional=True,
+                    tooltip=(
+                        "White where the person is; empty or not connected: found in the photo. (Load Image's mask is the "
+                        "other way round: invert it.)"
+                    ),
+                ),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, counted from the largest, which is 0."),
+                io.Float.Input(
+                    "face_area",
+                    default=0.2,
+                    min=0.02,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="The least part of the crop that the face shall fill, 0.02 to 0.5; more crops closer.",
+                ),
+            ],
+            outputs=[
+                PortraitSocket.Output(display_name="portrait", tooltip="Everything known about the photo, for the following nodes."),
+                io.Image.Output(display_name="head", tooltip="[B, 512, 512, 3]: the head on black."),
+                io.Image.Output(display_name="torso", tooltip="[B, 512, 512, 3]: neck and shoulders on black, continued behind the head."),
+                io.Image.Output(display_name="background", tooltip="[B, 512, 512, 3]: what is behind the person, filled in."),
+                io.Mask.Output(display_name="head mask", tooltip="[B, 512, 512]: white where the head is."),
+                io.Mask.Output(display_name="person mask", tooltip="[B, 512, 512]: white where the person is."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, face_index: int, face_area: float, person_mask=None) -> io.NodeOutput:
+        from ..real3d_core.portrait.portrait import prepare_portrait
+
+        bounded(face_index, 0, 63, "face_index")
+        bounded(face_area, 0.02, 0.5, "face_area")
+        pictures = photos(image)
+        show = runtime.progress_bar(len(pictures))
+        prepared = []
+        for picture, mask in zip(pictures, person_masks(person_mask, len(pictures)), strict=True):
+            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders()))
+            show(len(prepared))
+        layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
+        masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]
+        return io.NodeOutput(Portraits(tuple(prepared)), *((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers), *masks)

@@ -1,0 +1,73 @@
+"""Render head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import runtime
+from .conversions import bounded
+from .runtime import CATEGORY, io, schema
+from .sockets import AvatarSocket, CameraSocket, PlanesSocket, Renders, RenderSocket, one_for_each, require_same_avatar
+
+
+class RenderHead(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DRenderHead",
+            display_name="Render head",
+            category=f"{CATEGORY}/render",
+            description=(
+                "Marches rays from the camera through the planes. Nothing is computed yet: frames follow when a later node asks for them."
+            ),
+            search_aliases=["volume rendering", "ray marching", "NeRF"],
+            inputs=[
+                AvatarSocket.Input("avatar", tooltip="The one that lifted the planes; its decoder tells what they mean."),
+                PlanesSocket.Input("planes", tooltip="From 'Motion adapter', or from 'Image to plane' for a head at rest."),
+                CameraSocket.Input(
+                    "camera", tooltip="From 'Camera path': as many frames as the planes have, or either of them a single one."
+                ),
+                io.Int.Input(
+                    "resolution",
+                    default=0,
+                    min=0,
+                    max=512,
+                    step=8,
+                    optional=True,
+                    tooltip="Rays along a side, 16 to 512; 0 takes the avatar's own (128).",
+                ),
+                io.Int.Input(
+                    "samples",
+                    default=0,
+                    min=0,
+                    max=192,
+                    optional=True,
+                    tooltip="Depths per ray, 8 to 192, half of them coarse; 0 takes the avatar's own.",
+                ),
+                io.Combo.Input(
+                    "backend",
+                    options=list(runtime.BACKENDS),
+                    default="auto",
+                    optional=True,
+                    tooltip="auto: the fastest that works here; torch: plain PyTorch; reference: the slow, readable one.",
+                ),
+            ],
+            outputs=[RenderSocket.Output(display_name="render", tooltip="A stream: features, depth and opacity of the head per frame.")],
+        )
+
+    @classmethod
+    def execute(cls, avatar, planes, camera, resolution: int = 0, samples: int = 0, backend: str = "auto") -> io.NodeOutput:
+        from ..real3d_core.render.camera_paths import matched
+        from ..real3d_core.render.head import render_head
+
+        require_same_avatar(planes, avatar)
+        settings = avatar.march_settings
+        if resolution:
+            settings = replace(settings, resolution=bounded(resolution, 16, 512, "resolution"))
+        if samples:
+            half = bounded(samples, 8, 192, "samples") // 2
+            settings = replace(settings, coarse=samples - half, fine=half)
+        march = runtime.marcher(backend)
+        paths = one_for_each(camera.paths, len(planes.streams), "Planes and cameras")
+        pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
+        return io.NodeOutput(Renders(tuple(render_head(stream, avatar.decoder, path, settings, march) for stream, path in pairs)))

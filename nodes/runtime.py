@@ -1,0 +1,239 @@
+"""The one file that knows ComfyUI: its node API, folders, device, progress bar, interruption and memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import comfy.model_management as model_management
+import comfy.utils
+import folder_paths
+import torch
+from comfy_api.latest import ComfyExtension, Input, Types, io
+from torch import Tensor
+
+from ..real3d_core.errors import MissingModelError, Real3DError
+
+if TYPE_CHECKING:
+    from ..real3d_core.avatar import Avatar
+    from ..real3d_core.render.head import March
+    from ..real3d_core.stream import FrameStream
+
+__all__ = ["ComfyExtension", "Input", "Types", "io"]
+
+CATEGORY = "Real3D-Portrait"
+CHUNK = 4  # frames computed at once
+BUILT_IN = "analytic (built in)"
+BACKENDS = ("auto", "torch", "reference")
+_MODELS = "real3d"
+_CHECKPOINTS = (".safetensors", ".ckpt")
+_KEPT = (".safetensors",)
+_MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
+
+folder_paths.add_model_folder_path(_MODELS, os.path.join(folder_paths.models_dir, _MODELS))
+
+
+def schema(**described) -> io.Schema:
+    """An io.Schema without what this version of ComfyUI does not know yet."""
+    known = {field.name for field in fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in described.items() if name in known})
+
+
+def model_folders() -> list[Path]:
+    """Where users keep this pack's model files, the first one first."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths(_MODELS)]
+
+
+def avatar_choices() -> list[str]:
+    """The built-in avatar, then the checkpoints in the model folders."""
+    return [BUILT_IN, *(name for name in folder_paths.get_filename_list(_MODELS) if name.lower().endswith(_CHECKPOINTS))]
+
+
+def load_avatar(choice: str) -> Avatar:
+    """The avatar of an entry of `avatar_choices`.
+
+    Raises:
+        MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
+    """
+    from ..real3d_core.avatar import load_avatar as load
+
+    if choice == BUILT_IN:
+        return load("analytic")
+    path = _model_path(choice)
+    try:
+        from ..real3d_core.real3d.avatar import load_real3d_avatar
+    except ImportError:
+        raise MissingModelError(
+            f"The checkpoint '{path.name}' can not be used: this version has the built-in avatar only, so choose '{BUILT_IN}'."
+        ) from None
+    return load_real3d_avatar(path, model_folders(), model_management.get_torch_device())
+
+
+def avatar_fingerprint(choice: str) -> tuple:
+    """Changes when the file behind a choice does."""
+    return () if choice == BUILT_IN else _stamp(_model_path(choice))
+
+
+def marcher(backend: str) -> March:
+    """The function that marches rays: "auto" takes the fastest that works here, "torch" plain tables, "reference" the readable truth.
+
+    Raises:
+        Real3DError: there is no such back end.
+    """
+    from ..real3d_core.render.ray_marching import march
+    from ..real3d_core.render.table_marching import march_table
+
+    if backend not in BACKENDS:
+        raise Real3DError(f"There is no back end '{backend[:40]}': choose one of {', '.join(BACKENDS)}.")
+    return march if backend == "reference" else march_table
+
+
+def check_interrupted() -> None:
+    """Raises the host's own exception if the user pressed cancel."""
+    model_management.throw_exception_if_processing_interrupted()
+
+
+def progress_bar(total: int) -> Callable[[int], None]:
+    """A function to call with the number of frames done; it also notices cancel."""
+    bar = comfy.utils.ProgressBar(max(total, 1))
+
+    def show(done: int) -> None:
+        check_interrupted()
+        bar.update_absolute(done, max(total, 1))
+
+    return show
+
+
+def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
+    """Streams as ComfyUI's batches: one tensor per column, the rows' frames one after the other.
+
+    Columns of a row are computed chunk by chunk in turn, so that they share their work. Each tensor is allocated once.
+
+    Args:
+        rows: per portrait, streams of [n, H, W] or [n, H, W, C]; those of a row are equally long.
+
+    Raises:
+        Real3DError: the result would not fit into the memory.
+    """
+    total = sum(len(row[0]) for row in rows)
+    show = progress_bar(total)
+    whole: list[Tensor] = []
+    done = 0
+    for row in rows:
+        for start in range(0, len(row[0]), CHUNK):
+            check_interrupted()
+            stop = min(start + CHUNK, len(row[0]))
+            chunks = [stream.frames(start, stop) for stream in row]
+            if not whole:
+                _refuse_too_many(total, chunks)
+                whole = [torch.empty((total, *chunk.shape[1:]), device=model_management.intermediate_device()) for chunk in chunks]
+            for tensor, chunk in zip(whole, chunks, strict=True):
+                tensor[done : done + stop - start] = chunk
+            done += stop - start
+            show(done)
+    return whole
+
+
+def new_output(prefix: str) -> tuple[Path, str]:
+    """An unused .safetensors file in the output folder, and the name by which `kept_file` finds it again.
+
+    Raises:
+        Real3DError: the prefix leads out of the output folder.
+    """
+    _refuse_hostile(prefix, "file name")
+    try:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    except Exception as failure:
+        check_interrupted()
+        raise Real3DError(f"The file name '{prefix[:60]}' leads out of the output folder: choose another one.") from failure
+    file = f"{name}_{counter:05}_.safetensors"
+    return Path(folder) / file, f"{(Path(subfolder) / file).as_posix()} [output]"
+
+
+def kept_choices() -> list[str]:
+    """The .safetensors files in the output and the input folder, as ComfyUI annotates them."""
+    found = []
+    for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
+        files = (
+            sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in _KEPT and path.is_file()) if Path(root).is_dir() else []
+        )
+        found += [path.relative_to(root).as_posix() + mark for path in files]
+    return found or [NOTHING_KEPT]
+
+
+NOTHING_KEPT = "nothing saved yet"
+
+
+def kept_file(choice: str) -> Path:
+    """The file of an entry of `kept_choices`.
+
+    Raises:
+        Real3DError: it is not there, or the name leads out of ComfyUI's folders.
+    """
+    if choice == NOTHING_KEPT:
+        raise Real3DError("Nothing has been saved yet: save a file first, or put one into ComfyUI's input folder.")
+    _refuse_hostile(choice, "file")
+    name, root = folder_paths.annotated_filepath(choice)
+    root = Path(root or folder_paths.get_input_directory()).resolve()
+    path = (root / name.strip()).resolve()
+    if not path.is_relative_to(root) or path.suffix.lower() not in _KEPT or not path.is_file():
+        raise Real3DError(f"There is no saved file '{choice[:80]}': refresh the page and choose one from the list.")
+    return path
+
+
+def kept_fingerprint(choice: str) -> tuple:
+    """Changes when the file behind a choice does."""
+    return _stamp(kept_file(choice))
+
+
+def sentence_or_true(check: Callable[[], object]) -> bool | str:
+    """What ComfyUI's validate_inputs wants: True, or the sentence of a Real3DError."""
+    try:
+        check()
+    except Real3DError as refusal:
+        return str(refusal)
+    return True
+
+
+def check_avatar_choice(choice: str) -> None:
+    """Raises MissingModelError if `load_avatar` would not find the file."""
+    if choice != BUILT_IN:
+        _model_path(choice)
+
+
+def _model_path(choice: str) -> Path:
+    _refuse_hostile(choice, "checkpoint")
+    if not choice.lower().endswith(_CHECKPOINTS):
+        raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
+    for folder in model_folders():
+        path = folder / choice
+        if path.is_file():
+            return path
+    raise MissingModelError(
+        f"There is no checkpoint '{choice[:80]}' in the folder '{model_folders()[0]}': put it there, or choose another avatar."
+    )
+
+
+def _refuse_hostile(name: str, what: str) -> None:
+    """Raises Real3DError for a name that could lead out of a folder."""
+    parts = Path(name.replace("\\", "/")).parts if isinstance(name, str) else ("..",)
+    if ".." in parts or "\0" in name or os.path.isabs(name) or name[:1] in "/\\" or name[1:2] == ":" or not name.strip():
+        raise Real3DError(f"The {what} {str(name)[:80]!a} can not be used: choose a name inside ComfyUI's own folders.")
+
+
+def _stamp(path: Path) -> tuple:
+    state = path.stat()
+    return (path.name, state.st_mtime_ns, state.st_size)
+
+
+def _refuse_too_many(frames: int, chunks: Sequence[Tensor]) -> None:
+    needed = 4 * frames * sum(chunk[0].numel() for chunk in chunks)
+    free = model_management.get_free_memory(model_management.intermediate_device())
+    if needed > _MEMORY_SHARE * free:
+        raise Real3DError(
+            f"{frames} frames as pictures need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: "
+            "use 'Talking portrait to video', whose memory does not grow with length, or fewer or smaller frames."
+        )

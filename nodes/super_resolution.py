@@ -1,0 +1,95 @@
+"""Head-torso-background super-resolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..real3d_core.errors import Real3DError
+from . import runtime
+from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded
+from .runtime import CATEGORY, io, schema
+from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..real3d_core.stream import FrameStream
+
+
+def composing_inputs() -> list[io.Input]:
+    """What finished frames are made from; shared by the nodes that make them."""
+    return [
+        AvatarSocket.Input("avatar", tooltip="The one that made the render."),
+        RenderSocket.Input("render", tooltip="From 'Render head' or 'Replace render colour'."),
+        PortraitSocket.Input("portrait", tooltip="Gives the torso, the background and, for the built-in avatar, the pixels."),
+        MotionSocket.Input("motion", tooltip="The one that the render shows; it gives the frame rate."),
+        io.Float.Input(
+            "head_threshold",
+            default=0.9,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Where the head is more opaque than this it hides the background completely, 0 to 1; less makes thin hair firmer.",
+        ),
+        io.Int.Input(
+            "size",
+            default=512,
+            min=SMALLEST_FRAME,
+            max=LARGEST_FRAME,
+            step=8,
+            tooltip="Side of the frames in pixels; more than the photo's own face has adds no detail.",
+        ),
+        io.Image.Input(
+            "background",
+            optional=True,
+            tooltip="Shown behind the person: one picture, or a batch that is played from its start again; its middle square is taken.",
+        ),
+    ]
+
+
+def composed(
+    avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None
+) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
+    """Frames [n, size, size, 3] and person masks [n, size, size] of every portrait, as streams."""
+    from ..real3d_core.portrait.framing import square_backdrop
+
+    bounded(head_threshold, 0, 1, "head_threshold")
+    bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
+    motion.require_basis(avatar.motion_basis)
+    backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+    portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
+    for stream in render.streams:
+        if len(motion) not in (1, len(stream)):
+            raise Real3DError(
+                f"The render has {len(stream)} frames, the motion {len(motion)}: connect the motion that the render was made with."
+            )
+    return [
+        (
+            avatar.compose(stream, one, motion, backdrop, size, head_threshold),
+            avatar.person_mask(stream, one, motion, size, head_threshold),
+        )
+        for stream, one in zip(render.streams, portraits, strict=True)
+    ]
+
+
+class SuperResolution(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DSuperResolution",
+            display_name="Head-torso-background super-resolution",
+            category=f"{CATEGORY}/render",
+            description=(
+                "Finished frames: the rendered head at full resolution, on its torso, before the photo's own or another background."
+            ),
+            search_aliases=["compose", "upscale head", "HTB-SR"],
+            inputs=composing_inputs(),
+            outputs=[
+                io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; a batch of portraits follows one after the other."),
+                io.Mask.Output(display_name="person mask", tooltip="[T, size, size]: white where head and torso hide the background."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
+        return io.NodeOutput(*runtime.gather(composed(avatar, render, portrait, motion, head_threshold, size, background)))
