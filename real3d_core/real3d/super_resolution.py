@@ -11,7 +11,7 @@ from .background import BackgroundCode, BackgroundEncoder
 from .fusion import HeadTorsoFusion, PersonBackgroundFusion
 from .head_upsampler import RefiningBlock, UpsamplingBlock
 from .resizing import resize_smooth
-from .torso_warp import TorsoCode, TorsoWarp
+from .torso_warp import Torso, TorsoCode, TorsoWarp
 
 _RENDER, _MIDDLE = 128, 256  # sides of the rendered head and of what is fused
 
@@ -51,6 +51,10 @@ class SuperResolution(nn.Module):
             self.background(resize_smooth(background, _MIDDLE)),
         )
 
+    def with_background(self, scene: SceneCode, background: Tensor) -> SceneCode:
+        """The same torso before another background [1, 3, 512, 512] in [-1, 1]."""
+        return SceneCode(scene.torso, self.background(resize_smooth(background, _MIDDLE)))
+
     def forward(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode, threshold: float) -> Tensor:
         """Args:
             features: [N, 32, 128, 128] of the rendered head, about -1..1; the first three are its colour.
@@ -62,17 +66,30 @@ class SuperResolution(nn.Module):
         Returns: [N, 3, 512, 512] float32, about -1..1, not clamped.
         """
         features = official_size(features.float())
-        colour = resize_smooth(features[:, :3], _MIDDLE)
         opacity = resize_smooth(opacity.float(), _MIDDLE)
-        torso = self.torso(scene.torso, keypoints, torch.cat((colour, opacity), dim=1))
+        torso = self._warp_torso(features, opacity, keypoints, scene)
 
         x, image = upsample_head(self.head, features)
         x = self.head_torso(x, torso.hidden, opacity)
         x, image = self.refine(x, image * opacity + torso.colour * (1 - opacity))
 
-        person = (torso.opacity + torch.where(opacity > threshold, 1.0, opacity)).clamp(0, 1)
+        person = person_opacity(torso, opacity, threshold)
         x = self.person_background(x, scene.background.features, person)
         return self.frame(x, image * person + scene.background.colour * (1 - person))[1]
+
+    def person(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode, threshold: float) -> Tensor:
+        """How much of each pixel of the frame is person, [N, 1, 256, 256] in 0..1; arguments as of `forward`, without its cost."""
+        opacity = resize_smooth(opacity.float(), _MIDDLE)
+        return person_opacity(self._warp_torso(official_size(features.float()), opacity, keypoints, scene), opacity, threshold)
+
+    def _warp_torso(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode) -> Torso:
+        head = torch.cat((resize_smooth(features[:, :3], _MIDDLE), opacity), dim=1)
+        return self.torso(scene.torso, keypoints, head)
+
+
+def person_opacity(torso: Torso, head: Tensor, threshold: float) -> Tensor:
+    """What hides the background: the torso and the head [N, 1, 256, 256], the latter completely above the threshold."""
+    return (torso.opacity + torch.where(head > threshold, 1.0, head)).clamp(0, 1)
 
 
 class HeadSuperResolution(nn.Module):

@@ -1,0 +1,265 @@
+"""The paper's avatar: the official networks behind the interface that all avatars have (DESIGN section 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..avatar import NATURAL, SpeechStyle
+from ..errors import MissingModelError
+from ..motion.face_track import FaceTrack
+from ..motion.motion import FPS, Motion, MotionBasis
+from ..portrait.portrait import Portrait
+from ..render.camera import CameraPath, camera_rays
+from ..render.planes import Planes
+from ..render.ray_marching import HeadRender, ray_span
+from ..sound import Sound
+from ..stream import FrameStream
+from .checkpoint import Real3DNetworks
+from .driven_face import DrivenFace
+from .eyelids import close_eyelids
+from .face_fit import FaceFit
+from .face_model import EXPRESSIONS
+from .source import Source, prepare_source
+from .super_resolution import HeadSuperResolution, SceneCode
+from .trajectory import Trajectory, trajectory_cameras
+
+BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
+"""Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
+
+_SIDE = 512
+
+
+@dataclass(frozen=True)
+class FacePlanes(Planes):
+    """Planes that know whose face they are. fit: the face model as fitted to the portrait."""
+
+    fit: FaceFit | None = None
+
+
+class Real3DAvatar:
+    """Image-to-plane, motion adapter and super-resolution with the official weights.
+
+    Args:
+        networks: from `load_networks`; everything runs on their device.
+        face: draws and places the user's face model, on the same device.
+        prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
+        speech: (sound, style) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
+    """
+
+    name = "real3d"
+    motion_basis = BASIS
+
+    def __init__(
+        self,
+        networks: Real3DNetworks,
+        face: DrivenFace,
+        prepare: Callable[[Portrait], Source] | None = None,
+        speech: Callable[[Sound, SpeechStyle], Tensor] | None = None,
+    ):
+        self.networks = networks
+        self.decoder = networks.decoder
+        self.march_settings = networks.config.march_settings
+        self._face = face
+        self._prepare = prepare or (lambda portrait: prepare_source(portrait, face.face))
+        self._speech = speech
+        self._device = networks.decoder.weight1.device
+        self._latest: tuple[Portrait, Source] | None = None
+
+    def source(self, portrait: Portrait) -> Source:
+        """What the networks see of a portrait; the latest one is remembered."""
+        if self._latest is None or self._latest[0] is not portrait:
+            self._latest = (portrait, self._prepare(portrait))
+        return self._latest[1]
+
+    def lift(self, portrait: Portrait) -> FacePlanes:
+        """The canonical planes [1, 3, 32, 256, 256] of a portrait."""
+        source = self.source(portrait)
+        features = self.networks.image_to_plane(source.head.to(self._device))
+        return FacePlanes(features, self.networks.config.box_side, fit=source.fit)
+
+    def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
+        """Adds to the planes what the expression of each frame changes.
+
+        Raises:
+            MotionMismatchError: the motion belongs to another avatar.
+            ValueError: the planes were not lifted by this avatar.
+        """
+        motion.require_basis(self.motion_basis)
+        if not isinstance(planes, FacePlanes) or planes.fit is None:
+            raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
+        pictures = self._face.pictures(planes.fit)
+        closing = motion.control("eyelids")
+
+        @cache
+        def fixed() -> tuple[Tensor, Tensor]:
+            # the published program takes the first driving frame for the source's expression (spec 06 section 12, item 1)
+            return pictures(torch.zeros(1, EXPRESSIONS)), pictures(motion.expression[:1, 1:])
+
+        def adapt_chunk(start: int, stop: int) -> Planes:
+            features = []
+            for frame in range(start, stop):
+                target = pictures(motion.expression[frame : frame + 1, 1:])
+                if closing[frame] > 0:
+                    target = close_eyelids(target[0], float(closing[frame]))[None]
+                features.append(planes.features + self.networks.motion_adapter(*fixed(), target))
+            return replace(planes, features=torch.cat(features))
+
+        return FrameStream(len(motion), motion.fps, adapt_chunk)
+
+    def cameras(self, portrait: Portrait, motion: Motion) -> CameraPath:
+        """The cameras that the paper sees this motion from: the fitted pose and the motion's, smoothed over seven frames."""
+        return CameraPath(trajectory_cameras(self._trajectory(portrait, motion)), motion.fps)
+
+    def compose(
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        background: Tensor | None = None,
+        size: int = _SIDE,
+        head_threshold: float | None = None,
+    ) -> FrameStream[Tensor]:
+        """Frames [n, size, size, 3] in 0..1; drawn at 512 and resized.
+
+        Args:
+            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are
+                fewer); None keeps the photo's. A head-only checkpoint shows no background.
+            head_threshold: where the head is more opaque than this it hides the background completely; None: as the checkpoint's
+                configuration says.
+        """
+        network = self.networks.super_resolution
+        threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
+        if isinstance(network, HeadSuperResolution):
+            return renders.map(lambda render, start, stop: self._frames(lambda i: network(self._features(render, i)), stop - start, size))
+        stage = self._stage(portrait, motion, background)
+
+        def compose_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
+            def draw(i: int) -> Tensor:
+                keypoints, scene = stage(start + i)
+                return network(self._features(render, i), render.opacity[i : i + 1], keypoints, scene, threshold)
+
+            return self._frames(draw, stop - start, size)
+
+        return renders.map(compose_chunk)
+
+    def person_mask(
+        self,
+        renders: FrameStream[HeadRender],
+        portrait: Portrait,
+        motion: Motion,
+        size: int = _SIDE,
+        head_threshold: float | None = None,
+    ) -> FrameStream[Tensor]:
+        """How much of each pixel of the frames of `compose` is person: [n, size, size] in 0..1."""
+        network = self.networks.super_resolution
+        threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
+        stage = None if isinstance(network, HeadSuperResolution) else self._stage(portrait, motion, None)
+
+        def mask_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
+            masks = []
+            for i in range(stop - start):
+                mask = opacity = render.opacity[i : i + 1]
+                if stage is not None:
+                    mask = network.person(self._features(render, i), opacity, *stage(start + i), threshold)
+                masks.append(_resized(mask, size)[:, 0].clamp(0, 1).cpu())
+            return torch.cat(masks)
+
+        return renders.map(mask_chunk)
+
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
+        """The expressions of a voice on a still head.
+
+        Raises:
+            MissingModelError: the avatar was made without an audio-to-motion model.
+            SoundError: no samples.
+        """
+        if self._speech is None:
+            raise MissingModelError(
+                "The avatar 'real3d' was loaded without an audio-to-motion model: "
+                "put its checkpoint into the models folder, or use a driving clip."
+            )
+        frames = math.ceil(sound.duration * FPS - 1e-6)
+        expression = self._speech(sound, style)[:frames].cpu().float()
+        return _motion(F.pad(expression, (0, 0, 0, frames - len(expression))), torch.zeros(frames, 3), torch.zeros(frames, 3))
+
+    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
+        """The face model fitted to a driving clip: its expressions as they are, its pose relative to the first or the given frame.
+
+        `smoothing` has no effect: the fit is smooth in time already, as in the paper.
+        """
+        fit = self._face.fit_track(track)
+        still = neutral or 0
+        translation = fit.translation - fit.translation[still]
+        translation[:, 2] = 0  # the distance to the camera is frozen (spec 06 section 8)
+        return _motion(fit.expression, fit.euler - fit.euler[still], translation)
+
+    def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
+        """Lids closed at least as far as `closed` [T] says."""
+        return motion.with_controls(eyelids=torch.maximum(motion.control("eyelids"), closed))
+
+    def _trajectory(self, portrait: Portrait, motion: Motion) -> Trajectory:
+        fit = self.source(portrait).fit
+        return Trajectory(fit.euler + motion.euler, fit.translation + motion.translation)
+
+    def _stage(self, portrait: Portrait, motion: Motion, background: Tensor | None) -> Callable[[int], tuple[Tensor, SceneCode]]:
+        """frame -> key points [1, 68, 3] and scene; what is constant is computed once, when the first frame asks for it."""
+        source, network = self.source(portrait), self.networks.super_resolution
+        driven = self._face.driving_key_points(source.fit, motion.expression[:, 1:], self._trajectory(portrait, motion))
+
+        @cache
+        def own() -> SceneCode:
+            images = (image.to(self._device) for image in (source.torso, source.background, source.classes))
+            return network.encode(*images, self._face.source_key_points(source.fit))
+
+        @cache
+        def only_other() -> SceneCode:
+            return network.with_background(own(), self._network_background(background[:1]))
+
+        def stage(frame: int) -> tuple[Tensor, SceneCode]:
+            if background is None:
+                scene = own()
+            elif len(background) == 1:
+                scene = only_other()
+            else:
+                shown = frame % len(background)
+                scene = network.with_background(own(), self._network_background(background[shown : shown + 1]))
+            return driven[frame : frame + 1], scene
+
+        return stage
+
+    def _network_background(self, background: Tensor) -> Tensor:
+        return _resized(background.to(self._device, torch.float32), _SIDE).clamp(0, 1) * 2 - 1
+
+    def _features(self, render: HeadRender, frame: int) -> Tensor:
+        """[1, 32, R, R] of one frame; -1 where rays miss the cube, if the checkpoint's configuration asks for it (spec 03 section 10)."""
+        features = render.features[frame : frame + 1]
+        if not self.networks.config.mask_invalid_rays:
+            return features
+        side = features.shape[-1]
+        origins, directions = camera_rays(render.cameras[frame : frame + 1], side)
+        _, _, hit = ray_span(origins, directions, Planes(features.new_zeros(1, 3, 1, 1, 1), self.networks.config.box_side))
+        return torch.where(hit.view(1, 1, side, side), features, -1.0)
+
+    def _frames(self, draw: Callable[[int], Tensor], count: int, size: int) -> Tensor:
+        """Frames drawn one by one, so that memory does not grow with the chunk: [count, size, size, 3] in 0..1."""
+        drawn = [_resized(draw(i).clamp(-1, 1), size).cpu() for i in range(count)]
+        return ((torch.cat(drawn).permute(0, 2, 3, 1) + 1) / 2).clamp(0, 1)
+
+
+def _motion(expression: Tensor, euler: Tensor, translation: Tensor) -> Motion:
+    """A motion with open eyes at 25 frames a second from expressions [T, 64]."""
+    return Motion(BASIS, F.pad(expression, (1, 0)), euler, translation)
+
+
+def _resized(image: Tensor, size: int) -> Tensor:
+    """[N, C, H, W] -> [N, C, size, size]; the image itself where it has that size."""
+    if image.shape[-2:] == (size, size):
+        return image
+    return F.interpolate(image.float(), size=(size, size), mode="bicubic", align_corners=False, antialias=True)
