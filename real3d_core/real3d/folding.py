@@ -92,6 +92,15 @@ def widened_then_joined(widen: Kernel, join: Kernel, own: int) -> Kernel:
     return Kernel(torch.cat((join.weight[:, :own], folded, mask), dim=1), join.bias)
 
 
+def shares_of_join(join: Kernel, widen: list[Kernel]) -> list[Kernel]:
+    """A 1x1 convolution of concatenated dense layers, as dense layers whose results are added; the bias is in the last one."""
+    shares, bias = [], join.bias
+    for part, layer in zip(join.weight[:, :, 0, 0].split([len(layer.weight) for layer in widen], dim=1), widen, strict=True):
+        shares.append(Kernel(part @ layer.weight, torch.zeros_like(bias)))
+        bias = bias + part @ layer.bias
+    return [*shares[:-1], Kernel(shares[-1].weight, bias)]
+
+
 def depth_constant(weight: Tensor) -> Kernel:
     """A 7x7x7 convolution of inputs that are the same at every depth, as a 7x7 one with an output per case.
 

@@ -72,20 +72,26 @@ class Stage(nn.Module):
 
 
 class LevelFusion(nn.Module):
-    """All levels at the size of the finest one, joined by a 1x1 convolution with its batch norm folded in (spec 02 section 6.1)."""
+    """All levels at the size of the finest one, joined (spec 02 section 6.1).
+
+    The paper widens each level to 256 channels, resizes it, and joins all 1024 by a 1x1 convolution and a batch norm. Nothing
+    of that is nonlinear, and resizing and 1x1 convolutions may change places: so each level's share of the join, batch norm
+    included, is folded into the layer that widens it, and the join is a sum.
+    """
 
     def __init__(self):
         super().__init__()
         self.levels = nn.ModuleList(nn.Linear(width, 256) for width in WIDTHS)
-        self.join = nn.Conv2d(4 * 256, 256, 1)
+        self.activation = nn.ReLU()
 
     def forward(self, levels: list[Tensor]) -> Tensor:
+        """Images [N, C, h, w] of all levels, the finest first -> [N, 256, h, w] of the first one's size."""
         size = levels[0].shape[2:]
-        seen = []
+        joined = 0
         for linear, level in zip(self.levels, levels, strict=True):
-            image = to_image(linear(to_tokens(level)), *level.shape[2:])
-            seen.append(image if image.shape[2:] == size else F.interpolate(image, size=size, mode="bilinear", align_corners=False))
-        return F.relu_(self.join(torch.cat(seen[::-1], dim=1)))
+            share = to_image(linear(to_tokens(level)), *level.shape[2:])
+            joined = joined + (share if share.shape[2:] == size else F.interpolate(share, size=size, mode="bilinear", align_corners=False))
+        return self.activation(joined)
 
 
 class PlaneConvolutions(nn.Module):

@@ -185,10 +185,12 @@ def motion_adapter(stored: StoredTensors) -> Rows:
         for block in range(2):
             yield from _mix_block(f"{ours}.blocks.{block}", theirs.at(f"block{stage}.{block}."), width, 4 * width, reduction)
         yield f"{ours}.norm", theirs.kernel(f"norm{stage}", width)
-        yield f"fuse.levels.{stage - 1}", stored.kernel(f"fuse_head.linear_c{stage}.proj", 256, width)
         channels = width
+    widen = [stored.kernel(f"fuse_head.linear_c{level}.proj", 256, width) for level, width in ((4, 256), (3, 160), (2, 64), (1, 32))]
     join = stored.kernel("fuse_head.linear_fuse.conv", 256, 1024, 1, 1, bias=False)
-    yield "fuse.join", folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", 256))
+    shares = folding.shares_of_join(folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", 256)), widen)
+    for level, share in zip((3, 2, 1, 0), shares, strict=True):  # the coarsest level comes first in the join
+        yield f"fuse.levels.{level}", share
     for conv in range(3):
         yield f"draw.convs.{conv}", stored.kernel(f"to_plane_cnn.{2 * conv}", 256, 256, 3, 3)
     yield "draw.final", stored.kernel("to_plane_cnn.7", 96, 256, 3, 3)

@@ -135,7 +135,7 @@ def canonical(networks) -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def residual(networks) -> SimpleNamespace:
     """The motion adapter on the reference images."""
-    names = ["prenet", "fuse.levels.3", "fuse.join", "fuse", "draw.convs.2", "draw.up", "draw"]
+    names = ["prenet", "fuse.activation", "fuse", "draw.convs.2", "draw.up", "draw"]
     for stage in range(4):
         own = ("embed.norm", "blocks.0.attention", "blocks.0", "blocks.1")
         names += [f"transformer.stages.{stage}", *(f"transformer.stages.{stage}.{layer}" for layer in own)]

@@ -1,10 +1,12 @@
 """The motion adapter against the reference vectors of spec 02 section 9, weights through the official loader."""
 
 import torch
+import torch.nn.functional as F
+
+from real3d_core.real3d.layers import to_tokens
 
 LAYERS = {
     "prenet": "prenet",
-    "head.linear_c4": "fuse.levels.3",
     "cnn.conv3_preact": "draw.convs.2",
     "cnn.up": "draw.up",
     "to_plane_cnn": "draw",
@@ -29,14 +31,14 @@ def test_every_intermediate_is_the_references(residual, golden, official_tensors
     reference = golden("secc2plane_512")
     for name, layer in LAYERS.items():
         reference.compare(name, residual.seen[layer])
-    # the batch norm after this one is folded into it: apply it to the reference's number instead
-    norm = {
-        part: official_tensors[f"secc_img2plane_backbone.fuse_head.linear_fuse.bn.{part}"]
-        for part in ("weight", "bias", "running_mean", "running_var")
-    }
-    unfolded = (residual.seen["fuse.join"] - norm["bias"][:, None, None]) * (norm["running_var"] + 1e-5).sqrt()[:, None, None]
-    unfolded = unfolded / norm["weight"][:, None, None] + norm["running_mean"][:, None, None]
-    reference.compare("head.fuse_conv", unfolded)
+    # the four dense layers, the join and its batch norm are one folded sum: undone here, step by step, to meet the reference's
+    prefix = "secc_img2plane_backbone.fuse_head."
+    tokens = to_tokens(residual.seen["transformer.stages.3"])
+    widened = F.linear(tokens, official_tensors[f"{prefix}linear_c4.proj.weight"], official_tensors[f"{prefix}linear_c4.proj.bias"])
+    reference.compare("head.linear_c4", widened)
+    parts = ("weight", "bias", "running_mean", "running_var")
+    scale, shift, mean, variance = (official_tensors[f"{prefix}linear_fuse.bn.{part}"][:, None, None] for part in parts)
+    reference.compare("head.fuse_conv", (residual.seen["fuse.activation<"] - shift) / scale * (variance + 1e-5).sqrt() + mean)
 
 
 def test_layer_norms_have_the_eps_of_this_network(residual, golden):
