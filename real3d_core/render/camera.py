@@ -8,10 +8,13 @@ the left and upper edge to 1 at the right and lower edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
+
+Index = TypeVar("Index", int, Tensor)
 
 FOCAL = 2985.29 / 700  # focal length of every portrait camera, in image sides
 WORLD_PER_DECIMETRE = 0.27
@@ -91,7 +94,7 @@ def smooth_track(track: Tensor, window: int = 7) -> Tensor:
     return torch.stack([track[mirror_index(frames + shift, len(track))] for shift in range(-reach, reach + 1)]).mean(dim=0)
 
 
-def mirror_index(index: int | Tensor, length: int) -> int | Tensor:
+def mirror_index(index: Index, length: int) -> Index:
     """Frame of a clip of `length` frames that is played to and fro, the end frames twice in a row; any integer index."""
     backwards, frame = index // length % 2, index % length
     return frame + backwards * (length - 1 - 2 * frame)

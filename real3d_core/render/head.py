@@ -36,13 +36,10 @@ def render_head(
 
     def march_chunk(chunk: Planes, start: int, stop: int) -> HeadRender:
         seen_from = cameras.cameras[start:stop].to(chunk.features.device)
-        return join_renders(
-            [march(chunk.frame(i), decoder, seen_from[i : i + 1], settings, first_frame=start + i) for i in range(stop - start)]
-        )
+        return _join([march(chunk.frame(i), decoder, seen_from[i : i + 1], settings, first_frame=start + i) for i in range(stop - start)])
 
     return planes.map(march_chunk)
 
 
-def join_renders(renders: list[HeadRender]) -> HeadRender:
-    """Several renders as one, in order."""
+def _join(renders: list[HeadRender]) -> HeadRender:
     return HeadRender(*(torch.cat([getattr(render, part) for render in renders]) for part in ("features", "depth", "opacity", "cameras")))
