@@ -1,0 +1,66 @@
+"""Every example, run from its API twin: faces are found, lips move, and films last as long as their sound."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from pack_host import ROOT
+
+SIZE = 256
+EXAMPLES = sorted(path.stem for path in (ROOT / "tests" / "workflows").glob("*.json"))
+
+
+def twin(name: str) -> dict:
+    return json.loads((ROOT / "tests" / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def driving_clip(host, tmp_path_factory):
+    """A clip of a face that talks and turns, made by the pack itself of another portrait."""
+    video, _ = host.execute(
+        "Real3DTalkingPortrait",
+        image=host.inputs["portrait_2.png"],
+        audio=host.inputs["voice.wav"],
+        head_pose="orbit",
+        blink="none",
+        size=SIZE,
+    )
+    path = tmp_path_factory.mktemp("clip") / "driving.mp4"
+    video[0].save_to(str(path))
+    host.inputs["driving.mp4"] = path
+    return path
+
+
+def landmarks(host, frames: torch.Tensor) -> np.ndarray:
+    """[T, 478, 3]; every frame must show a face."""
+    finder = host.core("portrait.landmarks").FaceLandmarks()
+    found = [finder.in_picture((frame * 255).byte().numpy()) for frame in frames]
+    assert all(found), "a frame without a face"
+    return np.stack([faces[0] for faces in found])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_makes_a_film_of_a_talking_face(host, driving_clip, name):
+    saved = host.run(twin(name), size=SIZE, resolution=64, framing="around the portrait" if name == "stage_by_stage" else "crop")
+    film = next(one for one in saved if not isinstance(one, torch.Tensor))
+    parts = film.get_components()
+    frames = parts.images
+    assert frames.dtype == torch.float32 and frames.shape[-1] == 3 and 0 <= frames.min() and frames.max() <= 1
+    expected = 15 if name != "driven_by_video" else host.core("video").open_clip(driving_clip).duration * 25
+    assert len(frames) == round(expected) and parts.frame_rate == 25
+    if parts.audio is not None:
+        seconds = parts.audio["waveform"].shape[-1] / parts.audio["sample_rate"]
+        assert abs(len(frames) / 25 - seconds) < 0.04
+    found = landmarks(host, frames[::2])
+    heights = np.linalg.norm(found[:, 10] - found[:, 152], axis=-1)
+    gaps = host.core("motion.face_track").lip_gap(found) / heights
+    assert np.ptp(gaps) > 0.01, "the lips do not move"
+
+
+def test_the_film_of_the_simple_example_is_a_video_file(host, tmp_path):
+    film = next(one for one in host.run(twin("simple"), size=SIZE, framing="crop") if not isinstance(one, torch.Tensor))
+    film.save_to(str(tmp_path / "film.mp4"), metadata={"prompt": {"1": "x"}})
+    clip = host.core("video").open_clip(tmp_path / "film.mp4")
+    assert (clip.width, clip.height, clip.has_sound) == (SIZE, SIZE, True)
+    assert abs(clip.duration - 0.6) < 0.04
