@@ -19,7 +19,7 @@ from real3d_core.real3d.face_fit import FaceFit
 from real3d_core.real3d.resizing import resize_smooth
 from real3d_core.real3d.source import Source
 from real3d_core.render.planes import Planes
-from real3d_core.render.ray_marching import march
+from real3d_core.render.ray_marching import HeadRender, march
 from real3d_core.sound import Sound
 from real3d_core.stream import FrameStream
 
@@ -86,7 +86,10 @@ def renders_of(render) -> FrameStream:
 def test_the_verbs_draw_the_references_frame(avatar, second_frame, golden):
     reference = golden("frame_512")
     reference.compare("planes", second_frame.planes.features)
-    reference.compare("weights_image", second_frame.render.opacity)
+    render = second_frame.render
+    reference.compare("feature_image", torch.cat((render.features[:, :3].clamp(-1, 1), render.features[:, 3:]), dim=1))
+    reference.compare("depth_image", render.depth)
+    reference.compare("weights_image", render.opacity)
     frames = avatar.compose(renders_of(second_frame.render), PORTRAIT, motion_of(1.0, 2.0)).frames(1, 2)
     assert frames.shape == (1, 512, 512, 3) and frames.min() >= 0 and frames.max() <= 1
     reference.compare("image", frames.permute(0, 3, 1, 2) * 2 - 1)
@@ -144,3 +147,46 @@ def test_rays_that_miss_the_cube_are_masked_only_where_the_configuration_says_so
     assert avatar._features(render, 0) is not masked
     assert (masked[:, :, 0] == -1).all() and torch.equal(masked[:, :, 64, 64], render.features[:, :, 64, 64])
     assert torch.equal(avatar._features(render, 0), render.features)
+
+
+class RecordedNetwork:
+    """In place of the super-resolution: a scene is its background's mean, a frame shows it, and what was asked is written down."""
+
+    def __init__(self):
+        self.encoded, self.thresholds = 0, []
+
+    def encode(self, torso, background, classes, keypoints):
+        self.encoded += 1
+        return float(background.mean())
+
+    def with_background(self, scene, background):
+        assert background.shape == (1, 3, 512, 512)
+        return float(background.mean())
+
+    def __call__(self, features, opacity, keypoints, scene, threshold):
+        self.thresholds.append(threshold)
+        return torch.full((1, 3, 512, 512), scene)
+
+
+def composed(avatar, frames: int, **options) -> tuple[torch.Tensor, RecordedNetwork]:
+    """Frames of a recorded network, asked for in chunks of two."""
+    network = RecordedNetwork()
+    recording = replace(avatar.networks, super_resolution=network)
+    face = GivenFace({}, torch.zeros(1, 68, 3), torch.zeros(frames, 68, 3))
+    render = HeadRender(torch.zeros(2, 32, 4, 4), torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), torch.zeros(2, 25))
+    renders = FrameStream(frames, 25.0, lambda start, stop: render)
+    stream = Real3DAvatar(recording, face, prepare=avatar.source).compose(renders, PORTRAIT, motion_of(*[0.0] * frames), **options)
+    return torch.cat(list(stream.chunks(2))), network
+
+
+def test_backgrounds_are_taken_in_turn_and_the_portrait_is_encoded_once(avatar):
+    grey = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(-1, 3, 64, 64)
+    frames, network = composed(avatar, 4, background=grey, size=64)
+    assert frames.shape == (4, 64, 64, 3)
+    np.testing.assert_allclose(frames.mean((1, 2, 3)).numpy(), [0.0, 0.5, 1.0, 0.0], atol=1e-6)
+    assert network.encoded == 1
+
+
+def test_the_threshold_is_the_configurations_unless_given(avatar):
+    assert composed(avatar, 2)[1].thresholds == [0.9, 0.9]
+    assert composed(avatar, 2, head_threshold=0.5)[1].thresholds == [0.5, 0.5]

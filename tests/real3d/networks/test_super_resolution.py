@@ -3,7 +3,9 @@
 import torch
 import torch.nn.functional as F
 
+from real3d_core.real3d.checkpoint import load_networks
 from real3d_core.real3d.resizing import resize_smooth
+from real3d_core.real3d.super_resolution import HeadSuperResolution
 
 PREFIX = "superresolution."
 
@@ -91,3 +93,42 @@ def test_a_lower_threshold_hides_the_background_as_the_reference_does(networks, 
     reference.compare("block1_input_rgb", colour * person + scene.colour * (1 - person))
     reference.compare("fg_bg_fused", fused)
     reference.compare("image", image)
+
+
+def test_two_frames_at_once_are_the_same_as_one_by_one(networks, framed, scene_inputs):
+    """The torso of a frame follows its own key points and head; the scene serves both."""
+    network, scene = networks.super_resolution, framed.scene
+    features, opacity = (torch.cat((image, image.flip(3))) for image in (scene_inputs.features, scene_inputs.opacity))
+    keypoints = torch.cat((scene_inputs.driven_keypoints, scene_inputs.source_keypoints))
+    with torch.inference_mode():
+        together = network.person(features, opacity, keypoints, scene, 0.9)
+        second = network.person(features[1:], opacity[1:], keypoints[1:], scene, 0.9)
+    torch.testing.assert_close(together[1:], second, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(together[0], together[1], atol=1e-2)
+
+
+def test_fusions_of_two_frames_share_one_background(networks):
+    fuse, join = networks.super_resolution.person_background, networks.super_resolution.head_torso
+    person, background, opacity = torch.rand(2, 256, 8, 8), torch.rand(1, 64, 8, 8), torch.rand(2, 1, 8, 8)
+    torso = torch.rand(2, 64, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(fuse(person, background, opacity)[1:], fuse(person[1:], background, opacity[1:]), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(join(person, torso, opacity)[1:], join(person[1:], torso[1:], opacity[1:]), rtol=1e-5, atol=1e-5)
+
+
+def test_head_only_checkpoint(official_tensors, scene_inputs, golden, tmp_path):
+    """Without torso tensors the model is the one that shows the head alone."""
+    blocks = ("superresolution.block0.", "superresolution.block1.")
+    head_only = {
+        name: value for name, value in official_tensors.items() if not name.startswith("superresolution.") or name.startswith(blocks)
+    }
+    torch.save({"state_dict": {"model": head_only}}, tmp_path / "model_ckpt_steps_1.ckpt")
+    network = load_networks(tmp_path).super_resolution
+    assert isinstance(network, HeadSuperResolution)
+    reference = golden("sr_head")
+    with torch.inference_mode():
+        features, colour = network.head(scene_inputs.features, scene_inputs.features[:, :3])
+        reference.compare("block0_x", features)
+        reference.compare("block0_rgb", colour)
+        reference.compare("block1_x", network.frame(features, colour)[0])
+        reference.compare("image", network(scene_inputs.features))
