@@ -15,6 +15,7 @@ from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, carried_values
 from .face_map import FaceMap, face_map
+from .lids import lash_band, lid_plate
 from .mouth import mouth_interior
 from .solid import sample_plate
 
@@ -23,6 +24,9 @@ _CONTOUR_CONTRAST = 2.2
 _GROW = 4  # rays by which coordinates are continued beyond the head
 _NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
+_LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
+_LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
+_LID_SMOOTH = 0.9
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
 _DETAIL = 1.5  # pixels of the plates per pixel of the output, at most
 
@@ -45,6 +49,8 @@ class Composer:
         self._background = _fit(plates.crop(plates.background), size)
         self._latest: tuple[HeadRender, tuple[Tensor, ...]] | None = None
         self._face = face_map(portrait.landmarks)
+        self._lids = lid_plate(plates.head, portrait.landmarks)
+        self._lashes = lash_band(portrait.landmarks[:, :2].numpy()) / self._face.face_height
         self._source_camera = portrait.camera
         self._light = _brightness(portrait)
         self._follow = _torso_follow(portrait, self._face.face_height)
@@ -110,11 +116,24 @@ class Composer:
         above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
         colour_face, colour_jaw = sample_plate(self._head, face), sample_plate(self._head, jaw)
-        upper_face = colour_face + (colour_jaw - colour_face) * lid[:, None]
+        upper_face = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
         inside = self._inside(skull, maps_jaw)
         behind_lower = upper_face * above_upper[:, None] + inside * (1 - above_upper[:, None])
         colour = colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
         return colour[:, :3], colour[:, 3:]
+
+    def _drawn_lid(self, colour: Tensor, lid: Tensor, maps_lid: Tensor, maps_face: Tensor) -> Tensor:
+        """The further a lid is drawn down, the smoother its skin; its lashes stay."""
+        above = maps_lid[:, FaceMap.ABOVE_LID]
+        drawn = (above - maps_face[:, FaceMap.ABOVE_LID]) * (above > 0)
+        if not (drawn > 1e-3).any():
+            return colour
+        share = (drawn / _LID_DRAWN).clamp(0, 1)
+        smooth = share * _edge(above - self._lashes, 0.4 * self._lashes)
+        skin = torch.cat([sample_plate(self._lids, lid), colour[:, 3:]], dim=1)
+        soft = colour + (skin - colour) * (_LID_SMOOTH * smooth)[:, None]
+        line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))
+        return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
 
     def _inside(self, skull: Tensor, maps_jaw: Tensor) -> Tensor:
         """[N, 4, S, S] of what is seen between the lips, where it is seen; zeros far from the mouth."""

@@ -26,9 +26,12 @@ from ..portrait.landmark_sets import (
     RIGHT_UPPER_LID,
 )
 from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
+from .lids import lash_band
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
 _ROUNDS = 8
+_OVERLAP = 1.05  # a closed lid's lashes lie over the edge of the lower one
+_UNDER_BROW = 0.8  # part of the way from lid to brow that is lid skin
 _GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
 
 
@@ -65,7 +68,7 @@ class Sheets:
         window = _window(self.lattice.numpy(), centre, high - low)
         self._face = _Field(rest, _face_members(rest), self.lattice, window)
         self._jaw = _Field(rest, _jaw_members(rest), self.lattice, window)
-        self._lids = [_Lid(rest, self.lattice, self.face_height, side) for side in ("left", "right")]
+        self._lids = [_Lid(rest, self.lattice, side) for side in ("left", "right")]
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
@@ -81,10 +84,10 @@ class Sheets:
         face_field = self._face(moved)
         jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
-        lid_field = face_field[:, :2] + sum(lid(blinks[lid.side]) for lid in self._lids)
         face = self._sources(face_field[:, :2])
         jaw = self._sources(jaw_field[:, :2])
-        lids = self._sources(lid_field) if any(blink.any() for blink in blinks.values()) else face
+        raised = self.sample(sum(lid(blinks[lid.side]) for lid in self._lids), face)
+        lids = face + torch.cat([torch.zeros_like(raised), raised], dim=1)
         above = self._above
         return BentSheets(face, jaw * (1 - above) + lids * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))
 
@@ -133,28 +136,34 @@ class _Field:
 
 
 class _Lid:
-    """The upper lid of one eye: travels down by the eye's opening; lashes ride on its edge, the skin below the brow stretches."""
+    """The upper lid of one eye: travels down by the eye's opening; lashes ride on its edge, the skin up to the brow stretches.
 
-    def __init__(self, rest: np.ndarray, lattice: Tensor, face_height: float, side: str):
+    Within a column the lid is a map of heights, so its inverse is written down directly and exists however narrow the strip of
+    skin is that must cover the eye.
+    """
+
+    def __init__(self, rest: np.ndarray, lattice: Tensor, side: str):
         self.side = side
         upper, lower, brow = (
             (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW) if side == "left" else (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW)
         )
         x, y = lattice.numpy()
-        edge = np.interp(x, rest[upper, 0], rest[upper, 1])
-        opening = np.interp(x, rest[upper, 0], rest[upper, 1] - np.interp(rest[upper, 0], rest[lower, 0], rest[lower, 1]), left=0, right=0)
-        opening = np.maximum(opening, 0)
-        lashes = 0.018 * face_height
-        to_brow = rest[brow[:5], 1].mean() - rest[upper, 1].mean()
-        reach = np.maximum(0.65 * to_brow, lashes + 1.4 * opening)
-        t = np.clip((y - edge - lashes) / (reach - lashes), 0, 1)
-        profile = 1 - (t + t * t * (3 - 2 * t)) / 2  # never steeper than 1.25, so that the lid does not fold
-        self._travel = torch.from_numpy(-opening * profile).float()
+        columns = rest[upper, 0]
+        opening = rest[upper, 1] - np.interp(columns, rest[lower, 0], rest[lower, 1])
+        under_brow = sorted(brow[:5], key=lambda point: rest[point, 0])
+        to_brow = np.interp(columns, rest[under_brow, 0], rest[under_brow, 1]) - rest[upper, 1]
+        self._lashes = lash_band(rest)
+        self._height = torch.from_numpy(y - np.interp(x, columns, rest[upper, 1])).float()
+        self._opening = torch.from_numpy(np.interp(x, columns, np.maximum(opening, 0), left=0, right=0)).float()
+        self._reach = torch.from_numpy(np.maximum(_UNDER_BROW * np.interp(x, columns, to_brow), 1.5 * self._lashes)).float()
 
     def __call__(self, closed: Tensor) -> Tensor:
-        """[N] in 0..1 -> [N, 2, L, L]."""
-        down = closed[:, None, None] * self._travel
-        return torch.stack([torch.zeros_like(down), down], dim=1)
+        """[N] in 0..1 -> [N, 1, L, L]: how far above each point its source is."""
+        travel = (_OVERLAP * closed[:, None, None] * self._opening)[:, None]
+        stretch = (self._reach - self._lashes) / (self._reach - self._lashes + travel)
+        source = self._lashes + (self._height + travel - self._lashes) * stretch
+        offset = torch.minimum(source - self._height, travel)
+        return torch.where(self._height < self._reach, offset, 0.0)
 
 
 def _face_members(rest: np.ndarray) -> np.ndarray:
