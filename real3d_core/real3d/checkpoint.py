@@ -24,9 +24,10 @@ from ..files import readable_file, written_whole
 from ..render.decoder import PlaneDecoder
 from . import reference_keys
 from .config import HONOURED, Real3DConfig, official_config, read_config
+from .folding import Kernel
 from .image_to_plane import ImageToPlane
 from .motion_adapter import MotionAdapter
-from .reference_keys import IGNORED, Kernel, StoredTensors
+from .reference_keys import IGNORED, StoredTensors
 from .super_resolution import HeadSuperResolution, SuperResolution
 
 IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
@@ -35,6 +36,9 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "decoder.",
     "superresolution.",
 )
+
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
 
 
 @dataclass(frozen=True)
@@ -191,10 +195,6 @@ def build_networks(
     refuse_misfits(stored)
     decoder = PlaneDecoder.from_checkpoint(layers, prefix="").to(device)
     return Real3DNetworks(config, image_to_plane, motion_adapter, decoder, super_resolution)
-
-
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
 
 
 def fill(network: nn.Module, rows: reference_keys.Rows, device: torch.device | str, dtype: torch.dtype) -> None:

@@ -28,7 +28,9 @@ class ImageToPlane(nn.Module):
         self.triplane_predictor = TriplanePredictor()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Args:
+        """Canonical planes of a head.
+
+        Args:
             image: [N, 3, S, S] RGB in [-1, 1], black (-1) where the head is not; S a multiple of 16, 512 for the official model.
 
         Returns: [N, 3, 32, S/2, S/2] float32.

@@ -22,7 +22,9 @@ class MotionAdapter(nn.Module):
         self.draw = PlaneConvolutions()
 
     def forward(self, canonical: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """Args:
+        """Residual planes of each frame.
+
+        Args:
             canonical: [1 or N, 3, H, W] in [-1, 1], the person's face without expression. H and W are multiples of 32, officially 512.
             source: [1 or N, 3, H, W], the face with the expression that the motion starts from.
             target: [N, 3, H, W], the face with the expression of each frame.

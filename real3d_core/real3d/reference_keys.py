@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ IGNORED = re.compile(
 class StoredTensors:
     """The checkpoint's tensors, handed out under a prefix; notes what is missing or misshapen, and what has been asked for.
 
-    What can not be had is replaced by zeros, so that one pass over the table finds everything that is wrong.
+    What can not be had is replaced by ones, so that one pass over the table finds everything that is wrong.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], prefix: str = "", parent: StoredTensors | None = None):
@@ -295,7 +295,7 @@ def _generator(ours: str, stored: StoredTensors) -> Rows:
     yield f"{ours}.to_rgb", stored.kernel("out_conv", 3, 64, 7, 7)
 
 
-def _residual_block(ours: str, stored: StoredTensors, channels: int, kind, dimensions: int) -> Rows:
+def _residual_block(ours: str, stored: StoredTensors, channels: int, kind: Callable[..., Kernel], dimensions: int) -> Rows:
     """`kind`: StoredTensors.kernel or StoredTensors.spectral, how its convolutions are stored."""
     shape = (channels, channels, *(3,) * dimensions)
     yield f"{ours}.norm", folding.scale_shift(stored.norm("layers.0.layers.0", channels))

@@ -56,7 +56,9 @@ class SuperResolution(nn.Module):
         return SceneCode(scene.torso, self.background(resize_smooth(background, _MIDDLE)))
 
     def forward(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode, threshold: float) -> Tensor:
-        """Args:
+        """Frames of a head that moves before its torso and background.
+
+        Args:
             features: [N, 32, 128, 128] of the rendered head, about -1..1; the first three are its colour.
             opacity: [N, 1, 128, 128] of the rendered head, 0..1.
             keypoints: [N, 68, 3] of each frame.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +17,7 @@ COMPRESSED = 4  # channels of the compressed volume
 _VARIANCE = 0.01  # of a key point's heat map
 _WIDTHS = (64, 128, 256, 512, 1024)
 _CANDIDATES = len(KEYPOINTS) + 1  # motions to choose from: standing still, or going with a key point
+_ENTRIES = COMPRESSED + (1 + COMPRESSED) * len(KEYPOINTS)  # channels of all candidates; the still one has no heat map
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,13 @@ class MotionFieldEstimator(nn.Module):
         return self.compress(torch.cat((volume, spread), dim=1))
 
     def forward(self, compressed: Tensor, source: Tensor, driven: Tensor, head: Tensor) -> MotionField:
-        """Args:
-        compressed: [1, 4, 16, 64, 64] from compress_volume.
-        source: [1, 4, 3] key points of the portrait, x right and y down in -1..1.
-        driven: [N, 4, 3] key points of each frame.
-        head: [N, 4, 256, 256] colour and opacity of the rendered head.
+        """The motion field of each frame.
+
+        Args:
+            compressed: [1, 4, 16, 64, 64] from compress_volume.
+            source: [1, 4, 3] key points of the portrait, x right and y down in -1..1.
+            driven: [N, 4, 3] key points of each frame.
+            head: [N, 4, 256, 256] colour and opacity of the rendered head.
         """
         place = volume_grid(driven.device)
         shift = source - driven
@@ -64,9 +66,6 @@ class MotionFieldEstimator(nn.Module):
         # weights sum to one and the first candidate stands still, so only the shifts of the others remain
         deformation = place + torch.einsum("nkdhw,nkc->ndhwc", weights[:, 1:], shift)
         return MotionField(deformation, occlusion)
-
-
-_ENTRIES = COMPRESSED + (1 + COMPRESSED) * len(KEYPOINTS)  # the standing candidate has no heat map
 
 
 def volume_grid(device: torch.device) -> Tensor:
@@ -92,10 +91,8 @@ def warp_by_shifts(volume: Tensor, place: Tensor, shift: Tensor) -> Tensor:
 
 def join_candidates(heat: Tensor, moved: Tensor) -> Tensor:
     """heat [N, 4, ...] and moved [N, 5, 4, ...] -> [N, 24, ...] channels last: still volume, then per key point heat map and volume."""
-    parts: Sequence[Tensor] = [moved[:, 0]]
-    for k in range(heat.shape[1]):
-        parts = [*parts, heat[:, k : k + 1], moved[:, k + 1]]
-    return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last_3d)
+    with_points = [part for k in range(heat.shape[1]) for part in (heat[:, k : k + 1], moved[:, k + 1])]
+    return torch.cat([moved[:, 0], *with_points], dim=1).contiguous(memory_format=torch.channels_last_3d)
 
 
 class HeadEncoder(nn.Module):

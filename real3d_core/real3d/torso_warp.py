@@ -62,9 +62,11 @@ class TorsoWarp(nn.Module):
         return TorsoCode(volume, self.motion_field.compress_volume(volume, mask), keypoints[:, KEYPOINTS].float())
 
     def forward(self, code: TorsoCode, keypoints: Tensor, head: Tensor) -> Torso:
-        """Args:
-        keypoints: [N, 68, 3] of each frame.
-        head: [N, 4, 256, 256] colour and opacity of the rendered head.
+        """The torso of each frame.
+
+        Args:
+            keypoints: [N, 68, 3] of each frame.
+            head: [N, 4, 256, 256] colour and opacity of the rendered head.
         """
         field = self.motion_field(code.compressed, code.keypoints, keypoints[:, KEYPOINTS].float(), head)
         warped = warp(code.volume, field.deformation)
