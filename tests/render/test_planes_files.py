@@ -1,0 +1,42 @@
+"""Planes kept in files, and mixed."""
+
+import pytest
+import torch
+
+from real3d_core.errors import Real3DError
+from real3d_core.render.mixing import mix_planes
+from real3d_core.render.planes import Planes
+from real3d_core.render.planes_files import load_planes, save_planes
+
+
+def head(value: float, side: int = 4) -> Planes:
+    return Planes(
+        torch.full((1, 3, 2, side, side), value), 1.0, torch.tensor([[-value, -1, -1], [value, 1, 1]]), torch.full((478, 3), value)
+    )
+
+
+def test_kept_planes_come_back(tmp_path):
+    bare = Planes(torch.rand(1, 3, 2, 4, 4), box_side=2.0)
+    save_planes(tmp_path / "p.safetensors", [head(0.5), bare], "somebody")
+    loaded, avatar = load_planes(tmp_path / "p.safetensors")
+    assert avatar == "somebody" and torch.equal(loaded[0].landmarks, head(0.5).landmarks)
+    assert torch.equal(loaded[1].features, bare.features) and loaded[1].bounds is None and loaded[1].box_side == 2.0
+
+
+def test_a_cut_off_file_is_refused_in_one_sentence(tmp_path):
+    save_planes(tmp_path / "p.safetensors", [head(0.5)], "somebody")
+    whole = (tmp_path / "p.safetensors").read_bytes()
+    (tmp_path / "p.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Real3DError, match="damaged or incomplete"):
+        load_planes(tmp_path / "p.safetensors")
+
+
+def test_mixing_lies_between_and_its_bounds_hold_both():
+    mixed = mix_planes(head(0.2), head(0.6), 0.25)
+    assert torch.allclose(mixed.features, torch.tensor(0.3)) and torch.allclose(mixed.landmarks, torch.tensor(0.3))
+    assert mixed.bounds[:, 0].tolist() == pytest.approx([-0.6, 0.6])
+
+
+def test_heads_of_different_shapes_are_not_mixed():
+    with pytest.raises(Real3DError, match="can not be mixed"):
+        mix_planes(head(0.2), head(0.2, side=8), 0.5)
