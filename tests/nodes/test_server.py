@@ -1,0 +1,209 @@
+"""The examples on a real ComfyUI server. Needs a checkout of ComfyUI v0.3.64 and is skipped without one:
+
+REAL3D_COMFYUI names the checkout, REAL3D_COMFYUI_PYTHON the Python that can run it (this one if not given). Takes many minutes.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import wave
+from pathlib import Path
+
+import pytest
+from pack_host import ROOT
+from PIL import Image
+
+COMFYUI = os.environ.get("REAL3D_COMFYUI")
+pytestmark = pytest.mark.skipif(not COMFYUI, reason="REAL3D_COMFYUI names no checkout of ComfyUI")
+
+EXAMPLES = ("simple", "stage_by_stage", "driven_by_video", "novel_view_orbit", "restyle_between_stages", "long_clip_video", "keep_and_mix")
+SMALL = {"size": 256, "resolution": 64}
+MEBIBYTE = 1024  # of the kibibytes that /proc counts in
+
+
+class Server:
+    """main.py --cpu with the pack linked in, in a folder of its own."""
+
+    def __init__(self, base: Path):
+        self.base = base
+        for name in ("custom_nodes", "input", "output", "models", "user", "temp"):
+            (base / name).mkdir(parents=True)
+        (base / "custom_nodes" / "real3d-portrait").symlink_to(ROOT, target_is_directory=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [
+            os.environ.get("REAL3D_COMFYUI_PYTHON", sys.executable),
+            "main.py",
+            "--cpu",
+            "--listen",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        command += ["--base-directory", str(base), "--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
+        self.log = base / "server.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, cwd=COMFYUI, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def wait(self) -> None:
+        for _ in range(600):
+            assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]
+            try:
+                self.get("/system_stats")
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.3)
+        raise TimeoutError("the server does not answer")
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+    def get(self, path: str):
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def post(self, path: str, content: dict):
+        request = urllib.request.Request(self.url + path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+    def queue(self, graph: dict) -> str:
+        return self.post("/prompt", {"prompt": graph})["prompt_id"]
+
+    def ended(self, number: str, seconds: float = 3600) -> dict:
+        """The history of a run that has ended: messages by kind, and the files of its outputs."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            history = self.get(f"/history/{number}").get(number)
+            if history:
+                messages = dict(history["status"]["messages"])
+                files = [
+                    file for output in history["outputs"].values() for group in output.values() for file in group if isinstance(file, dict)
+                ]
+                return {"status": history["status"]["status_str"], "messages": messages, "files": files}
+            time.sleep(0.2)
+        raise TimeoutError(number)
+
+    def run(self, graph: dict) -> dict:
+        ended = self.ended(self.queue(graph))
+        assert ended["status"] == "success", ended["messages"].get("execution_error", ended["messages"])
+        return ended
+
+    def peak(self) -> int:
+        """The most memory that the server ever had, in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // MEBIBYTE
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, assets):
+    started = Server(tmp_path_factory.mktemp("comfyui") / "base")
+    try:
+        inputs = started.base / "input"
+        shutil.copy(assets / "portraits" / "astronaut.png", inputs / "portrait.png")
+        Image.open(assets / "portraits" / "synthetic_p002.jpg").save(inputs / "portrait_2.png")
+        Image.new("RGB", (320, 200), (40, 90, 160)).save(inputs / "background.png")
+        Image.new("RGB", (200, 320), (160, 90, 40)).save(inputs / "background_2.png")
+        for seconds, name in ((0.6, "voice"), (10, "voice_10"), (60, "voice_60")):
+            write_voice(assets / "speech" / "librivox_0880_en.wav", inputs / f"{name}.wav", seconds)
+        started.wait()
+        made = started.run(twin("simple", {**SMALL, "image": "portrait_2.png", "head_pose": "orbit"}))
+        film = next(file for file in made["files"] if file["filename"].endswith(".mp4"))
+        shutil.copy(started.base / "output" / film["subfolder"] / film["filename"], inputs / "driving.mp4")
+        yield started
+    finally:
+        started.stop()
+
+
+def write_voice(source: Path, target: Path, seconds: float) -> None:
+    """The recording over and over until it lasts so long."""
+    with wave.open(str(source)) as file:
+        parameters, samples = file.getparams(), file.readframes(file.getnframes())
+    width = parameters.sampwidth * parameters.nchannels
+    wanted = round(seconds * parameters.framerate) * width
+    with wave.open(str(target), "wb") as file:
+        file.setparams(parameters)
+        file.writeframes((samples * (wanted // len(samples) + 1))[:wanted])
+
+
+def twin(name: str, changes: dict) -> dict:
+    """The API twin of an example with other values for the inputs of these names."""
+    graph = json.loads((ROOT / "tests" / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    for node in graph.values():
+        node["inputs"].update(
+            {key: value for key, value in changes.items() if key in node["inputs"] and not isinstance(node["inputs"][key], list)}
+        )
+    return graph
+
+
+def numbers(graph: dict, *kinds: str) -> set[str]:
+    return {key for key, node in graph.items() if node["class_type"] in kinds}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_and_a_second_run_is_all_cached(server, name):
+    graph = twin(name, SMALL)
+    first = server.run(graph)
+    films = [file for file in first["files"] if file["filename"].endswith(".mp4")]
+    assert films and all((server.base / "output" / film["subfolder"] / film["filename"]).stat().st_size > 5000 for film in films)
+    again = server.run(graph)
+    assert set(again["messages"]["execution_cached"]["nodes"]) == set(graph)
+
+
+def test_another_background_runs_only_what_depends_on_it(server):
+    graph = twin("long_clip_video", SMALL)
+    server.run(graph)
+    background = next(key for key, node in graph.items() if node["inputs"].get("image") == "background.png")
+    graph[background]["inputs"]["image"] = "background_2.png"
+    cached = set(server.run(graph)["messages"]["execution_cached"]["nodes"])
+    assert set(graph) - cached == {background} | numbers(graph, "Real3DTalkingPortraitToVideo", "SaveVideo")
+
+
+def test_cancel_stops_a_film_and_the_next_run_works(server):
+    graph = twin("long_clip_video", {**SMALL, "audio": "voice_60.wav"})
+    before = sorted((server.base / "output").rglob("*"))
+    number = server.queue(graph)
+    time.sleep(15)  # long enough to be rendering
+    asked = time.monotonic()
+    server.post("/interrupt", {})
+    ended = server.ended(number, 120)
+    seconds = time.monotonic() - asked
+    assert "execution_interrupted" in ended["messages"], ended
+    print(f"cancelled within {seconds:.1f} s")
+    assert sorted((server.base / "output").rglob("*")) == before, "half a film was left"
+    server.run(twin("simple", {**SMALL, "seed": 7}))
+
+
+def test_memory_does_not_grow_with_the_length_of_a_film(server):
+    graph = twin("long_clip_video", {"size": 512, "resolution": 32, "audio": "voice_10.wav"})
+    server.run(graph)
+    short = server.peak()
+    server.run(twin("long_clip_video", {"size": 512, "resolution": 32, "audio": "voice_60.wav"}))
+    long = server.peak()
+    print(f"peak {short} MiB for 10 s, {long} MiB for 60 s")
+    assert long - short < 150
+
+
+def test_a_hostile_workflow_is_refused_by_the_server(server):
+    graph = twin("simple", SMALL)
+    graph["90"] = {"class_type": "Real3DLoadAvatar", "inputs": {"avatar": "../../../etc/passwd"}}
+    graph[next(iter(numbers(graph, "Real3DTalkingPortrait")))]["inputs"]["avatar"] = ["90", 0]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        server.queue(graph)
+    assert "can not be used" in refused.value.read().decode()
