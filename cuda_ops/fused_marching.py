@@ -1,0 +1,189 @@
+"""The marcher that all compiled back ends share: tables by PyTorch, rays by compiled code (spec 07 section 4)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .core import OFFICIAL, HeadRender, LeanDecoder, MarchRays, MarchSettings, PlaneDecoder, Planes, PlaneTable, march_frames
+
+CHANNELS = 32
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """What is too little to be worked out.
+
+    stop_below: a ray is followed until less than this share of its light passes.
+    colour_above: a sample's colour counts if its share of the pixel exceeds this.
+
+    What is left out changes features by twice its share at the most (spec 07 section 2).
+    """
+
+    stop_below: float = 1e-5
+    colour_above: float = 1e-6
+
+
+DEFAULT = Cutoffs()
+EXACT = Cutoffs(0.0, -1.0)
+
+
+@dataclass(frozen=True)
+class PackedDecoder:
+    """A lean decoder in the form that compiled code reads: unit counts padded with units that have no output weights.
+
+    weight [early + late, i], bias [early + late]: of the first layer.
+    to_density [early]; to_colour [early + late, varying]; colour_bias [varying]; constant [32]; outputs [o] int32.
+    """
+
+    inputs: Tensor
+    weight: Tensor
+    bias: Tensor
+    early_units: int
+    to_density: Tensor
+    to_colour: Tensor
+    colour_bias: Tensor
+    constant: Tensor
+    outputs: Tensor
+    density_bias: float
+
+    @classmethod
+    def of(cls, decoder: PlaneDecoder, multiple: int) -> PackedDecoder:
+        """Counts become multiples of `multiple`; there is at least one early unit, and at least one varying colour."""
+        lean = LeanDecoder.of(decoder)
+        early, late = lean.early, lean.late
+        early_units = max(_up(len(early.bias), multiple), multiple)
+        late_units = _up(len(late.bias), multiple)
+        varying = max(_up(len(lean.outputs), multiple), multiple)
+
+        def units(part: str, *width: int) -> Tensor:
+            rows = [_padded(getattr(group, part), count, *width) for group, count in ((early, early_units), (late, late_units))]
+            return torch.cat(rows).contiguous()
+
+        return cls(
+            lean.inputs,
+            units("weight", len(lean.inputs)),
+            units("bias"),
+            early_units,
+            _padded(early.to_density, early_units),
+            units("to_colour", varying),
+            _padded(lean.colour_bias, varying),
+            lean.constant.contiguous(),
+            lean.outputs.int(),
+            lean.density_bias.item(),
+        )
+
+
+class Window(ctypes.Structure):
+    """A rectangle of texels; the same fields in march_cpu.cpp and march_cuda.cu."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
+        *((name, ctypes.c_float) for name in ("across_scale", "across_shift", "down_scale", "down_shift")),
+    ]
+
+
+class Head(ctypes.Structure):
+    """A head as compiled code reads it; the same fields in march_cpu.cpp and march_cuda.cu."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("early", "late", "to_density", "to_colour", "colour_bias", "constant", "outputs")),
+        ("density_bias", ctypes.c_float),
+        *((name, ctypes.c_int32) for name in ("early_units", "late_units", "varying", "written", "channels", "windows")),
+        ("window", Window * 3),
+    ]
+
+
+@dataclass(frozen=True)
+class PackedHead:
+    """A head ready to be marched by compiled code.
+
+    early [T, early units], late [T, late units]: what hidden units receive at every texel of `windows`.
+    """
+
+    decoder: PackedDecoder
+    windows: tuple[Window, ...]
+    early: Tensor
+    late: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, box_side: float, reach: Tensor, decoder: PackedDecoder) -> PackedHead:
+        """features [3, C, H, W]; reach [2, 3]: the corners of a box that holds all samples."""
+        table = PlaneTable.of(features, decoder.inputs, box_side, reach)
+        windows = tuple(
+            Window(
+                *(window.across.axis, len(window.across), window.down.axis, len(window.down), window.start),
+                *(window.across.scale, window.across.shift - window.across.first),
+                *(window.down.scale, window.down.shift - window.down.first),
+            )
+            for window in table.windows
+        )
+        count = decoder.early_units
+        return cls(
+            decoder,
+            windows,
+            table.project(decoder.weight[:count], decoder.bias[:count]),
+            table.project(decoder.weight[count:], decoder.bias[count:]),
+        )
+
+    def as_struct(self) -> Head:
+        """Holds addresses of this object's tensors: keep it while the struct is in use."""
+        decoder = self.decoder
+        pointers = (self.early, self.late, decoder.to_density, decoder.to_colour, decoder.colour_bias, decoder.constant, decoder.outputs)
+        varying = decoder.to_colour.shape[1]
+        counts = (decoder.early_units, self.late.shape[1], varying, len(decoder.outputs), len(decoder.constant), len(self.windows))
+        return Head(*(tensor.data_ptr() for tensor in pointers), decoder.density_bias, *counts, (Window * 3)(*self.windows))
+
+
+MarchPacked = Callable[[PackedHead, Cutoffs, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""(head, cutoffs, and the arguments of MarchRays, contiguous float32) -> what MarchRays returns."""
+
+
+@dataclass(frozen=True)
+class FusedMarcher:
+    """A back end's marcher; calling it is calling real3d_core.render.march.
+
+    march_packed: the compiled code.
+    multiple: it wants unit counts that are multiples of this.
+    cutoffs: what it may leave out.
+    """
+
+    march_packed: MarchPacked
+    multiple: int
+    cutoffs: Cutoffs = DEFAULT
+
+    def exact(self) -> FusedMarcher:
+        """The same with nothing left out."""
+        return replace(self, cutoffs=EXACT)
+
+    def __call__(
+        self, planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
+    ) -> HeadRender:
+        packed = PackedDecoder.of(decoder, self.multiple)
+
+        def prepare(features: Tensor, reach: Tensor) -> MarchRays:
+            head = PackedHead.of(features, planes.box_side, reach, packed)
+            return lambda *rays: self.march_packed(head, self.cutoffs, *(part.contiguous() for part in rays))
+
+        whole_frame = replace(settings, rays_per_chunk=settings.resolution**2)
+        return march_frames(prepare, planes, cameras, whole_frame, first_frame)
+
+
+def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for colour [r, 32], depth [r] and opacity [r]."""
+    return origins.new_empty(len(origins), CHANNELS), origins.new_empty(len(origins)), origins.new_empty(len(origins))
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _padded(values: Tensor, *shape: int) -> Tensor:
+    """Zeros of a shape with the values in their first corner."""
+    whole = values.new_zeros(shape)
+    whole[tuple(slice(size) for size in values.shape)] = values
+    return whole

@@ -1,0 +1,7 @@
+"""Why a back end can not be used."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A back end is not available; the message says why, in a phrase. Never reaches the user: the next back end is taken."""

@@ -1,0 +1,115 @@
+"""Builds on first use: from an empty cache, from a full one, and where something is in the way."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cuda_ops import build
+from cuda_ops.refusal import Refusal
+
+SOURCE = 'extern "C" int answer() { return 42; }'
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("REAL3D_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def compiler():
+    try:
+        return build._compiler()[0]
+    except Refusal as reason:
+        pytest.skip(str(reason))
+
+
+def stand_in(folder, script):
+    """A program that is called in place of the compiler."""
+    program = folder / "compiler"
+    program.write_text(f"#!{sys.executable}\n{script}")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_builds_from_an_empty_cache_and_leaves_nothing_else(compiler, cache):
+    assert build.built_library("answer", SOURCE).answer() == 42
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_second_process_compiles_nothing(compiler, cache, tmp_path, monkeypatch):
+    counting = f"import os, sys; open({str(tmp_path / 'calls')!r}, 'a').write('x'); os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])"
+    counted = stand_in(tmp_path, counting)
+    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "CXX": counted}, cwd=os.getcwd(), capture_output=True, text=True
+        )
+        assert done.stdout.strip() == "42", done.stderr
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_a_damaged_build_is_made_again(compiler, cache):
+    build.built_library("answer", SOURCE)
+    (built,) = cache.iterdir()
+    other = 'extern "C" int answer() { return 43; }'
+    damaged = cache / f"answer-{build._key(other, build._compiler(), (*build.SHARED, *build.NUMBERS))}{built.suffix}"
+    damaged.write_bytes(b"not a library")
+    assert build.built_library("answer", other, flags=()).answer() == 43
+
+
+def test_another_source_or_flag_is_another_build(compiler, cache):
+    build.built_library("answer", SOURCE, flags=())
+    build.built_library("answer", SOURCE, flags=("-DX",))
+    build.built_library("answer", SOURCE + "\n", flags=())
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_two_builds_at_once_do_not_meet(compiler, cache):
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: build.built_library("answer", SOURCE, flags=()).answer(), range(2)))
+    assert answers == [42, 42]
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_no_compiler(monkeypatch, tmp_path):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refusal, match=r"no C\+\+ compiler"):
+        build.built_library("answer", SOURCE)
+
+
+def test_a_broken_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", stand_in(tmp_path, "import sys; sys.exit('internal error: out of luck')"))
+    with pytest.raises(Refusal, match="out of luck"):
+        build.built_library("answer", SOURCE)
+
+
+def test_a_compiler_that_says_it_is_done_but_is_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", stand_in(tmp_path, ""))
+    with pytest.raises(Refusal, match="failed"):
+        build.built_library("answer", SOURCE)
+
+
+def test_a_compiler_that_never_ends(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", stand_in(tmp_path, "import time; time.sleep(60)"))
+    monkeypatch.setattr(build, "SECONDS", 0.3)
+    with pytest.raises(Refusal, match="longer than"):
+        build.built_library("answer", SOURCE, flags=())
+
+
+def test_a_cache_that_can_not_be_written(compiler, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("REAL3D_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(Refusal, match="can not be written"):
+        build.built_library("answer", SOURCE)
+
+
+def test_a_compiler_without_openmp_or_native_code_will_do(compiler, monkeypatch, tmp_path):
+    picky = f"import os, sys\nif {{'-fopenmp', '{build.NATIVE}'}} & set(sys.argv): sys.exit('error: unknown')\n"
+    picky += f"os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])"
+    monkeypatch.setenv("CXX", stand_in(tmp_path, picky))
+    assert build.built_library("answer", SOURCE).answer() == 42
