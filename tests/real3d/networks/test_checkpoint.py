@@ -153,6 +153,8 @@ def test_unusable_settings_are_refused():
 def test_safetensors_give_the_very_same_networks(checkpoint, networks, tmp_path):
     """Round trip of an official file: every weight is bit-equal, and so is a picture; the settings travel along."""
     convert(checkpoint, tmp_path / "converted.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "converted.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
     again = load_networks(tmp_path / "converted.safetensors")
     assert again.config == networks.config
     for part in ("image_to_plane", "motion_adapter", "super_resolution"):
