@@ -199,7 +199,9 @@ def memory() -> float:
                 file.setparams((1, 2, speech_clip.rate, 0, "NONE", ""))
                 file.writeframes(samples.tobytes())
             command = [sys.executable, "-m", "real3d_core", "--portrait", str(ROOT / "assets" / "portraits" / PORTRAITS["astronaut"])]
-            done = subprocess.run([*command, "--audio", str(sound), "--out", f"{folder}/{seconds}.mp4"], cwd=ROOT, capture_output=True, text=True)
+            done = subprocess.run(
+                [*command, "--audio", str(sound), "--out", f"{folder}/{seconds}.mp4"], cwd=ROOT, capture_output=True, text=True
+            )
             print(done.stdout.strip() or done.stderr.strip(), flush=True)
             peaks.append(float(done.stdout.split(" MB")[0].split()[-1]))
     return peaks[1] - peaks[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -21,6 +22,8 @@ from .portrait.crop import FACE_AREA
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.paste import paste_back
 from .portrait.portrait import prepare_portrait
+from .render.head import March
+from .render.table_marching import march_table
 from .sound import load_sound
 from .video import contact_sheet, open_clip, write_video
 
@@ -72,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
         track = track_face(clip.frames(), folders=folders, progress=lambda done: _show("Following the face", done, expected))
         _end_line()
     motion = direct(avatar, direction, sound, track)
-    frames = perform(avatar, portrait, motion, background, options.size)
+    frames = perform(avatar, portrait, motion, background, options.size, _marcher())
     if options.paste_back:
         frames = paste_back(frames, portrait.window, torch.from_numpy(photo[..., :3]).float() / 255)
     heard = sound if sound is not None or not clip.has_sound else load_sound(options.driving)
@@ -113,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--paste-back", action="store_true", help="keep the photo's own size and framing")
     parser.add_argument("--models", default=str(DEFAULT_FOLDER), metavar="FOLDER", help="where you keep model files")
     return parser
+
+
+def _marcher() -> March:
+    """The fastest one of the folder `cuda_ops` beside this package; the core also works without that folder."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "cuda_ops" / "__init__.py").is_file():
+        return march_table
+    return importlib.import_module(".".join([*__package__.split(".")[:-1], "cuda_ops"])).march
 
 
 def _background(choice: str | None, size: int) -> torch.Tensor | None:

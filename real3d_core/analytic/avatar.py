@@ -39,7 +39,7 @@ from .channels import (
 from .compose import Composer
 from .controls import BASIS, FaceControls
 from .driving import motion_from_track
-from .sheets import BentSheets, Sheets
+from .sheets import Sheets
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
 RENDER = MarchSettings(resolution=128, coarse=16, fine=16)

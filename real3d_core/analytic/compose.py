@@ -6,8 +6,11 @@ sheets of lips and lids are put in front of one another per pixel of the output,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from ..portrait.portrait import Portrait
@@ -21,7 +24,8 @@ from .solid import sample_plate
 
 _CONTOUR_BLUR = 0.9  # rays
 _CONTOUR_CONTRAST = 2.2
-_GROW = 4  # rays by which coordinates are continued beyond the head
+_GROW = 12  # rays by which coordinates are continued beyond the head
+_RIM = 5.0  # rays
 _NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
 _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
@@ -29,6 +33,20 @@ _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
 _DETAIL = 1.5  # pixels of the plates per pixel of the output, at most
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """What a frame is composed of, all [N, C, size, size].
+
+    head: colour (3), how firmly it covers, and the photo's hair. torso: colour (3) and opacity. opacity: the solid head's.
+    near: 1 on the solid head and close to it, 0 away from it.
+    """
+
+    head: Tensor
+    torso: Tensor
+    opacity: Tensor
+    near: Tensor
 
 
 class Composer:
@@ -43,11 +61,11 @@ class Composer:
     def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, round(_DETAIL * size)))
         self._size = size
-        self._head = plates.head
+        self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
         self._torso = plates.torso
         self._photo = plates.photo
         self._background = _fit(plates.crop(plates.background), size)
-        self._latest: tuple[HeadRender, tuple[Tensor, ...]] | None = None
+        self._latest: tuple[HeadRender, _Layers] | None = None
         self._face = face_map(portrait.landmarks)
         self._lids = lid_plate(plates.head, portrait.landmarks)
         self._lashes = lash_band(portrait.landmarks[:, :2].numpy()) / self._face.face_height
@@ -55,6 +73,7 @@ class Composer:
         self._light = _brightness(portrait)
         self._follow = _torso_follow(portrait, self._face.face_height)
         self._residual = _residual(at_rest)
+        self._rim = _rim(at_rest)
 
     def __call__(self, render: HeadRender, background: Tensor | None = None, first: int = 0, head_threshold: float = 1.0) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
@@ -64,51 +83,58 @@ class Composer:
             first: number of the first frame.
             head_threshold: where the head is more opaque than this nothing is seen through it.
         """
-        head, torso, _ = self._layers(render)
         covers = self._covers(render, head_threshold)
-        colour = head[:, :3]
+        layers = self._layers(render)
+        colour, torso = layers.head[:, :3], layers.torso
         if render.colour_change is not None:
             colour = colour + _enlarge(render.colour_change, self._size)
-        backdrop = self._background if background is None else background[(first + torch.arange(len(head))) % len(background)]
+        backdrop = self._background if background is None else background[(first + torch.arange(len(colour))) % len(background)]
         behind = torso[:, :3] * torso[:, 3:] + backdrop * (1 - torso[:, 3:])
         return (colour * covers + behind * (1 - covers)).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
 
     def person(self, render: HeadRender, head_threshold: float = 1.0) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
         covers = self._covers(render, head_threshold)
-        return (covers + self._layers(render)[1][:, 3:] * (1 - covers))[:, 0]
+        return (covers + self._layers(render).torso[:, 3:] * (1 - covers))[:, 0]
 
     def _covers(self, render: HeadRender, threshold: float) -> Tensor:
         """[N, 1, size, size]: how much the head hides what is behind it."""
-        head, torso, contour = self._layers(render)
-        fade = (1 - head[:, 3:]) * torso[:, 3:]  # the seam fades into the torso, never into the background
-        solid = ((contour - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
-        return torch.where(contour > threshold, 1.0, solid) * (1 - fade)
+        layers = self._layers(render)
+        firmness, hair = layers.head[:, 3:4], layers.head[:, 4:]
+        solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
+        solid = torch.where(layers.opacity > threshold, 1.0, solid)
+        strands = hair * layers.near  # beyond the solid, where the photo has them
+        fade = (1 - firmness) * layers.torso[:, 3:]  # the seam fades into the torso, never into the background
+        return torch.maximum(solid, strands) * (1 - fade)
 
-    def _layers(self, render: HeadRender) -> tuple[Tensor, Tensor, Tensor]:
-        """Head [N, 4, size, size] (colour and firmness), torso [N, 4, size, size] and the head's enlarged opacity.
-
-        Kept for the latest render, because frames and masks are asked for in turn.
-        """
+    def _layers(self, render: HeadRender) -> _Layers:
+        """Kept for the latest render, because frames and masks are asked for in turn."""
         if self._latest is None or self._latest[0] is not render:
-            coordinates, opacity = self._coordinates(render)
-            head = torch.cat(self._head_colour(_enlarge(coordinates, self._size)), dim=1)
-            contour = _enlarge(_blur(opacity, _CONTOUR_BLUR), self._size)
-            self._latest = (render, (head, self._torso_colour(render.cameras), contour))
+            coordinates, near = self._coordinates(render)
+            layers = _Layers(
+                head=self._head_colour(_enlarge(coordinates, self._size)),
+                torso=self._torso_colour(render.cameras),
+                opacity=_enlarge(_blur(render.opacity, _CONTOUR_BLUR), self._size),
+                near=_enlarge(near, self._size).clamp(0, 1),
+            )
+            self._latest = (render, layers)
         return self._latest[1]
 
     def _coordinates(self, render: HeadRender) -> tuple[Tensor, Tensor]:
-        """Photo coordinates [N, 6, R, R] of the three sheets, continued beyond the head, and opacity."""
+        """Photo coordinates [N, 6, R, R] of the three sheets, continued beyond the head, and how near the head is [N, 1, R, R]."""
         offset = _offsets(render)
-        offset = _continue(offset, (render.opacity > 0.5).float())
+        place = (offset[:, FACE_SHEET] + _pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
+        rim = F.grid_sample(self._rim.expand(len(place), -1, -1, -1), place, padding_mode="border", align_corners=False)
+        grown, near = _continue(torch.cat([offset, rim], dim=1), (render.opacity > 0.5).float())
+        offset, near = grown[:, :-1], torch.where(render.opacity > 0.5, 1.0, near * grown[:, -1:].clamp(0, 1))
         pairs = (offset + _three_times(_pixel_centres(offset.shape[-1]))).unflatten(1, (3, 2)).flatten(0, 1)
         error = F.grid_sample(
             self._residual.expand(len(pairs), -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
-        return (pairs + error).unflatten(0, (-1, 3)).flatten(1, 2), render.opacity
+        return (pairs + error).unflatten(0, (-1, 3)).flatten(1, 2), near
 
-    def _head_colour(self, uv: Tensor) -> tuple[Tensor, Tensor]:
-        """The sheets in front of one another: colours [N, 3, S, S] and how firmly they cover [N, 1, S, S]."""
+    def _head_colour(self, uv: Tensor) -> Tensor:
+        """The sheets in front of one another [N, 5, S, S]: colour, how firmly it covers, and the photo's hair."""
         face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
         pixel = 1 / (self._size * self._face.face_height)
         maps_jaw, maps_face = self._look_up(jaw), self._look_up(face)
@@ -119,8 +145,7 @@ class Composer:
         upper_face = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
         inside = self._inside(skull, maps_jaw)
         behind_lower = upper_face * above_upper[:, None] + inside * (1 - above_upper[:, None])
-        colour = colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
-        return colour[:, :3], colour[:, 3:]
+        return colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
 
     def _drawn_lid(self, colour: Tensor, lid: Tensor, maps_lid: Tensor, maps_face: Tensor) -> Tensor:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""
@@ -136,7 +161,7 @@ class Composer:
         return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
 
     def _inside(self, skull: Tensor, maps_jaw: Tensor) -> Tensor:
-        """[N, 4, S, S] of what is seen between the lips, where it is seen; zeros far from the mouth."""
+        """[N, 5, S, S] of what is seen between the lips, where it is seen; zeros far from the mouth."""
         face = self._face
         maps = self._look_up(skull)
         painted = mouth_interior(
@@ -147,7 +172,7 @@ class Composer:
             dropped = (maps[:, FaceMap.BELOW_LOWER] - maps_jaw[:, FaceMap.BELOW_LOWER]).clamp(0, _LIP_SHADOW)
             own = _edge(-maps[:, FaceMap.BELOW_LOWER] - dropped + pixel, pixel)[:, None]
             painted = painted + (sample_plate(self._photo, skull) - painted) * own
-        return torch.cat([painted, torch.ones_like(painted[:, :1])], dim=1)
+        return torch.cat([painted, torch.ones_like(painted[:, :2])], dim=1)
 
     def _look_up(self, uv: Tensor) -> Tensor:
         maps = self._face.maps.expand(len(uv), -1, -1, -1)
@@ -172,7 +197,16 @@ def _offsets(render: HeadRender) -> Tensor:
 
 def _residual(at_rest: HeadRender) -> Tensor:
     """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place."""
-    return _continue(-_offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())
+    return _continue(-_offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
+
+
+def _rim(at_rest: HeadRender) -> Tensor:
+    """[1, 1, R, R]: 1 where the photo shows the rim of the solid head, 0 well inside.
+
+    Hair continues the head beyond its rim. The outline of a turned head may run through the middle of the face: nothing goes on there.
+    """
+    depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
+    return ((_RIM - depth) / 2).clamp(0, 1)[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:
@@ -195,8 +229,6 @@ def _neck_shift(cameras: Tensor, source: Tensor, side: int) -> Tensor:
 
 def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     """[1, 1, 64, 64]: 1 where the torso goes with the head, falling to 0 towards the shoulders."""
-    from scipy.ndimage import distance_transform_edt
-
     side = 64
     head = F.interpolate(portrait.plates.crop(portrait.plates.head_mask), size=(side, side), mode="area")[0, 0].numpy() > 0.5
     distance = distance_transform_edt(~head) / side / (_TORSO_REACH * face_height)
@@ -212,15 +244,20 @@ def _brightness(portrait: Portrait) -> float:
     return float((face.quantile(0.9) * 1.4).clamp(0.75, 1.05))
 
 
-def _continue(values: Tensor, known: Tensor) -> Tensor:
-    """Grows known values outwards ring by ring, each new one the mean of its known neighbours."""
-    values = values * known
-    for _ in range(_GROW):
+def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
+
+    Returns the values and [N, 1, R, R]: 1 where they are known or were grown to, falling to 0 over the last rings.
+    """
+    values, near = values * known, known
+    for ring in range(_GROW):
         weight = F.avg_pool2d(known, 3, 1, 1)
         grown = F.avg_pool2d(values, 3, 1, 1) / weight.clamp_min(1e-6)
         values = torch.where(known > 0, values, grown)
-        known = (weight > 0).float()
-    return torch.where(known > 0, values, 0.0)
+        reached = (weight > 0).float()
+        near = torch.maximum(near, (reached - known) * min(1.0, (_GROW - ring) / 4))
+        known = reached
+    return torch.where(known > 0, values, 0.0), near
 
 
 def _enlarge(maps: Tensor, size: int) -> Tensor:

@@ -121,7 +121,9 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lips_wide"][:, 1] = (0.006 * np.abs(side) ** 2 - 0.004 * upper * lens + 0.004 * lower * lens) * near_mouth
     directions["lips_wide"][:, 2] = -0.010 * near_mouth
 
-    directions["lips_round"][:, 0] = -0.30 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2))
+    directions["lips_round"][:, 0] = (
+        -0.30 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2))
+    )
     outer = _membership(OUTER_LIP)
     directions["lips_round"][:, 1] = 0.010 * outer * (upper - lower) * lens
     directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))

@@ -22,6 +22,7 @@ TEXELS = 256
 _DISTANCE = 2.7  # from the camera to the face's centre
 _MESH_POINTS = 468
 _FINER = 3
+_THIN_HAIR = 0.45  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     face_height = float(np.linalg.norm(landmarks[FOREHEAD] - landmarks[CHIN]))
     face_depth, in_face = _face_depth(landmarks)
     camera = portrait.camera[0]
-    head_mask = portrait.plates.head_mask
+    layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
-        inside = _signed_distance(sample_plate(head_mask, _enlarged(uv))[0, 0].numpy())
+        mask, hair = sample_plate(layers, _enlarged(uv))[0].numpy()
+        inside = _signed_distance(mask - _THIN_HAIR * hair)
         front = _close(face_depth, in_face, inside > 0, face_height)
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
@@ -101,7 +103,7 @@ def _enlarged(uv: Tensor) -> Tensor:
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
     """Texels from the contour of a soft mask given _FINER times as fine; smoothed so that the contour has no corners."""
-    solid = gaussian_filter(mask, 1.2 * _FINER) > 0.5
+    solid = gaussian_filter(mask, 1.4 * _FINER) > 0.5
     distance = (distance_transform_edt(solid) - distance_transform_edt(~solid)) / _FINER
     return gaussian_filter(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .inpaint import extend_outwards, push_pull
-from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD
-from .segmentation import head_region
+from .landmark_sets import CHIN, FOREHEAD
+from .segmentation import beside_face, filled_face, head_region
 
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
@@ -26,6 +26,7 @@ class Plates:
     torso: [1, 4, S, S], straight colours and opacity, the part hidden by the head painted in.
     background: [1, 3, S, S], the part hidden by the person painted in.
     person, head_mask: [1, 1, S, S], soft masks of the photo.
+    hair: [1, 1, S, S], the head mask where its outline is hair.
     """
 
     photo: Tensor
@@ -34,6 +35,7 @@ class Plates:
     background: Tensor
     person: Tensor
     head_mask: Tensor
+    hair: Tensor
 
     @property
     def side(self) -> int:
@@ -74,11 +76,12 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     person = _matte(photo, person, background, landmarks, face_height)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, person, region, firmness, face_height)),
+        head=_tensor(_head(photo, person, background, region, firmness, face_height)),
         torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
         background=_tensor(background),
         person=_tensor(person[..., None]),
         head_mask=_tensor((person * region)[..., None]),
+        hair=_tensor((person * region * beside_face(landmarks, *person.shape))[..., None]),
     )
 
 
@@ -99,16 +102,37 @@ def _matte(photo: np.ndarray, person: np.ndarray, background: np.ndarray, landma
     apart = foreground - background
     share = ((photo - background) * apart).sum(2) / np.maximum((apart**2).sum(2), 1e-4)
     certain = np.clip((np.sqrt((apart**2).sum(2)) - 0.15) / 0.25, 0, 1)
-    face = cv2.fillConvexPoly(np.zeros(person.shape, np.uint8), cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
-    certain *= np.clip(cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (0.05 * face_height), 0, 1)
+    certain *= np.clip(cv2.distanceTransform(1 - filled_face(landmarks, person.shape), cv2.DIST_L2, 5) / (0.03 * face_height), 0, 1)
     certain *= np.clip(2 - 2 * np.maximum(inner, outer) / reach, 0, 1)
-    return (person + (np.minimum(np.clip(1.5 * share - 0.25, 0, 1), np.clip(2 * person, 0, 1)) - person) * certain).astype(np.float32)
+    believable = np.maximum(np.clip(2 * person, 0, 1), _evenness(photo, outer > reach / 2, face_height))
+    return (person + (np.minimum(np.clip(1.2 * share - 0.1, 0, 1), believable) - person) * certain).astype(np.float32)
 
 
-def _head(photo: np.ndarray, person: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float) -> np.ndarray:
+def _evenness(photo: np.ndarray, known: np.ndarray, face_height: float) -> np.ndarray:
+    """[S, S]: 1 where the background nearby is so even that whatever differs from it must be the person, 0 where it is busy."""
+    weight = known.astype(np.float32)[..., None]
+    sigma = 0.08 * face_height
+
+    def local(values: np.ndarray) -> np.ndarray:
+        blurred = cv2.GaussianBlur(values, (0, 0), sigma)
+        return blurred if blurred.ndim == 3 else blurred[..., None]
+
+    amount = np.maximum(local(weight), 1e-4)
+    mean = local(photo * weight) / amount
+    deviation = np.sqrt(np.maximum(local(photo**2 * weight) / amount - mean**2, 0).mean(axis=2))
+    return np.clip(1.5 - deviation / 0.03, 0, 1) * np.clip(amount[..., 0] * 100, 0, 1)
+
+
+def _head(
+    photo: np.ndarray, person: np.ndarray, background: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float
+) -> np.ndarray:
     sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), _disc(0.008 * face_height)) > 0
     beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
-    colours = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
+    nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
+    share = person[..., None]
+    unmixed = np.clip((photo - (1 - share) * background) / np.maximum(share, 0.1), 0, 1)  # the rim without the background in it
+    trust = np.clip((share - 0.3) / 0.4, 0, 1)
+    colours = np.where((sure | beside)[..., None], photo, nearest + (unmixed - nearest) * trust)
     return np.concatenate([colours, firmness[..., None]], axis=2)
 
 
@@ -123,17 +147,27 @@ def _torso(
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
     right = np.array([-up[1], up[0]])
     level = landmarks[CHIN, :2] + 0.45 * up
-    cv2.fillConvexPoly(below_mouth, np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32), 1)
-    colours, goes_on = _continue_upwards(photo, visible & ~head, person > 0.5, face_height)
+    cv2.fillConvexPoly(
+        below_mouth,
+        np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32),
+        1,
+    )
+    surely = cv2.erode((person > 0.9).astype(np.uint8), _disc(0.015 * face_height)) > 0  # no background colour at the neck's edge
+    own = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
+    colours, goes_on = _continue_upwards(own, visible & ~head, person > 0.5, face_height)
     hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height) & goes_on
     below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
     shade = np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
-    oval = cv2.fillConvexPoly(np.zeros(person.shape, np.uint8), cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
-    near_face = cv2.dilate(oval, _disc(0.05 * face_height)) > 0
-    covered = (region > 0.5) & ((seam > 0.999) | near_face)
+    near_face = cv2.dilate(filled_face(landmarks, person.shape), _disc(0.05 * face_height)) > 0
+    covered = (region > 0.5) & ((seam > 0.999) | (near_face & goes_on))
     soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))[..., None]
-    colours = photo + (colours * shade - photo) * np.where(region > 0.5, np.where(covered, 1, soft[..., 0]), soft[..., 0] * near_face)[..., None]
-    solid = np.where(region > 0.5, np.maximum(hidden, (seam < 0.999) * person), person).astype(np.float32)
+    colours = (
+        photo
+        + (colours * shade - photo)
+        * np.where(region > 0.5, np.where(covered, 1, soft[..., 0]), soft[..., 0] * (near_face & goes_on))[..., None]
+    )
+    beside = (seam < 0.999) & (goes_on | ~near_face)  # hair and neck that reach into the seam; past the jaw's corners nothing does
+    solid = np.where(region > 0.5, np.maximum(hidden, beside * person), person).astype(np.float32)
     opacity = cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height))
     opacity = np.where(region > 0.5, opacity, solid)
     known = extend_outwards(colours, (person > 0.9) | hidden, blur=max(1.0, 0.01 * face_height))

@@ -108,7 +108,9 @@ def prepare_portrait(
     if mask is None and photo.shape[2] == 4 and photo[..., 3].min() < 128:
         mask = photo[..., 3].astype(np.float32) / 255
     if mask is not None and mask.shape != photo.shape[:2]:
-        raise PictureError(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels but the photo {photo.shape[1]} x {photo.shape[0]}: give them one size.")
+        raise PictureError(
+            f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels but the photo {photo.shape[1]} x {photo.shape[0]}: give them one size."
+        )
     photo = np.ascontiguousarray(photo[..., :3])
     finder = FaceLandmarks(folders)
     face = _choose(finder.in_picture(photo), face_index)
@@ -119,7 +121,9 @@ def prepare_portrait(
     pose = head_pose(landmarks, canonical_face(folders))
     euler = matrix_to_euler(torch.from_numpy(pose.rotation).float())
     if abs(float(euler[1])) > _MOST_TURNED:
-        raise NoFaceError(f"The face is turned {np.degrees(float(euler[1])):.0f} degrees away: use a photo in which it looks towards the camera.")
+        raise NoFaceError(
+            f"The face is turned {np.degrees(float(euler[1])):.0f} degrees away: use a photo in which it looks towards the camera."
+        )
     person = _person(canvas, landmarks, valid, None if mask is None else _cut(mask.astype(np.float32), window)[0], folders)
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
@@ -129,7 +133,11 @@ def prepare_portrait(
     centre = points[:468].mean(0)
     translation = torch.tensor([[(centre[0] - 0.5) * 10 / FOCAL, (0.5 - centre[1]) * 10 / FOCAL, 0.0]], dtype=torch.float32)
     return Portrait(
-        image=torch.nn.functional.interpolate(plates.crop(plates.photo), size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True) * 2 - 1,
+        image=torch.nn.functional.interpolate(
+            plates.crop(plates.photo), size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+        )
+        * 2
+        - 1,
         landmarks=torch.from_numpy(points),
         euler=euler[None],
         translation=translation,
@@ -143,7 +151,9 @@ def prepare_portrait(
 
 def _choose(faces: list[np.ndarray], index: int) -> np.ndarray:
     if not faces:
-        raise NoFaceError("No face was found in the portrait: use a photo that shows one face from the front, not too small and not covered.")
+        raise NoFaceError(
+            "No face was found in the portrait: use a photo that shows one face from the front, not too small and not covered."
+        )
     if index >= len(faces):
         raise NoFaceError(f"Face number {index} was asked for, but the portrait shows {len(faces)}: count from 0, the largest face.")
     if len(faces) > 1:

@@ -16,7 +16,7 @@ from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
 
 _LOG = logging.getLogger("real3d")
 _GRABCUT_SIDE = 384
-_JAW_EDGE = 0.02  # face heights: the jaw's own edge lies this far outside of the landmarks
+_JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
 _FACE_SEEN = 0.7  # a segmenter that misses more of the face than this has failed
 
 
@@ -29,7 +29,7 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, folders: Sequence[Path
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
     """
-    face = _filled_face(landmarks, image.shape[:2])
+    face = filled_face(landmarks, image.shape[:2])
     try:
         mask = _selfie_segmenter(image, find_model(SELFIE_SEGMENTER, folders))
     except MissingModelError as missing:
@@ -45,7 +45,7 @@ def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.
     """The component of a soft mask that holds the face, small holes closed, its edge drawn along the picture's own edges."""
     face_height = _face_height(landmarks)
     solid = (mask > 0.5).astype(np.uint8)
-    solid |= _filled_face(landmarks, mask.shape)
+    solid |= filled_face(landmarks, mask.shape)
     solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _disc(0.02 * face_height))
     _, labels = cv2.connectedComponents(solid)
     kept = (labels == labels[tuple(_inside(landmarks[1, :2], mask.shape))]).astype(np.uint8)
@@ -76,13 +76,25 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
-    hard |= cv2.dilate(_filled_face(landmarks, (height, width)), _disc(_JAW_EDGE * face_height))
+    hard |= cv2.dilate(filled_face(landmarks, (height, width)), _disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    outside_face = cv2.distanceTransform(1 - _filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
+    outside_face = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
     reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
     seam = _smooth_step(distance / reach)
     chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
     return hard.astype(np.float32), seam, np.maximum(seam, chin)
+
+
+def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[H, W]: 0 on the face and at its edge, 1 from 0.08 face heights beyond it: where the head's outline is hair, not skin."""
+    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / _face_height(landmarks)
+    return _smooth_step((away - 0.03) / 0.05)
+
+
+def filled_face(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """uint8 of this shape: 1 inside the hull of the face's rim."""
+    face = np.zeros(shape, np.uint8)
+    return cv2.fillConvexPoly(face, cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
 
 
 def grabcut_mask(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -132,11 +144,6 @@ def _guided_filter(mask: np.ndarray, image: np.ndarray, radius: int, softness: f
     slope = (cv2.blur(guide * mask, size) - mean_guide * mean_mask) / (variance + softness)
     offset = mean_mask - slope * mean_guide
     return cv2.blur(slope, size) * guide + cv2.blur(offset, size)
-
-
-def _filled_face(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    face = np.zeros(shape, np.uint8)
-    return cv2.fillConvexPoly(face, cv2.convexHull(np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)), 1)
 
 
 def _face_height(landmarks: np.ndarray) -> float:
