@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..errors import Real3DError
@@ -9,7 +11,7 @@ from .planes import Planes
 
 
 def mix_planes(first: Planes, second: Planes, share: float) -> Planes:
-    """`share` of the second head and the rest of the first; landmarks are mixed alike, and the bounds hold both.
+    """`share` of the second head and the rest of the first; landmarks are mixed alike, the bounds hold both, all else is the first's.
 
     Raises:
         Real3DError: they differ in shape or in the box they span.
@@ -24,4 +26,4 @@ def mix_planes(first: Planes, second: Planes, share: float) -> Planes:
         bounds = torch.stack([lower, upper])
     if first.landmarks is not None and second.landmarks is not None:
         landmarks = torch.lerp(first.landmarks, second.landmarks, share)
-    return Planes(torch.lerp(first.features, second.features, share), first.box_side, bounds, landmarks)
+    return replace(first, features=torch.lerp(first.features, second.features, share), bounds=bounds, landmarks=landmarks)
