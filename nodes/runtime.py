@@ -83,12 +83,13 @@ def marcher(backend: str) -> March:
     Raises:
         Real3DError: there is no such back end.
     """
+    from ..cuda_ops import march as march_fast
     from ..real3d_core.render.ray_marching import march
     from ..real3d_core.render.table_marching import march_table
 
     if backend not in BACKENDS:
         raise Real3DError(f"There is no back end '{backend[:40]}': choose one of {', '.join(BACKENDS)}.")
-    return march if backend == "reference" else march_table
+    return {"auto": march_fast, "torch": march_table, "reference": march}[backend]
 
 
 def check_interrupted() -> None:

@@ -1,0 +1,157 @@
+"""Which back end marches rays: the first one that works here and agrees with PyTorch (spec 07 section 4)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import cpu_ext
+from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
+from .refusal import Refusal
+
+VARIABLE = "REAL3D_MARCH_BACKEND"
+TOLERANCE = 1e-4
+
+March = Callable[..., HeadRender]
+"""A marcher: the signature of real3d_core.render.march."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """A way to march rays.
+
+    device: the type of the tensors that it takes; None: all.
+    load: builds it and returns its marcher, or raises Refusal.
+    """
+
+    name: str
+    device: str | None
+    load: Callable[[], March]
+
+
+BACK_ENDS = (
+    BackEnd("cpu-ext", "cpu", cpu_ext.load),
+    BackEnd("torch", None, lambda: march_table),
+)
+"""In the order in which they are tried."""
+
+NAMES = tuple(back_end.name for back_end in BACK_ENDS)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The back end that marches on a device."""
+
+    name: str
+    march: March
+
+
+_chosen: dict[tuple[str, str], Chosen] = {}
+_lock = threading.Lock()
+
+
+def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0) -> HeadRender:
+    """Renders a head as real3d_core.render.march does, by the fastest back end for the planes' device.
+
+    Features and opacity are within 1e-4 of it. The first call builds the back end, which takes some seconds once per machine.
+
+    Raises:
+        Real3DError: REAL3D_MARCH_BACKEND names no back end.
+    """
+    return chosen(planes.features.device).march(planes, decoder, cameras, settings, first_frame)
+
+
+def marcher(name: str) -> March:
+    """A marcher that prefers the named back end ("auto": the fastest), and takes another one where that can not be used.
+
+    Raises:
+        Real3DError: there is no such back end.
+    """
+    _refuse_unknown(name)
+
+    def march_with(
+        planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
+    ) -> HeadRender:
+        return chosen(planes.features.device, name).march(planes, decoder, cameras, settings, first_frame)
+
+    return march_with
+
+
+def chosen(device: torch.device | str = "cpu", prefer: str = "auto") -> Chosen:
+    """The back end for a device; built at its first use, and remembered.
+
+    Args:
+        device: of the tensors.
+        prefer: name of a back end to be tried first. "auto": what the environment variable REAL3D_MARCH_BACKEND says, else the
+            fastest.
+
+    Raises:
+        Real3DError: there is no back end of this name.
+    """
+    device = torch.device(device)
+    if prefer == "auto":
+        prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+    _refuse_unknown(prefer)
+    key = (str(device), prefer)
+    with _lock:
+        if key not in _chosen:
+            _chosen[key] = _choose(device, prefer)
+        return _chosen[key]
+
+
+def _choose(device: torch.device, prefer: str) -> Chosen:
+    """Tries one after the other, the preferred one first; whatever goes wrong is a reason to try the next one."""
+    refused = []
+    for back_end in sorted(BACK_ENDS, key=lambda one: one.name != prefer):
+        if back_end.device not in (None, device.type):
+            if back_end.name == prefer:
+                refused.append(f"{back_end.name}: it does not take tensors on '{device.type}'")
+            continue
+        try:
+            loaded = back_end.load()
+            if loaded is not march_table:
+                with torch.inference_mode():
+                    _check(loaded, device)
+        except Refusal as reason:
+            refused.append(f"{back_end.name}: {reason}")
+        except Exception as failure:
+            refused.append(f"{back_end.name}: {type(failure).__name__}: {failure}")
+        else:
+            _log.info("Ray marching on '%s' by %s%s", device, back_end.name, f" (not by {'; '.join(refused)})" if refused else "")
+            return Chosen(back_end.name, loaded)
+    raise AssertionError("the last back end takes everything")
+
+
+def _check(loaded: March, device: torch.device) -> None:
+    """Marches 64 rays through a small head and compares them with PyTorch's.
+
+    Raises:
+        Refusal: they differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    features = torch.nn.functional.interpolate(8 * numbers(3, 32, 6, 6), 32, mode="bilinear")[None]
+    decoder = PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
+    camera = torch.tensor([[1, 0, 0, 0.1, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1, 4.0, 0, 0.5, 0, 4.0, 0.5, 0, 0, 1.0]])
+    scene = (Planes(features.to(device)), decoder, camera.to(device), MarchSettings(8, 12, 12))
+    expected, found = march_table(*scene), loaded(*scene)
+    for part in ("features", "opacity", "depth"):
+        difference = (getattr(expected, part) - getattr(found, part)).abs().max().item()
+        if not difference <= TOLERANCE:
+            raise Refusal(f"its {part} differ from PyTorch's by {difference:.1g}")
+
+
+def _refuse_unknown(name: str) -> None:
+    if name not in ("auto", *NAMES):
+        raise Real3DError(f"There is no ray-marching back end '{name[:40]}': choose one of auto, {', '.join(NAMES)}.")
