@@ -22,7 +22,7 @@ TEXELS = 256
 _DISTANCE = 2.7  # from the camera to the face's centre
 _MESH_POINTS = 468
 _FINER = 3
-_THIN_HAIR = 0.45  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
+_THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
 
 
 @dataclass(frozen=True)

@@ -72,16 +72,17 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     """
     face_height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
     region, seam, firmness = head_region(landmarks, *person.shape)
+    hair = beside_face(landmarks, *person.shape)
     background = _background(photo, person, shown, face_height)
     person = _matte(photo, person, background, landmarks, face_height)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, person, background, region, firmness, face_height)),
+        head=_tensor(_head(photo, person, background, region, firmness, hair, face_height)),
         torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
         background=_tensor(background),
         person=_tensor(person[..., None]),
         head_mask=_tensor((person * region)[..., None]),
-        hair=_tensor((person * region * beside_face(landmarks, *person.shape))[..., None]),
+        hair=_tensor((person * region * hair)[..., None]),
     )
 
 
@@ -124,14 +125,20 @@ def _evenness(photo: np.ndarray, known: np.ndarray, face_height: float) -> np.nd
 
 
 def _head(
-    photo: np.ndarray, person: np.ndarray, background: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float
+    photo: np.ndarray,
+    person: np.ndarray,
+    background: np.ndarray,
+    region: np.ndarray,
+    firmness: np.ndarray,
+    hair: np.ndarray,
+    face_height: float,
 ) -> np.ndarray:
     sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), _disc(0.008 * face_height)) > 0
     beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
     nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
     share = person[..., None]
     unmixed = np.clip((photo - (1 - share) * background) / np.maximum(share, 0.1), 0, 1)  # the rim without the background in it
-    trust = np.clip((share - 0.3) / 0.4, 0, 1)
+    trust = np.clip((share - 0.3) / 0.4, 0, 1) * hair[..., None]  # the jaw's matte is not fine enough to divide by
     colours = np.where((sure | beside)[..., None], photo, nearest + (unmixed - nearest) * trust)
     return np.concatenate([colours, firmness[..., None]], axis=2)
 
@@ -140,38 +147,32 @@ def _torso(
     photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float
 ) -> np.ndarray:
     """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
-    visible = (person > 0.9) & (seam < 0.5)
-    head = (person * region) > 0.5
-    depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    below_mouth = np.zeros(person.shape, np.uint8)
-    up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
-    right = np.array([-up[1], up[0]])
-    level = landmarks[CHIN, :2] + 0.45 * up
-    cv2.fillConvexPoly(
-        below_mouth,
-        np.round([level - 9 * right, level + 9 * right, level + 9 * right - 9 * up, level - 9 * right - 9 * up]).astype(np.int32),
-        1,
-    )
     surely = cv2.erode((person > 0.9).astype(np.uint8), _disc(0.015 * face_height)) > 0  # no background colour at the neck's edge
-    own = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
-    colours, goes_on = _continue_upwards(own, visible & ~head, person > 0.5, face_height)
-    hidden = head & (below_mouth > 0) & (depth_inside > 0.05 * face_height) & goes_on
+    unmixed = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
+    head = (person * region) > 0.5
+    visible = (person > 0.9) & (seam < 0.5) & ~head
+    neck, goes_on = _continue_upwards(unmixed, visible, person > 0.5, face_height)
     below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
-    shade = np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
+    neck = neck * np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
+
+    depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    hidden = head & _below_mouth(landmarks, person.shape) & (depth_inside > 0.05 * face_height) & goes_on
     near_face = cv2.dilate(filled_face(landmarks, person.shape), _disc(0.05 * face_height)) > 0
-    covered = (region > 0.5) & ((seam > 0.999) | (near_face & goes_on))
-    soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))[..., None]
-    colours = (
-        photo
-        + (colours * shade - photo)
-        * np.where(region > 0.5, np.where(covered, 1, soft[..., 0]), soft[..., 0] * (near_face & goes_on))[..., None]
-    )
-    beside = (seam < 0.999) & (goes_on | ~near_face)  # hair and neck that reach into the seam; past the jaw's corners nothing does
-    solid = np.where(region > 0.5, np.maximum(hidden, beside * person), person).astype(np.float32)
-    opacity = cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height))
-    opacity = np.where(region > 0.5, opacity, solid)
-    known = extend_outwards(colours, (person > 0.9) | hidden, blur=max(1.0, 0.01 * face_height))
-    return np.concatenate([known, opacity[..., None]], axis=2)
+    painted = (region > 0.5) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
+    soft = cv2.GaussianBlur(painted.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))
+    share = np.where(painted, 1, soft * (near_face & goes_on))[..., None]
+    colours = extend_outwards(photo + (neck - photo) * share, hidden | (surely & ~painted), blur=max(1.0, 0.01 * face_height))
+    solid = np.where(painted, hidden, person).astype(np.float32)
+    opacity = np.where(region > 0.5, cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height)), solid)
+    return np.concatenate([colours, opacity[..., None]], axis=2)
+
+
+def _below_mouth(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Which pixels lie in the lower half of the face or below it, seen along the head's own axis."""
+    up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    height = (columns - landmarks[CHIN, 0]) * up[0] + (rows - landmarks[CHIN, 1]) * up[1]
+    return height < 0.45 * (up**2).sum()
 
 
 def _continue_upwards(photo: np.ndarray, visible: np.ndarray, person: np.ndarray, face_height: float) -> tuple[np.ndarray, np.ndarray]:

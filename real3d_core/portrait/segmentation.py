@@ -86,9 +86,9 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
 
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """[H, W]: 0 on the face and at its edge, 1 from 0.08 face heights beyond it: where the head's outline is hair, not skin."""
+    """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
     away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / _face_height(landmarks)
-    return _smooth_step((away - 0.03) / 0.05)
+    return _smooth_step((away - 0.015) / 0.04)
 
 
 def filled_face(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
