@@ -29,6 +29,6 @@ class MotionAdapter(io.ComfyNode):
     @classmethod
     def execute(cls, avatar, planes, motion) -> io.NodeOutput:
         require_same_avatar(planes, avatar)
-        motion.require_basis(avatar.motion_basis)
-        streams = tuple(avatar.adapt(head, motion) for head in planes.still("The motion adapter"))
+        motion.require_basis(avatar.core.motion_basis)
+        streams = tuple(avatar.streamed(avatar.core.adapt(head, motion)) for head in planes.still("The motion adapter"))
         return io.NodeOutput(Heads(planes.avatar, streams, moving=True))

@@ -61,7 +61,7 @@ class RenderHead(io.ComfyNode):
         from ..real3d_core.render.head import render_head
 
         require_same_avatar(planes, avatar)
-        settings = avatar.march_settings
+        settings = avatar.core.march_settings
         if resolution:
             settings = replace(settings, resolution=bounded(resolution, 16, 512, "resolution"))
         if samples:
@@ -70,4 +70,4 @@ class RenderHead(io.ComfyNode):
         march = runtime.marcher(backend)
         paths = one_for_each(camera.paths, len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
-        return io.NodeOutput(Renders(tuple(render_head(stream, avatar.decoder, path, settings, march) for stream, path in pairs)))
+        return io.NodeOutput(Renders(tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import comfy.model_management as model_management
 import comfy.utils
 import folder_paths
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import ComfyExtension, Input, Types, io
 from torch import Tensor
 
@@ -52,7 +53,44 @@ def avatar_choices() -> list[str]:
     return [BUILT_IN, *(name for name in folder_paths.get_filename_list(_MODELS) if name.lower().endswith(_CHECKPOINTS))]
 
 
-def load_avatar(choice: str) -> Avatar:
+@dataclass(frozen=True, eq=False)
+class LoadedAvatar:
+    """An avatar on a socket: the core's, and ComfyUI's hold on its networks, by which it moves them to the device and away again.
+
+    patchers: none for an avatar without networks.
+    """
+
+    core: Avatar
+    patchers: tuple[ModelPatcher, ...] = ()
+
+    @classmethod
+    def of(cls, core: Avatar) -> LoadedAvatar:
+        """Hands an avatar's networks over to ComfyUI."""
+        parts = vars(core.networks).values() if hasattr(core, "networks") else ()
+        device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
+        modules = (part for part in parts if isinstance(part, torch.nn.Module))
+        return cls(core, tuple(ModelPatcher(module, load_device=device, offload_device=rest) for module in modules))
+
+    def ready(self) -> Avatar:
+        """The core's avatar with its networks on the device; other models make room."""
+        if self.patchers:
+            model_management.load_models_gpu(list(self.patchers), force_full_load=True)
+        for patcher in self.patchers:
+            parameter = next(patcher.model.parameters(), None)
+            if parameter is not None and parameter.device != torch.device(patcher.load_device):  # with --novram they stay behind
+                patcher.model.to(patcher.load_device)
+        return self.core
+
+    def streamed(self, stream: FrameStream) -> FrameStream:
+        """A stream of this avatar's that sees to it, chunk by chunk, that the networks are there: other nodes may have run since."""
+        from ..real3d_core.stream import FrameStream
+
+        if not self.patchers:
+            return stream
+        return FrameStream(len(stream), stream.fps, lambda start, stop: (self.ready(), stream.frames(start, stop))[1], keep=0)
+
+
+def load_avatar(choice: str) -> LoadedAvatar:
     """The avatar of an entry of `avatar_choices`.
 
     Raises:
@@ -61,7 +99,7 @@ def load_avatar(choice: str) -> Avatar:
     from ..real3d_core.avatar import load_avatar as load
 
     if choice == BUILT_IN:
-        return load("analytic")
+        return LoadedAvatar.of(load("analytic"))
     path = _model_path(choice)
     try:
         from ..real3d_core.real3d.avatar import load_real3d_avatar
@@ -69,7 +107,7 @@ def load_avatar(choice: str) -> Avatar:
         raise MissingModelError(
             f"The checkpoint '{path.name}' can not be used: this version has the built-in avatar only, so choose '{BUILT_IN}'."
         ) from None
-    return load_real3d_avatar(path, model_folders(), model_management.get_torch_device())
+    return LoadedAvatar.of(load_real3d_avatar(path, model_folders(), model_management.get_torch_device()))
 
 
 def avatar_fingerprint(choice: str) -> tuple:

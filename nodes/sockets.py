@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ..real3d_core.render.planes import Planes
     from ..real3d_core.render.ray_marching import HeadRender
     from ..real3d_core.stream import FrameStream
+    from .runtime import LoadedAvatar
 
-AvatarSocket = io.Custom("REAL3D_AVATAR")  # a real3d_core.avatar.Avatar
+AvatarSocket = io.Custom("REAL3D_AVATAR")  # a runtime.LoadedAvatar
 PortraitSocket = io.Custom("REAL3D_PORTRAIT")  # Portraits
 PlanesSocket = io.Custom("REAL3D_PLANES")  # Heads
 MotionSocket = io.Custom("REAL3D_MOTION")  # a real3d_core.motion.motion.Motion
@@ -109,9 +110,10 @@ def one_for_each(values: tuple[Item, ...], count: int, what: str) -> tuple[Item,
     return values
 
 
-def require_same_avatar(heads: Heads, avatar) -> None:
+def require_same_avatar(heads: Heads, avatar: LoadedAvatar) -> None:
     """Raises Real3DError unless the planes were made by this avatar."""
-    if heads.avatar != avatar.name:
+    if heads.avatar != avatar.core.name:
         raise Real3DError(
-            f"These planes belong to the avatar '{heads.avatar}', but '{avatar.name}' is connected: lift the portrait with the same avatar."
+            f"These planes belong to the avatar '{heads.avatar}', but '{avatar.core.name}' is connected: "
+            "lift the portrait with the same avatar."
         )

@@ -55,7 +55,7 @@ def composed(
 
     bounded(head_threshold, 0, 1, "head_threshold")
     bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
-    motion.require_basis(avatar.motion_basis)
+    motion.require_basis(avatar.core.motion_basis)
     backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
     portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
     for stream in render.streams:
@@ -65,8 +65,8 @@ def composed(
             )
     return [
         (
-            avatar.compose(stream, one, motion, backdrop, size, head_threshold),
-            avatar.person_mask(stream, one, motion, size, head_threshold),
+            avatar.streamed(avatar.core.compose(stream, one, motion, backdrop, size, head_threshold)),
+            avatar.streamed(avatar.core.person_mask(stream, one, motion, size, head_threshold)),
         )
         for stream, one in zip(render.streams, portraits, strict=True)
     ]

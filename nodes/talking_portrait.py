@@ -140,7 +140,7 @@ class TalkingPortrait(io.ComfyNode):
             pictures, expected = driving_frames(driving_video, None, 25.0)
             bar = runtime.progress_bar(expected)
             track = track_face(pictures, folders=folders, progress=lambda done: bar(min(done, expected)))
-        motion = direct(avatar, direction, voice, track)
+        motion = direct(avatar.ready(), direction, voice, track)
         backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
         heard = voice
         if voice is None and (own := video_sound(driving_video)) is not None:
@@ -150,7 +150,7 @@ class TalkingPortrait(io.ComfyNode):
         for number, photo in enumerate(photos(image)):
             runtime.check_interrupted()
             portrait = prepare_portrait(photo, folders=folders)
-            frames = perform(avatar, portrait, motion, backdrop, size, runtime.marcher("auto"))
+            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto")))
             shape = (size, size)
             if framing == "whole photo":
                 frames = paste_back(frames, portrait.window, image[number, ..., :3].detach().cpu().float())

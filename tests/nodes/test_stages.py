@@ -1,6 +1,7 @@
 """What the nodes promise beyond a picture: batches, streams, cancel, caching of nothing wrong, sounds and pictures of all kinds."""
 
 import io
+import types
 
 import numpy as np
 import pytest
@@ -223,3 +224,30 @@ class TestConversions:
         frames = torch.arange(12.0)[:, None, None, None].expand(12, 4, 4, 3) / 255
         pictures, count = host.part("conversions").driving_frames(None, frames, 12.5)
         assert count == 24 and np.array_equal([picture[0, 0, 0] for picture in pictures], np.repeat(np.arange(12), 2))
+
+
+class TestOffloading:
+    """Avatars with networks, which ComfyUI moves to the device and away again."""
+
+    class Trained:
+        """Stands for an avatar with networks."""
+
+        name = "trained"
+
+        def __init__(self):
+            self.networks = types.SimpleNamespace(config=1, one=torch.nn.Linear(2, 2), other=torch.nn.Linear(2, 2))
+
+    def test_every_network_is_handed_over(self, host):
+        loaded = host.part("runtime").LoadedAvatar.of(self.Trained())
+        assert [patcher.model for patcher in loaded.patchers] == [loaded.core.networks.one, loaded.core.networks.other]
+
+    def test_networks_are_called_back_for_every_chunk(self, host, monkeypatch):
+        runtime = host.part("runtime")
+        calls = []
+        monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: calls.append(len(models)))
+        loaded = runtime.LoadedAvatar.of(self.Trained())
+        stream = loaded.streamed(host.core("stream").FrameStream(5, 25.0, lambda start, stop: torch.arange(start, stop)))
+        assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and calls == [2, 2, 2]
+
+    def test_the_built_in_avatar_needs_no_device(self, host):
+        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == ()
