@@ -40,6 +40,14 @@ def c_constants() -> str:
     )
 
 
+def cuda_macro() -> str:
+    """The sum that LOG1P stands for, as a macro of CUDA source: arrays of constants would be memory there."""
+    series = f"{LOG1P[-1]!r}f"
+    for value in LOG1P[-2::-1]:
+        series = f"({value!r}f + (e) * {series})"
+    return f"#define LOG1P_SERIES(e) {series}\n"
+
+
 def _nodes(low: float, high: float, count: int = 4000) -> np.ndarray:
     """Points that lie denser towards both ends."""
     return (low + high) / 2 - (high - low) / 2 * np.cos((np.arange(count) + 0.5) / count * np.pi)

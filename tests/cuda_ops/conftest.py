@@ -1,28 +1,70 @@
 """The compiled back ends, built into a folder of the test run's own."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from cuda_ops import cpu_ext
+from cuda_ops import build, cpu_ext
 from cuda_ops.refusal import Refusal
 
-LOADERS = {"cpu-ext": cpu_ext.load}
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+
+def emulated_cuda():
+    """The CUDA kernel under g++."""
+    described = importlib.util.spec_from_file_location("cuda_emulation", HERE / "cuda_emulation.py")
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module.load()
+
+
+LOADERS = {"cpu-ext": cpu_ext.load, "cuda-emulated": emulated_cuda}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def builds(tmp_path_factory):
+    """Nothing is taken from or left in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REAL3D_CACHE", str(tmp_path_factory.mktemp("builds")))
+        yield
 
 
 @pytest.fixture(scope="session")
-def marchers(tmp_path_factory):
+def marchers(builds):
     """Loads a back end by name, or skips."""
-    folder, loaded = tmp_path_factory.mktemp("builds"), {}
+    loaded = {}
 
     def load(name):
         if name not in loaded:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("REAL3D_CACHE", str(folder))
-                try:
-                    loaded[name] = LOADERS[name]()
-                except Refusal as reason:
-                    loaded[name] = reason
+            try:
+                loaded[name] = LOADERS[name]()
+            except Refusal as reason:
+                loaded[name] = reason
         if isinstance(loaded[name], Refusal):
             pytest.skip(f"{name} is not available here: {loaded[name]}")
         return loaded[name]
 
     return load
+
+
+@pytest.fixture
+def sanitizers(tmp_path):
+    """Runs a script in a process that finds errors in code built with -fsanitize=address,undefined."""
+    try:
+        compiler = build._compiler()[0]
+    except Refusal as reason:
+        pytest.skip(str(reason))
+    found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if not Path(found).is_absolute():
+        pytest.skip("this compiler brings no address sanitizer")
+    environment = {
+        **os.environ,
+        **{"REAL3D_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1", "LD_PRELOAD": found},
+        **{"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{HERE}"},
+    }
+    return lambda script: subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)

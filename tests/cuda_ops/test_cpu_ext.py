@@ -1,9 +1,6 @@
 """What is special about the C++ twin: vector widths and sanitizers."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +10,6 @@ from cuda_ops import build, cpu_ext
 from cuda_ops.refusal import Refusal
 from real3d_core.render import MarchSettings, march
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = MarchSettings(resolution=19, coarse=16, fine=16)
 
 
@@ -49,18 +45,8 @@ print("clean")
 """
 
 
-def test_no_address_or_undefined_behaviour_error(tmp_path):
-    try:
-        found = subprocess.run([build._compiler()[0], "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    except Refusal as reason:
-        pytest.skip(str(reason))
-    if not Path(found).is_absolute():
-        pytest.skip("this compiler brings no address sanitizer")
-    environment = {
-        **{"PATH": str(Path(build._compiler()[0]).parent) + ":/usr/bin:/bin", "REAL3D_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        **{"LD_PRELOAD": found, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-    }
-    done = subprocess.run([sys.executable, "-c", SANITIZED], cwd=ROOT, env=environment, capture_output=True, text=True)
+def test_no_address_or_undefined_behaviour_error(sanitizers):
+    done = sanitizers(SANITIZED)
     assert done.stdout.strip() == "clean", done.stderr[-3000:]
 
 
