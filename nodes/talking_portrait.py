@@ -134,6 +134,7 @@ class TalkingPortrait(io.ComfyNode):
         )
         avatar = avatar or runtime.load_avatar(runtime.BUILT_IN)
         folders = runtime.model_folders()
+        portraits = [prepare_portrait(photo, folders=folders) for photo in photos(image)]
         voice = None if audio is None else sound(audio)
         track = None
         if driven:
@@ -147,9 +148,8 @@ class TalkingPortrait(io.ComfyNode):
             heard = sound(own)
 
         videos, last = [], []
-        for number, photo in enumerate(photos(image)):
+        for number, portrait in enumerate(portraits):
             runtime.check_interrupted()
-            portrait = prepare_portrait(photo, folders=folders)
             frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto")))
             shape = (size, size)
             if framing == "whole photo":
