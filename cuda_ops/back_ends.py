@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import cpu_ext
+from . import cpu_ext, cuda_nvrtc
 from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
 from .refusal import Refusal
 
@@ -38,6 +38,8 @@ class BackEnd:
 
 
 BACK_ENDS = (
+    BackEnd("cuda-nvrtc", "cuda", cuda_nvrtc.load_nvrtc),
+    BackEnd("cuda-nvcc", "cuda", cuda_nvrtc.load_nvcc),
     BackEnd("cpu-ext", "cpu", cpu_ext.load),
     BackEnd("torch", None, lambda: march_table),
 )
@@ -66,7 +68,7 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
     Raises:
         Real3DError: REAL3D_MARCH_BACKEND names no back end.
     """
-    return chosen(planes.features.device).march(planes, decoder, cameras, settings, first_frame)
+    return marcher("auto")(planes, decoder, cameras, settings, first_frame)
 
 
 def marcher(name: str) -> March:
@@ -80,7 +82,14 @@ def marcher(name: str) -> March:
     def march_with(
         planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
     ) -> HeadRender:
-        return chosen(planes.features.device, name).march(planes, decoder, cameras, settings, first_frame)
+        back_end = chosen(planes.features.device, name)
+        try:
+            return back_end.march(planes, decoder, cameras, settings, first_frame)
+        except Refusal as reason:  # kernels are compiled for each shape of decoder, and launched, after the choice
+            _log.warning("Ray marching by torch from here on: %s failed: %s", back_end.name, reason)
+            with _lock:
+                _chosen.update({key: Chosen("torch", march_table) for key, one in _chosen.items() if one is back_end})
+            return march_table(planes, decoder, cameras, settings, first_frame)
 
     return march_with
 

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from .fused_marching import Cutoffs, Head, PackedHead, results_for
 from .polynomials import cuda_macro
+from .refusal import Refusal
 
 SOURCE = Path(__file__).with_name("march_cuda.cu")
 MULTIPLE = 32  # lanes of a warp
 WARPS = 4
 AT_ONCE = 4
+SHARED_BYTES = 48 << 10  # that every GPU grants a block
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,45 @@ def kernel_source() -> str:
     return cuda_macro() + SOURCE.read_text(encoding="utf-8")
 
 
-def kernel_arguments(
-    head: Head, shape: KernelShape, cutoffs: Cutoffs, rays: tuple[Tensor, Tensor, Tensor, Tensor]
-) -> tuple[list, tuple[Tensor, Tensor, Tensor]]:
-    """The kernel's arguments as ctypes values, and the tensors [r, 32], [r], [r] that it writes to.
+@dataclass(frozen=True)
+class Launch:
+    """A launch of the kernel as the driver wants it.
 
-    Args:
-        head: by value.
-        rays: origins, directions, depths, positions, contiguous.
+    results: colour [r, 32], depth [r], opacity [r] that the kernel writes to.
     """
-    origins, _, depths, positions = rays
-    coarse, fine = depths.shape[1], positions.shape[1]
-    results = results_for(origins)
-    numbers = (ctypes.c_longlong(len(origins)), *map(ctypes.c_int, (coarse, fine, shape.room_per_ray(coarse, fine))))
-    stride = ctypes.c_longlong(0 if len(positions) == 1 else fine)
-    limits = map(ctypes.c_float, (cutoffs.stop_below, cutoffs.colour_above))
-    addresses, written = ([ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors] for tensors in (rays, results))
-    return [head, *addresses, *numbers, stride, *limits, *written], results
+
+    blocks: int
+    threads: int
+    shared_bytes: int
+    arguments: tuple
+    results: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(cls, head: Head, shape: KernelShape, cutoffs: Cutoffs, *rays: Tensor) -> Launch:
+        """
+        Args:
+            head: by value; the tensors it points to must outlive the launch.
+            rays: origins, directions, depths, positions, contiguous.
+
+        Raises:
+            Refusal: so many samples do not fit into a block's memory.
+        """
+        origins, _, depths, positions = rays
+        coarse, fine = depths.shape[1], positions.shape[1]
+        room = shape.room_per_ray(coarse, fine)
+        warps = min(WARPS, SHARED_BYTES // (4 * room))
+        if not warps:
+            raise Refusal(f"{coarse} + {fine} samples per ray are too many")
+        results = results_for(origins)
+        arguments = (
+            head,
+            *(ctypes.c_void_p(tensor.data_ptr()) for tensor in rays),
+            *(ctypes.c_longlong(len(origins)), ctypes.c_int(coarse), ctypes.c_int(fine), ctypes.c_int(room)),
+            *(ctypes.c_longlong(0 if len(positions) == 1 else fine), *map(ctypes.c_float, (cutoffs.stop_below, cutoffs.colour_above))),
+            *(ctypes.c_void_p(tensor.data_ptr()) for tensor in results),
+        )
+        return cls(-(-len(origins) // warps), 32 * warps, 4 * room * warps, arguments, results)
+
+    def pointers(self) -> ctypes.Array:
+        """Where the arguments lie; keep this object while they are in use."""
+        return (ctypes.c_void_p * len(self.arguments))(*(ctypes.addressof(argument) for argument in self.arguments))

@@ -1,6 +1,6 @@
 // Ray marching through a table of projected planes on NVIDIA GPUs (spec 07 sections 2 and 4.1). No includes: NVRTC has no headers.
 //
-// One warp marches one ray, WARPS rays a block. Units (hidden units, colours) are spread over the 32 lanes; what is done once per depth
+// One warp marches one ray, up to WARPS rays a block. Units (hidden units, colours) are spread over the 32 lanes; what is done once per depth
 // has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32) and VARYING
 // (colours that vary, a multiple of 32).
 //
@@ -139,14 +139,14 @@ __device__ inline float opaqueness(float nearer, float farther, float density_ne
 }
 
 // Arguments and results are those of real3d_core.render.ray_marching.march_rays; positions_stride is 0 where all rays share their
-// positions. stop_below and colour_above: see fused_marching.py. Launch: 32 x WARPS threads a block, one warp a ray, and for each warp
-// room_per_ray floats of shared memory: AT_ONCE x UNITS + 5 (coarse + fine) + 2 coarse, rounded up to a multiple of 4.
+// positions. stop_below and colour_above: see fused_marching.py. Launch: at most 32 x WARPS threads a block, one warp a ray, and for each
+// warp room_per_ray floats of shared memory: AT_ONCE x UNITS + 5 (coarse + fine) + 2 coarse, rounded up to a multiple of 4.
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 march(Head head, const float* origins, const float* directions, const float* depths, const float* positions, long long rays, int coarse,
       int fine, int room_per_ray, long long positions_stride, float stop_below, float colour_above, float* colour, float* depth, float* opacity) {
     extern __shared__ float4 shared[];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, count = coarse + fine;
-    const long long number = (long long)blockIdx.x * WARPS + warp;
+    const long long number = (long long)blockIdx.x * (blockDim.x / 32) + warp;
     if (number >= rays) return;  // a warp as a whole
 
     float* active = (float*)shared + warp * room_per_ray;  // [AT_ONCE][UNITS] hidden units of samples that show

@@ -1,29 +1,18 @@
 """The compiled back ends, built into a folder of the test run's own."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import cuda_emulation
 import pytest
 
 from cuda_ops import build, cpu_ext
 from cuda_ops.refusal import Refusal
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-
-
-def emulated_cuda():
-    """The CUDA kernel under g++."""
-    described = importlib.util.spec_from_file_location("cuda_emulation", HERE / "cuda_emulation.py")
-    module = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
-    return module.load()
-
-
-LOADERS = {"cpu-ext": cpu_ext.load, "cuda-emulated": emulated_cuda}
+ROOT = Path(__file__).resolve().parents[2]
+LOADERS = {"cpu-ext": cpu_ext.load, "cuda-emulated": cuda_emulation.load}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -65,6 +54,6 @@ def sanitizers(tmp_path):
     environment = {
         **os.environ,
         **{"REAL3D_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1", "LD_PRELOAD": found},
-        **{"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{HERE}"},
+        **{"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
     }
     return lambda script: subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)

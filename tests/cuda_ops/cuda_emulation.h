@@ -21,7 +21,7 @@ struct float4 {
 struct Index {
     unsigned x;
 };
-static Index threadIdx, blockIdx;
+static Index threadIdx, blockIdx, blockDim;
 float4 shared[1 << 16];
 
 namespace emulation {

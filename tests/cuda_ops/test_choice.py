@@ -104,7 +104,8 @@ def test_the_environment_chooses(monkeypatch):
 def test_what_was_asked_for_is_tried_first_and_passed_over_if_it_can_not_be_used(offered, caplog):
     offered(BackEnd("cuda-nvrtc", "cuda", raising(AssertionError)), TORCH)
     with caplog.at_level(logging.INFO):
-        assert cuda_ops.chosen("cpu", "cuda-nvrtc" if "cuda-nvrtc" in cuda_ops.NAMES else "torch").name == "torch"
+        assert cuda_ops.chosen("cpu", "cuda-nvrtc").name == "torch"
+    assert "it does not take tensors on 'cpu'" in caplog.text
 
 
 def test_an_unknown_back_end_is_refused_in_words(monkeypatch):
@@ -117,6 +118,22 @@ def test_an_unknown_back_end_is_refused_in_words(monkeypatch):
 
 def test_a_marcher_by_name():
     assert torch.equal(picture(cuda_ops.marcher("torch")).features, picture(march_table).features)
+
+
+def test_one_that_fails_later_is_given_up_with_one_line(offered, caplog):
+    calls = []
+
+    def failing_later(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise Refusal("the GPU is on strike")
+        return march_table(*arguments)
+
+    offered(BackEnd("cpu-ext", "cpu", lambda: failing_later), TORCH)
+    for _ in range(3):
+        assert torch.equal(picture(cuda_ops.march).features, picture(march_table).features)
+    assert len(calls) == 2 and caplog.text.count("on strike") == 1
+    assert cuda_ops.chosen().name == "torch"
 
 
 @pytest.mark.parametrize("trouble", ["no compiler", "broken compiler", "cache is a file"])
