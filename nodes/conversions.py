@@ -20,6 +20,7 @@ LONGEST = 3600.0  # seconds of sound or clip
 SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
 _LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
+_SAME_LENGTH = 0.1  # seconds; newer versions of ComfyUI can hand over a part of a file
 
 
 def bounded(value: float, low: float, high: float, name: str) -> float:
@@ -138,11 +139,16 @@ def video_sound(video) -> dict | None:
 
 
 def _file_of(video) -> str | None:
-    """The file behind a VIDEO that is one."""
+    """The file behind a VIDEO that is one and shows all of it."""
     if type(video).__name__ != "VideoFromFile":
         return None
     source = video.get_stream_source()
-    return source if isinstance(source, str) else None
+    if not isinstance(source, str):
+        return None
+    from ..real3d_core.video import open_clip
+
+    cut = video.get_duration() < open_clip(source).duration - _SAME_LENGTH
+    return None if cut else source
 
 
 def _at_25(images: Tensor, fps: float) -> tuple[Iterator[np.ndarray], int]:

@@ -28,11 +28,17 @@ class VideoInput:
 
 
 class VideoFromFile(VideoInput):
-    def __init__(self, path: str):
-        self.path = path
+    def __init__(self, path: str, duration: float = 3600.0, components: object = None):
+        self.path, self.duration, self.components = path, duration, components
 
     def get_stream_source(self) -> str:
         return self.path
+
+    def get_duration(self) -> float:
+        return self.duration
+
+    def get_components(self):
+        return self.components
 
 
 class VideoFromComponents(VideoInput):

