@@ -61,6 +61,7 @@ class Composer:
     def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, round(_DETAIL * size)))
         self._size = size
+        self._lookup = "bilinear" if plates.crop_side > 1.2 * size else "bicubic"  # bilinear is sharp enough on finer plates only
         self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
         self._torso = plates.torso
         self._photo = plates.photo
@@ -141,11 +142,14 @@ class Composer:
         below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], pixel)
         above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
-        colour_face, colour_jaw = sample_plate(self._head, face), sample_plate(self._head, jaw)
+        colour_face, colour_jaw = self._head_at(face), self._head_at(jaw)
         upper_face = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
         inside = self._inside(skull, maps_jaw)
         behind_lower = upper_face * above_upper[:, None] + inside * (1 - above_upper[:, None])
         return colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
+
+    def _head_at(self, uv: Tensor) -> Tensor:
+        return sample_plate(self._head, uv, self._lookup)
 
     def _drawn_lid(self, colour: Tensor, lid: Tensor, maps_lid: Tensor, maps_face: Tensor) -> Tensor:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""

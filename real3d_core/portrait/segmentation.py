@@ -131,8 +131,8 @@ def _selfie_segmenter(image: np.ndarray, model: Path) -> np.ndarray:
     options = vision.ImageSegmenterOptions(base_options=BaseOptions(model_asset_buffer=model.read_bytes()), output_confidence_masks=True)
     with vision.ImageSegmenter.create_from_options(options) as segmenter:
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        confidence = segmenter.segment(picture).confidence_masks[0].numpy_view()
-    return np.array(confidence, np.float32).reshape(image.shape[:2])
+        result = segmenter.segment(picture)  # must live until its pixels are copied: the view does not keep them
+        return np.array(result.confidence_masks[0].numpy_view(), np.float32).reshape(image.shape[:2])
 
 
 def _guided_filter(mask: np.ndarray, image: np.ndarray, radius: int, softness: float) -> np.ndarray:

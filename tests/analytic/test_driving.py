@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.analytic.driving import motion_from_track
+from real3d_core.motion.face_track import track_from_landmarks
+from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.render.camera import euler_to_matrix, matrix_to_euler
+
+
+def filmed(displacements, euler):
+    """Landmarks in pixels [T, 478, 3] of the canonical face, displaced (face heights) and turned."""
+    face = canonical_face()
+    height = np.linalg.norm(face.points[10] - face.points[152])
+    frames = []
+    for shift, angles in zip(displacements, euler, strict=True):
+        posed = (face.points + shift * height) @ euler_to_matrix(torch.from_numpy(angles)).numpy().T * 12
+        image = posed * [1, -1, -1] + [256, 256, 0]
+        frames.append(np.concatenate([image, np.zeros((10, 3))]))
+    return np.stack(frames).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def controls():
+    points = canonical_face().points
+    return FaceControls(torch.from_numpy(np.concatenate([points, np.zeros((10, 3))])))
+
+
+def test_a_filmed_jaw_becomes_the_jaw_control_and_the_commanded_shape_is_the_filmed_one(controls):
+    opening = np.linspace(0, 0.8, 9)
+    rows = torch.zeros(9, BASIS.size)
+    rows[:, BASIS.index("jaw_open")] = torch.from_numpy(opening).float()
+    shifts = controls.displacements(rows).numpy()
+    track = track_from_landmarks(filmed(shifts, np.zeros((9, 3))), 25.0, canonical_face())
+    motion = motion_from_track(track, neutral=0, smoothing=0)
+    assert np.corrcoef(motion.control("jaw_open").numpy(), opening)[0, 1] > 0.99
+    commanded = controls.displacements(motion.expression).numpy()
+    assert np.abs(commanded - shifts)[:, 152].max() < 0.02
+
+
+def test_head_pose_is_relative_to_the_neutral_frame(controls):
+    euler = np.array([[0.1, -0.2, 0.05], [0.1, 0.1, 0.05], [0.0, -0.2, 0.0]])
+    track = track_from_landmarks(filmed(np.zeros((3, 468, 3)), euler), 25.0, canonical_face())
+    motion = motion_from_track(track, neutral=0, smoothing=0)
+    assert np.abs(motion.euler.numpy() - (euler - euler[0])).max() < 0.02
+    assert motion.expression[0].abs().max() < 1e-5
+    assert np.abs(matrix_to_euler(torch.from_numpy(track.rotations)).numpy() - euler).max() < 0.02
+
+
+def test_a_closed_eye_blinks_without_dragging_landmarks(controls):
+    shifts = np.zeros((4, 468, 3))
+    face = canonical_face().points / np.linalg.norm(canonical_face().points[10] - canonical_face().points[152])
+    for upper, lower in ((386, 374), (385, 380), (387, 373)):
+        shifts[2:, upper] = face[lower] - face[upper]
+    track = track_from_landmarks(filmed(shifts, np.zeros((4, 3))), 25.0, canonical_face())
+    motion = motion_from_track(track, neutral=0, smoothing=0)
+    assert motion.control("blink_left")[2:].min() > 0.9
+    assert motion.control("blink_right").max() < 0.1
+    assert controls.displacements(motion.expression)[:, [386, 374]].abs().max() < 0.005

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls, inner_lip_gap
+from real3d_core.analytic.sheets import Sheets
+from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.portrait.landmark_sets import CHIN, UPPER_INNER_LIP
+
+
+@pytest.fixture(scope="module")
+def landmarks():
+    """The canonical face as a head in the world."""
+    points = canonical_face().points * 0.02
+    return torch.from_numpy(np.concatenate([points, np.zeros((10, 3))])).float()
+
+
+@pytest.fixture(scope="module")
+def controls(landmarks):
+    return FaceControls(landmarks)
+
+
+def coefficients(**values):
+    row = torch.zeros(1, BASIS.size)
+    for name, value in values.items():
+        row[0, BASIS.index(name)] = value
+    return row
+
+
+def test_at_rest_every_point_comes_from_itself(landmarks, controls):
+    sheets = Sheets(landmarks, controls)
+    bent = sheets.bend(coefficients())
+    assert (bent.face - sheets.lattice).abs().max() < 1e-6
+    assert (bent.jaw - sheets.lattice).abs().max() < 1e-6
+
+
+def test_the_jaw_sheet_carries_the_lower_lip_and_the_face_sheet_does_not(landmarks, controls):
+    sheets = Sheets(landmarks, controls)
+    row = coefficients(jaw_open=1.0)
+    moved = landmarks[:468] + controls.displacements(row)[0] * controls.face_height
+    at = moved[[14, 17], :2].T[None, :, None]
+    bent = sheets.bend(row)
+    source = sheets.sample(bent.jaw, at)[0, :, 0].T
+    assert (source - landmarks[[14, 17], :2]).norm(dim=1).max() < 0.02 * controls.face_height
+    nose = landmarks[4, :2].view(1, 2, 1, 1)
+    assert (sheets.sample(bent.face, nose) - nose).abs().max() < 0.005 * controls.face_height
+
+
+def test_beyond_the_corners_of_the_mouth_the_sheets_are_one(landmarks, controls):
+    sheets = Sheets(landmarks, controls)
+    bent = sheets.bend(coefficients(jaw_open=1.0, smile=0.5))
+    corner = landmarks[308, 0] - landmarks[[78, 308], 0].mean()
+    beside = (sheets.lattice[0] - landmarks[[78, 308], 0].mean()).abs() > 1.3 * corner
+    below_nose = sheets.lattice[1] < landmarks[4, 1]
+    assert (bent.face - bent.jaw)[0][:, beside & below_nose].abs().max() < 1e-3
+
+
+def test_a_drawn_lid_brings_its_edge_to_the_lower_lid(landmarks, controls):
+    sheets = Sheets(landmarks, controls)
+    bent = sheets.bend(coefficients(blink_left=1.0))
+    lower = landmarks[374, :2].view(1, 2, 1, 1)
+    source = sheets.sample(bent.jaw, lower)[0, :, 0, 0]
+    opening = landmarks[386, 1] - landmarks[374, 1]
+    assert abs(source[1] - landmarks[386, 1]) < 0.25 * opening
+    other_eye = landmarks[145, :2].view(1, 2, 1, 1)
+    assert (sheets.sample(bent.jaw, other_eye) - other_eye).abs().max() < 1e-3
+
+
+def test_press_takes_away_the_gap_that_the_jaw_makes(controls):
+    def gap(**values):
+        return float(inner_lip_gap(controls.rest + controls.displacements(coefficients(**values))[0]))
+
+    assert gap(jaw_open=1.0) > gap() + 0.08
+    assert gap(jaw_open=1.0, lips_press=1.0) < 0.02
+    assert gap(jaw_open=1.0, lip_lower_tuck=1.0) < 0.5 * gap(jaw_open=1.0)
+
+
+def test_controls_move_what_they_name(controls):
+    def moved(name):
+        return controls.displacements(coefficients(**{name: 1.0}))[0]
+
+    assert moved("jaw_open")[CHIN, 1] < -0.05
+    assert moved("jaw_open")[UPPER_INNER_LIP, 1].abs().max() < 0.06
+    assert moved("smile")[61, 1] > 0.02 and moved("smile")[61, 0] < 0
+    assert moved("lips_round")[291, 0] < -0.02
+    assert moved("brow_raise")[[105, 334], 1].min() > 0.02
+    assert moved("lip_lower_drop")[LOWER_LIP, 1].max() <= 0
+
+
+def test_left_over_displacements_pass_through_unchanged(controls):
+    row = torch.zeros(1, BASIS.size)
+    row[0, len(BASIS.controls) + 3 * 4 + 2] = 0.05  # landmark 4, towards the viewer
+    displaced = controls.displacements(row)[0]
+    assert displaced[4, 2] == pytest.approx(0.05)
+    assert displaced.abs().sum() == pytest.approx(0.05)
