@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from real3d_core.errors import MissingModelError, NoFaceError, PictureError
+from real3d_core.pictures import load_picture
+from real3d_core.portrait import model_files
+from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, find_model
+from real3d_core.portrait.portrait import prepare_portrait
+from real3d_core.portrait.segmentation import person_mask
+from real3d_core.render.camera import project
+
+
+@pytest.fixture(scope="module")
+def photo(assets):
+    return load_picture(assets / "portraits" / "astronaut.png")
+
+
+@pytest.fixture(scope="module")
+def portrait(photo):
+    return prepare_portrait(photo)
+
+
+def test_the_face_fills_the_wanted_area_and_the_head_is_in_the_middle(portrait):
+    points = portrait.landmarks[:, :2].numpy()
+    assert np.prod(np.ptp(points, axis=0)) == pytest.approx(0.2, abs=0.03)
+    assert np.abs(points.mean(0) - 0.5).max() < 0.06
+
+
+def test_the_camera_sees_the_face_where_the_photo_shows_it(portrait):
+    from real3d_core.analytic.solid import landmarks_in_world
+
+    world = landmarks_in_world(portrait)
+    seen, _ = project(portrait.camera.new_tensor(world), portrait.camera[0])
+    assert (seen - portrait.landmarks[:, :2]).abs().max() < 1e-4
+
+
+def test_the_same_photo_gives_the_same_portrait(photo, portrait):
+    again = prepare_portrait(photo)
+    assert (again.plates.person == portrait.plates.person).all()
+    assert (again.plates.head == portrait.plates.head).all()
+
+
+def test_nothing_of_the_head_remains_in_the_background(portrait):
+    """Hair and skin are far from this photo's pale wall; behind the face the plate must be wall."""
+    face = portrait.landmarks[4, :2]
+    row, column = int(face[1] * 512), int(face[0] * 512)
+    behind = portrait.background[0, :, row - 20 : row + 20, column - 20 : column + 20]
+    wall = portrait.background[0, :, 10:50, 10:50]
+    assert (behind.mean((1, 2)) - wall.mean((1, 2))).abs().max() < 0.25
+
+
+def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
+    mask = np.zeros(photo.shape[:2], np.float32)
+    mask[:, 150:300] = 1
+    person = prepare_portrait(photo, mask).person_mask[0, 0]
+    columns = (person > 0.5).any(0).nonzero()[:, 0]
+    assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
+
+
+def test_without_the_segmenter_grabcut_cuts_the_person_out(photo, monkeypatch, tmp_path):
+    landmarks = FaceLandmarks().in_picture(photo[..., :3].copy())[0]
+    known = person_mask(photo[..., :3].copy(), landmarks) > 0.5
+    monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
+    cut = person_mask(photo[..., :3].copy(), landmarks, (tmp_path,)) > 0.5
+    assert (known & cut).sum() / (known | cut).sum() > 0.7
+
+
+def test_a_missing_landmark_model_is_named_with_its_source(monkeypatch, tmp_path):
+    monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
+    with pytest.raises(MissingModelError, match=r"face_landmarker\.task.*download it from https"):
+        find_model(FACE_LANDMARKER, (tmp_path,))
+
+
+def test_the_users_own_file_comes_first(tmp_path):
+    (tmp_path / SELFIE_SEGMENTER.name).write_bytes(b"mine")
+    assert find_model(SELFIE_SEGMENTER, (tmp_path,)).parent == tmp_path
+
+
+def test_no_face_is_one_sentence():
+    with pytest.raises(NoFaceError, match="No face was found"):
+        prepare_portrait(np.full((300, 300, 3), 127, np.uint8))
+
+
+def test_a_face_index_beyond_the_faces_is_refused(photo):
+    with pytest.raises(NoFaceError, match="shows 1"):
+        prepare_portrait(photo, face_index=1)
+
+
+def test_a_mask_of_another_size_is_refused(photo):
+    with pytest.raises(PictureError, match="one size"):
+        prepare_portrait(photo, np.ones((10, 10), np.float32))
+
+
+def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
+    """The detector alone misses it: a face of 30 pixels in 1600."""
+    import cv2
+
+    small = cv2.resize(photo[..., :3], (180, 180), interpolation=cv2.INTER_AREA)
+    wide = np.full((1200, 1600, 3), 200, np.uint8)
+    wide[500:680, 900:1080] = small
+    face = FaceLandmarks().in_picture(wide)[0]
+    nose = face[4, :2]
+    assert 900 < nose[0] < 1080 and 500 < nose[1] < 680
+
+
+def test_of_two_faces_the_largest_comes_first(assets):
+    import cv2
+
+    large = cv2.resize(load_picture(assets / "portraits" / "synthetic_p009.jpg")[..., :3], (512, 512))
+    small = cv2.resize(load_picture(assets / "portraits" / "synthetic_p002.jpg")[..., :3], (300, 300))
+    both = np.full((512, 900, 3), 128, np.uint8)
+    both[:300, :300] = small
+    both[:, 388:] = large
+    faces = FaceLandmarks().in_picture(both)
+    assert len(faces) == 2
+    assert faces[0][4, 0] > 388 > faces[1][4, 0]

@@ -1,0 +1,80 @@
+"""The command line as a user meets it: one sentence and exit status 2 for what can be mended, and no half-made file."""
+
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import av
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTRAIT = ROOT / "assets" / "portraits" / "synthetic_p002.jpg"
+SPEECH = ROOT / "assets" / "speech" / "librivox_0880_en.wav"
+
+
+def run(*arguments, out):
+    command = [sys.executable, "-m", "real3d_core", *map(str, arguments), "--out", str(out)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Inputs that can not work, by name."""
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "corrupt.png").write_bytes(PORTRAIT.read_bytes()[:400])
+    (tmp_path / "text.wav").write_text("this is not a sound")
+    (tmp_path / "cut.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(3000))
+    from PIL import Image
+
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    Image.new("RGB", (256, 256), "grey").save(tmp_path / "wall.png")
+    with wave.open(str(tmp_path / "nothing.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--portrait", "{}/wall.png", "--audio", SPEECH], "face"),
+        (["--portrait", "{}/empty.png", "--audio", SPEECH], "empty"),
+        (["--portrait", "{}/corrupt.png", "--audio", SPEECH], "corrupt.png"),
+        (["--portrait", "{}/dot.png", "--audio", SPEECH], "1 x 1"),
+        (["--portrait", PORTRAIT, "--audio", "{}/nothing.wav"], "nothing.wav"),
+        (["--portrait", PORTRAIT, "--audio", "{}/text.wav"], "text.wav"),
+        (["--portrait", PORTRAIT, "--driving", "{}/cut.mp4"], "cut.mp4"),
+        (["--portrait", PORTRAIT, "--audio", "{}/none.wav"], "none.wav"),
+        (["--portrait", PORTRAIT], "drives"),
+        (["--portrait", PORTRAIT, "--audio", SPEECH, "--background", "#zzz"], "#zzz"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(arguments, word, broken):
+    done = run(*(str(part).format(broken) for part in arguments), out=broken / "film.mp4")
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(broken.glob("*film*"))
+
+
+def test_an_unwritable_place_is_known_before_any_work(broken):
+    done = run("--portrait", PORTRAIT, "--audio", SPEECH, out=broken / "nowhere" / "film.mp4")
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path):
+    short = tmp_path / "short.wav"
+    with wave.open(str(SPEECH)) as source, wave.open(str(short), "wb") as target:
+        target.setparams(source.getparams())
+        target.writeframes(source.readframes(int(0.55 * source.getframerate())))
+    film = tmp_path / "film.mp4"
+    done = run("--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png", out=film)
+    assert done.returncode == 0, done.stderr
+    assert "14 frames" in done.stdout and "frames per second" in done.stdout
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+    with av.open(str(film)) as container:
+        pictures = list(container.decode(video=0))
+    assert len(pictures) == 14  # ceil(0.55 s * 25)
+    assert (pictures[0].width, pictures[0].height) == (128, 128)
