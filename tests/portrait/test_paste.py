@@ -1,0 +1,33 @@
+import torch
+
+from real3d_core.portrait.crop import CropWindow
+from real3d_core.portrait.paste import paste_back
+from real3d_core.stream import FrameStream
+
+
+def red_frames(size):
+    red = torch.tensor([1.0, 0.0, 0.0]).expand(1, size, size, 3)
+    return FrameStream(3, 25.0, lambda start, stop: red.expand(stop - start, -1, -1, -1))
+
+
+def test_a_frame_lands_at_its_place_with_soft_edges():
+    photo = torch.zeros(90, 120, 3)
+    pasted = paste_back(red_frames(64), CropWindow(30, 20, 40), photo).frames(0, 2)
+    assert pasted.shape == (2, 90, 120, 3)
+    assert pasted[0, 40, 50, 0] > 0.99
+    assert pasted[0, :20].max() == 0 and pasted[0, :, 75:].max() == 0
+    edge = pasted[0, 40, 29:36, 0]
+    assert edge[0] == 0 and (edge.diff() > -1e-6).all() and 0 < edge[1] < 0.5
+
+
+def test_at_the_photos_own_edge_there_is_no_feather():
+    photo = torch.zeros(40, 60, 3)
+    pasted = paste_back(red_frames(40), CropWindow(0, 0, 40), photo).frames(0, 1)
+    assert pasted[0, 20, 0, 0] > 0.99 and pasted[0, 0, 20, 0] > 0.99
+    assert pasted[0, 20, 39, 0] < 0.5
+
+
+def test_the_photo_is_not_changed():
+    photo = torch.zeros(40, 60, 3)
+    paste_back(red_frames(40), CropWindow(10, 0, 40), photo).frames(0, 1)
+    assert photo.max() == 0
