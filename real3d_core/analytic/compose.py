@@ -32,7 +32,7 @@ _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes li
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
-_DETAIL = 1.5  # pixels of the plates per pixel of the output, at most
+_DETAIL = 1.0  # pixels of the plates per pixel of the output, at most: at the source pose every pixel then finds itself
 
 
 @dataclass(frozen=True)
