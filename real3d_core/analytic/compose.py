@@ -32,7 +32,6 @@ _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes li
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
-_DETAIL = 1.0  # pixels of the plates per pixel of the output, at most: at the source pose every pixel then finds itself
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,8 @@ class Composer:
     """
 
     def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
-        plates = portrait.plates.resized(min(portrait.plates.crop_side, round(_DETAIL * size)))
+        plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel then finds itself
         self._size = size
-        self._lookup = "bilinear" if plates.crop_side > 1.2 * size else "bicubic"  # bilinear is sharp enough on finer plates only
         self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
         self._torso = plates.torso
         self._photo = plates.photo
@@ -149,7 +147,7 @@ class Composer:
         return colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
 
     def _head_at(self, uv: Tensor) -> Tensor:
-        return sample_plate(self._head, uv, self._lookup)
+        return sample_plate(self._head, uv, "bicubic")
 
     def _drawn_lid(self, colour: Tensor, lid: Tensor, maps_lid: Tensor, maps_face: Tensor) -> Tensor:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""
