@@ -153,7 +153,8 @@ class Composer:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""
         above = maps_lid[:, FaceMap.ABOVE_LID]
         drawn = (above - maps_face[:, FaceMap.ABOVE_LID]) * (above > 0)
-        if not (drawn > 1e-3).any():
+        drawn = drawn * (drawn > 1e-3)  # or rounding would draw lids in frames that share a chunk with a blink
+        if not drawn.any():
             return colour
         share = (drawn / _LID_DRAWN).clamp(0, 1)
         smooth = share * _edge(above - self._lashes, 0.4 * self._lashes)
@@ -239,7 +240,7 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
 
 
 def _brightness(portrait: Portrait) -> float:
-    """How brightly the face is lit: the upper quartile of its luminance, against that of a well-lit one."""
+    """How brightly teeth are lit, 0.75..1.05, from the bright parts of the face."""
     image = portrait.image[0] / 2 + 0.5
     low, high = (portrait.landmarks[:, :2].amin(0) * 512).long(), (portrait.landmarks[:, :2].amax(0) * 512).long()
     face = image[:, max(0, low[1]) : high[1], max(0, low[0]) : high[0]].mean(0)
