@@ -44,6 +44,7 @@ CONTROLS = (
 )
 BASIS = MotionBasis("analytic-1", CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
+_FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
@@ -74,11 +75,12 @@ class FaceControls:
         `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
         of their own (sheets.py).
         """
-        controls = coefficients[:, : len(CONTROLS)]
-        moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        moved = moved + coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        controls = coefficients[:, : len(CONTROLS)].clone()
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
+        controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
+        moved = torch.einsum("nc,cpd->npd", controls, self.directions)
+        moved = moved + coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
         return self._lips.close(moved, press, tuck)
 
 
@@ -163,12 +165,13 @@ class _LipClosing:
         columns = (x[self._upper_points] + x[self._lower_points]) / 2
         self._mix = _interpolation(columns, x)
         inside = ((x > columns[0]) & (x < columns[-1])).float()
-        line = self._mix @ ((y[self._upper_points] + y[self._lower_points]) / 2)
-        fade = torch.exp(-(((y - line) / 0.085) ** 2)) * inside
+        upper_edge, lower_edge = self._mix @ y[self._upper_points], self._mix @ y[self._lower_points]
+        line = (upper_edge + lower_edge) / 2
+        fade_upper, fade_lower = (torch.exp(-(((y - edge) / 0.16) ** 2)) * inside for edge in (upper_edge, lower_edge))
         upper, lower = (torch.from_numpy(_membership(points)).float() for points in (UPPER_LIP, LOWER_LIP))
         skin = 1 - upper - lower
-        self._follow_upper = fade * (upper + skin * (y > line))
-        self._follow_lower = fade * (lower + skin * (y <= line))
+        self._follow_upper = fade_upper * (upper + skin * (y > line))
+        self._follow_lower = fade_lower * (lower + skin * (y <= line))
         self._inner = torch.zeros(MESH_POINTS)
         self._inner[INNER_LIP] = 1
         self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
@@ -177,7 +180,7 @@ class _LipClosing:
 
     def close(self, moved: Tensor, press: Tensor, tuck: Tensor) -> Tensor:
         gap = (self._y + moved[..., 1])[:, self._upper_points] - (self._y + moved[..., 1])[:, self._lower_points]
-        pressed = press[:, None] * gap
+        pressed = _FIRMLY * press[:, None] * gap
         tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
