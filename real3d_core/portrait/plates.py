@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .inpaint import extend_outwards, push_pull
 from .landmark_sets import CHIN, FOREHEAD
-from .segmentation import beside_face, filled_face, head_region
+from .segmentation import beside_face, disc, face_height_of, filled_face, head_region
 
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
@@ -70,7 +70,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         landmarks: [478, 3] in pixels of `photo`.
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
-    face_height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
+    face_height = face_height_of(landmarks)
     region, seam, firmness = head_region(landmarks, *person.shape)
     hair = beside_face(landmarks, *person.shape)
     background = _background(photo, person, shown, face_height)
@@ -133,7 +133,7 @@ def _head(
     hair: np.ndarray,
     face_height: float,
 ) -> np.ndarray:
-    sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), _disc(0.008 * face_height)) > 0
+    sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), disc(0.008 * face_height)) > 0
     beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
     nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
     share = person[..., None]
@@ -147,7 +147,7 @@ def _torso(
     photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float
 ) -> np.ndarray:
     """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
-    surely = cv2.erode((person > 0.9).astype(np.uint8), _disc(0.015 * face_height)) > 0  # no background colour at the neck's edge
+    surely = cv2.erode((person > 0.9).astype(np.uint8), disc(0.015 * face_height)) > 0  # no background colour at the neck's edge
     unmixed = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
     head = (person * region) > 0.5
     visible = (person > 0.9) & (seam < 0.5) & ~head
@@ -157,7 +157,7 @@ def _torso(
 
     depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     hidden = head & _below_mouth(landmarks, person.shape) & (depth_inside > 0.05 * face_height) & goes_on
-    near_face = cv2.dilate(filled_face(landmarks, person.shape), _disc(0.05 * face_height)) > 0
+    near_face = cv2.dilate(filled_face(landmarks, person.shape), disc(0.05 * face_height)) > 0
     painted = (region > 0.5) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
     soft = cv2.GaussianBlur(painted.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))
     share = np.where(painted, 1, soft * (near_face & goes_on))[..., None]
@@ -196,16 +196,11 @@ def _first_below(mask: np.ndarray) -> np.ndarray:
 
 def _background(photo: np.ndarray, person: np.ndarray, shown: np.ndarray, face_height: float) -> np.ndarray:
     """What lies behind the person: sure background kept, the rest filled from around it."""
-    person_and_rim = cv2.dilate((person > 0.05).astype(np.uint8), _disc(0.03 * face_height))
+    person_and_rim = cv2.dilate((person > 0.05).astype(np.uint8), disc(0.03 * face_height))
     known = ((1 - person_and_rim) * shown).astype(np.float32)
     if known.max() == 0:
         return np.zeros_like(photo)
     return push_pull(photo, known)
-
-
-def _disc(radius: float) -> np.ndarray:
-    side = 2 * max(1, round(radius)) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _tensor(image: np.ndarray) -> Tensor:

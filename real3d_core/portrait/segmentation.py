@@ -43,10 +43,10 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, folders: Sequence[Path
 
 def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The component of a soft mask that holds the face, small holes closed, its edge drawn along the picture's own edges."""
-    face_height = _face_height(landmarks)
+    face_height = face_height_of(landmarks)
     solid = (mask > 0.5).astype(np.uint8)
     solid |= filled_face(landmarks, mask.shape)
-    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _disc(0.02 * face_height))
+    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc(0.02 * face_height))
     _, labels = cv2.connectedComponents(solid)
     kept = (labels == labels[tuple(_inside(landmarks[1, :2], mask.shape))]).astype(np.uint8)
     outside = 1 - kept
@@ -64,7 +64,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     inside it and fades to 0 at its lower border: thinly along the chin, broadly beside the face, where hair goes on below.
     Firmness is the seam, but for the chin, whose edge is as firm as the rest of the head's outline.
     """
-    face_height = _face_height(landmarks)
+    face_height = face_height_of(landmarks)
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
     up = up / np.linalg.norm(up)
     right = np.array([-up[1], up[0]])
@@ -76,7 +76,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
-    hard |= cv2.dilate(filled_face(landmarks, (height, width)), _disc(_JAW_EDGE * face_height))
+    hard |= cv2.dilate(filled_face(landmarks, (height, width)), disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     outside_face = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
     reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
@@ -87,7 +87,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
     """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
-    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / _face_height(landmarks)
+    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / face_height_of(landmarks)
     return _smooth_step((away - 0.015) / 0.04)
 
 
@@ -146,11 +146,13 @@ def _guided_filter(mask: np.ndarray, image: np.ndarray, radius: int, softness: f
     return cv2.blur(slope, size) * guide + cv2.blur(offset, size)
 
 
-def _face_height(landmarks: np.ndarray) -> float:
+def face_height_of(landmarks: np.ndarray) -> float:
+    """From forehead to chin, in the unit of the landmarks."""
     return float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
 
 
-def _disc(radius: float) -> np.ndarray:
+def disc(radius: float) -> np.ndarray:
+    """A structuring element of this radius, at least one pixel."""
     side = 2 * max(1, round(radius)) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
