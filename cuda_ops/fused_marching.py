@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from .core import OFFICIAL, HeadRender, LeanDecoder, MarchRays, MarchSettings, PlaneDecoder, Planes, PlaneTable, march_frames
 
 CHANNELS = 32
+LN_2 = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ EXACT = Cutoffs(0.0, -1.0)
 class PackedDecoder:
     """A lean decoder in the form that compiled code reads: unit counts padded with units that have no output weights.
 
-    weight [early + late, i], bias [early + late]: of the first layer.
+    weight [early + late, i], bias [early + late]: of the first layer, times log2 e; what follows the hidden units is times ln 2. So a
+    hidden unit is log2(1 + 2^x), which costs less than log(1 + e^x).
     to_density [early]; to_colour [early + late, varying]; colour_bias [varying]; constant [32]; outputs [o] int32.
     """
 
@@ -66,11 +69,11 @@ class PackedDecoder:
 
         return cls(
             lean.inputs,
-            units("weight", len(lean.inputs)),
-            units("bias"),
+            units("weight", len(lean.inputs)) / LN_2,
+            units("bias") / LN_2,
             early_units,
-            _padded(early.to_density, early_units),
-            units("to_colour", varying),
+            _padded(early.to_density, early_units) * LN_2,
+            units("to_colour", varying) * LN_2,
             _padded(lean.colour_bias, varying),
             lean.constant.contiguous(),
             lean.outputs.int(),

@@ -4,21 +4,40 @@
 // vector lane; what is done per hidden unit or colour has one unit per lane. Every lane's numbers depend on its own ray alone, so
 // neither chunks, threads nor neighbours change a bit of the result.
 //
-// cuda_ops/polynomials.py puts EXP2 and LOG1P in front of this text.
+// Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
+//
+// cuda_ops/polynomials.py puts EXP2 and LOG2_1P in front of this text.
 
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
+// Vectors have the processor's own width. SHUFFLED: lanes of two vectors, one after the other, by number.
 #if defined(__AVX512F__)
 #define LANES 16
-#define SAMPLES_AT_ONCE 8
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define WIDE(operation) _mm512_##operation
 #elif defined(__AVX__)
 #define LANES 8
-#define SAMPLES_AT_ONCE 4
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#define WIDE(operation) _mm256_##operation
 #else
 #define LANES 4
-#define SAMPLES_AT_ONCE 4
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#define WIDE(operation) _mm_##operation
 #endif
+#if defined(__clang__)
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, Ints{__VA_ARGS__})
+#endif
+#define SAMPLES_AT_ONCE (LANES == 16 ? 8 : 4)
 
 // Keeps a product from being fused with the sum that follows: positions must round as PyTorch's do, rough planes enlarge the difference.
 #if defined(__x86_64__) || defined(__i386__)
@@ -29,8 +48,9 @@
 #define ROUNDED(value)
 #endif
 
-typedef float Floats __attribute__((vector_size(4 * LANES)));
-typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+typedef float Floats __attribute__((vector_size(4 * LANES), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
+typedef float UnalignedFloats __attribute__((vector_size(4 * LANES), may_alias, aligned(4)));
 
 extern "C" {
 
@@ -66,40 +86,74 @@ namespace {
 
 const int WALK = 8;              // depths between two looks at whether a ray still sees anything
 const float UNSEEN = -1e30f;     // density of depths behind all that shows
+const float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
 
 inline Floats all(float value) { return value - Floats{}; }
+#if defined(__x86_64__)  // the compiler does not see a maximum in a comparison with a constant
+inline Floats larger(Floats a, Floats b) { return WIDE(max_ps)(a, b); }
+inline Floats smaller(Floats a, Floats b) { return WIDE(min_ps)(a, b); }
+#else
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+#endif
 inline Floats& at(float* values) { return *reinterpret_cast<Floats*>(values); }
 inline const Floats& at(const float* values) { return *reinterpret_cast<const Floats*>(values); }
+inline Ints& at(int32_t* values) { return *reinterpret_cast<Ints*>(values); }
+inline const Ints& at(const int32_t* values) { return *reinterpret_cast<const Ints*>(values); }
 
-// x times log2 e must not pass 127; what is below -126 becomes 2^-126.
-inline Floats exponential(Floats x) {
+// Functions of GROUP vectors do the same step of all of them in turn: a step waits for the one before it, but not for its neighbours.
+
+// 2^x; x must not pass 127; what is below -126 becomes 2^-126.
+template <int GROUP>
+inline void power_of_2(const Floats (&x)[GROUP], Floats (&value)[GROUP]) {
     const float shift = 12582912.0f;  // adding it rounds to a whole number, which then stands in the lowest bits
-    Floats power = larger(x * 1.44269504f, all(-126.0f));
-    Floats shifted = power + shift;
-    Floats fraction = power - (shifted - shift);
-    Floats value = all(EXP2[5]);
-    for (int k = 4; k >= 0; k--) value = value * fraction + EXP2[k];
-    return (Floats)((Ints)value + ((Ints)shifted << 23));
+    Floats shifted[GROUP], fraction[GROUP];
+    for (int v = 0; v < GROUP; v++) {
+        const Floats power = larger(x[v], all(-126.0f));
+        shifted[v] = power + shift;
+        fraction[v] = power - (shifted[v] - shift);
+        value[v] = all(EXP2[5]);
+    }
+    for (int k = 4; k >= 0; k--)
+        for (int v = 0; v < GROUP; v++) value[v] = value[v] * fraction[v] + EXP2[k];
+    for (int v = 0; v < GROUP; v++) value[v] = (Floats)((Ints)value[v] + ((Ints)shifted[v] << 23));
 }
 
-inline Floats softplus(Floats x) {
-    Floats magnitude = larger(x, -x);
-    Floats e = exponential(-magnitude);
-    Floats series = all(LOG1P[7]);
-    for (int k = 6; k >= 0; k--) series = series * e + LOG1P[k];
-    return larger(x, Floats{}) + e * series;
+// log2(1 + 2^x) in place of x
+template <int GROUP>
+inline void softplus_2(Floats (&x)[GROUP]) {
+    Floats e[GROUP], series[GROUP];
+    for (int v = 0; v < GROUP; v++) {
+        series[v] = (Floats)((Ints)x[v] | INT32_MIN);
+        x[v] = larger(x[v], Floats{});
+    }
+    power_of_2(series, e);
+    for (int v = 0; v < GROUP; v++) series[v] = all(LOG2_1P[7]);
+    for (int k = 6; k >= 0; k--)
+        for (int v = 0; v < GROUP; v++) series[v] = series[v] * e[v] + LOG2_1P[k];
+    for (int v = 0; v < GROUP; v++) x[v] += e[v] * series[v];
 }
 
-inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exponential(smaller(-x, all(80.0f)))); }
+inline Floats power_of_2(Floats x) {
+    Floats one[1] = {x}, value[1];
+    power_of_2(one, value);
+    return value[0];
+}
 
-inline float sum(Floats values) {
-    float total[LANES];
-    __builtin_memcpy(total, &values, sizeof total);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) total[i] += total[i + half];
-    return total[0];
+inline Floats softplus_2(Floats x) {
+    Floats one[1] = {x};
+    softplus_2(one);
+    return one[0];
+}
+
+inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + power_of_2(smaller(x * -LOG2_E, all(120.0f)))); }
+
+// Sums of the rows of a square; replaces it.
+inline Floats row_sums(Floats (&rows)[LANES]) {
+    for (int count = LANES / 2; count; count /= 2)
+        for (int i = 0; i < count; i++)
+            rows[i] = SHUFFLED(rows[2 * i], rows[2 * i + 1], EVEN) + SHUFFLED(rows[2 * i], rows[2 * i + 1], ODD);
+    return rows[0];
 }
 
 // Where points lie in the table: per window and lane the first texel and the shares of its four corners.
@@ -129,7 +183,7 @@ inline void locate(const Head& head, const Rays& rays, Floats depth, Places& pla
         Floats row = smaller(__builtin_convertvector(__builtin_convertvector(y, Ints), Floats), all(window.down_length - 2));
         Floats right = x - column, below = y - row, left = 1 - right, above = 1 - below;
         Ints texel = __builtin_convertvector(row, Ints) * window.across_length + __builtin_convertvector(column, Ints) + window.start;
-        *reinterpret_cast<Ints*>(places.texel[w]) = texel;
+        at(places.texel[w]) = texel;
         at(places.share[w][0]) = left * above;
         at(places.share[w][1]) = right * above;
         at(places.share[w][2]) = left * below;
@@ -137,40 +191,24 @@ inline void locate(const Head& head, const Rays& rays, Floats depth, Places& pla
     }
 }
 
-// GROUP vectors of units at a time: sums of four texels per window, then softplus.
-template <int GROUP>
-inline void look_up(const Head& head, const float* table, int units, const Places& places, int lane, float* hidden) {
-    for (int unit = 0; unit < units; unit += GROUP * LANES) {
-        Floats total[GROUP] = {};
-        for (int w = 0; w < head.windows; w++) {
-            const float* top = table + (int64_t)places.texel[w][lane] * units + unit;
-            const float* bottom = top + (int64_t)head.window[w].across_length * units;
-            const float a = places.share[w][0][lane], b = places.share[w][1][lane];
-            const float c = places.share[w][2][lane], d = places.share[w][3][lane];
-            for (int v = 0; v < GROUP; v++) {
-                total[v] += a * at(top + v * LANES);
-                total[v] += b * at(top + units + v * LANES);
-                total[v] += c * at(bottom + v * LANES);
-                total[v] += d * at(bottom + units + v * LANES);
-            }
+// GROUP vectors of units at a time: sums of four texels per window, then softplus. WINDOWS: as many as the head has, 0 if unknown.
+template <int GROUP, int WINDOWS>
+inline __attribute__((always_inline)) void look_up(const Head& head, const float* table, int units, const Places& places, int lane,
+                                                   int unit, Floats (&hidden)[GROUP]) {
+    for (int v = 0; v < GROUP; v++) hidden[v] = Floats{};
+    for (int w = 0; w < (WINDOWS ? WINDOWS : head.windows); w++) {
+        const float* top = table + (int64_t)places.texel[w][lane] * units + unit;
+        const float* bottom = top + (int64_t)head.window[w].across_length * units;
+        const float a = places.share[w][0][lane], b = places.share[w][1][lane];
+        const float c = places.share[w][2][lane], d = places.share[w][3][lane];
+        for (int v = 0; v < GROUP; v++) {
+            hidden[v] += a * at(top + v * LANES);
+            hidden[v] += b * at(top + units + v * LANES);
+            hidden[v] += c * at(bottom + v * LANES);
+            hidden[v] += d * at(bottom + units + v * LANES);
         }
-        for (int v = 0; v < GROUP; v++) at(hidden + unit + v * LANES) = softplus(total[v]);
     }
-}
-
-inline void look_up(const Head& head, const float* table, int units, const Places& places, int lane, float* hidden) {
-    if (units % (4 * LANES) == 0)
-        look_up<4>(head, table, units, places, lane, hidden);
-    else if (units % (2 * LANES) == 0)
-        look_up<2>(head, table, units, places, lane, hidden);
-    else
-        look_up<1>(head, table, units, places, lane, hidden);
-}
-
-inline float density(const Head& head, const float* hidden) {
-    Floats total = {};
-    for (int unit = 0; unit < head.early_units; unit += LANES) total += at(hidden + unit) * at(head.to_density + unit);
-    return sum(total) + head.density_bias;
+    softplus_2(hidden);
 }
 
 // What hidden units of SAMPLES_AT_ONCE samples add to TILE vectors of output channels.
@@ -208,12 +246,19 @@ void add_colours(const Head& head, const float* const* early, const float* const
 struct Light {
     Floats passing = all(1.0f);
 
-    Floats take(Floats nearer, Floats farther, Floats density_nearer, Floats density_farther) {
-        Floats density = softplus((density_nearer + density_farther) * 0.5f - 1.0f);
-        Floats alpha = 1.0f - exponential(-(density * (farther - nearer)));
-        Floats weight = alpha * passing;
-        passing *= 1.0f - alpha + 1e-10f;
-        return weight;
+    // WALK intervals one after the other. z, d: rows of depths and densities, of which those before the first one are its beginning; an
+    // interval of no length takes nothing. weight: rows.
+    void take(const float* z, const float* d, float* weight) {
+        Floats density[WALK], left[WALK];
+        for (int i = 0; i < WALK; i++) density[i] = ((at(d + (i - 1) * LANES) + at(d + i * LANES)) * 0.5f - 1.0f) * LOG2_E;
+        softplus_2(density);
+        for (int i = 0; i < WALK; i++) density[i] = density[i] * (at(z + (i - 1) * LANES) - at(z + i * LANES));
+        power_of_2(density, left);  // what it lets pass: exp(-softplus * length), all in base 2
+        for (int i = 0; i < WALK; i++) {
+            const Floats alpha = 1.0f - left[i];
+            at(weight + i * LANES) = alpha * passing;
+            passing *= 1.0f - alpha + 1e-10f;
+        }
     }
 };
 
@@ -232,9 +277,12 @@ class Workspace {
     Workspace(const Workspace&) = delete;
 
     char* memory = nullptr;
-    float *coarse_depth, *weight, *fine_depth, *merged_depth, *densities, *share;
-    int32_t* source;  // of each merged depth: its number among the coarse, then the fine ones
-    float* hidden;    // [lane][coarse + fine][early units]
+    float *coarse_depth, *coarse_density, *cumulative, *bins;
+    float *depth, *density;  // [coarse + fine] all depths ascending, and the densities that the first pass has found there
+    float* weight;           // of the interval before each depth, those of the first pass, then those of the second
+    int32_t* source;         // of each depth: its number among the coarse, then the fine ones
+    int32_t* right;          // of each fine depth: how many cumulative shares do not pass its position
+    float* hidden;           // [lane][coarse + fine][early units]
     float *late_hidden, *shown_share, *shown_depth, *sums;
     const float **early_row, **late_row;
 
@@ -247,13 +295,14 @@ class Workspace {
         used += (count * sizeof(Number) + 63) / 64 * 64;
     }
     void lay_out(const Head& head, int coarse, int fine, int depths, int shown) {
-        place(coarse_depth, LANES * coarse);
-        place(weight, LANES * coarse);
-        place(fine_depth, LANES * fine);
-        place(merged_depth, LANES * depths);
+        // Light takes a row before the first one, and full walks.
+        for (float** rows : {&coarse_depth, &coarse_density, &cumulative, &bins, &depth, &density, &weight}) {
+            const int64_t count = rows == &depth || rows == &density || rows == &weight ? depths : coarse;
+            place(*rows, (count + 1 + WALK) * LANES);
+            *rows += LANES;
+        }
         place(source, LANES * depths);
-        place(densities, LANES * depths);
-        place(share, LANES * depths);
+        place(right, LANES * (fine + 1));
         place(hidden, (int64_t)LANES * depths * head.early_units);
         place(late_hidden, (int64_t)shown * head.late_units);
         place(shown_share, shown);
@@ -264,28 +313,87 @@ class Workspace {
     }
 };
 
-struct Call {
-    const Head& head;
+// Some of a block's lanes.
+struct Chosen {
+    int count = 0, lane[LANES];
+    alignas(64) int32_t mask[LANES];  // -1 where chosen
+
+    template <class Wanted>
+    void choose(int lanes, Wanted wanted) {
+        count = 0;
+        for (int i = 0; i < LANES; i++) {
+            const bool in = i < lanes && wanted(i);
+            mask[i] = -in;
+            lane[count] = i;
+            count += in;
+        }
+    }
+};
+
+struct Arguments {
+    Head head;
     const float *origins, *directions, *depths, *positions;
     int64_t rays, positions_stride;
     int coarse, fine;
     float stop_below, colour_above;
     float *colour, *depth, *opacity;
+};
 
+// UNITS and WINDOWS: the numbers of early units and windows where the compiler is to know them, else 0.
+template <int UNITS, int WINDOWS>
+class Marcher : Arguments {
+  public:
+    explicit Marcher(const Arguments& arguments) : Arguments(arguments) {}
     void block(int64_t first, Workspace& space) const;
 
   private:
-    void evaluate(const Places& places, int lane, int sample, Workspace& space) const {
-        float* hidden = space.hidden + ((int64_t)lane * (coarse + fine) + sample) * head.early_units;
-        look_up(head, head.early, head.early_units, places, lane, hidden);
-        space.densities[sample * LANES + lane] = density(head, hidden);
+    int early_units() const { return UNITS ? UNITS : head.early_units; }
+    float* hidden(Workspace& space, int lane, int sample) const {
+        return space.hidden + ((int64_t)lane * (coarse + fine) + sample) * early_units();
     }
-    void spread(int64_t first, int lanes, Workspace& space) const;
-    void merge(int lanes, Workspace& space) const;
-    void colours(const Rays& rays, int64_t ray, int lane, Workspace& space) const;
+    Floats densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples, Workspace& space) const;
+    void spread(int64_t first, int lanes, const int* known, Workspace& space) const;
+    void colours(const Rays& rays, int64_t ray, int lane, int seen, Workspace& space) const;
 };
 
-void Call::block(int64_t first, Workspace& space) const {
+// Densities that the chosen lanes have at a depth, UNSEEN in the others; samples: under which number each lane keeps its hidden units.
+template <int UNITS, int WINDOWS>
+inline Floats Marcher<UNITS, WINDOWS>::densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples,
+                                                 Workspace& space) const {
+    const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1;
+    Places places;
+    locate(head, rays, depth, places);
+    Floats rows[LANES] = {};
+    for (int i = 0; i < chosen.count; i++) {
+        const int lane = chosen.lane[i];
+        float* kept = hidden(space, lane, samples[lane]);
+        Floats total = {};
+        for (int unit = 0; unit < early_units(); unit += group * LANES) {
+            Floats some[group];
+            look_up<group, WINDOWS>(head, head.early, early_units(), places, lane, unit, some);
+            for (int v = 0; v < group; v++) {
+                at(kept + unit + v * LANES) = some[v];
+                total += some[v] * at(head.to_density + unit + v * LANES);
+            }
+        }
+        rows[lane] = total;
+    }
+    const Floats found = row_sums(rows) + head.density_bias;
+    return (Floats)(((Ints)found & at(chosen.mask)) | ((Ints)all(UNSEEN) & ~at(chosen.mask)));
+}
+
+// Rows of nothing before and after depths and their densities.
+inline void pad(float* z, float* d, int count) {
+    at(z - LANES) = at(z);
+    at(d - LANES) = Floats{};
+    for (int i = count; i < count + WALK; i++) {
+        at(z + i * LANES) = at(z + (count - 1) * LANES);
+        at(d + i * LANES) = Floats{};
+    }
+}
+
+template <int UNITS, int WINDOWS>
+void Marcher<UNITS, WINDOWS>::block(int64_t first, Workspace& space) const {
     const int lanes = rays - first < LANES ? rays - first : LANES;
     Rays block;
     for (int lane = 0; lane < LANES; lane++) {
@@ -298,69 +406,55 @@ void Call::block(int64_t first, Workspace& space) const {
     }
 
     // First pass. known: how many coarse densities of each ray have been worked out.
-    Places places;
     Light light;
-    int known[LANES];
-    bool alive[LANES];
-    for (int lane = 0; lane < LANES; lane++) {
-        known[lane] = 0;
-        alive[lane] = lane < lanes;
-    }
-    const float* z = space.coarse_depth;
+    int known[LANES] = {};
+    Chosen alive;
+    alive.choose(lanes, [](int) { return true; });
+    float *z = space.coarse_depth, *d = space.coarse_density;
+    pad(z, d, coarse);
     for (int start = 0; start < coarse; start += WALK) {
-        const int stop = start + WALK < coarse ? start + WALK : coarse;
-        for (int i = start; i < stop; i++) {
-            locate(head, block, at(z + i * LANES), places);
-            at(space.densities + i * LANES) = all(UNSEEN);
-            for (int lane = 0; lane < lanes; lane++)
-                if (alive[lane]) evaluate(places, lane, i, space);
-            if (!i) continue;
-            const float* d = space.densities + i * LANES;
-            at(space.weight + (i - 1) * LANES) = light.take(at(z + (i - 1) * LANES), at(z + i * LANES), at(d - LANES), at(d));
+        if (alive.count) {
+            const int stop = start + WALK < coarse ? start + WALK : coarse;
+            for (int i = start; i < stop; i++) {
+                alignas(64) int32_t samples[LANES];
+                at(samples) = Ints{} + i;
+                at(d + i * LANES) = densities(block, at(z + i * LANES), alive, samples, space);
+            }
+            for (int k = 0; k < alive.count; k++) known[alive.lane[k]] = stop;
         }
-        for (int lane = 0; lane < lanes; lane++) {
-            if (alive[lane]) known[lane] = stop;
-            alive[lane] = alive[lane] && light.passing[lane] >= stop_below;
-        }
+        light.take(z + start * LANES, d + start * LANES, space.weight + start * LANES);
+        alive.choose(lanes, [&](int lane) { return alive.mask[lane] && light.passing[lane] >= stop_below; });
     }
 
-    spread(first, lanes, space);
-    merge(lanes, space);
+    spread(first, lanes, known, space);
 
     // Second pass.
     const int count = coarse + fine;
     light = Light();
-    Floats total = {}, distance = {}, before = {};
-    for (int lane = 0; lane < lanes; lane++) alive[lane] = true;
-    float* merged_density = space.weight;  // of two neighbours; the first pass has no more use for its rows
-    z = space.merged_depth;
-    for (int start = 0; start < count; start += WALK) {
-        const int stop = start + WALK < count ? start + WALK : count;
-        for (int k = start; k < stop; k++) {
-            bool located = false;
-            float* row = merged_density + (k & 1) * LANES;
-            const float* other = merged_density + (~k & 1) * LANES;
-            at(row) = all(UNSEEN);
-            for (int lane = 0; lane < lanes; lane++) {
-                if (!alive[lane]) continue;
-                const int sample = space.source[k * LANES + lane];
-                if (sample >= known[lane]) {
-                    if (!located) locate(head, block, at(z + k * LANES), places);
-                    located = true;
-                    evaluate(places, lane, sample, space);
-                }
-                row[lane] = space.densities[sample * LANES + lane];
-            }
-            if (!k) continue;
-            Floats weight = light.take(at(z + (k - 1) * LANES), at(z + k * LANES), at(other), at(row));
-            at(space.share + (k - 1) * LANES) = (before + weight) * 0.5f;
-            before = weight;
-            total += weight;
-            distance += weight * ((at(z + (k - 1) * LANES) + at(z + k * LANES)) * 0.5f);
+    Floats total = {}, distance = {};
+    Chosen fresh;
+    alive.choose(lanes, [](int) { return true; });
+    z = space.depth;
+    d = space.density;
+    pad(z, d, count);
+    int seen = 0;
+    for (; seen < count && alive.count; seen += WALK) {
+        const int stop = seen + WALK < count ? seen + WALK : count;
+        for (int k = seen; k < stop; k++) {
+            const int32_t* source = space.source + k * LANES;
+            fresh.choose(lanes, [&](int lane) { return alive.mask[lane] && source[lane] >= known[lane]; });
+            if (fresh.count) at(d + k * LANES) = larger(at(d + k * LANES), densities(block, at(z + k * LANES), fresh, source, space));
         }
-        for (int lane = 0; lane < lanes; lane++) alive[lane] = alive[lane] && light.passing[lane] >= stop_below;
+        float* weight = space.weight + seen * LANES;
+        light.take(z + seen * LANES, d + seen * LANES, weight);
+        for (int k = 0; k < WALK; k++) {
+            total += at(weight + k * LANES);
+            distance += at(weight + k * LANES) * ((at(z + (seen + k - 1) * LANES) + at(z + (seen + k) * LANES)) * 0.5f);
+        }
+        alive.choose(lanes, [&](int lane) { return alive.mask[lane] && light.passing[lane] >= stop_below; });
     }
-    at(space.share + (count - 1) * LANES) = before * 0.5f;
+    if (seen > count) seen = count;
+    at(space.weight + seen * LANES) = Floats{};
 
     distance /= total;
     for (int lane = 0; lane < lanes; lane++) {
@@ -368,68 +462,79 @@ void Call::block(int64_t first, Workspace& space) const {
         depth[first + lane] = distance[lane];
         float* pixel = colour + (first + lane) * head.channels;
         for (int channel = 0; channel < head.channels; channel++) pixel[channel] = total[lane] * head.constant[channel];
-        colours(block, first + lane, lane, space);
+        colours(block, first + lane, lane, seen, space);
     }
 }
 
-// Fine depths: where the first pass found weight (spec 03 section 8).
-void Call::spread(int64_t first, int lanes, Workspace& space) const {
-    if (!fine) return;
+// Fine depths, where the first pass found weight (spec 03 section 8), merged with the coarse ones.
+template <int UNITS, int WINDOWS>
+void Marcher<UNITS, WINDOWS>::spread(int64_t first, int lanes, const int* known, Workspace& space) const {
     const int last = coarse - 3;  // number of the last bin in use
-    float* weight = space.weight;
-    float* cumulative = space.share;         // [last + 1]
-    float* bins = space.merged_depth;        // [last + 1]; both rows are free until depths are merged
     auto row = [](float* rows, int i) -> Floats& { return at(rows + i * LANES); };
-    Floats total = {};
-    for (int j = 0; j < last; j++) {
-        // share of coarse interval j + 1: mean of two maxima of neighbours, 0 .. coarse - 2
-        Floats lower = larger(row(weight, j), row(weight, j + 1)), upper = larger(row(weight, j + 1), row(weight, j + 2));
-        row(cumulative, j + 1) = (lower + upper) * 0.5f + 0.01f + 1e-5f;
-        total += row(cumulative, j + 1);
+    float *weight = space.weight, *cumulative = space.cumulative, *bins = space.bins, *z = space.coarse_depth;
+    if (fine) {
+        Floats total = {};
+        for (int j = 0; j < last; j++) {
+            // share of coarse interval j + 1, whose weight is in row j + 2: mean of two maxima of neighbours
+            Floats lower = larger(row(weight, j + 1), row(weight, j + 2)), upper = larger(row(weight, j + 2), row(weight, j + 3));
+            row(cumulative, j + 1) = (lower + upper) * 0.5f + 0.01f + 1e-5f;
+            total += row(cumulative, j + 1);
+        }
+        row(cumulative, 0) = Floats{};
+        for (int j = 1; j <= last; j++) row(cumulative, j) = row(cumulative, j - 1) + row(cumulative, j) / total;
+        for (int j = 0; j <= last; j++) row(bins, j) = (row(z, j) + row(z, j + 1)) * 0.5f;
     }
-    row(cumulative, 0) = Floats{};
-    for (int j = 1; j <= last; j++) row(cumulative, j) = row(cumulative, j - 1) + row(cumulative, j) / total;
-    for (int j = 0; j <= last; j++) row(bins, j) = (row(space.coarse_depth, j) + row(space.coarse_depth, j + 1)) * 0.5f;
-
-    for (int lane = 0; lane < lanes; lane++) {
-        const float* u = positions + (first + lane) * positions_stride;
-        int right = 0;
-        for (int k = 0; k < fine; k++) {
-            while (right <= last && cumulative[right * LANES + lane] <= u[k]) right++;
-            const int lo = right ? right - 1 : 0, hi = right < last ? right : last;
-            const float start = cumulative[lo * LANES + lane], width = cumulative[hi * LANES + lane] - start;
-            const float nearer = bins[lo * LANES + lane], farther = bins[hi * LANES + lane];
-            const float found = nearer + (u[k] - start) / (width < 1e-5f ? 1.0f : width) * (farther - nearer);
-            space.fine_depth[k * LANES + lane] = found < farther ? found : farther;
+    for (int k = 0; k < coarse + fine; k++) at(space.source + k * LANES) = Ints{} - 1;
+    for (int k = 0; k < fine; k++) {
+        alignas(64) float u[LANES];
+        alignas(64) int32_t right[LANES];  // how many cumulative shares do not pass u
+        for (int lane = 0; lane < LANES; lane++) u[lane] = positions[(first + (lane < lanes ? lane : 0)) * positions_stride + k];
+        at(right) = Ints{};
+        for (int j = 0; j <= last; j++) at(right) -= row(cumulative, j) <= at(u);
+        // cumulative shares, bins and coarse depth around it; bin lo reaches from before coarse depth lo + 1 to beyond it
+        alignas(64) float start[LANES], end[LANES], nearer[LANES], farther[LANES], between[LANES];
+        alignas(64) int32_t place[LANES];
+        for (int lane = 0; lane < LANES; lane++) {
+            const int lo = right[lane] > 0 ? right[lane] - 1 : 0, hi = right[lane] < last ? right[lane] : last;
+            start[lane] = cumulative[lo * LANES + lane];
+            end[lane] = cumulative[hi * LANES + lane];
+            nearer[lane] = bins[lo * LANES + lane];
+            farther[lane] = bins[hi * LANES + lane];
+            between[lane] = z[(lo + 1) * LANES + lane];
+            place[lane] = k + lo + 1;
+        }
+        Floats width = at(end) - at(start);
+        width = width < 1e-5f ? all(1.0f) : width;
+        const Floats found = at(nearer) + (at(u) - at(start)) / width * (at(farther) - at(nearer));
+        at(farther) = smaller(found, at(farther));
+        at(place) -= at(between) <= at(farther);
+        for (int lane = 0; lane < LANES; lane++) {
+            space.depth[place[lane] * LANES + lane] = farther[lane];
+            space.source[place[lane] * LANES + lane] = coarse + k;
         }
     }
-}
-
-void Call::merge(int lanes, Workspace& space) const {
-    for (int lane = 0; lane < LANES; lane++) {
-        const int from = lane < lanes ? lane : lanes - 1;
-        const float *a = space.coarse_depth + from, *b = space.fine_depth + from;
-        int i = 0, j = 0;
-        for (int k = 0; k < coarse + fine; k++) {
-            const bool first = j == fine || (i < coarse && a[i * LANES] <= b[j * LANES]);
-            space.merged_depth[k * LANES + lane] = first ? a[i * LANES] : b[j * LANES];
-            space.source[k * LANES + lane] = first ? i : coarse + j;
-            i += first;
-            j += !first;
+    int next[LANES] = {};
+    for (int k = 0; k < coarse + fine; k++)
+        for (int lane = 0; lane < LANES; lane++) {
+            const int here = k * LANES + lane, i = next[lane], source = space.source[here];
+            const bool is_fine = source >= 0;
+            space.depth[here] = is_fine ? space.depth[here] : z[i * LANES + lane];
+            space.density[here] = is_fine || i >= known[lane] ? UNSEEN : space.coarse_density[i * LANES + lane];
+            space.source[here] = is_fine ? source : i;
+            next[lane] = i + !is_fine;
         }
-    }
 }
 
 // Colours of one ray's samples that show.
-void Call::colours(const Rays& block, int64_t ray, int lane, Workspace& space) const {
+template <int UNITS, int WINDOWS>
+void Marcher<UNITS, WINDOWS>::colours(const Rays& block, int64_t ray, int lane, int seen, Workspace& space) const {
     int shown = 0;
-    for (int k = 0; k < coarse + fine; k++) {
-        const float share = space.share[k * LANES + lane];
+    for (int k = 0; k < seen; k++) {
+        const float share = (space.weight[k * LANES + lane] + space.weight[(k + 1) * LANES + lane]) * 0.5f;
         if (!(share > colour_above)) continue;
-        const int sample = space.source[k * LANES + lane];
         space.shown_share[shown] = share;
-        space.shown_depth[shown] = space.merged_depth[k * LANES + lane];
-        space.early_row[shown] = space.hidden + ((int64_t)lane * (coarse + fine) + sample) * head.early_units;
+        space.shown_depth[shown] = space.depth[k * LANES + lane];
+        space.early_row[shown] = hidden(space, lane, space.source[k * LANES + lane]);
         space.late_row[shown] = space.late_hidden + (int64_t)shown * head.late_units;
         shown++;
     }
@@ -450,7 +555,11 @@ void Call::colours(const Rays& block, int64_t ray, int lane, Workspace& space) c
         for (int start = 0; start < shown; start += LANES) {
             locate(head, same, at(space.shown_depth + start), places);
             for (int i = start; i < shown && i < start + LANES; i++)
-                look_up(head, head.late, head.late_units, places, i - start, space.late_hidden + (int64_t)i * head.late_units);
+                for (int unit = 0; unit < head.late_units; unit += LANES) {
+                    Floats some[1];
+                    look_up<1, WINDOWS>(head, head.late, head.late_units, places, i - start, unit, some);
+                    at(space.late_hidden + (int64_t)i * head.late_units + unit) = some[0];
+                }
         }
     }
     if (head.varying % (2 * LANES) == 0)
@@ -458,6 +567,25 @@ void Call::colours(const Rays& block, int64_t ray, int lane, Workspace& space) c
     else
         add_colours<1>(head, space.early_row, space.late_row, space.shown_share, shown, space.sums);
     for (int i = 0; i < head.written; i++) colour[ray * head.channels + head.outputs[i]] = space.sums[i];
+}
+
+template <int UNITS, int WINDOWS>
+int32_t march_all(const Arguments& arguments, int32_t threads) {
+    const Marcher<UNITS, WINDOWS> marcher(arguments);
+    int32_t failed = 0;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+#endif
+    {
+        Workspace space(arguments.head, arguments.coarse, arguments.fine);
+        failed |= !space.memory;
+#ifdef _OPENMP
+#pragma omp for schedule(dynamic)
+#endif
+        for (int64_t first = 0; first < arguments.rays; first += LANES)
+            if (space.memory) marcher.block(first, space);
+    }
+    return failed;
 }
 
 }  // namespace
@@ -468,20 +596,9 @@ void Call::colours(const Rays& block, int64_t ray, int lane, Workspace& space) c
 int32_t march(const Head* head, const float* origins, const float* directions, const float* depths, const float* positions,
               int64_t rays, int32_t coarse, int32_t fine, int64_t positions_stride, float stop_below, float colour_above, int32_t threads,
               float* colour, float* depth, float* opacity) {
-    const Call call{*head,  origins, directions, depths,     positions,    rays,   positions_stride,
-                    coarse, fine,    stop_below, colour_above, colour, depth,  opacity};
-    int32_t failed = 0;
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads) reduction(| : failed)
-#endif
-    {
-        Workspace space(*head, coarse, fine);
-        failed |= !space.memory;
-#ifdef _OPENMP
-#pragma omp for schedule(dynamic)
-#endif
-        for (int64_t first = 0; first < rays; first += LANES)
-            if (space.memory) call.block(first, space);
-    }
-    return failed;
+    const Arguments arguments{*head,  origins, directions, depths,     positions,    rays,   positions_stride,
+                              coarse, fine,    stop_below, colour_above, colour, depth,  opacity};
+    if (head->windows == 2 && head->early_units == 64) return march_all<64, 2>(arguments, threads);  // trained planes
+    if (head->windows == 2 && head->early_units == 16) return march_all<16, 2>(arguments, threads);  // those of the built-in avatar
+    return march_all<0, 0>(arguments, threads);
 }

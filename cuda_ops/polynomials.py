@@ -1,4 +1,4 @@
-"""The two polynomials that the processor back ends evaluate in place of exp and log1p (spec 07 section 3).
+"""The two polynomials that the processor back ends evaluate in place of powers and logarithms (spec 07 section 3).
 
 `fitted_*` find the coefficients anew; the constants are their results, written down so that every build uses the same numbers.
 """
@@ -13,8 +13,8 @@ EXP2 = (1.0, 0.693147004, 0.240222424, 0.0555073395, 0.00967151392, 0.0013264714
 The first coefficient is exactly 1: an empty interval must let everything pass.
 """
 
-LOG1P = (1.0, -0.499981791, 0.332840532, -0.245368034, 0.178470269, -0.109020233, 0.0449846871, -0.00877839606)
-"""log(1 + e) = e * sum of LOG1P[k] e^k for e in 0..1, to 2.2e-7 of it: a tiny e keeps all its digits."""
+LOG2_1P = (1.44269504, -0.721321261, 0.480187393, -0.353991248, 0.257478169, -0.157282945, 0.0648991834, -0.0126645481)
+"""log2(1 + e) = e * sum of LOG2_1P[k] e^k for e in 0..1, to 2.2e-7 of it: a tiny e keeps all its digits."""
 
 
 def fitted_exp2(degree: int = 5) -> np.ndarray:
@@ -24,28 +24,28 @@ def fitted_exp2(degree: int = 5) -> np.ndarray:
     return np.concatenate([[1.0], _levelled(powers / 2.0 ** f[:, None], (2.0**f - 1) / 2.0**f)])
 
 
-def fitted_log1p(degree: int = 8) -> np.ndarray:
-    """Coefficients of log(1 + e) / e on 0..1, the constant term fixed to 1; small relative errors of log(1 + e)."""
+def fitted_log2_1p(degree: int = 8) -> np.ndarray:
+    """Coefficients of log2(1 + e) / e on 0..1, exact at 0; small relative errors of log2(1 + e)."""
     e = _nodes(0, 1)
     target = np.log1p(e) / e
     powers = np.stack([e**k for k in range(1, degree)], axis=1)
-    return np.concatenate([[1.0], _levelled(powers / target[:, None], (target - 1) / target)])
+    return np.concatenate([[1.0], _levelled(powers / target[:, None], (target - 1) / target)]) / np.log(2)
 
 
 def c_constants() -> str:
     """Both as C++ source."""
     return "".join(
         f"static const float {name}[] = {{{', '.join(f'{value!r}f' for value in values)}}};\n"
-        for name, values in (("EXP2", EXP2), ("LOG1P", LOG1P))
+        for name, values in (("EXP2", EXP2), ("LOG2_1P", LOG2_1P))
     )
 
 
 def cuda_macro() -> str:
-    """The sum that LOG1P stands for, as a macro of CUDA source: arrays of constants would be memory there."""
-    series = f"{LOG1P[-1]!r}f"
-    for value in LOG1P[-2::-1]:
+    """The sum that LOG2_1P stands for, as a macro of CUDA source: arrays of constants would be memory there."""
+    series = f"{LOG2_1P[-1]!r}f"
+    for value in LOG2_1P[-2::-1]:
         series = f"({value!r}f + (e) * {series})"
-    return f"#define LOG1P_SERIES(e) {series}\n"
+    return f"#define LOG2_1P_SERIES(e) {series}\n"
 
 
 def _nodes(low: float, high: float, count: int = 4000) -> np.ndarray:
