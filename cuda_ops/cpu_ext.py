@@ -9,11 +9,27 @@ import torch
 from torch import Tensor
 
 from .build import built_library
-from .fused_marching import Cutoffs, FusedMarcher, PackedHead, results_for
+from .core import PlaneTable
+from .fused_marching import Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
 SOURCE = Path(__file__).with_name("march_cpu.cpp")
 MULTIPLE = 16  # the widest vectors
+
+
+class Sheet(ctypes.Structure):
+    """A plane as a window reads it; the same fields in march_cpu.cpp."""
+
+    _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
+
+
+class Sheets(ctypes.Structure):
+    """What fills a window; the same fields in march_cpu.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("first_row", "first_column", "height", "width", "count")),
+        ("sheet", Sheet * 2),
+    ]
 
 
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
@@ -26,10 +42,33 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         Refusal: it can not be built here.
     """
     library = built_library("march_cpu", c_constants() + SOURCE.read_text(encoding="utf-8"), flags)
-    run = library.march
     number, pointer, real = ctypes.c_int32, ctypes.c_void_p, ctypes.c_float
+    prepare = library.prepare
+    prepare.argtypes = [pointer, pointer, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]
+    prepare.restype = number
+    run = library.march
     run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
     run.restype = number
+
+    def project(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+        sheets = [
+            Sheets(
+                *(window.down.first, window.across.first, *window.sheets[0].shape[1:], len(window.sheets)),
+                (Sheet * 2)(*(Sheet(sheet.data_ptr(), *sheet.stride()) for sheet in window.sheets)),
+            )
+            for window in table.windows
+        ]
+        count, units = len(windows), len(decoder.bias)
+        weight = (decoder.weight.T / 3).contiguous()
+        late_units = units - decoder.early_units
+        early, late = (decoder.bias.new_empty(len(table), some) for some in (decoder.early_units, late_units))
+        failed = prepare(
+            *((Window * count)(*windows), (Sheets * count)(*sheets), count),
+            *(table.channels.data_ptr(), len(table.channels), weight.data_ptr(), decoder.bias.data_ptr()),
+            *(decoder.early_units, late_units, torch.get_num_threads(), early.data_ptr(), late.data_ptr()),
+        )
+        _require_memory(failed)
+        return early, late
 
     def march_packed(
         head: PackedHead, cutoffs: Cutoffs, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor
@@ -44,8 +83,12 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
             *(cutoffs.stop_below, cutoffs.colour_above, torch.get_num_threads()),
             *(tensor.data_ptr() for tensor in results),
         )
-        if failed:
-            raise MemoryError("there is not enough memory to march rays")
+        _require_memory(failed)
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(march_packed, MULTIPLE, project)
+
+
+def _require_memory(failed: int) -> None:
+    if failed:
+        raise MemoryError("there is not enough memory to march rays")

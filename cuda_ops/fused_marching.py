@@ -101,6 +101,16 @@ class Head(ctypes.Structure):
     ]
 
 
+Project = Callable[[PlaneTable, tuple[Window, ...], PackedDecoder], tuple[Tensor, Tensor]]
+"""(table, its windows, decoder) -> what the early [T, early units] and the late units [T, late units] receive at every texel."""
+
+
+def project_by_torch(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+    """A Project that runs wherever PyTorch does."""
+    count = decoder.early_units
+    return table.project(decoder.weight[:count], decoder.bias[:count]), table.project(decoder.weight[count:], decoder.bias[count:])
+
+
 @dataclass(frozen=True)
 class PackedHead:
     """A head ready to be marched by compiled code.
@@ -114,9 +124,7 @@ class PackedHead:
     late: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, box_side: float, reach: Tensor, decoder: PackedDecoder) -> PackedHead:
-        """features [3, C, H, W]; reach [2, 3]: the corners of a box that holds all samples."""
-        table = PlaneTable.of(features, decoder.inputs, box_side, reach)
+    def of(cls, table: PlaneTable, decoder: PackedDecoder, project: Project) -> PackedHead:
         windows = tuple(
             Window(
                 *(window.across.axis, len(window.across), window.down.axis, len(window.down), window.start),
@@ -125,13 +133,7 @@ class PackedHead:
             )
             for window in table.windows
         )
-        count = decoder.early_units
-        return cls(
-            decoder,
-            windows,
-            table.project(decoder.weight[:count], decoder.bias[:count]),
-            table.project(decoder.weight[count:], decoder.bias[count:]),
-        )
+        return cls(decoder, windows, *project(table, windows, decoder))
 
     def as_struct(self) -> Head:
         """Holds addresses of this object's tensors: keep it while the struct is in use."""
@@ -152,11 +154,13 @@ class FusedMarcher:
 
     march_packed: the compiled code.
     multiple: it wants unit counts that are multiples of this.
+    project: makes the table.
     cutoffs: what it may leave out.
     """
 
     march_packed: MarchPacked
     multiple: int
+    project: Project = project_by_torch
     cutoffs: Cutoffs = DEFAULT
 
     def exact(self) -> FusedMarcher:
@@ -169,7 +173,8 @@ class FusedMarcher:
         packed = PackedDecoder.of(decoder, self.multiple)
 
         def prepare(features: Tensor, reach: Tensor) -> MarchRays:
-            head = PackedHead.of(features, planes.box_side, reach, packed)
+            table = PlaneTable.of(features, packed.inputs, planes.box_side, reach)
+            head = PackedHead.of(table, packed, self.project)
             return lambda *rays: self.march_packed(head, self.cutoffs, *(part.contiguous() for part in rays))
 
         whole_frame = replace(settings, rays_per_chunk=settings.resolution**2)

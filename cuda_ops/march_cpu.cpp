@@ -75,7 +75,23 @@ struct Head {
     Window window[3];
 };
 
+// A plane as a window reads it: where its first texel's first channel lies, and how many numbers further the next one is.
+struct Sheet {
+    const float* features;
+    int64_t channel, row, column;
+};
+
+// What fills a window: the sum of its sheets, [height, width] each; the window's first texel is their texel (first_row, first_column),
+// and there are zeros beyond their edges.
+struct Sheets {
+    int32_t first_row, first_column, height, width, count;
+    Sheet sheet[2];
+};
+
 int32_t march_lanes() { return LANES; }
+
+int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, const int64_t* channels, int32_t inputs, const float* weight,
+                const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early, float* late);
 
 int32_t march(const Head* head, const float* origins, const float* directions, const float* depths, const float* positions,
               int64_t rays, int32_t coarse, int32_t fine, int64_t positions_stride, float stop_below, float colour_above, int32_t threads,
@@ -240,6 +256,58 @@ void add_colours(const Head& head, const float* const* early, const float* const
         }
         for (int v = 0; v < TILE; v++) at(sums + output + v * LANES) = total[v];
     }
+}
+
+const int SIDE = 16;  // of the squares of texels that are projected together
+
+// A square of a window's texels, [inputs][SIDE][SIDE].
+void read_square(const Window& window, const Sheets& sheets, const int64_t* channels, int inputs, int row, int column, float* square) {
+    for (int i = 0; i < inputs * SIDE * SIDE; i += LANES) at(square + i) = Floats{};
+    const int first_row = sheets.first_row + row, first_column = sheets.first_column + column;
+    const int top = first_row < 0 ? -first_row : 0, left = first_column < 0 ? -first_column : 0;
+    const int bottom = sheets.height - first_row < SIDE ? sheets.height - first_row : SIDE;
+    const int right = sheets.width - first_column < SIDE ? sheets.width - first_column : SIDE;
+    for (int s = 0; s < sheets.count; s++) {
+        const Sheet& sheet = sheets.sheet[s];
+        for (int i = 0; i < inputs; i++) {
+            const float* from = sheet.features + channels[i] * sheet.channel + first_row * sheet.row + first_column * sheet.column;
+            float* to = square + i * SIDE * SIDE;
+            if (sheet.column == 1)
+                for (int y = top; y < bottom; y++)
+                    for (int x = left; x < right; x++) to[y * SIDE + x] += from[y * sheet.row + x];
+            else
+                for (int x = left; x < right; x++)
+                    for (int y = top; y < bottom; y++) to[y * SIDE + x] += from[y * sheet.row + x * sheet.column];
+        }
+    }
+}
+
+// What `units` hidden units receive at the texels of one row of a square, for GROUP vectors of units and TEXELS texels at a time.
+// weight: rows of `stride` numbers.
+template <int TEXELS, int GROUP>
+void project(const float* row, int inputs, const float* weight, int stride, const float* bias, int units, int texels, float* table) {
+  for (int first = 0; first < texels; first += TEXELS)
+    for (int unit = 0; unit < units; unit += GROUP * LANES) {
+        Floats sums[TEXELS][GROUP];
+        for (int t = 0; t < TEXELS; t++)
+            for (int v = 0; v < GROUP; v++) sums[t][v] = bias ? at(bias + unit + v * LANES) : Floats{};
+        for (int i = 0; i < inputs; i++) {
+            Floats some[GROUP];
+            for (int v = 0; v < GROUP; v++) some[v] = at(weight + i * stride + unit + v * LANES);
+            for (int t = 0; t < TEXELS; t++)
+                for (int v = 0; v < GROUP; v++) sums[t][v] += some[v] * row[i * SIDE * SIDE + first + t];
+        }
+        for (int t = 0; t < TEXELS && first + t < texels; t++)
+            for (int v = 0; v < GROUP; v++) at(table + (int64_t)(first + t) * units + unit + v * LANES) = sums[t][v];
+    }
+}
+
+inline void project(const float* row, int inputs, const float* weight, int stride, const float* bias, int units, int texels, float* table) {
+    const int sums = LANES == 16 ? 16 : 8;  // in registers
+    if (units % (4 * LANES) == 0)
+        project<sums / 4, 4>(row, inputs, weight, stride, bias, units, texels, table);
+    else
+        project<sums, 1>(row, inputs, weight, stride, bias, units, texels, table);
 }
 
 // Light along LANES rays: how much of it still passes, and what each interval takes away.
@@ -589,6 +657,44 @@ int32_t march_all(const Arguments& arguments, int32_t threads) {
 }
 
 }  // namespace
+
+// Fills the table of a head: what its hidden units receive at every texel of its windows.
+//   channels [inputs]: those of the planes that are heard. weight [inputs, early_units + late_units], bias [early_units + late_units].
+//   early [texels, early_units], late [texels, late_units]: the results. The bias is in every texel of the first window.
+// Returns 0, or 1 for want of memory.
+int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, const int64_t* channels, int32_t inputs, const float* weight,
+                const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early, float* late) {
+    const int units = early_units + late_units;
+    int32_t failed = 0;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+#endif
+    {
+        char* memory = static_cast<char*>(std::malloc(inputs * SIDE * SIDE * sizeof(float) + 64));
+        float* square = reinterpret_cast<float*>(memory + 64 - reinterpret_cast<uintptr_t>(memory) % 64);
+        failed |= !memory;
+        for (int w = 0; w < count; w++) {
+            const Window& window = windows[w];
+#ifdef _OPENMP
+#pragma omp for schedule(dynamic) nowait
+#endif
+            for (int row = 0; row < window.down_length; row += SIDE)
+                for (int column = 0; memory && column < window.across_length; column += SIDE) {
+                    read_square(window, sheets[w], channels, inputs, row, column, square);
+                    const int texels = window.across_length - column < SIDE ? window.across_length - column : SIDE;
+                    for (int y = 0; y < SIDE && row + y < window.down_length; y++) {
+                        const float* texel = square + y * SIDE;
+                        const int64_t place = window.start + (int64_t)(row + y) * window.across_length + column;
+                        project(texel, inputs, weight, units, w ? nullptr : bias, early_units, texels, early + place * early_units);
+                        project(texel, inputs, weight + early_units, units, w ? nullptr : bias + early_units, late_units, texels,
+                                late + place * late_units);
+                    }
+                }
+        }
+        std::free(memory);
+    }
+    return failed;
+}
 
 // Marches rays; arguments and results are those of real3d_core.render.ray_marching.march_rays. positions_stride is 0 where all rays share
 // their positions, else their number. A ray is followed until less than stop_below of its light passes; samples add their colour if

@@ -4,12 +4,15 @@
 // has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32) and VARYING
 // (colours that vary, a multiple of 32).
 //
-// Every exchange of shared memory between lanes is preceded by __syncwarp. cuda_ops/polynomials.py puts LOG1P_SERIES in front of this text.
+// Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
+//
+// Every exchange of shared memory between lanes is preceded by __syncwarp. cuda_ops/polynomials.py puts LOG2_1P_SERIES in front of this text.
 
 #ifndef WARPS
 #define WARPS 4
 #endif
 #define EVERY 0xffffffffu
+#define LOG2_E 1.44269504f
 #define UNSEEN -1e30f       // density of depths behind all that shows
 #define AT_ONCE 4           // samples whose colours are worked out together
 #define UNITS (EARLY + LATE)
@@ -39,9 +42,10 @@ struct Place {
     float right[3], below[3];
 };
 
-__device__ inline float softplus(float x) {
-    const float e = __expf(-fabsf(x));
-    return fmaxf(x, 0.0f) + e * LOG1P_SERIES(e);
+// log2(1 + 2^x)
+__device__ inline float softplus_2(float x) {
+    const float e = exp2f(-fabsf(x));
+    return fmaxf(x, 0.0f) + e * LOG2_1P_SERIES(e);
 }
 
 __device__ inline float warp_sum(float value) {
@@ -101,7 +105,7 @@ __device__ inline void look_up(const Head& head, const float* table, const Place
                          right * below * bottom[COUNT + 32 * v];
     }
     #pragma unroll
-    for (int v = 0; v < COUNT / 32; v++) hidden[v] = softplus(hidden[v]);
+    for (int v = 0; v < COUNT / 32; v++) hidden[v] = softplus_2(hidden[v]);
 }
 
 // Densities of up to 32 samples, one per lane; `wanted` says which are asked for.
@@ -135,7 +139,8 @@ __device__ inline float weights(float alpha, int lane, float& passing) {
 }
 
 __device__ inline float opaqueness(float nearer, float farther, float density_nearer, float density_farther) {
-    return 1.0f - expf(-(softplus((density_nearer + density_farther) * 0.5f - 1.0f) * (farther - nearer)));
+    const float density = softplus_2(((density_nearer + density_farther) * 0.5f - 1.0f) * LOG2_E);
+    return 1.0f - exp2f(density * (nearer - farther));
 }
 
 // Arguments and results are those of real3d_core.render.ray_marching.march_rays; positions_stride is 0 where all rays share their

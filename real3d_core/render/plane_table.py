@@ -45,11 +45,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of one plane; its texels fill the table's rows from `start` on, in reading order."""
+    """A rectangle of texels; they fill the table's rows from `start` on, in reading order.
+
+    sheets: the planes [C, H, W] whose sum they are, turned so that rows of texels follow `across`.
+    """
 
     across: Run
     down: Run
     start: int
+    sheets: tuple[Tensor, ...]
+
+    def texels(self, channels: Tensor) -> Tensor:
+        """[len(channels), h, w], with the border of zeros where the window reaches it."""
+        first, *others = (_cut(sheet, channels, self.across, self.down) for sheet in self.sheets)
+        return sum(others, start=first)
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,11 @@ class PlaneTable:
     Planes that are zero have none. Where lookups reach over the edge, a border of zeros stands in for "zero outside".
 
     windows: K of them.
-    texels: [i, T], their channels.
+    channels: [i], those that are wanted.
     """
 
     windows: tuple[Window, ...]
-    texels: Tensor
+    channels: Tensor
 
     @classmethod
     def of(cls, planes: Tensor, channels: Tensor, box_side: float, reach: Tensor) -> PlaneTable:
@@ -96,26 +105,29 @@ class PlaneTable:
         layout = [(columns[X], rows[Y], planes[0]), (columns[X], rows[Z], planes[1])]
         layout += [(columns[X], rows[Z], planes[2].mT)] if width == height else [(columns[Z], rows[X], planes[2])]
 
-        pieces: dict[tuple[Run, Run], Tensor] = {}
+        sheets: dict[tuple[Run, Run], tuple[Tensor, ...]] = {}
         for across, down, plane in layout:
-            piece = _cut(plane, channels, across, down)
-            if (across, down) in pieces:
-                pieces[across, down] = pieces[across, down] + piece
-            elif not pieces or piece.any():
-                pieces[across, down] = piece
+            if not sheets or _is_anything(plane, channels):
+                sheets[across, down] = (*sheets.get((across, down), ()), plane)
 
-        starts = [0]
-        for across, down in pieces:
-            starts.append(starts[-1] + len(across) * len(down))
-        windows = tuple(Window(across, down, start) for (across, down), start in zip(pieces, starts, strict=False))
-        return cls(windows, torch.cat([piece.flatten(1) for piece in pieces.values()], dim=1))
+        windows, start = [], 0
+        for (across, down), planes_of in sheets.items():
+            windows.append(Window(across, down, start, planes_of))
+            start += len(across) * len(down)
+        return cls(tuple(windows), channels)
+
+    def __len__(self) -> int:
+        """How many rows it has."""
+        last = self.windows[-1]
+        return last.start + len(last.across) * len(last.down)
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """The table [T, h] of weight @ (mean over the planes) + bias; weight [h, i], bias [h].
 
         The bias is in every row of the first window: the shares of a lookup there add up to one.
         """
-        table = self.texels.T @ (weight.T / 3)
+        texels = torch.cat([window.texels(self.channels).flatten(1) for window in self.windows], dim=1)
+        table = texels.T @ (weight.T / 3)
         across, down = self.windows[0].across, self.windows[0].down
         table[: len(across) * len(down)] += bias
         return table
@@ -136,6 +148,14 @@ class PlaneTable:
                 torch.add(corner, step, out=rows[:, place])
                 torch.mul(sideways, downwards, out=shares[:, place])
         return Corners(rows, shares)
+
+
+def _is_anything(plane: Tensor, channels: Tensor) -> bool:
+    """False only if all these channels (ascending) of a plane are zeros; a few texels mostly tell."""
+    if not len(channels):
+        return False
+    heard = plane[channels[0] : channels[-1] + 1]
+    return bool(heard[:, ::16, ::16].any() or heard.any())
 
 
 def _cut(plane: Tensor, channels: Tensor, across: Run, down: Run) -> Tensor:

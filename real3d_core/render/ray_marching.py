@@ -124,12 +124,11 @@ def march_frames(
         depths = coarse_depths(near[frame, rays], far[frame, rays], _of(rays, jitter))
         closest.append(depths[:, 0].amin())
         farthest.append(depths[:, -1].amax())
-        ends = origins[frame, rays, None] + depths[:, [0, -1], None] * directions[frame, rays, None]
-        march_rays = prepare(planes.frame(frame).features[0], torch.stack(ends.flatten(0, 1).aminmax(dim=0)))
-        for chunk, its_depths in zip(rays.split(settings.rays_per_chunk), depths.split(settings.rays_per_chunk), strict=True):
-            features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(
-                origins[frame, chunk], directions[frame, chunk], its_depths, _of(chunk, positions)
-            )
+        starts, towards = origins[frame].index_select(0, rays), directions[frame].index_select(0, rays)
+        ends = torch.cat([starts + depths[:, end, None] * towards for end in (0, -1)])
+        march_rays = prepare(planes.frame(frame).features[0], torch.stack(ends.aminmax(dim=0)))
+        for chunk, *its in zip(*(part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths)), strict=True):
+            features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(*its, _of(chunk, positions))
     if farthest:
         depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
     else:
@@ -138,7 +137,7 @@ def march_frames(
     def image(values: Tensor) -> Tensor:
         return values.transpose(1, 2).unflatten(2, (side, side)).contiguous()
 
-    return HeadRender(image(2 * features - 1), image(depth[..., None]), image(opacity[..., None]), cameras)
+    return HeadRender(image(features.mul_(2).sub_(1)), image(depth[..., None]), image(opacity[..., None]), cameras)
 
 
 def march_rays(

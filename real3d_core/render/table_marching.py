@@ -125,7 +125,10 @@ class TableHead:
     def of(cls, features: Tensor, box_side: float, reach: Tensor, decoder: LeanDecoder) -> TableHead:
         """features [3, C, H, W]; reach [2, 3]: the corners of a box that holds all samples."""
         table = PlaneTable.of(features, decoder.inputs, box_side, reach)
-        return cls(decoder, table, *(table.project(units.weight, units.bias) for units in (decoder.early, decoder.late)))
+        early, late = decoder.early, decoder.late
+        projected = table.project(torch.cat([early.weight, late.weight]), torch.cat([early.bias, late.bias]))
+        parts = projected.split((len(early.bias), len(late.bias)), dim=1)
+        return cls(decoder, table, *(part.contiguous() for part in parts))
 
     def march(self, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Both passes; arguments and results are those of ray_marching.march_rays."""

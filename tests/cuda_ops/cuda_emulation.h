@@ -127,7 +127,6 @@ inline unsigned __ballot_sync(unsigned, bool mine) {
     return ballot;
 }
 inline int __ffs(unsigned bits) { return __builtin_ffs(static_cast<int>(bits)); }
-inline float __expf(float x) { return std::exp(x); }
 inline float __fmul_rn(float a, float b) {
     volatile float product = a * b;
     return product;
