@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import cpu_ext, cuda_nvrtc
+from . import cpu_ext, cpu_numba, cuda_nvrtc
 from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
 from .refusal import Refusal
 
@@ -41,6 +41,7 @@ BACK_ENDS = (
     BackEnd("cuda-nvrtc", "cuda", cuda_nvrtc.load_nvrtc),
     BackEnd("cuda-nvcc", "cuda", cuda_nvrtc.load_nvcc),
     BackEnd("cpu-ext", "cpu", cpu_ext.load),
+    BackEnd("cpu-numba", "cpu", cpu_numba.load),
     BackEnd("torch", None, lambda: march_table),
 )
 """In the order in which they are tried."""

@@ -136,8 +136,18 @@ def test_one_that_fails_later_is_given_up_with_one_line(offered, caplog):
     assert cuda_ops.chosen().name == "torch"
 
 
-@pytest.mark.parametrize("trouble", ["no compiler", "broken compiler", "cache is a file"])
-def test_rendering_goes_on_whatever_is_missing(tmp_path, trouble):
+@pytest.mark.parametrize(
+    "trouble, numba, expected",
+    [
+        ("no compiler", True, "cpu-numba"),
+        ("no compiler", False, "torch"),
+        ("broken compiler", False, "torch"),
+        ("cache is a file", False, "torch"),
+    ],
+)
+def test_rendering_goes_on_whatever_is_missing(tmp_path, trouble, numba, expected):
+    if numba:
+        pytest.importorskip("numba")
     environment = {**os.environ, "REAL3D_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
     environment.pop("CXX", None)
     if trouble == "no compiler":
@@ -146,7 +156,10 @@ def test_rendering_goes_on_whatever_is_missing(tmp_path, trouble):
         environment["CXX"] = sys.executable
     else:
         (tmp_path / "cache").write_text("")
-    script = """
+    script = f"""
+import sys
+if not {numba}:
+    sys.modules["numba"] = None
 import cuda_ops
 from scenes import soft_scene
 from real3d_core.render import MarchSettings
@@ -156,7 +169,7 @@ print(cuda_ops.chosen().name, render.opacity.mean().item() > 0.1)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
     name, drawn = done.stdout.split()
-    assert (name, drawn) == ("torch", "True"), done.stderr
+    assert (name, drawn) == (expected, "True"), done.stderr
     assert "Traceback" not in done.stderr
 
 
