@@ -49,9 +49,13 @@ class RenderHead(io.ComfyNode):
                     options=list(runtime.BACKENDS),
                     default="auto",
                     optional=True,
-                    tooltip="auto: the fastest that works here; torch: plain PyTorch; reference: the slow, readable one.",
+                    tooltip=(
+                        "auto: the fastest that works here; cuda-… and cpu-…: compiled ones; torch: plain PyTorch; "
+                        "reference: the slow, readable one."
+                    ),
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[RenderSocket.Output(display_name="render", tooltip="A stream: features, depth and opacity of the head per frame.")],
         )
 
@@ -68,6 +72,7 @@ class RenderHead(io.ComfyNode):
             half = bounded(samples, 8, 192, "samples") // 2
             settings = replace(settings, coarse=samples - half, fine=half)
         march = runtime.marcher(backend)
+        runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar))
         paths = one_for_each(camera.paths, len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
         return io.NodeOutput(Renders(tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)))

@@ -28,7 +28,7 @@ __all__ = ["ComfyExtension", "Input", "Types", "io"]
 CATEGORY = "Real3D-Portrait"
 CHUNK = 4  # frames computed at once
 BUILT_IN = "analytic (built in)"
-BACKENDS = ("auto", "torch", "reference")
+BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
 _CHECKPOINTS = (".safetensors", ".ckpt")
 _KEPT = (".safetensors",)
@@ -116,18 +116,45 @@ def avatar_fingerprint(choice: str) -> tuple:
 
 
 def marcher(backend: str) -> March:
-    """The function that marches rays: "auto" takes the fastest that works here, "torch" plain tables, "reference" the readable truth.
+    """The function that marches rays: one of `cuda_ops`, "auto" being the fastest that works here; "reference" the readable truth.
 
     Raises:
         Real3DError: there is no such back end.
     """
-    from ..cuda_ops import march as march_fast
+    from ..cuda_ops import marcher as march_by
     from ..real3d_core.render.ray_marching import march
-    from ..real3d_core.render.table_marching import march_table
 
+    _refuse_unknown_backend(backend)
+    return march if backend == "reference" else march_by(backend)
+
+
+def backend_in_use(backend: str, avatar: LoadedAvatar) -> str:
+    """Says which back end marches this avatar's planes where `backend` is asked for; builds it if it was never used before.
+
+    Raises:
+        Real3DError: there is no such back end.
+    """
+    from ..cuda_ops import chosen
+
+    _refuse_unknown_backend(backend)
+    if backend == "reference":
+        return "Ray marching: reference"
+    name = chosen(model_management.get_torch_device() if avatar.patchers else "cpu", backend).name
+    remark = "" if backend in ("auto", name) else f" ({backend} can not be used here: the log says why)"
+    return f"Ray marching: {name}{remark}"
+
+
+def _refuse_unknown_backend(backend: str) -> None:
     if backend not in BACKENDS:
-        raise Real3DError(f"There is no back end '{backend[:40]}': choose one of {', '.join(BACKENDS)}.")
-    return {"auto": march_fast, "torch": march_table, "reference": march}[backend]
+        raise Real3DError(f"There is no back end {str(backend)[:40]!a}: choose one of {', '.join(BACKENDS)}.")
+
+
+def show_on_node(node: type[io.ComfyNode], text: str) -> None:
+    """Writes a line below a node that asked for the hidden unique_id, where there is a browser to show it."""
+    from server import PromptServer
+
+    if node.hidden and node.hidden.unique_id and PromptServer.instance:
+        PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
 
 
 def check_interrupted() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pack_host import ROOT
 
 # What a schema and the inputs may be given on ComfyUI 0.3.64; anything else raises TypeError there and the whole pack disappears.
-SCHEMA_FIELDS = {"node_id", "display_name", "category", "description", "inputs", "outputs", "is_output_node", "search_aliases"}
+SCHEMA_FIELDS = {"node_id", "display_name", "category", "description", "inputs", "outputs", "hidden", "is_output_node", "search_aliases"}
 COMMON = {"display_name", "optional", "tooltip", "lazy"}
 INPUT_FIELDS = {
     "Int": COMMON | {"default", "min", "max", "step", "control_after_generate"},
