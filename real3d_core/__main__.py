@@ -75,7 +75,8 @@ def _run(options: argparse.Namespace) -> None:
         track = track_face(clip.frames(), folders=folders, progress=lambda done: _show("Following the face", done, expected))
         _end_line()
     motion = direct(avatar, direction, sound, track)
-    frames = perform(avatar, portrait, motion, background, options.size, _marcher())
+    march, marched_by = _marcher(avatar.decoder.weight1.device)
+    frames = perform(avatar, portrait, motion, background, options.size, march)
     if options.paste_back:
         frames = paste_back(frames, portrait.window, torch.from_numpy(photo[..., :3]).float() / 255)
     heard = sound if sound is not None or not clip.has_sound else load_sound(options.driving)
@@ -86,7 +87,8 @@ def _run(options: argparse.Namespace) -> None:
     _end_line()
     if options.contact_sheet:
         contact_sheet(frames, options.contact_sheet)
-    print(f"{options.out}: {len(frames)} frames, {len(frames) / seconds:.1f} frames per second{_peak_memory()}")
+    speed = f"{len(frames) / seconds:.1f} frames per second, rays by {marched_by}"
+    print(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,12 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _marcher() -> March:
-    """The fastest one of the folder `cuda_ops` beside this package; the core also works without that folder."""
+def _marcher(device: torch.device) -> tuple[March, str]:
+    """The fastest one of the folder `cuda_ops` beside this package, and its name; the core also works without that folder."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():
-        return march_table
-    return importlib.import_module(".".join([*__package__.split(".")[:-1], "cuda_ops"])).march
+        return march_table, "torch"
+    cuda_ops = importlib.import_module(".".join([*__package__.split(".")[:-1], "cuda_ops"]))
+    return cuda_ops.march, cuda_ops.chosen(device).name
 
 
 def _background(choice: str | None, size: int) -> torch.Tensor | None:

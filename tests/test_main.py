@@ -1,5 +1,6 @@
 """The command line as a user meets it: one sentence and exit status 2 for what can be mended, and no half-made file."""
 
+import os
 import subprocess
 import sys
 import wave
@@ -13,9 +14,9 @@ PORTRAIT = ROOT / "assets" / "portraits" / "synthetic_p002.jpg"
 SPEECH = ROOT / "assets" / "speech" / "librivox_0880_en.wav"
 
 
-def run(*arguments, out):
+def run(*arguments, out, **environment):
     command = [sys.executable, "-m", "real3d_core", *map(str, arguments), "--out", str(out)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -64,15 +65,23 @@ def test_an_unwritable_place_is_known_before_any_work(broken):
     assert "nowhere" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_back_end_that_there_is_not_is_known_before_any_frame(tmp_path):
+    done = run("--portrait", PORTRAIT, "--audio", SPEECH, out=tmp_path / "film.mp4", REAL3D_MARCH_BACKEND="abacus")
+    assert done.returncode == 2
+    assert "no ray-marching back end 'abacus'" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*film*"))
+
+
 def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path):
     short = tmp_path / "short.wav"
     with wave.open(str(SPEECH)) as source, wave.open(str(short), "wb") as target:
         target.setparams(source.getparams())
         target.writeframes(source.readframes(int(0.55 * source.getframerate())))
     film = tmp_path / "film.mp4"
-    done = run("--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png", out=film)
+    arguments = ["--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png"]
+    done = run(*arguments, out=film, REAL3D_MARCH_BACKEND="torch")
     assert done.returncode == 0, done.stderr
-    assert "14 frames" in done.stdout and "frames per second" in done.stdout
+    assert "14 frames" in done.stdout and "frames per second, rays by torch" in done.stdout
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     with av.open(str(film)) as container:
         pictures = list(container.decode(video=0))

@@ -75,6 +75,36 @@ def test_two_builds_at_once_do_not_meet(compiler, cache):
     assert len(list(cache.iterdir())) == 1
 
 
+def test_two_processes_that_build_at_once_do_not_meet(compiler, cache, tmp_path):
+    slow = stand_in(tmp_path, f"import os, sys, time; time.sleep(0.5); os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])")
+    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "CXX": slow}, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [process.communicate()[0].strip() for process in both] == ["42", "42"]
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_what_a_killed_build_left_behind_is_in_nobodys_way(compiler, cache):
+    half_made = cache / "building-abcd1234"
+    half_made.mkdir(parents=True)
+    (half_made / "answer-0123456789.so").write_bytes(b"half a lib")
+    (half_made / "lock").write_text("")
+    assert build.built_library("answer", SOURCE).answer() == 42
+
+
+def test_nothing_but_the_compiler_is_needed(compiler, monkeypatch, tmp_path):
+    """No ninja, no make."""
+    path = os.environ["PATH"]
+    alone = tmp_path / "bin"
+    alone.mkdir()
+    call = f"import os, sys; os.environ['PATH'] = {path!r}; os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])"
+    os.rename(stand_in(alone, call), alone / "c++")
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(alone))
+    assert build.built_library("answer", SOURCE).answer() == 42
+
+
 def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
