@@ -78,9 +78,8 @@ def test_two_builds_at_once_do_not_meet(compiler, cache):
 def test_two_processes_that_build_at_once_do_not_meet(compiler, cache, tmp_path):
     slow = stand_in(tmp_path, f"import os, sys, time; time.sleep(0.5); os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])")
     script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
-    both = [
-        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "CXX": slow}, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    command, environment = [sys.executable, "-c", script], {**os.environ, "CXX": slow}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0].strip() for process in both] == ["42", "42"]
     assert len(list(cache.iterdir())) == 1
 
