@@ -57,8 +57,17 @@ class Window:
 
     def texels(self, channels: Tensor) -> Tensor:
         """[len(channels), h, w], with the border of zeros where the window reaches it."""
-        first, *others = (_cut(sheet, channels, self.across, self.down) for sheet in self.sheets)
-        return sum(others, start=first)
+        first, *others = (_cut(sheet, self.across, self.down) for sheet in self.sheets)
+        inside = sum(others, start=first)
+        if len(channels) < len(inside):
+            inside = inside.index_select(0, channels)
+        height, width = self.sheets[0].shape[1:]
+        edges = (self.across.first < 0, self.across.last == width, self.down.first < 0, self.down.last == height)
+        return F.pad(inside, [int(edge) for edge in edges])
+
+    def __len__(self) -> int:
+        """How many texels."""
+        return len(self.across) * len(self.down)
 
 
 @dataclass(frozen=True)
@@ -113,23 +122,23 @@ class PlaneTable:
         windows, start = [], 0
         for (across, down), planes_of in sheets.items():
             windows.append(Window(across, down, start, planes_of))
-            start += len(across) * len(down)
+            start += len(windows[-1])
         return cls(tuple(windows), channels)
 
     def __len__(self) -> int:
         """How many rows it has."""
-        last = self.windows[-1]
-        return last.start + len(last.across) * len(last.down)
+        return sum(map(len, self.windows))
 
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """The table [T, h] of weight @ (mean over the planes) + bias; weight [h, i], bias [h].
 
         The bias is in every row of the first window: the shares of a lookup there add up to one.
         """
-        texels = torch.cat([window.texels(self.channels).flatten(1) for window in self.windows], dim=1)
-        table = texels.T @ (weight.T / 3)
-        across, down = self.windows[0].across, self.windows[0].down
-        table[: len(across) * len(down)] += bias
+        table = weight.new_empty(len(self), len(bias))
+        for window in self.windows:
+            rows = table[window.start : window.start + len(window)]
+            texels = window.texels(self.channels).flatten(1).T
+            torch.addmm(bias if window.start == 0 else bias.new_zeros(()), texels, weight.T / 3, out=rows)
         return table
 
     def locate(self, points: Tensor) -> Corners:
@@ -158,9 +167,6 @@ def _is_anything(plane: Tensor, channels: Tensor) -> bool:
     return bool(heard[:, ::16, ::16].any() or heard.any())
 
 
-def _cut(plane: Tensor, channels: Tensor, across: Run, down: Run) -> Tensor:
-    """The texels of a plane [C, H, W] in two runs, with the border of zeros where they reach it."""
-    inside = plane[:, max(down.first, 0) : down.last + 1, max(across.first, 0) : across.last + 1]
-    height, width = plane.shape[1:]
-    edges = (int(across.first < 0), int(across.last == width), int(down.first < 0), int(down.last == height))
-    return F.pad(inside.index_select(0, channels), edges)
+def _cut(plane: Tensor, across: Run, down: Run) -> Tensor:
+    """The texels of a plane [C, H, W] in two runs, without the border."""
+    return plane[:, max(down.first, 0) : down.last + 1, max(across.first, 0) : across.last + 1]
