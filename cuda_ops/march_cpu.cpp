@@ -15,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-// Vectors have the processor's own width. SHUFFLED: lanes of two vectors, one after the other, by number.
+// Vectors have the processor's own width. SHUFFLED picks lanes from two vectors by number, those of the second counted on.
 #if defined(__AVX512F__)
 #define LANES 16
 #define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
@@ -50,7 +50,6 @@
 
 typedef float Floats __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
-typedef float UnalignedFloats __attribute__((vector_size(4 * LANES), may_alias, aligned(4)));
 
 extern "C" {
 
@@ -116,6 +115,8 @@ inline Floats& at(float* values) { return *reinterpret_cast<Floats*>(values); }
 inline const Floats& at(const float* values) { return *reinterpret_cast<const Floats*>(values); }
 inline Ints& at(int32_t* values) { return *reinterpret_cast<Ints*>(values); }
 inline const Ints& at(const int32_t* values) { return *reinterpret_cast<const Ints*>(values); }
+
+inline Floats where(Ints mask, Floats a, Floats b) { return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask)); }
 
 // Functions of GROUP vectors do the same step of all of them in turn: a step waits for the one before it, but not for its neighbours.
 
@@ -286,20 +287,20 @@ void read_square(const Window& window, const Sheets& sheets, const int64_t* chan
 // weight: rows of `stride` numbers.
 template <int TEXELS, int GROUP>
 void project(const float* row, int inputs, const float* weight, int stride, const float* bias, int units, int texels, float* table) {
-  for (int first = 0; first < texels; first += TEXELS)
-    for (int unit = 0; unit < units; unit += GROUP * LANES) {
-        Floats sums[TEXELS][GROUP];
-        for (int t = 0; t < TEXELS; t++)
-            for (int v = 0; v < GROUP; v++) sums[t][v] = bias ? at(bias + unit + v * LANES) : Floats{};
-        for (int i = 0; i < inputs; i++) {
-            Floats some[GROUP];
-            for (int v = 0; v < GROUP; v++) some[v] = at(weight + i * stride + unit + v * LANES);
+    for (int first = 0; first < texels; first += TEXELS)
+        for (int unit = 0; unit < units; unit += GROUP * LANES) {
+            Floats sums[TEXELS][GROUP];
             for (int t = 0; t < TEXELS; t++)
-                for (int v = 0; v < GROUP; v++) sums[t][v] += some[v] * row[i * SIDE * SIDE + first + t];
+                for (int v = 0; v < GROUP; v++) sums[t][v] = bias ? at(bias + unit + v * LANES) : Floats{};
+            for (int i = 0; i < inputs; i++) {
+                Floats some[GROUP];
+                for (int v = 0; v < GROUP; v++) some[v] = at(weight + i * stride + unit + v * LANES);
+                for (int t = 0; t < TEXELS; t++)
+                    for (int v = 0; v < GROUP; v++) sums[t][v] += some[v] * row[i * SIDE * SIDE + first + t];
+            }
+            for (int t = 0; t < TEXELS && first + t < texels; t++)
+                for (int v = 0; v < GROUP; v++) at(table + (int64_t)(first + t) * units + unit + v * LANES) = sums[t][v];
         }
-        for (int t = 0; t < TEXELS && first + t < texels; t++)
-            for (int v = 0; v < GROUP; v++) at(table + (int64_t)(first + t) * units + unit + v * LANES) = sums[t][v];
-    }
 }
 
 inline void project(const float* row, int inputs, const float* weight, int stride, const float* bias, int units, int texels, float* table) {
@@ -349,7 +350,6 @@ class Workspace {
     float *depth, *density;  // [coarse + fine] all depths ascending, and the densities that the first pass has found there
     float* weight;           // of the interval before each depth, those of the first pass, then those of the second
     int32_t* source;         // of each depth: its number among the coarse, then the fine ones
-    int32_t* right;          // of each fine depth: how many cumulative shares do not pass its position
     float* hidden;           // [lane][coarse + fine][early units]
     float *late_hidden, *shown_share, *shown_depth, *sums;
     const float **early_row, **late_row;
@@ -370,7 +370,6 @@ class Workspace {
             *rows += LANES;
         }
         place(source, LANES * depths);
-        place(right, LANES * (fine + 1));
         place(hidden, (int64_t)LANES * depths * head.early_units);
         place(late_hidden, (int64_t)shown * head.late_units);
         place(shown_share, shown);
@@ -447,7 +446,7 @@ inline Floats Marcher<UNITS, WINDOWS>::densities(const Rays& rays, Floats depth,
         rows[lane] = total;
     }
     const Floats found = row_sums(rows) + head.density_bias;
-    return (Floats)(((Ints)found & at(chosen.mask)) | ((Ints)all(UNSEEN) & ~at(chosen.mask)));
+    return where(at(chosen.mask), found, all(UNSEEN));
 }
 
 // Rows of nothing before and after depths and their densities.
@@ -481,15 +480,17 @@ void Marcher<UNITS, WINDOWS>::block(int64_t first, Workspace& space) const {
     float *z = space.coarse_depth, *d = space.coarse_density;
     pad(z, d, coarse);
     for (int start = 0; start < coarse; start += WALK) {
-        if (alive.count) {
-            const int stop = start + WALK < coarse ? start + WALK : coarse;
-            for (int i = start; i < stop; i++) {
-                alignas(64) int32_t samples[LANES];
-                at(samples) = Ints{} + i;
-                at(d + i * LANES) = densities(block, at(z + i * LANES), alive, samples, space);
-            }
-            for (int k = 0; k < alive.count; k++) known[alive.lane[k]] = stop;
+        const int stop = start + WALK < coarse ? start + WALK : coarse;
+        if (!alive.count) {
+            for (int i = start; i < stop; i++) at(space.weight + i * LANES) = Floats{};
+            continue;
         }
+        for (int i = start; i < stop; i++) {
+            alignas(64) int32_t samples[LANES];
+            at(samples) = Ints{} + i;
+            at(d + i * LANES) = densities(block, at(z + i * LANES), alive, samples, space);
+        }
+        for (int k = 0; k < alive.count; k++) known[alive.lane[k]] = stop;
         light.take(z + start * LANES, d + start * LANES, space.weight + start * LANES);
         alive.choose(lanes, [&](int lane) { return alive.mask[lane] && light.passing[lane] >= stop_below; });
     }
@@ -511,7 +512,9 @@ void Marcher<UNITS, WINDOWS>::block(int64_t first, Workspace& space) const {
         for (int k = seen; k < stop; k++) {
             const int32_t* source = space.source + k * LANES;
             fresh.choose(lanes, [&](int lane) { return alive.mask[lane] && source[lane] >= known[lane]; });
-            if (fresh.count) at(d + k * LANES) = larger(at(d + k * LANES), densities(block, at(z + k * LANES), fresh, source, space));
+            Floats& here = at(d + k * LANES);
+            here = where(at(alive.mask), here, all(UNSEEN));
+            if (fresh.count) here = larger(here, densities(block, at(z + k * LANES), fresh, source, space));
         }
         float* weight = space.weight + seen * LANES;
         light.take(z + seen * LANES, d + seen * LANES, weight);

@@ -97,10 +97,13 @@ def test_heads_of_a_batch(marcher):
 
 @pytest.mark.parametrize("density", [-100.0, -12.0, 100.0], ids=["empty", "thin", "wall"])
 def test_from_nothing_to_a_wall(marcher, density):
-    scene = soft_scene(QUICK)
+    assert agrees(marcher, denser(soft_scene(QUICK), density))
+
+
+def denser(scene, density):
     bias2 = scene.decoder.bias2.clone()
     bias2[0] += density
-    assert agrees(marcher, replace(scene, decoder=replace(scene.decoder, bias2=bias2)))
+    return replace(scene, decoder=replace(scene.decoder, bias2=bias2))
 
 
 def test_planes_of_zeros(marcher):
@@ -165,8 +168,10 @@ def test_neither_threads_nor_company_change_a_bit(marcher):
     assert torch.equal(twice.features[1:], alone.features) and torch.equal(twice.opacity[:1], alone.opacity)
 
 
-def test_chunks_of_rays_change_no_bit(marcher, monkeypatch):
-    scene = soft_scene(replace(QUICK, rays_per_chunk=77))
+@pytest.mark.parametrize("density", [0.0, 100.0, 600.0], ids=["soft", "wall", "steel"])
+def test_chunks_of_rays_change_no_bit(marcher, monkeypatch, density):
+    # in a wall, whole blocks of rays see nothing any more before their depths are through
+    scene = denser(soft_scene(replace(QUICK, coarse=48, fine=48, rays_per_chunk=77)), density)
     whole = picture(marcher, scene)
     monkeypatch.setattr(fused_marching, "replace", lambda settings, **_: settings)  # the marcher asks for the whole frame at once
     assert same(picture(marcher, scene), whole)
