@@ -157,7 +157,9 @@ class Composer:
         if not drawn.any():
             return colour
         share = (drawn / _LID_DRAWN).clamp(0, 1)
-        smooth = share * _edge(above - self._lashes, 0.4 * self._lashes)
+        right = maps_lid[:, FaceMap.ACROSS] < 0
+        eyes = [(share * side).amax((1, 2), keepdim=True) for side in (right, ~right)]  # the crease is gone from corner to corner
+        smooth = torch.where(right, *eyes) * _edge(above - self._lashes, 0.4 * self._lashes)
         skin = torch.cat([sample_plate(self._lids, lid), colour[:, 3:]], dim=1)
         soft = colour + (skin - colour) * (_LID_SMOOTH * smooth)[:, None]
         line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))

@@ -28,7 +28,7 @@ class FaceMap:
 
     below_lower: how far below the inner edge of the lower lip (extended sideways beyond the mouth); negative above it.
     above_upper: how far above the inner edge of the upper lip.
-    above_lid: how far above the edge of the upper lids; -1 beside the eyes and away from them.
+    above_lid: how far above the edge of the nearer eye's upper lid, which goes on level beyond the corners of the eye.
     across: along the mouth from its middle.
     half_width: of the mouth.
     face_height: in crop units.
@@ -60,13 +60,8 @@ def face_map(landmarks: Tensor) -> FaceMap:
     upper_line = _line(columns, upper[1] if is_open else middle, along)
     lower_line = _line(columns, lower[1] if is_open else middle, along)
 
-    above_lid = np.full((_SIDE, _SIDE), -face_height)
-    for lid in (RIGHT_UPPER_LID, LEFT_UPPER_LID):
-        frame = _Frame(points[lid[0]], points[lid[-1]])
-        s, d = frame(grid)
-        columns_lid, heights = frame.polyline(points[lid])
-        inside = (s > columns_lid[0]) & (s < columns_lid[-1]) & (np.abs(d) < 0.2 * face_height)
-        above_lid = np.where(inside, _line(columns_lid, heights, s) - d, above_lid)
+    lids = [_above_lid(points[lid], grid) for lid in (RIGHT_UPPER_LID, LEFT_UPPER_LID)]
+    above_lid = np.where(along < mouth_frame(points[[RIGHT_UPPER_LID[-1], LEFT_UPPER_LID[0]]])[0].mean(), *lids)
     maps = np.stack([down - lower_line, upper_line - down, above_lid, along]) / face_height
     return FaceMap(
         maps=torch.from_numpy(maps).float()[None],
@@ -74,6 +69,12 @@ def face_map(landmarks: Tensor) -> FaceMap:
         face_height=face_height,
         open_at_rest=float(is_open),
     )
+
+
+def _above_lid(lid: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    frame = _Frame(lid[0], lid[-1])
+    along, down = frame(grid)
+    return _line(*frame.polyline(lid), along) - down
 
 
 class _Frame:

@@ -55,14 +55,15 @@ def lid_plate(head: Tensor, landmarks: Tensor) -> Tensor:
         box = (slice(y0, y1), slice(x0, x1))
         inside = np.array([x0, y0])
         patch = picture[box]
-        skin = np.ones(patch.shape[:2], np.uint8)
-        _fill(skin, np.concatenate([points[upper], points[lower][::-1]]) - inside, grow=0.030 * face_height)
-        _fill(skin, points[brow] - inside, grow=0.012 * face_height)
+        lid = np.ones(patch.shape[:2], np.uint8)
+        _fill(lid, np.concatenate([points[upper], points[lower][::-1]]) - inside, grow=0.030 * face_height)
         crease = points[upper] + 0.45 * (points[brow[:5]].mean(0) - points[upper].mean(0))
-        _fill(skin, np.concatenate([points[upper], crease[::-1]]) - inside, grow=0.010 * face_height)
+        _fill(lid, np.concatenate([points[upper], crease[::-1]]) - inside, grow=0.010 * face_height)
+        skin = lid.copy()
+        _fill(skin, points[brow] - inside, grow=0.012 * face_height)  # brows lend no colour, and keep theirs
         smooth = push_pull(patch, skin.astype(np.float32))
         blurred = cv2.GaussianBlur(smooth, (0, 0), 0.02 * face_height)
-        softly = cv2.GaussianBlur(1.0 - skin.astype(np.float32), (0, 0), 0.008 * face_height)[..., None]
+        softly = cv2.GaussianBlur(1.0 - lid.astype(np.float32), (0, 0), 0.008 * face_height)[..., None]
         picture[box] = patch + (blurred - patch) * softly
     return torch.from_numpy(picture).permute(2, 0, 1)[None]
 
