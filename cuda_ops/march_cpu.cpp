@@ -101,7 +101,7 @@ namespace {
 
 const int WALK = 8;              // depths between two looks at whether a ray still sees anything
 const float UNSEEN = -1e30f;     // density of depths behind all that shows
-const float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
+const float LOG2_E = 1.44269504f;
 
 inline Floats all(float value) { return value - Floats{}; }
 #if defined(__x86_64__)  // the compiler does not see a maximum in a comparison with a constant
@@ -151,19 +151,14 @@ inline void softplus_2(Floats (&x)[GROUP]) {
     for (int v = 0; v < GROUP; v++) x[v] += e[v] * series[v];
 }
 
-inline Floats power_of_2(Floats x) {
-    Floats one[1] = {x}, value[1];
-    power_of_2(one, value);
-    return value[0];
+// 1 / (1 + exp(-x)) in place of x
+template <int GROUP>
+inline void sigmoid(Floats (&x)[GROUP]) {
+    Floats e[GROUP];
+    for (int v = 0; v < GROUP; v++) x[v] = smaller(x[v] * -LOG2_E, all(120.0f));
+    power_of_2(x, e);
+    for (int v = 0; v < GROUP; v++) x[v] = 1.0f / (1.0f + e[v]);
 }
-
-inline Floats softplus_2(Floats x) {
-    Floats one[1] = {x};
-    softplus_2(one);
-    return one[0];
-}
-
-inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + power_of_2(smaller(x * -LOG2_E, all(120.0f)))); }
 
 // Sums of the rows of a square; replaces it.
 inline Floats row_sums(Floats (&rows)[LANES]) {
@@ -252,8 +247,10 @@ void add_colours(const Head& head, const float* const* early, const float* const
             const float* weights = head.to_colour + output;
             add_units<TILE>(raw, weights, head.varying, early + first, head.early_units);
             add_units<TILE>(raw, weights + (int64_t)head.early_units * head.varying, head.varying, late + first, head.late_units);
-            for (int s = 0; s < SAMPLES_AT_ONCE; s++)
-                for (int v = 0; v < TILE; v++) total[v] += shares[first + s] * (sigmoid(raw[s][v]) * 1.002f - 0.001f);
+            for (int s = 0; s < SAMPLES_AT_ONCE; s++) {
+                sigmoid(raw[s]);
+                for (int v = 0; v < TILE; v++) total[v] += shares[first + s] * (raw[s][v] * 1.002f - 0.001f);
+            }
         }
         for (int v = 0; v < TILE; v++) at(sums + output + v * LANES) = total[v];
     }
@@ -262,7 +259,7 @@ void add_colours(const Head& head, const float* const* early, const float* const
 const int SIDE = 16;  // of the squares of texels that are projected together
 
 // A square of a window's texels, [inputs][SIDE][SIDE].
-void read_square(const Window& window, const Sheets& sheets, const int64_t* channels, int inputs, int row, int column, float* square) {
+void read_square(const Sheets& sheets, const int64_t* channels, int inputs, int row, int column, float* square) {
     for (int i = 0; i < inputs * SIDE * SIDE; i += LANES) at(square + i) = Floats{};
     const int first_row = sheets.first_row + row, first_column = sheets.first_column + column;
     const int top = first_row < 0 ? -first_row : 0, left = first_column < 0 ? -first_column : 0;
@@ -336,11 +333,11 @@ class Workspace {
   public:
     Workspace(const Head& head, int coarse, int fine) {
         const int depths = coarse + fine, shown = depths + LANES + SAMPLES_AT_ONCE;
-        lay_out(head, coarse, fine, depths, shown);
+        lay_out(head, coarse, depths, shown);
         memory = static_cast<char*>(std::malloc(used + 64));
         if (!memory) return;
         used = 64 - reinterpret_cast<uintptr_t>(memory) % 64;
-        lay_out(head, coarse, fine, depths, shown);
+        lay_out(head, coarse, depths, shown);
     }
     ~Workspace() { std::free(memory); }
     Workspace(const Workspace&) = delete;
@@ -362,7 +359,7 @@ class Workspace {
         rows = reinterpret_cast<Number*>(reinterpret_cast<uintptr_t>(memory) + used);
         used += (count * sizeof(Number) + 63) / 64 * 64;
     }
-    void lay_out(const Head& head, int coarse, int fine, int depths, int shown) {
+    void lay_out(const Head& head, int coarse, int depths, int shown) {
         // Light takes a row before the first one, and full walks.
         for (float** rows : {&coarse_depth, &coarse_density, &cumulative, &bins, &depth, &density, &weight}) {
             const int64_t count = rows == &depth || rows == &density || rows == &weight ? depths : coarse;
@@ -683,7 +680,7 @@ int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, cons
 #endif
             for (int row = 0; row < window.down_length; row += SIDE)
                 for (int column = 0; memory && column < window.across_length; column += SIDE) {
-                    read_square(window, sheets[w], channels, inputs, row, column, square);
+                    read_square(sheets[w], channels, inputs, row, column, square);
                     const int texels = window.across_length - column < SIDE ? window.across_length - column : SIDE;
                     for (int y = 0; y < SIDE && row + y < window.down_length; y++) {
                         const float* texel = square + y * SIDE;
