@@ -80,7 +80,8 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        moved = self._controls.displacements(coefficients) * self.face_height
+        each = [self._controls.displacements(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        moved = torch.cat(each) * self.face_height
         face_field = self._face(moved)
         jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
@@ -131,7 +132,7 @@ class _Field:
 
     def __call__(self, moved: Tensor) -> Tensor:
         """[N, 468, 3] -> [N, 3, L, L]."""
-        values = [shifts.T @ self._from_landmarks for shifts in moved]  # one by one: rounding depends on how many are multiplied at once
+        values = [shifts.T @ self._from_landmarks for shifts in moved]  # one by one, for the same reason as in bend
         return torch.stack(values).view(len(moved), 3, LATTICE, LATTICE)
 
 
