@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -181,18 +182,29 @@ def _encode(
     rate = Fraction(frames.fps).limit_denominator(1001)
     pictures = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound)
-    heard, done = 0.0, 0
-    for floats in frames.chunks(chunk):
-        for pixels in _even(_eight_bits(floats)):
-            if not done:
+    heard = 0.0
+
+    def encode(chunk_pixels: np.ndarray, first: int) -> None:
+        nonlocal heard
+        for number, pixels in enumerate(chunk_pixels, first):
+            if not number:
                 _set_picture(pictures, pixels, rate)
-            container.mux(pictures.encode(_yuv(pixels, done, rate)))
-            done += 1
-        while heard < done / rate:
+            container.mux(pictures.encode(_yuv(pixels, number, rate)))
+        while heard < (first + len(chunk_pixels)) / rate:
             heard, packets = next(packets_of_sound, (math.inf, []))
             container.mux(packets)
-        if progress:
-            progress(done, len(frames))
+
+    with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next one is computed
+        done, encoding = 0, None
+        for floats in frames.chunks(chunk):
+            pixels = _even(_eight_bits(floats))
+            if encoding:
+                encoding.result()
+            encoding = encoder.submit(encode, pixels, done)
+            done += len(pixels)
+            if progress:
+                progress(done, len(frames))
+        encoding.result()
     container.mux(pictures.encode(None))
     for _, packets in packets_of_sound:
         container.mux(packets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -169,31 +170,42 @@ class _PlaneBender:
         self._sheets = Sheets(planes.landmarks, FaceControls(planes.landmarks))
         x, y = texel_centres()
         self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
+        self._channels = [_in_use(plane) for plane in planes.features[0]]
 
     def __call__(self, coefficients: Tensor) -> Planes:
         sheets = self._sheets
         bent = sheets.bend(coefficients)
-        face, jaw = (self._on_texels(source, len(coefficients)) for source in (bent.face, bent.jaw))
-        in_front = sheets.in_front(bent)
-        solid = self._on_texels(in_front, len(coefficients))
-        rest = self._planes.features[:, 0]
-        plane = torch.zeros(len(solid), *rest.shape[1:])
-        plane[:, : CARRIED.stop] = self._look_up(rest[:, : CARRIED.stop], solid)
-        carried = plane[:, CARRIED]
-        rest_uv = rest[:, CARRIED][:, FACE_UV]
-        carried[:, FACE_UV] = self._look_up(rest_uv, face)
-        carried[:, JAW_UV] = self._look_up(rest_uv, jaw)
-        carried[:, SKULL_UV] = rest_uv
-        plane[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels.expand(len(plane), -1, -1, -1))[:, 0]
-        others = self._planes.features[:, 1:].expand(len(plane), -1, -1, -1, -1)
-        return replace(self._planes, features=torch.cat([plane[:, None], others], dim=1))
+        solid, face, jaw = (self._on_texels(source) for source in (sheets.in_front(bent), bent.face, bent.jaw))
+        rest = self._planes.features
+        features = _untouched_zeros(len(coefficients), *rest.shape[1:])
+        for plane, channels in enumerate(self._channels):
+            features[:, plane, :channels] = rest[:, plane, :channels]
+        front = features[:, 0]
+        carried, rest_carried = front[:, CARRIED], rest[:, 0, CARRIED]
+        front[:, : CARRIED.start] = self._look_up(rest[:, 0, : CARRIED.start], solid)
+        carried[:, COLOUR] = self._look_up(rest_carried[:, COLOUR], solid)
+        carried[:, FACE_UV] = self._look_up(rest_carried[:, FACE_UV], face)
+        carried[:, JAW_UV] = self._look_up(rest_carried[:, FACE_UV], jaw)
+        front[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels.expand(len(front), -1, -1, -1))[:, 0]
+        return replace(self._planes, features=features)
 
-    def _on_texels(self, source: Tensor, frames: int) -> Tensor:
+    def _on_texels(self, source: Tensor) -> Tensor:
         """Source points of all texels [N, 2, 256, 256]; beyond the lattice nothing moves."""
-        texels = self._texels.expand(frames, -1, -1, -1)
+        texels = self._texels.expand(len(source), -1, -1, -1)
         return texels + self._sheets.sample(source - self._sheets.lattice, texels)
 
     def _look_up(self, plane: Tensor, points: Tensor) -> Tensor:
         return F.grid_sample(
             plane.expand(len(points), -1, -1, -1), points.permute(0, 2, 3, 1) * 2, padding_mode="border", align_corners=False
         )
+
+
+def _untouched_zeros(*shape: int) -> Tensor:
+    """Zeros that take no time and no memory where nothing is written: NumPy leaves them to the system, PyTorch writes them."""
+    return torch.from_numpy(np.zeros(shape, np.float32))
+
+
+def _in_use(plane: Tensor) -> int:
+    """How many channels of a plane [C, H, W] there are up to the last that is not zero everywhere."""
+    used = plane.flatten(1).any(dim=1).nonzero()
+    return int(used[-1]) + 1 if len(used) else 0

@@ -6,13 +6,16 @@ sheets of lips and lids are put in front of one another per pixel of the output,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, find_objects, label
 from torch import Tensor
 
+from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..render.ray_marching import HeadRender
@@ -31,25 +34,35 @@ _TORSO_REACH = 0.85  # face heights over which the torso stops following the hea
 _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
+_TOGETHER = 1e-5  # crop units; sheets less apart are one, the rest is rounding
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
+
+
+_Box = tuple[slice, slice]  # rows and columns of a frame's pixels
 
 
 @dataclass(frozen=True)
 class _Layers:
-    """What a frame is composed of, all [N, C, size, size].
+    """What one frame is composed of.
 
-    head: colour (3), how firmly it covers, and the photo's hair. torso: colour (3) and opacity. opacity: the solid head's.
-    near: 1 on the solid head and close to it, 0 away from it.
+    box: the pixels in which the head may show; head, opacity and near are about them.
+    head: [5, h, w] colour (3), how firmly it covers, and the photo's hair.
+    opacity: [1, h, w] the solid head's.
+    near: [1, h, w] 1 on the solid head and close to it, 0 away from it.
+    torso: [4, size, size] colour (3) and opacity.
     """
 
+    box: _Box
     head: Tensor
-    torso: Tensor
     opacity: Tensor
     near: Tensor
+    torso: Tensor
 
 
 class Composer:
     """Everything about a portrait that composing its frames at one size needs.
+
+    Frames are composed one by one, each only where it has something to show: so a frame is the same in every chunk.
 
     Args:
         portrait: whose layers are composed.
@@ -62,9 +75,11 @@ class Composer:
         self._size = size
         self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
         self._torso = plates.torso
+        self._torso_top = _first_row(plates.torso[:, 3:])
         self._photo = plates.photo
         self._background = _fit(plates.crop(plates.background), size)
-        self._latest: tuple[HeadRender, _Layers] | None = None
+        self._latest: tuple[HeadRender, list[_Layers]] | None = None
+        self._latest_torso: tuple[Tensor, Tensor] | None = None
         self._face = face_map(portrait.landmarks)
         self._lids = lid_plate(plates.head, portrait.landmarks)
         self._lashes = lash_band(portrait.landmarks[:, :2].numpy()) / self._face.face_height
@@ -73,6 +88,8 @@ class Composer:
         self._follow = _torso_follow(portrait, self._face.face_height)
         self._residual = _residual(at_rest)
         self._rim = _rim(at_rest)
+        self._from_rays = _Enlargement(at_rest.opacity.shape[-1], size, "bicubic")
+        self._from_follow = _Enlargement(self._follow.shape[-1], size, "bilinear")
 
     def __call__(self, render: HeadRender, background: Tensor | None = None, first: int = 0, head_threshold: float = 1.0) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
@@ -82,69 +99,93 @@ class Composer:
             first: number of the first frame.
             head_threshold: where the head is more opaque than this nothing is seen through it.
         """
-        covers = self._covers(render, head_threshold)
-        layers = self._layers(render)
-        colour, torso = layers.head[:, :3], layers.torso
-        if render.colour_change is not None:
-            colour = colour + _enlarge(render.colour_change, self._size)
-        backdrop = self._background if background is None else background[(first + torch.arange(len(colour))) % len(background)]
-        behind = torso[:, :3] * torso[:, 3:] + backdrop * (1 - torso[:, 3:])
-        return (colour * covers + behind * (1 - covers)).clamp(0, 1).permute(0, 2, 3, 1).contiguous()
+        backdrops = self._background if background is None else background
+        change = None if render.colour_change is None else _enlarge(render.colour_change, self._size)
+        frames = torch.empty(len(render.cameras), self._size, self._size, 3)
+        for number, layers in enumerate(self._layers(render)):
+            colour, rows_columns = layers.head[:3], (slice(None), *layers.box)
+            if change is not None:
+                colour = colour + change[number][rows_columns]
+            picture = torch.lerp(backdrops[(first + number) % len(backdrops)], layers.torso[:3], layers.torso[3:])
+            picture[rows_columns].lerp_(colour, _covers(layers, head_threshold))
+            frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
+        return frames
 
     def person(self, render: HeadRender, head_threshold: float = 1.0) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
-        covers = self._covers(render, head_threshold)
-        return (covers + self._layers(render).torso[:, 3:] * (1 - covers))[:, 0]
+        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
 
-    def _covers(self, render: HeadRender, threshold: float) -> Tensor:
-        """[N, 1, size, size]: how much the head hides what is behind it."""
-        layers = self._layers(render)
-        firmness, hair = layers.head[:, 3:4], layers.head[:, 4:]
-        solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
-        solid = torch.where(layers.opacity > threshold, 1.0, solid)
-        strands = hair * layers.near  # beyond the solid, where the photo has them
-        fade = (1 - firmness) * layers.torso[:, 3:]  # the seam fades into the torso, never into the background
-        return torch.maximum(solid, strands) * (1 - fade)
-
-    def _layers(self, render: HeadRender) -> _Layers:
+    def _layers(self, render: HeadRender) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
         if self._latest is None or self._latest[0] is not render:
-            coordinates, near = self._coordinates(render)
-            layers = _Layers(
-                head=self._head_colour(_enlarge(coordinates, self._size)),
-                torso=self._torso_colour(render.cameras),
-                opacity=_enlarge(_blur(render.opacity, _CONTOUR_BLUR), self._size),
-                near=_enlarge(near, self._size).clamp(0, 1),
-            )
-            self._latest = (render, layers)
+            offsets = _offsets(render)
+            frames = zip(offsets.split(1), render.opacity.split(1), render.cameras.split(1), strict=True)
+            self._latest = (render, [self._layers_of(*frame) for frame in frames])
         return self._latest[1]
 
-    def _coordinates(self, render: HeadRender) -> tuple[Tensor, Tensor]:
-        """Photo coordinates [N, 6, R, R] of the three sheets, continued beyond the head, and how near the head is [N, 1, R, R]."""
-        offset = _offsets(render)
-        place = (offset[:, FACE_SHEET] + _pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim.expand(len(place), -1, -1, -1), place, padding_mode="border", align_corners=False)
-        grown, near = _continue(torch.cat([offset, rim], dim=1), (render.opacity > 0.5).float())
-        offset, near = grown[:, :-1], torch.where(render.opacity > 0.5, 1.0, near * grown[:, -1:].clamp(0, 1))
-        pairs = (offset + _three_times(_pixel_centres(offset.shape[-1]))).unflatten(1, (3, 2)).flatten(0, 1)
-        error = F.grid_sample(
-            self._residual.expand(len(pairs), -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
-        )
-        return (pairs + error).unflatten(0, (-1, 3)).flatten(1, 2), near
+    def _layers_of(self, offset: Tensor, opacity: Tensor, camera: Tensor) -> _Layers:
+        """The layers of one frame, whose rays have these offsets [1, 6, R, R] and this opacity [1, 1, R, R]."""
+        uv, near = self._coordinates(offset, opacity)
+        solid = _blur(opacity, _CONTOUR_BLUR)[0]
+        box = self._from_rays.reached((solid[0] > 0) | (near[0] > 0))
+        face, solid, near = self._from_rays(torch.cat([uv[FACE_SHEET], solid, near]), box).split([2, 1, 1])
+        return _Layers(box, self._head_colour(uv, face, box), solid, near.clamp(0, 1), self._torso_colour(camera))
 
-    def _head_colour(self, uv: Tensor) -> Tensor:
-        """The sheets in front of one another [N, 5, S, S]: colour, how firmly it covers, and the photo's hair."""
+    def _coordinates(self, offset: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+        """Photo coordinates [6, R, R] of the three sheets, continued beyond the head, and how near the head is [1, R, R]."""
+        solid = opacity > 0.5
+        place = (offset[:, FACE_SHEET] + _pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
+        rim = F.grid_sample(self._rim, place, padding_mode="border", align_corners=False)
+        grown, near = _continue(torch.cat([offset, rim], dim=1), solid.float())
+        offset, near = grown[:, :-1], torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
+        pairs = (offset + _three_times(_pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))
+        error = F.grid_sample(
+            self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
+        )
+        return (pairs + error).flatten(0, 1), near[0]
+
+    def _head_colour(self, uv: Tensor, face: Tensor, box: _Box) -> Tensor:
+        """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's hair.
+
+        Args:
+            uv: [6, R, R] photo coordinates of the rays.
+            face: [2, h, w] those of the face sheet at the pixels of the box.
+        """
+        colour = self._head_at(face[None].permute(0, 2, 3, 1))
+        for part in self._parted(uv):
+            part = _common(part, box)
+            if part is not None:
+                inner = (..., *(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True)))
+                colour[inner] = self._layered(self._from_rays(uv, part)[None], colour[inner])
+        return colour[0]
+
+    def _parted(self, uv: Tensor) -> list[_Box]:
+        """Where the face sheet alone is not the whole picture: where jaw or lids are elsewhere, and where the photo's mouth is open."""
+        parted = (uv[JAW_SHEET] - uv[FACE_SHEET]).abs().amax(dim=0) > _TOGETHER
+        if self._face.open_at_rest:
+            ray = 1 / (uv.shape[-1] * self._face.face_height)
+            jaw, upper = (self._look_up(uv[None, sheet].permute(0, 2, 3, 1))[0] for sheet in (JAW_SHEET, FACE_SHEET))
+            between = (jaw[FaceMap.BELOW_LOWER] < ray) & (upper[FaceMap.ABOVE_UPPER] < ray)
+            parted |= between & (upper[FaceMap.ACROSS].abs() < self._face.half_width + ray)
+        labels, _ = label(parted.numpy(), structure=np.ones((3, 3)))
+        return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
+
+    def _layered(self, uv: Tensor, colour_face: Tensor) -> Tensor:
+        """Jaw, lids and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
         face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
         pixel = 1 / (self._size * self._face.face_height)
         maps_jaw, maps_face = self._look_up(jaw), self._look_up(face)
         below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], pixel)
         above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
-        colour_face, colour_jaw = self._head_at(face), self._head_at(jaw)
-        upper_face = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
-        inside = self._inside(skull, maps_jaw)
-        behind_lower = upper_face * above_upper[:, None] + inside * (1 - above_upper[:, None])
-        return colour_jaw * below_lower[:, None] + behind_lower * (1 - below_lower[:, None])
+        colour_jaw = self._head_at(jaw)
+        colour = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
+        open_at = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
+        if len(open_at[0]):
+            seen = (slice(None), slice(None), *open_at)
+            inside = self._inside(skull[(slice(None), *open_at)][:, None], maps_jaw[seen][:, :, None])[:, :, 0]
+            colour[seen] = inside + (colour[seen] - inside) * above_upper[(slice(None), *open_at)][:, None]
+        return colour_jaw * below_lower[:, None] + colour * (1 - below_lower[:, None])
 
     def _head_at(self, uv: Tensor) -> Tensor:
         return sample_plate(self._head, uv, "bicubic")
@@ -183,12 +224,70 @@ class Composer:
         maps = self._face.maps.expand(len(uv), -1, -1, -1)
         return F.grid_sample(maps, uv * 2 - 1, padding_mode="border", align_corners=False)
 
-    def _torso_colour(self, cameras: Tensor) -> Tensor:
-        """[N, 4, S, S]: the torso, its neck carried along by the head and its shoulders at rest."""
-        shift = _neck_shift(cameras, self._source_camera, self._follow.shape[-1]) * self._follow
-        centres = _pixel_centres(self._size)
-        moved = centres - F.interpolate(shift, size=(self._size, self._size), mode="bilinear", align_corners=False)
-        return sample_plate(self._torso, moved.permute(0, 2, 3, 1))
+    def _torso_colour(self, camera: Tensor) -> Tensor:
+        """[4, S, S]: the torso, its neck carried along by the head and its shoulders at rest; kept while the camera stays."""
+        if self._latest_torso is None or not torch.equal(self._latest_torso[0], camera):
+            shift = (_neck_shift(camera, self._source_camera, self._follow.shape[-1]) * self._follow)[0]
+            top = math.floor((self._torso_top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
+            rows = (slice(min(max(top, 0), self._size - 1), self._size), slice(0, self._size))
+            moved = _pixel_centres(self._size)[(..., *rows)] - self._from_follow(shift, rows)
+            torso = torch.zeros(4, self._size, self._size)
+            torso[(..., *rows)] = sample_plate(self._torso, moved.permute(0, 2, 3, 1))[0]
+            self._latest_torso = (camera, torso)
+        return self._latest_torso[1]
+
+
+class _Enlargement:
+    """Maps of `rays` x `rays` values, enlarged to some of `size` x `size` pixels.
+
+    Enlarging is linear and the same along rows and columns: two products with one matrix, of which a part does for a part of the frame.
+    """
+
+    def __init__(self, rays: int, size: int, mode: str):
+        weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
+        self._weights = weights  # [size, rays]
+        self._heard = weights != 0
+
+    def __call__(self, maps: Tensor, box: _Box) -> Tensor:
+        """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
+        down, across = (_extent(self._heard[pixels].any(dim=0)) for pixels in box)
+        return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+
+    def reached(self, rays: Tensor) -> _Box:
+        """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
+        return self.reached_from(*(_extent(rays.any(dim=1 - axis)) for axis in (0, 1)))
+
+    def reached_from(self, down: slice, across: slice) -> _Box:
+        """The box of the pixels that a box of rays has a part in."""
+        return tuple(_extent(self._heard[:, rays].any(dim=1)) for rays in (down, across))
+
+
+def _extent(chosen: Tensor) -> slice:
+    """From the first to the last place that is set; the first place where none is."""
+    places = chosen.nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _common(a: _Box, b: _Box) -> _Box | None:
+    """What two boxes share, None if that is nothing."""
+    both = tuple(slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+    return both if all(side.start < side.stop for side in both) else None
+
+
+def _covers(layers: _Layers, threshold: float) -> Tensor:
+    """[1, h, w]: how much the head hides what is behind it, in the head's box."""
+    firmness, hair = layers.head[3:4], layers.head[4:]
+    solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
+    solid = torch.where(layers.opacity > threshold, 1.0, solid)
+    strands = hair * layers.near  # beyond the solid, where the photo has them
+    fade = (1 - firmness) * layers.torso[(slice(3, 4), *layers.box)]  # the seam fades into the torso, never into the background
+    return torch.maximum(solid, strands) * (1 - fade)
+
+
+def _person(layers: _Layers, threshold: float) -> Tensor:
+    person = layers.torso[3].clone()
+    person[layers.box] += (1 - person[layers.box]) * _covers(layers, threshold)[0]
+    return person
 
 
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
@@ -241,6 +340,12 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     return (1 - t * t * (3 - 2 * t))[None, None]
 
 
+def _first_row(plate: Tensor) -> float:
+    """v, in crop units, above which a plate [1, 1, S, S] is empty."""
+    rows = _extent(plate[0, 0].any(dim=1))
+    return (rows.start - 0.5) / plate.shape[-1] * (1 + 2 * MARGIN) - MARGIN
+
+
 def _brightness(portrait: Portrait) -> float:
     """How brightly teeth are lit, 0.75..1.05, from the bright parts of the face."""
     image = portrait.image[0] / 2 + 0.5
@@ -256,13 +361,19 @@ def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """
     values, near = values * known, known
     for ring in range(_GROW):
-        weight = F.avg_pool2d(known, 3, 1, 1)
-        grown = F.avg_pool2d(values, 3, 1, 1) / weight.clamp_min(1e-6)
-        values = torch.where(known > 0, values, grown)
-        reached = (weight > 0).float()
+        total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
+        values = torch.where(known > 0, values, total / count.clamp_min(1))
+        reached = (count > 0).float()
         near = torch.maximum(near, (reached - known) * min(1.0, (_GROW - ring) / 4))
         known = reached
-    return torch.where(known > 0, values, 0.0), near
+    return values, near
+
+
+def _with_neighbours(maps: Tensor) -> Tensor:
+    """The sums of 3 x 3 values, zeros beyond the border."""
+    padded = F.pad(maps, (1, 1, 1, 1))
+    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
 
 
 def _enlarge(maps: Tensor, size: int) -> Tensor:

@@ -80,7 +80,8 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        moved = self._controls.displacements(coefficients) * self.face_height
+        each = [self._controls.displacements(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        moved = torch.cat(each) * self.face_height
         face_field = self._face(moved)
         jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
@@ -113,7 +114,6 @@ class _Field:
     """A smooth displacement field through the displacements of some landmarks: thin-plate splines, as one matrix."""
 
     def __init__(self, rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.ndarray):
-        self._members = torch.from_numpy(members)
         oval = np.array(FACE_OVAL)
         centre = rest[oval, :2].mean(0)
         ghosts = centre + _GHOSTS * (rest[oval, :2] - centre)
@@ -125,14 +125,15 @@ class _Field:
         targets = lattice.numpy().reshape(2, -1).T
         matrix = RBFInterpolator(points, spread, kernel="thin_plate_spline", smoothing=1e-4 * height**2)(targets)
         matrix *= window.reshape(-1, 1)
-        self._from_members = torch.from_numpy(matrix[:, : len(members)]).float()
-        self._from_oval = torch.from_numpy(matrix[:, len(members) :] * follow).float()
-        self._oval = torch.from_numpy(oval)
+        from_landmarks = np.zeros((MESH_POINTS, matrix.shape[0]))
+        from_landmarks[members] = matrix[:, : len(members)].T
+        from_landmarks[oval] += (matrix[:, len(members) :] * follow).T
+        self._from_landmarks = torch.from_numpy(from_landmarks).float()
 
     def __call__(self, moved: Tensor) -> Tensor:
         """[N, 468, 3] -> [N, 3, L, L]."""
-        values = self._from_members @ moved[:, self._members] + self._from_oval @ moved[:, self._oval]
-        return values.transpose(1, 2).reshape(len(moved), 3, LATTICE, LATTICE)
+        values = [shifts.T @ self._from_landmarks for shifts in moved]  # one by one, for the same reason as in bend
+        return torch.stack(values).view(len(moved), 3, LATTICE, LATTICE)
 
 
 class _Lid:
