@@ -37,6 +37,7 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "superresolution.",
 )
 
+_OFFICIAL_NAME = re.compile(r"model_ckpt_steps_(\d+)\.(ckpt|safetensors)")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
 
@@ -81,6 +82,11 @@ def load_networks(
         raise MissingModelError(f"The checkpoint '{path.name}' can not be used: {failure}") from None
 
 
+def is_checkpoint_name(name: str) -> bool:
+    """Whether training names its checkpoints so; a converted one keeps the name."""
+    return _OFFICIAL_NAME.fullmatch(name) is not None
+
+
 def latest_checkpoint(folder: Path) -> Path:
     """The file of the most training steps in a folder; a converted file of the same steps is preferred, it loads faster.
 
@@ -89,7 +95,7 @@ def latest_checkpoint(folder: Path) -> Path:
     """
     found = []
     for path in folder.iterdir():
-        if steps := re.fullmatch(r"model_ckpt_steps_(\d+)\.(ckpt|safetensors)", path.name):
+        if steps := _OFFICIAL_NAME.fullmatch(path.name):
             found.append((int(steps[1]), steps[2], path))
     if not found:
         raise MissingModelError(

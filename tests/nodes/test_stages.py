@@ -96,9 +96,10 @@ def test_the_same_motion_for_another_avatar_is_refused(host, stages):
 
 def test_a_static_camera_path_is_the_one_of_the_simple_node(host, stages):
     motion = host.execute("Real3DHeadPose", motion=stages["motion"], mode="sway", amount=3.0)[0]
-    path = host.execute("Real3DCameraPath", portrait=stages["portrait"], motion=motion)[0].paths[0]
-    wanted = host.core("motion.pose").camera_path(stages["portrait"].items[0], motion)
-    assert torch.equal(path.cameras, wanted.cameras) and path.cameras.std(dim=0).max() > 1e-5
+    path = host.execute("Real3DCameraPath", portrait=stages["portrait"], motion=motion)[0].seen_by(stages["avatar"])[0]
+    one = stages["portrait"].items[0]
+    wanted = host.core("render.camera").camera_from_pose(one.euler + motion.euler, one.translation + one.scale * motion.translation)
+    assert torch.equal(path.cameras, wanted.float()) and path.cameras.std(dim=0).max() > 1e-5
 
 
 def test_a_still_head_is_seen_by_every_camera_and_a_moving_one_must_match(host, stages):
