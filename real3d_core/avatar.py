@@ -150,3 +150,14 @@ def load_avatar(name: str = "analytic", options: AvatarOptions | None = None) ->
     module, _, function = AVATARS[name].partition(":")
     load: Callable[[AvatarOptions], Avatar] = getattr(import_module(f".{module}", __package__), function)
     return load(options or AvatarOptions())
+
+
+def converted(motion: Motion, source: Avatar, target: Avatar) -> Motion:
+    """A motion of one avatar as one of another; a motion that is the target's already stays as it is.
+
+    Raises:
+        MotionMismatchError: the motion is neither avatar's.
+    """
+    if motion.basis.name == target.motion_basis.name:
+        return motion
+    return target.from_landmarks(source.to_landmarks(motion))

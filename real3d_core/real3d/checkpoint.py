@@ -112,12 +112,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     Raises:
         MissingModelError: damaged, not a checkpoint, or one that holds more than tensors.
     """
+    return _read_safetensors(path) if is_safetensors(path) else (_read_ckpt(path), {})
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a checkpoint is a safetensors file or else a zip file as torch writes it, by its first bytes.
+
+    Raises:
+        MissingModelError: it is neither.
+    """
     with open(path, "rb") as file:
         start = file.read(9)
-    if start[:2] == b"PK":
-        return _read_ckpt(path), {}
-    if start[8:] == b"{":
-        return _read_safetensors(path)
+    if start[:2] == b"PK" or start[8:] == b"{":
+        return start[:2] != b"PK"
     raise MissingModelError(
         f"'{path.name}' is not a checkpoint (neither torch's zip format nor safetensors): download model_ckpt_steps_<n>.ckpt again."
     )

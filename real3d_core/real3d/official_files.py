@@ -18,11 +18,12 @@ import torch
 
 from ..avatar import AvatarOptions
 from ..errors import MissingModelError
+from ..files import readable_file
 from ..portrait.model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
 from . import hubert
 from .audio_to_motion_files import load_audio_to_motion
 from .avatar import Real3DAvatar
-from .checkpoint import is_checkpoint_name, latest_checkpoint, load_networks
+from .checkpoint import is_checkpoint_name, is_safetensors, latest_checkpoint, load_networks
 from .driven_face import DrivenFace
 from .face_model_files import FRONT, has_face_model, load_face_model
 from .face_model_files import SOURCE as BASEL
@@ -55,7 +56,7 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
         MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
     """
     folders = [Path(folder) for folder in options.folders] or [DEFAULT_FOLDER]
-    checkpoint = Path(options.checkpoint) if options.checkpoint else find_checkpoint(folders)
+    checkpoint = _given_checkpoint(Path(options.checkpoint)) if options.checkpoint else find_checkpoint(folders)
     needed = _missing_for_pictures(folders, checkpoint)
     if needed:
         raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(folders)))
@@ -79,6 +80,13 @@ def load_voice(folders: Sequence[Path], device: torch.device | str) -> VoiceNetw
     if missing:
         raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
     return VoiceNetworks(load_hubert(_place(folders, HUBERT)), load_audio_to_motion(_place(folders, VOICE))).to(device)
+
+
+def _given_checkpoint(path: Path) -> Path:
+    """The file itself, or the latest one of a folder; a wrong one is told before anything that may be missing besides."""
+    file = latest_checkpoint(path) if path.is_dir() else readable_file(path, "checkpoint", MissingModelError)
+    is_safetensors(file)
+    return file
 
 
 def find_checkpoint(folders: Sequence[Path]) -> Path | None:
