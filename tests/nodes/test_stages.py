@@ -252,22 +252,32 @@ class TestOffloading:
         name = "trained"
 
         def __init__(self):
-            self.networks = types.SimpleNamespace(config=1, one=torch.nn.Linear(2, 2), other=torch.nn.Linear(2, 2))
+            self.drawing, self.listening = (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)), (torch.nn.Linear(3, 3),)
 
-    def test_every_network_is_handed_over(self, host):
-        loaded = host.part("runtime").LoadedAvatar.of(self.Trained())
-        assert [patcher.model for patcher in loaded.patchers] == [loaded.core.networks.one, loaded.core.networks.other]
+        def drawing_networks(self):
+            return self.drawing
+
+        def listening_networks(self):
+            return self.listening
+
+    def test_every_network_is_handed_over_when_it_is_needed(self, host, monkeypatch):
+        runtime = host.part("runtime")
+        brought = []
+        monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: brought.append([one.model for one in models]))
+        loaded = runtime.LoadedAvatar(self.Trained())
+        assert loaded.ready() is loaded.core and loaded.ready_to_listen() is loaded.core
+        assert brought == [list(loaded.core.drawing), list(loaded.core.listening)]
 
     def test_networks_are_called_back_for_every_chunk(self, host, monkeypatch):
         runtime = host.part("runtime")
         calls = []
         monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: calls.append(len(models)))
-        loaded = runtime.LoadedAvatar.of(self.Trained())
+        loaded = runtime.LoadedAvatar(self.Trained())
         stream = loaded.streamed(host.core("stream").FrameStream(5, 25.0, lambda start, stop: torch.arange(start, stop)))
         assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and calls == [2, 2, 2]
 
     def test_the_built_in_avatar_needs_no_device(self, host):
-        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == ()
+        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == []
 
 
 def marching(host, stages, backend, monkeypatch):
