@@ -6,6 +6,7 @@ from .camera import CameraPathNode
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane
 from .motion_adapter import MotionAdapter
+from .motion_conversion import ConvertMotion
 from .motion_editing import EditMotion
 from .motion_files import LoadMotion, SaveMotion
 from .motion_sources import AudioToMotion, VideoToMotion
@@ -15,6 +16,7 @@ from .portrait import LoadAvatar, PreparePortrait
 from .render_head import RenderHead
 from .render_passes import RenderPasses, ReplaceRenderColour
 from .runtime import ComfyExtension, io
+from .side_by_side import SideBySide
 from .super_resolution import SuperResolution
 from .talking_portrait import TalkingPortrait, TalkingPortraitToVideo
 
@@ -27,11 +29,13 @@ NODES: list[type[io.ComfyNode]] = [
     VideoToMotion,
     HeadPose,
     EditMotion,
+    ConvertMotion,
     CameraPathNode,
     MotionAdapter,
     RenderHead,
     RenderPasses,
     ReplaceRenderColour,
+    SideBySide,
     SuperResolution,
     PasteBack,
     TalkingPortraitToVideo,

@@ -94,6 +94,7 @@ class CameraPathNode(io.ComfyNode):
     ) -> io.NodeOutput:
         import torch
 
+        from ..real3d_core.motion.motion import Motion
         from ..real3d_core.render import camera_paths
 
         chosen(mode, MODES, "mode")
@@ -113,14 +114,12 @@ class CameraPathNode(io.ComfyNode):
             view = camera_paths.keyframe_view(keyframes, frames, fps)
         else:
             view = camera_paths.static_view(frames)
-        euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
         if portrait is None:
-            return io.NodeOutput(Cameras((camera_paths.viewed_from(euler, translation, view, fps),)))
-        return io.NodeOutput(
-            Cameras(
-                tuple(
-                    camera_paths.viewed_from(one.euler + euler, one.translation + one.scale * translation, view, fps)
-                    for one in portrait.items
-                )
-            )
-        )
+            euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
+            frontal = camera_paths.viewed_from(euler, translation, view, fps)
+            return io.NodeOutput(Cameras((lambda avatar: frontal,)))
+
+        def seen(one):
+            return lambda avatar: avatar.cameras(one, Motion.still(avatar.motion_basis, frames, fps) if motion is None else motion, view)
+
+        return io.NodeOutput(Cameras(tuple(seen(one) for one in portrait.items)))

@@ -72,7 +72,7 @@ class AudioToMotion(io.ComfyNode):
         style = SpeechStyle(
             bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed, bounded(temperature, 0, 1, "temperature")
         )
-        motion = avatar.ready().audio_to_motion(sound(audio), style)
+        motion = avatar.ready_to_listen().audio_to_motion(sound(audio), style)
         closed = blink_curve(len(motion), motion.fps, seed, chosen(blink, BLINKS, "blink"))
         return io.NodeOutput(motion if blink == "none" else avatar.core.with_blinks(motion, torch.from_numpy(closed).float()))
 
@@ -125,4 +125,4 @@ class VideoToMotion(io.ComfyNode):
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
             )
         neutral = None if neutral_frame < 0 else neutral_frame
-        return io.NodeOutput(avatar.ready().video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing")))
+        return io.NodeOutput(avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing")))

@@ -28,21 +28,30 @@ class LoadAvatar(io.ComfyNode):
                     default=runtime.BUILT_IN,
                     tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in the folder models/real3d.",
                 ),
+                io.Boolean.Input(
+                    "own_expression",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "For checkpoints: movement starts from the photo's own expression, as in training, instead of the "
+                        "motion's first frame, as published."
+                    ),
+                ),
             ],
             outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node that asks for an avatar.")],
         )
 
     @classmethod
-    def validate_inputs(cls, avatar: str) -> bool | str:
+    def validate_inputs(cls, avatar: str, own_expression: bool = False) -> bool | str:
         return runtime.sentence_or_true(lambda: runtime.check_avatar_choice(avatar))
 
     @classmethod
-    def fingerprint_inputs(cls, avatar: str) -> tuple:
+    def fingerprint_inputs(cls, avatar: str, own_expression: bool = False) -> tuple:
         return runtime.avatar_fingerprint(avatar)
 
     @classmethod
-    def execute(cls, avatar: str) -> io.NodeOutput:
-        return io.NodeOutput(runtime.load_avatar(avatar))
+    def execute(cls, avatar: str, own_expression: bool = False) -> io.NodeOutput:
+        return io.NodeOutput(runtime.load_avatar(avatar, own_expression))
 
 
 class PreparePortrait(io.ComfyNode):

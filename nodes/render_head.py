@@ -73,6 +73,6 @@ class RenderHead(io.ComfyNode):
             settings = replace(settings, coarse=samples - half, fine=half)
         march = runtime.marcher(backend)
         runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar))
-        paths = one_for_each(camera.paths, len(planes.streams), "Planes and cameras")
+        paths = one_for_each(camera.seen_by(avatar), len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
         return io.NodeOutput(Renders(tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ BUILT_IN = "analytic (built in)"
 BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
 _CHECKPOINTS = (".safetensors", ".ckpt")
+_OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
 
@@ -49,36 +51,38 @@ def model_folders() -> list[Path]:
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatar, then the checkpoints in the model folders."""
-    return [BUILT_IN, *(name for name in folder_paths.get_filename_list(_MODELS) if name.lower().endswith(_CHECKPOINTS))]
+    """The built-in avatar, then the checkpoints in the model folders; what an avatar's other models are kept in is left out."""
+    names = folder_paths.get_filename_list(_MODELS)
+    return [BUILT_IN, *(name for name in names if name.lower().endswith(_CHECKPOINTS) and Path(name).parts[0] not in _OTHER_MODELS)]
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedAvatar:
-    """An avatar on a socket: the core's, and ComfyUI's hold on its networks, by which it moves them to the device and away again.
-
-    patchers: none for an avatar without networks.
-    """
+    """An avatar on a socket: the core's, and ComfyUI's hold on its networks, by which it moves them to the device and away again."""
 
     core: Avatar
-    patchers: tuple[ModelPatcher, ...] = ()
 
-    @classmethod
-    def of(cls, core: Avatar) -> LoadedAvatar:
-        """Hands an avatar's networks over to ComfyUI."""
-        parts = vars(core.networks).values() if hasattr(core, "networks") else ()
-        device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
-        modules = (part for part in parts if isinstance(part, torch.nn.Module))
-        return cls(core, tuple(ModelPatcher(module, load_device=device, offload_device=rest) for module in modules))
+    @cached_property
+    def patchers(self) -> list[ModelPatcher]:
+        """Of the networks that draw; none for an avatar without networks."""
+        return _handed_over(self.core.drawing_networks())
+
+    @cached_property
+    def _listening(self) -> list[ModelPatcher]:
+        return _handed_over(self.core.listening_networks())
 
     def ready(self) -> Avatar:
-        """The core's avatar with its networks on the device; other models make room."""
-        if self.patchers:
-            model_management.load_models_gpu(list(self.patchers), force_full_load=True)
-        for patcher in self.patchers:
-            parameter = next(patcher.model.parameters(), None)
-            if parameter is not None and parameter.device != torch.device(patcher.load_device):  # with --novram they stay behind
-                patcher.model.to(patcher.load_device)
+        """The core's avatar with the networks that draw on the device; other models make room."""
+        _bring(self.patchers)
+        return self.core
+
+    def ready_to_listen(self) -> Avatar:
+        """The core's avatar with the networks that hear on the device.
+
+        Raises:
+            MissingModelError: their files are missing.
+        """
+        _bring(self._listening)
         return self.core
 
     def streamed(self, stream: FrameStream) -> FrameStream:
@@ -90,24 +94,36 @@ class LoadedAvatar:
         return FrameStream(len(stream), stream.fps, lambda start, stop: (self.ready(), stream.frames(start, stop))[1], keep=0)
 
 
-def load_avatar(choice: str) -> LoadedAvatar:
+def _handed_over(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
+    device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
+    return [ModelPatcher(network, load_device=device, offload_device=rest) for network in networks]
+
+
+def _bring(patchers: list[ModelPatcher]) -> None:
+    if patchers:
+        model_management.load_models_gpu(patchers, force_full_load=True)
+    for patcher in patchers:
+        parameter = next(patcher.model.parameters(), None)
+        if parameter is not None and parameter.device != torch.device(patcher.load_device):  # with --novram they stay behind
+            patcher.model.to(patcher.load_device)
+
+
+def load_avatar(choice: str, own_expression: bool = False) -> LoadedAvatar:
     """The avatar of an entry of `avatar_choices`.
+
+    Args:
+        own_expression: see the core's AvatarOptions.
 
     Raises:
         MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
     """
+    from ..real3d_core.avatar import AvatarOptions
     from ..real3d_core.avatar import load_avatar as load
 
     if choice == BUILT_IN:
-        return LoadedAvatar.of(load("analytic"))
-    path = _model_path(choice)
-    try:
-        from ..real3d_core.real3d.avatar import load_real3d_avatar
-    except ImportError:
-        raise MissingModelError(
-            f"The checkpoint '{path.name}' can not be used: this version has the built-in avatar only, so choose '{BUILT_IN}'."
-        ) from None
-    return LoadedAvatar.of(load_real3d_avatar(path, model_folders(), model_management.get_torch_device()))
+        return LoadedAvatar(load("analytic", AvatarOptions(model_folders())))
+    options = AvatarOptions(model_folders(), _model_path(choice), model_management.get_torch_device(), own_expression)
+    return LoadedAvatar(load("real3d", options))
 
 
 def avatar_fingerprint(choice: str) -> tuple:

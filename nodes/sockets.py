@@ -6,6 +6,7 @@ FrameStream: it is computed when a node at the end asks for it. A batch of photo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ from .runtime import io
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..real3d_core.avatar import Avatar
     from ..real3d_core.portrait.portrait import Portrait
     from ..real3d_core.render.camera import CameraPath
     from ..real3d_core.render.planes import Planes
@@ -72,9 +74,16 @@ class Heads:
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
-    """Camera paths [T, 25] float32, one per portrait or one for all."""
+    """Camera paths, one per portrait or one for all, known as soon as the avatar is: each sees a portrait in its own way.
 
-    paths: tuple[CameraPath, ...]
+    views: avatar -> the path.
+    """
+
+    views: tuple[Callable[[Avatar], CameraPath], ...]
+
+    def seen_by(self, avatar: LoadedAvatar) -> tuple[CameraPath, ...]:
+        """The paths [T, 25] float32."""
+        return tuple(view(avatar.core) for view in self.views)
 
 
 @dataclass(frozen=True, eq=False)

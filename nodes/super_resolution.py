@@ -63,12 +63,13 @@ def composed(
             raise Real3DError(
                 f"The render has {len(stream)} frames, the motion {len(motion)}: connect the motion that the render was made with."
             )
+    worn = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
     return [
         (
-            avatar.streamed(avatar.core.compose(stream, one, motion, backdrop, size, head_threshold)),
-            avatar.streamed(avatar.core.person_mask(stream, one, motion, size, head_threshold)),
+            avatar.streamed(avatar.core.compose(stream, one, shown, backdrop, size, head_threshold)),
+            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, head_threshold)),
         )
-        for stream, one in zip(render.streams, portraits, strict=True)
+        for stream, one, shown in zip(render.streams, portraits, worn, strict=True)
     ]
 
 

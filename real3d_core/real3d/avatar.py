@@ -5,35 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
 from ..errors import MissingModelError
 from ..motion.face_track import FaceTrack
+from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..portrait.portrait import Portrait
 from ..render.camera import CameraPath, camera_rays
+from ..render.camera_paths import View, seen_poses
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, ray_span
 from ..sound import Sound
 from ..stream import FrameStream
 from .checkpoint import Real3DNetworks
 from .driven_face import DrivenFace
+from .expression_exchange import expression_to_landmarks, landmarks_to_expression, rest_landmarks
 from .eyelids import close_eyelids
 from .face_fit import FaceFit
 from .face_model import EXPRESSIONS
 from .source import Source, prepare_source
 from .super_resolution import HeadSuperResolution, SceneCode
 from .trajectory import Trajectory, trajectory_cameras
+from .voice import Voice
 
 BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
 
 _SIDE = 512
+_PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Real3DAvatar:
         face: draws and places the user's face model, on the same device.
         prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
         speech: (sound, style) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
+        own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
     name = "real3d"
@@ -61,25 +67,40 @@ class Real3DAvatar:
         networks: Real3DNetworks,
         face: DrivenFace,
         prepare: Callable[[Portrait], Source] | None = None,
-        speech: Callable[[Sound, SpeechStyle], Tensor] | None = None,
+        speech: Voice | Callable[[Sound, SpeechStyle], Tensor] | None = None,
+        own_expression: bool = False,
     ):
         self.networks = networks
         self.decoder = networks.decoder
         self.march_settings = networks.config.march_settings
         self._face = face
-        self._prepare = prepare or (lambda portrait: prepare_source(portrait, face.face))
+        self._prepare = lru_cache(_PORTRAITS)(prepare or (lambda portrait: prepare_source(portrait, face.face)))
+        self._lifted = lru_cache(1)(self._lift)
         self._speech = speech
+        self._own_expression = own_expression
         self._device = networks.decoder.weight1.device
-        self._latest: tuple[Portrait, Source] | None = None
+
+    def drawing_networks(self) -> tuple[nn.Module, ...]:
+        """Image-to-plane, motion adapter and super-resolution; the decoder is small and stays on the device."""
+        return tuple(part for part in vars(self.networks).values() if isinstance(part, nn.Module))
+
+    def listening_networks(self) -> tuple[nn.Module, ...]:
+        """HuBERT and the audio-to-motion model, read when they are first asked for.
+
+        Raises:
+            MissingModelError: their files are missing.
+        """
+        return () if self._speech is None else (self._speech.networks(),)
 
     def source(self, portrait: Portrait) -> Source:
-        """What the networks see of a portrait; the latest one is remembered."""
-        if self._latest is None or self._latest[0] is not portrait:
-            self._latest = (portrait, self._prepare(portrait))
-        return self._latest[1]
+        """What the networks see of a portrait; the latest ones are remembered."""
+        return self._prepare(portrait)
 
     def lift(self, portrait: Portrait) -> FacePlanes:
-        """The canonical planes [1, 3, 32, 256, 256] of a portrait."""
+        """The canonical planes [1, 3, 32, 256, 256] of a portrait; the latest ones are remembered."""
+        return self._lifted(portrait)
+
+    def _lift(self, portrait: Portrait) -> FacePlanes:
         source = self.source(portrait)
         features = self.networks.image_to_plane(source.head.to(self._device))
         return FacePlanes(features, self.networks.config.box_side, fit=source.fit)
@@ -94,28 +115,35 @@ class Real3DAvatar:
         motion.require_basis(self.motion_basis)
         if not isinstance(planes, FacePlanes) or planes.fit is None:
             raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
-        pictures = self._face.pictures(planes.fit)
-        closing = motion.control("eyelids")
+        pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
 
         @cache
         def fixed() -> tuple[Tensor, Tensor]:
             # the published program takes the first driving frame for the source's expression (spec 06 section 12, item 1)
-            return pictures(torch.zeros(1, EXPRESSIONS)), pictures(motion.expression[:1, 1:])
+            start = planes.fit.expression[:1] if self._own_expression else motion.expression[:1, 1:]
+            return pictures(torch.zeros(1, EXPRESSIONS)), pictures(start)
 
         def adapt_chunk(start: int, stop: int) -> Planes:
-            features = []
-            for frame in range(start, stop):
-                target = pictures(motion.expression[frame : frame + 1, 1:])
-                if closing[frame] > 0:
-                    target = close_eyelids(target[0], float(closing[frame]))[None]
-                features.append(planes.features + self.networks.motion_adapter(*fixed(), target))
+            features = [planes.features + self.networks.motion_adapter(*fixed(), target(frame)) for frame in range(start, stop)]
             return replace(planes, features=torch.cat(features))
 
         return FrameStream(len(motion), motion.fps, adapt_chunk)
 
-    def cameras(self, portrait: Portrait, motion: Motion) -> CameraPath:
+    def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
         """The cameras that the paper sees this motion from: the fitted pose and the motion's, smoothed over seven frames."""
-        return CameraPath(trajectory_cameras(self._trajectory(portrait, motion)), motion.fps)
+        trajectory = self._trajectory(portrait, motion)
+        if view is not None:
+            trajectory = Trajectory(*seen_poses(trajectory.euler, trajectory.translation, view))
+        return CameraPath(trajectory_cameras(trajectory), motion.fps)
+
+    def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
+        """The PNCC pictures of the motion, [n, 512, 512, 3] in 0..1."""
+        target = self._targets(self.source(portrait).fit, motion)
+
+        def show(start: int, stop: int) -> Tensor:
+            return (torch.cat([target(frame) for frame in range(start, stop)]).permute(0, 2, 3, 1).cpu() + 1) / 2
+
+        return FrameStream(len(motion), motion.fps, show)
 
     def compose(
         self,
@@ -186,8 +214,10 @@ class Real3DAvatar:
                 "put its checkpoint into the models folder, or use a driving clip."
             )
         frames = math.ceil(sound.duration * FPS - 1e-6)
-        expression = self._speech(sound, style)[:frames].cpu().float()
-        return _motion(F.pad(expression, (0, 0, 0, frames - len(expression))), torch.zeros(frames, 3), torch.zeros(frames, 3))
+        expression = self._speech(sound, style).cpu().float()
+        # the last frame is held: the features of a sound can end up to a frame before the sound does
+        expression = expression[torch.arange(frames).clamp(max=len(expression) - 1)]
+        return _motion(expression, torch.zeros(frames, 3), torch.zeros(frames, 3))
 
     def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
         """The face model fitted to a driving clip: its expressions as they are, its pose relative to the first or the given frame.
@@ -203,6 +233,29 @@ class Real3DAvatar:
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """Lids closed at least as far as `closed` [T] says."""
         return motion.with_controls(eyelids=torch.maximum(motion.control("eyelids"), closed))
+
+    def to_landmarks(self, motion: Motion) -> LandmarkMotion:
+        """The landmarks of the face model's mean person; painted lids and those of the expression both count."""
+        motion.require_basis(self.motion_basis)
+        displacements, lids = expression_to_landmarks(self._face.face, motion.expression[:, 1:])
+        lids = (lids + motion.control("eyelids")[:, None].double().numpy()).clip(0, 1)
+        return LandmarkMotion(rest_landmarks(self._face.face), displacements, lids, motion.euler, motion.translation, motion.fps)
+
+    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+        """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar can not wink."""
+        expression = landmarks_to_expression(self._face.face, told.displacements)
+        motion = replace(_motion(expression, told.euler, told.translation), fps=told.fps)
+        return motion.with_controls(eyelids=torch.from_numpy(told.lids.min(axis=1)).float())
+
+    def _targets(self, fit: FaceFit, motion: Motion) -> Callable[[int], Tensor]:
+        """frame -> the PNCC picture [1, 3, 512, 512] of its expression, lids closed."""
+        pictures, closing = self._face.pictures(fit), motion.control("eyelids")
+
+        def target(frame: int) -> Tensor:
+            picture = pictures(motion.expression[frame : frame + 1, 1:])
+            return close_eyelids(picture[0], float(closing[frame]))[None] if closing[frame] > 0 else picture
+
+        return target
 
     def _trajectory(self, portrait: Portrait, motion: Motion) -> Trajectory:
         fit = self.source(portrait).fit

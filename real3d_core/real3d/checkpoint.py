@@ -37,6 +37,7 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "superresolution.",
 )
 
+_OFFICIAL_NAME = re.compile(r"model_ckpt_steps_(\d+)\.(ckpt|safetensors)")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
 
@@ -81,6 +82,11 @@ def load_networks(
         raise MissingModelError(f"The checkpoint '{path.name}' can not be used: {failure}") from None
 
 
+def is_checkpoint_name(name: str) -> bool:
+    """Whether training names its checkpoints so; a converted one keeps the name."""
+    return _OFFICIAL_NAME.fullmatch(name) is not None
+
+
 def latest_checkpoint(folder: Path) -> Path:
     """The file of the most training steps in a folder; a converted file of the same steps is preferred, it loads faster.
 
@@ -89,7 +95,7 @@ def latest_checkpoint(folder: Path) -> Path:
     """
     found = []
     for path in folder.iterdir():
-        if steps := re.fullmatch(r"model_ckpt_steps_(\d+)\.(ckpt|safetensors)", path.name):
+        if steps := _OFFICIAL_NAME.fullmatch(path.name):
             found.append((int(steps[1]), steps[2], path))
     if not found:
         raise MissingModelError(
@@ -106,12 +112,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     Raises:
         MissingModelError: damaged, not a checkpoint, or one that holds more than tensors.
     """
+    return _read_safetensors(path) if is_safetensors(path) else (_read_ckpt(path), {})
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a checkpoint is a safetensors file or else a zip file as torch writes it, by its first bytes.
+
+    Raises:
+        MissingModelError: it is neither.
+    """
     with open(path, "rb") as file:
         start = file.read(9)
-    if start[:2] == b"PK":
-        return _read_ckpt(path), {}
-    if start[8:] == b"{":
-        return _read_safetensors(path)
+    if start[:2] == b"PK" or start[8:] == b"{":
+        return start[:2] != b"PK"
     raise MissingModelError(
         f"'{path.name}' is not a checkpoint (neither torch's zip format nor safetensors): download model_ckpt_steps_<n>.ckpt again."
     )

@@ -93,6 +93,11 @@ def load_face_model(folder: Path | str, landmark_model_folders: Sequence[Path] =
     )
 
 
+def has_face_model(folder: Path) -> bool:
+    """Whether the files that `load_face_model` needs are all there."""
+    return (folder / FRONT).is_file() or all((folder / name).is_file() for name in RAW)
+
+
 def convert_raw(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of BFM_model_front.mat from the raw files; lengths from micrometres to decimetres."""
     neutral = _read_mat(folder / "01_MorphableModel.mat")

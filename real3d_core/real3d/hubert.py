@@ -110,6 +110,11 @@ def feature_frames(length: int) -> int:
     return (length - _OVERLAP) // HOP
 
 
+def has_hubert(folder: Path) -> bool:
+    """Whether the files that `load_hubert` needs are all there."""
+    return not _missing(folder)
+
+
 def load_hubert(folder: Path | str) -> HubertModel:
     """HuBERT from a local folder in the layout of Hugging Face (config.json and weights), in eval mode.
 
@@ -119,10 +124,7 @@ def load_hubert(folder: Path | str) -> HubertModel:
         of the kind that the features need.
     """
     folder = Path(folder)
-    weights = ("model.safetensors", "pytorch_model.bin")
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not any((folder / name).is_file() for name in weights):
-        missing.append(f"{weights[1]} (1.26 GB) or {weights[0]}")
+    missing = _missing(folder)
     if missing:
         raise MissingModelError(f"The HuBERT model is incomplete: put {' and '.join(missing)} from {SOURCE} into the folder '{folder}'.")
     try:
@@ -143,3 +145,10 @@ def load_hubert(folder: Path | str) -> HubertModel:
         reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
     return model.float().eval().requires_grad_(False)
+
+
+def _missing(folder: Path) -> list[str]:
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    if not any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+        missing.append("pytorch_model.bin (1.26 GB) or model.safetensors")
+    return missing

@@ -76,16 +76,19 @@ def keyframe_view(text: str, frames: int, fps: float) -> View:
     return View(torch.deg2rad(torch.stack([pitch, yaw, roll], dim=1)), distance)
 
 
-def viewed_from(euler: Tensor, translation: Tensor, view: View, fps: float) -> CameraPath:
-    """The cameras of a head in poses euler, translation ([T, 3] radians, decimetres) that is seen from a view of T frames.
+def seen_poses(euler: Tensor, translation: Tensor, view: View) -> tuple[Tensor, Tensor]:
+    """The poses that a head in poses euler, translation ([T, 3] radians, decimetres) seems to have from a view of T frames.
 
     A turn beyond 80 degrees ends there; the distance is kept within half and twice the camera's own.
     """
-    turned = euler + view.angles
-    turned = turned.clamp(-FARTHEST, FARTHEST)
+    turned = (euler + view.angles).clamp(-FARTHEST, FARTHEST)
     nearer = FACE_MODEL_CAMERA_DISTANCE * (1 - view.distance.clamp(NEAREST, MOST_DISTANT))
-    moved = translation + torch.nn.functional.pad(nearer[:, None], (2, 0))
-    return CameraPath(camera_from_pose(turned, moved).float(), fps)
+    return turned, translation + torch.nn.functional.pad(nearer[:, None], (2, 0))
+
+
+def viewed_from(euler: Tensor, translation: Tensor, view: View, fps: float) -> CameraPath:
+    """The cameras of a head in poses euler, translation ([T, 3] radians, decimetres) that is seen from a view of T frames."""
+    return CameraPath(camera_from_pose(*seen_poses(euler, translation, view)).float(), fps)
 
 
 def matched(planes: FrameStream[Planes], cameras: CameraPath) -> tuple[FrameStream[Planes], CameraPath]:

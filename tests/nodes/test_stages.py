@@ -96,9 +96,10 @@ def test_the_same_motion_for_another_avatar_is_refused(host, stages):
 
 def test_a_static_camera_path_is_the_one_of_the_simple_node(host, stages):
     motion = host.execute("Real3DHeadPose", motion=stages["motion"], mode="sway", amount=3.0)[0]
-    path = host.execute("Real3DCameraPath", portrait=stages["portrait"], motion=motion)[0].paths[0]
-    wanted = host.core("motion.pose").camera_path(stages["portrait"].items[0], motion)
-    assert torch.equal(path.cameras, wanted.cameras) and path.cameras.std(dim=0).max() > 1e-5
+    path = host.execute("Real3DCameraPath", portrait=stages["portrait"], motion=motion)[0].seen_by(stages["avatar"])[0]
+    one = stages["portrait"].items[0]
+    wanted = host.core("render.camera").camera_from_pose(one.euler + motion.euler, one.translation + one.scale * motion.translation)
+    assert torch.equal(path.cameras, wanted.float()) and path.cameras.std(dim=0).max() > 1e-5
 
 
 def test_a_still_head_is_seen_by_every_camera_and_a_moving_one_must_match(host, stages):
@@ -251,22 +252,32 @@ class TestOffloading:
         name = "trained"
 
         def __init__(self):
-            self.networks = types.SimpleNamespace(config=1, one=torch.nn.Linear(2, 2), other=torch.nn.Linear(2, 2))
+            self.drawing, self.listening = (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)), (torch.nn.Linear(3, 3),)
 
-    def test_every_network_is_handed_over(self, host):
-        loaded = host.part("runtime").LoadedAvatar.of(self.Trained())
-        assert [patcher.model for patcher in loaded.patchers] == [loaded.core.networks.one, loaded.core.networks.other]
+        def drawing_networks(self):
+            return self.drawing
+
+        def listening_networks(self):
+            return self.listening
+
+    def test_every_network_is_handed_over_when_it_is_needed(self, host, monkeypatch):
+        runtime = host.part("runtime")
+        brought = []
+        monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: brought.append([one.model for one in models]))
+        loaded = runtime.LoadedAvatar(self.Trained())
+        assert loaded.ready() is loaded.core and loaded.ready_to_listen() is loaded.core
+        assert brought == [list(loaded.core.drawing), list(loaded.core.listening)]
 
     def test_networks_are_called_back_for_every_chunk(self, host, monkeypatch):
         runtime = host.part("runtime")
         calls = []
         monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: calls.append(len(models)))
-        loaded = runtime.LoadedAvatar.of(self.Trained())
+        loaded = runtime.LoadedAvatar(self.Trained())
         stream = loaded.streamed(host.core("stream").FrameStream(5, 25.0, lambda start, stop: torch.arange(start, stop)))
         assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and calls == [2, 2, 2]
 
     def test_the_built_in_avatar_needs_no_device(self, host):
-        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == ()
+        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == []
 
 
 def marching(host, stages, backend, monkeypatch):

@@ -1,0 +1,39 @@
+"""Side by side."""
+
+from __future__ import annotations
+
+from . import runtime
+from .runtime import CATEGORY, io, schema
+from .sockets import one_for_each
+from .super_resolution import composed, composing_inputs
+
+
+class SideBySide(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DSideBySide",
+            display_name="Side by side",
+            category=f"{CATEGORY}/render",
+            description=(
+                "How each frame comes about, from left to right: the photo, what tells the expression, the raw head, its depth, "
+                "and the finished frame."
+            ),
+            search_aliases=["debug", "PNCC", "compare stages"],
+            inputs=composing_inputs(),
+            outputs=[
+                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
+        from ..real3d_core.render.side_by_side import beside_each_other
+
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        portraits = one_for_each(portrait.items, len(rows), "Render and portrait")
+        pictures = [
+            [beside_each_other(one.image, avatar.core.condition(one, motion.fitted(len(frames))), renders, frames)]
+            for (frames, _), renders, one in zip(rows, render.streams, portraits, strict=True)
+        ]
+        return io.NodeOutput(*runtime.gather(pictures))

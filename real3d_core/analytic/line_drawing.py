@@ -1,0 +1,50 @@
+"""The landmarks of a moved face as a line drawing, to look at."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..portrait import landmark_sets as sets
+from .controls import BASIS, FaceControls
+
+SIDE = 512
+_FACE = 0.72  # of the side: the face's height
+_OPEN_LINES = (
+    *(sets.UPPER_OUTER_LIP, sets.LOWER_OUTER_LIP, sets.UPPER_INNER_LIP, sets.LOWER_INNER_LIP),
+    *(sets.RIGHT_BROW[:5], sets.RIGHT_BROW[5:], sets.LEFT_BROW[:5], sets.LEFT_BROW[5:]),
+    *(sets.RIGHT_LOWER_LID, sets.LEFT_LOWER_LID, [168, 6, 197, 195, 5, 4, 1]),
+)
+_LIDS = {"blink_right": (sets.RIGHT_UPPER_LID, sets.RIGHT_LOWER_LID), "blink_left": (sets.LEFT_UPPER_LID, sets.LEFT_LOWER_LID)}
+
+
+class LineDrawing:
+    """Draws one face from the front.
+
+    Args:
+        landmarks: [>= 468, 3] at rest in the head's own frame, x right, y up, z to the viewer; any unit.
+    """
+
+    def __init__(self, landmarks: Tensor):
+        self._controls = FaceControls(landmarks)
+        self._centre = self._controls.rest[sets.FACE_OVAL].mean(0)
+
+    def __call__(self, coefficients: Tensor) -> Tensor:
+        """[N, K] coefficients of `controls.BASIS` -> [N, 512, 512, 3] in 0..1, white lines on black."""
+        moved = self._controls.rest + self._controls.displacements(coefficients) - self._centre
+        pixels = (moved * torch.tensor([1.0, -1.0, 0.0]) * _FACE * SIDE + SIDE / 2)[..., :2].numpy()
+        return torch.from_numpy(np.stack([_drawn(*frame) for frame in zip(pixels, coefficients.numpy(), strict=True)])).float() / 255
+
+
+def _drawn(points: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    lines = [points[line] for line in _OPEN_LINES] + [points[[*sets.FACE_OVAL, sets.FACE_OVAL[0]]]]
+    for control, (upper, lower) in _LIDS.items():
+        closed = np.clip(coefficients[BASIS.index(control)], 0, 1)
+        lines.append((1 - closed) * points[upper] + closed * points[lower])
+    shift = 4  # sixteenths of a pixel
+    for line in lines:
+        cv2.polylines(picture, [np.round(line * 2**shift).astype(np.int32)], False, (255, 255, 255), 2, cv2.LINE_AA, shift)
+    return picture

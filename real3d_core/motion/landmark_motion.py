@@ -1,0 +1,35 @@
+"""A motion told by landmarks: the form in which avatars of different kinds exchange motions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LandmarkMotion:
+    """What a face does, by MediaPipe's 468 mesh landmarks in the head's own frame (x right, y up, z to the viewer), in face heights.
+
+    rest: [468, 3] float64, the face that moves, at rest.
+    displacements: [T, 468, 3] float64 from rest; the lids' own points do not tell anything.
+    lids: [T, 2] float64, how far the right and the left eye are closed, 0..1.
+    euler, translation: [T, 3] as in `Motion`.
+    fps: frames per second.
+    """
+
+    rest: np.ndarray
+    displacements: np.ndarray
+    lids: np.ndarray
+    euler: Tensor
+    translation: Tensor
+    fps: float
+
+
+_OPEN, _SHUT = 0.85, 0.30  # openings of an eye, relative to rest, at which a blink begins and is complete
+
+
+def closed_lids(opening: np.ndarray) -> np.ndarray:
+    """How far eyes are closed, 0..1, from how open they are against the face at rest."""
+    return np.clip((_OPEN - opening) / (_OPEN - _SHUT), 0, 1)

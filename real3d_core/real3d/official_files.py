@@ -1,0 +1,143 @@
+"""The user's own downloads become the avatar `real3d`: where its files are, and one message for all that are missing.
+
+models/real3d/
+    secc2plane_torso_orig/    model_ckpt_steps_<n>.ckpt (or .safetensors), config.yaml     the networks; any other name will do
+    bfm/                      BFM_model_front.mat or the raw files, and the index tables   the face model
+    audio2secc_vae/           model_ckpt_steps_<n>.ckpt, config.yaml                       needed for a voice only
+    hubert/                   config.json, pytorch_model.bin or model.safetensors          needed for a voice only
+    face_landmarker.task, selfie_multiclass_256x256.tflite                                 MediaPipe's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..avatar import AvatarOptions
+from ..errors import MissingModelError
+from ..files import readable_file
+from ..portrait.model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from . import hubert
+from .audio_to_motion_files import load_audio_to_motion
+from .avatar import Real3DAvatar
+from .checkpoint import is_checkpoint_name, is_safetensors, latest_checkpoint, load_networks
+from .driven_face import DrivenFace
+from .face_model_files import FRONT, has_face_model, load_face_model
+from .face_model_files import SOURCE as BASEL
+from .hubert import has_hubert, load_hubert
+from .source import prepare_source
+from .voice import Voice, VoiceNetworks
+
+NETWORKS, FACE, VOICE, HUBERT = "secc2plane_torso_orig", "bfm", "audio2secc_vae", "hubert"
+OTHER_FOLDERS = (FACE, VOICE, HUBERT)  # what lies there is no checkpoint of the networks
+SOURCE = "the downloads of https://github.com/yerfor/Real3DPortrait"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Files that are missing: their names, size, official source, and the folder they belong into."""
+
+    names: str
+    size: str
+    source: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.names} ({self.size}) from {self.source} into '{self.folder}'"
+
+
+def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
+    """The avatar with the official networks and the user's face model; what hears a voice is read when a voice is first heard.
+
+    Raises:
+        MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
+    """
+    folders = [Path(folder) for folder in options.folders] or [DEFAULT_FOLDER]
+    checkpoint = _given_checkpoint(Path(options.checkpoint)) if options.checkpoint else find_checkpoint(folders)
+    needed = _missing_for_pictures(folders, checkpoint)
+    if needed:
+        raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(folders)))
+    face = load_face_model(_place(folders, FACE), folders)
+    return Real3DAvatar(
+        load_networks(checkpoint, device=options.device),
+        DrivenFace(face, options.device),
+        prepare=lambda portrait: prepare_source(portrait, face, folders),
+        speech=Voice(lambda: load_voice(folders, options.device)),
+        own_expression=options.own_expression,
+    )
+
+
+def load_voice(folders: Sequence[Path], device: torch.device | str) -> VoiceNetworks:
+    """HuBERT and the audio-to-motion model.
+
+    Raises:
+        MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
+    """
+    missing = _missing_for_voice(folders)
+    if missing:
+        raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
+    return VoiceNetworks(load_hubert(_place(folders, HUBERT)), load_audio_to_motion(_place(folders, VOICE))).to(device)
+
+
+def _given_checkpoint(path: Path) -> Path:
+    """The file itself, or the latest one of a folder; a wrong one is told before anything that may be missing besides."""
+    file = latest_checkpoint(path) if path.is_dir() else readable_file(path, "checkpoint", MissingModelError)
+    is_safetensors(file)
+    return file
+
+
+def find_checkpoint(folders: Sequence[Path]) -> Path | None:
+    """The user's checkpoint of the networks; None if there is none.
+
+    Raises:
+        MissingModelError: there are several and none of them lies where the released one belongs.
+    """
+    for folder in folders:
+        if _has_checkpoint(folder / NETWORKS):
+            return latest_checkpoint(folder / NETWORKS)
+    places = [place for folder in folders if folder.is_dir() for place in (folder, *sorted(folder.iterdir()))]
+    found = [place for place in places if place.name not in OTHER_FOLDERS and _has_checkpoint(place)]
+    if len(found) > 1:
+        listed = ", ".join(f"'{place}'" for place in found)
+        raise MissingModelError(f"There are several checkpoints ({listed}): choose one, or name the folder of the one to use '{NETWORKS}'.")
+    return latest_checkpoint(found[0]) if found else None
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return folder.is_dir() and any(is_checkpoint_name(path.name) for path in folder.iterdir())
+
+
+def _place(folders: Sequence[Path], name: str) -> Path:
+    """The first of the folders' subfolders of this name that is there; where it belongs if there is none."""
+    return next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
+
+
+def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> list[Wanted]:
+    missing = []
+    if checkpoint is None:
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "about 600 MB", SOURCE, folders[0] / NETWORKS))
+    if not has_face_model(_place(folders, FACE)):
+        raw = f"127 MB; or the raw files of {BASEL}, see docs/official_models.md"
+        missing.append(Wanted(FRONT, raw, SOURCE, _place(folders, FACE)))
+    try:
+        find_model(FACE_LANDMARKER, folders)
+    except MissingModelError:
+        missing.append(Wanted(FACE_LANDMARKER.name, "3.8 MB", FACE_LANDMARKER.source, folders[0]))
+    return missing
+
+
+def _missing_for_voice(folders: Sequence[Path]) -> list[Wanted]:
+    missing = []
+    if not _has_checkpoint(_place(folders, VOICE)):
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, _place(folders, VOICE)))
+    if not has_hubert(_place(folders, HUBERT)):
+        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, _place(folders, HUBERT)))
+    return missing
+
+
+def _told(what: str, needed: list[Wanted], for_voice: list[Wanted]) -> str:
+    parts = [*map(str, needed), *(f"only for a voice, {one}" for one in for_voice)]
+    return f"{what}: put " + "; ".join(parts) + "."

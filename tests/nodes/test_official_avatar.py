@@ -1,0 +1,127 @@
+"""The avatar `real3d` through the nodes: the user's folder, its loader and its face model are real, the networks stand-ins."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from official_files import write_face_model, write_voice
+from torch import Tensor, nn
+
+CHECKPOINT = "secc2plane_torso_orig/model_ckpt_steps_100000.ckpt"
+
+
+class StandIn(nn.Module):
+    """A network with something that can be moved to a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1), requires_grad=False)
+
+
+class Lifting(StandIn):
+    def forward(self, head: Tensor) -> Tensor:
+        return self.weight * head.mean() * torch.ones(1, 3, 32, 16, 16)
+
+
+class Adapting(StandIn):
+    def forward(self, canonical: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        return self.weight * (target - source).mean() * torch.ones(1, 3, 32, 16, 16)
+
+
+class Finishing(StandIn):
+    """Shows the torso, brighter where the head is."""
+
+    def encode(self, torso: Tensor, background: Tensor, classes: Tensor, keypoints: Tensor) -> Tensor:
+        assert classes.shape == (1, 6, 512, 512) and keypoints.shape == (1, 68, 3)
+        return torso
+
+    def with_background(self, scene: Tensor, background: Tensor) -> Tensor:
+        return background
+
+    def person(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: Tensor, threshold: float) -> Tensor:
+        return opacity
+
+    def forward(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: Tensor, threshold: float) -> Tensor:
+        assert keypoints.shape == (1, 68, 3) and features.shape[1] == 32
+        return self.weight * scene / 2 + features.mean() / 2
+
+
+@pytest.fixture(scope="module")
+def official(host, tmp_path_factory):
+    """The avatar as 'Load avatar' gives it."""
+    pytest.importorskip("transformers")
+    folder = host.folder / "models" / "real3d"
+    write_face_model(folder)
+    write_voice(folder)
+    (folder / CHECKPOINT).parent.mkdir()
+    (folder / CHECKPOINT).write_bytes(b"PK")
+    checkpoint, config = host.core("real3d.checkpoint"), host.core("real3d.config")
+    decoder = host.core("render.decoder").PlaneDecoder(torch.ones(4, 32), torch.zeros(4), torch.ones(33, 4), torch.zeros(33))
+    networks = checkpoint.Real3DNetworks(config.Real3DConfig(resolution=16), Lifting(), Adapting(), decoder, Finishing())
+    loader = host.core("real3d.official_files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "load_networks", lambda path, device: networks)
+        yield host.execute("Real3DLoadAvatar", avatar=CHECKPOINT)[0]
+
+
+@pytest.fixture(scope="module")
+def portrait(host):
+    return host.execute("Real3DPreparePortrait", image=host.inputs["portrait.png"])[0]
+
+
+@pytest.fixture(scope="module")
+def motion(host, official):
+    spoken = host.execute("Real3DAudioToMotion", avatar=official, audio=host.inputs["voice.wav"], blink="none")[0]
+    return host.execute("Real3DEditMotion", motion=spoken, end=0.12)[0]
+
+
+def rendered(host, official, portrait, motion):
+    planes = host.execute("Real3DImageToPlane", avatar=official, portrait=portrait)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=official, planes=planes, motion=motion)[0]
+    camera = host.execute("Real3DCameraPath", portrait=portrait, motion=motion)[0]
+    return host.execute("Real3DRenderHead", avatar=official, planes=moving, camera=camera)[0], camera
+
+
+def test_only_checkpoints_of_networks_are_offered(official, host):
+    choices = host.part("runtime").avatar_choices()
+    assert CHECKPOINT in choices and not any(name.startswith(("audio2secc_vae", "hubert", "bfm")) for name in choices)
+
+
+def test_the_stages_make_frames(host, official, portrait, motion):
+    assert motion.basis.name == "real3d" and len(motion) == 3 and motion.expression[:, 1:].std() > 0
+    render, camera = rendered(host, official, portrait, motion)
+    inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": motion, "size": 64}
+    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    assert frames.shape == (3, 64, 64, 3) and masks.shape == (3, 64, 64)
+    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    assert pictures.shape == (3, 64, 320, 3) and torch.equal(pictures[:, :, 256:], frames)
+    face = pictures[:, :, 64:128]
+    assert 0.05 < (face > 0).any(-1).float().mean() < 0.9 and not torch.equal(face[0], face[2])
+    # the paper's own cameras: the fitted pose, not the portrait's
+    one = portrait.items[0]
+    assert torch.equal(camera.seen_by(official)[0].cameras, official.core.cameras(one, motion).cameras)
+    fit = official.core.source(one).fit
+    wanted = host.core("render.camera").camera_from_pose(fit.euler, fit.translation).float()
+    assert torch.allclose(wanted, render.streams[0].frames(0, 1).cameras, atol=1e-5)
+
+
+def test_the_simple_node_makes_a_film(host, official, tmp_path):
+    audio = {"waveform": host.inputs["voice.wav"]["waveform"][..., :5000], "sample_rate": host.inputs["voice.wav"]["sample_rate"]}
+    videos, last = host.execute(
+        "Real3DTalkingPortrait", image=host.inputs["portrait.png"], audio=audio, avatar=official, size=64, head_pose="static"
+    )
+    videos[0].save_to(str(tmp_path / "film.mp4"))
+    clip = host.core("video").open_clip(tmp_path / "film.mp4")
+    assert (clip.width, clip.height, clip.has_sound) == (64, 64, True) and last.shape == (1, 64, 64, 3)
+
+
+def test_a_motion_passes_to_the_built_in_avatar_and_back(host, official, motion):
+    built_in = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
+    (unchanged,) = host.execute("Real3DConvertMotion", motion=motion, avatar=official)
+    assert unchanged is motion
+    (there,) = host.execute("Real3DConvertMotion", motion=motion, avatar=built_in, made_with=official)
+    assert there.basis == built_in.core.motion_basis and len(there) == 3
+    (back,) = host.execute("Real3DConvertMotion", motion=there, avatar=official)
+    assert back.basis == motion.basis
+    with pytest.raises(host.core("errors").MotionMismatchError, match="real3d"):
+        host.execute("Real3DConvertMotion", motion=motion, avatar=built_in)

@@ -1,0 +1,32 @@
+"""The folder models/real3d as a user of the avatar `real3d` has it: synthetic face model, tiny HuBERT, weights by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import synthetic_bfm
+import torch
+from golden import fill
+
+from real3d_core.real3d.audio_to_motion import AudioToMotion
+
+
+def write_face_model(folder: Path) -> None:
+    """bfm/, the small one of the stand-ins."""
+    synthetic_bfm.write_assets(folder / "bfm", synthetic_bfm.build(*synthetic_bfm.REDUCED))
+
+
+def write_voice(folder: Path) -> None:
+    """audio2secc_vae/ and hubert/: as wide as the published HuBERT, but one layer deep. Needs `transformers`."""
+    import transformers
+
+    network = AudioToMotion()
+    fill(network)
+    (folder / "audio2secc_vae").mkdir(parents=True)
+    torch.save({"state_dict": {"model": network.state_dict()}}, folder / "audio2secc_vae" / "model_ckpt_steps_400000.ckpt")
+    (folder / "audio2secc_vae" / "config.yaml").write_text("audio_type: hubert\n")
+    sizes = {"hidden_size": 1024, "num_hidden_layers": 1, "num_attention_heads": 16, "intermediate_size": 64, "conv_dim": [32] * 7}
+    kind = {"conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "feat_proj_layer_norm": True}
+    hubert = transformers.HubertModel(transformers.HubertConfig(**sizes, **kind))
+    fill(hubert)
+    hubert.save_pretrained(folder / "hubert")

@@ -1,0 +1,102 @@
+"""The official path at full size: photo and speech to a film, through the official loader and the user's own folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from official_files import write_face_model, write_voice
+
+from real3d_core.avatar import Avatar, AvatarOptions, SpeechStyle, load_avatar
+from real3d_core.motion.editing import trimmed
+from real3d_core.motion.motion import Motion
+from real3d_core.performance import Direction, direct, perform, side_by_side
+from real3d_core.portrait.portrait import Portrait, prepare_portrait
+from real3d_core.sound import Sound, load_sound
+from real3d_core.video import open_clip, write_video
+
+FRAMES = 2
+
+
+@pytest.fixture(scope="module")
+def models(checkpoint, tmp_path_factory) -> Path:
+    """The user's folder, complete."""
+    pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "secc2plane_torso_orig").symlink_to(checkpoint.parent)
+    write_face_model(folder)
+    write_voice(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def avatar(models) -> Avatar:
+    return load_avatar("real3d", AvatarOptions((models,)))
+
+
+@pytest.fixture(scope="module")
+def portrait(assets, models) -> Portrait:
+    photo = cv2.cvtColor(cv2.imread(str(assets / "portraits" / "synthetic_p002.jpg")), cv2.COLOR_BGR2RGB)
+    return prepare_portrait(photo, folders=(models,))
+
+
+def speech(assets: Path, start: float) -> Sound:
+    recording = load_sound(assets / "speech" / "librivox_0880_en.wav")
+    first = round(start * recording.rate)
+    return Sound(recording.samples[:, first : first + round(0.3 * recording.rate)], recording.rate)
+
+
+def spoken(avatar: Avatar, sound: Sound, seed: int = 3) -> Motion:
+    """The first frames of a voice on a swaying head."""
+    motion = direct(avatar, Direction(pose="sway", blink="none", speech=SpeechStyle(seed=seed)), sound)
+    assert len(motion) == 8 and motion.expression.std() > 0.01
+    return trimmed(motion, end=FRAMES / 25)
+
+
+@torch.inference_mode()
+def test_photo_and_speech_become_a_film(avatar, portrait, assets, tmp_path):
+    sound = speech(assets, 0.3)
+    motion = spoken(avatar, sound)
+    frames = perform(avatar, portrait, motion)
+    shown = []
+
+    def seen(chunk: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        shown.append(chunk)
+        return chunk
+
+    write_video(tmp_path / "film.mp4", frames.map(seen), sound, chunk=FRAMES)
+    clip = open_clip(tmp_path / "film.mp4")
+    assert (clip.width, clip.height, clip.has_sound) == (512, 512, True)
+    together = torch.cat(shown)
+    assert together.shape == (FRAMES, 512, 512, 3) and together.min() >= 0 and together.max() <= 1
+    assert together[0].std() > 0.01 and not torch.equal(together[0], together[1])
+    again = spoken(avatar, sound)
+    assert torch.equal(again.expression, motion.expression)
+    pictures = side_by_side(avatar, portrait, again, size=512).frames(1, 2)  # another chunk of another run
+    assert pictures.shape == (1, 512, 5 * 512, 3)
+    assert torch.equal(pictures[:, :, 4 * 512 :], together[1:])
+
+
+@torch.inference_mode()
+def test_another_voice_changes_the_conditioning_within_the_face_only(avatar, portrait, assets):
+    motions = [replace(spoken(avatar, speech(assets, start)), euler=torch.zeros(FRAMES, 3)) for start in (0.3, 1.1)]
+    first, second = (avatar.condition(portrait, motion).frames(0, FRAMES) for motion in motions)
+    face = (first > 0).any(-1) | (second > 0).any(-1)
+    changed = (first != second).any(-1)
+    assert first.shape == (FRAMES, 512, 512, 3) and 0.1 < face.float().mean() < 0.9
+    assert changed.any() and not (changed & ~face).any()
+
+
+@torch.inference_mode()
+def test_features_are_computed_once_for_a_sound(avatar, assets, monkeypatch):
+    sound = speech(assets, 0.5)
+    natural = avatar.audio_to_motion(sound)
+    hubert = avatar.listening_networks()[0].hubert
+    monkeypatch.setattr(hubert, "forward", None)  # a call would fail
+    wide = avatar.audio_to_motion(Sound(sound.samples.clone(), sound.rate), SpeechStyle(amplitude=2.0, seed=4, temperature=0.5))
+    assert not torch.equal(natural.expression, wide.expression)
+    with pytest.raises(TypeError):
+        avatar.audio_to_motion(speech(assets, 0.9))
