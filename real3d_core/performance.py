@@ -16,7 +16,7 @@ from .motion.motion import FPS, Motion
 from .motion.pose import camera_path, turn_about_neck
 from .motion.sway import orbit, speech_sway
 from .portrait.portrait import Portrait
-from .render.camera import mirror_index
+from .render.camera import CameraPath, mirror_index
 from .render.head import March, render_head
 from .render.table_marching import march_table
 from .sound import Sound
@@ -93,10 +93,11 @@ def perform(
     background: Tensor | None = None,
     size: int = 512,
     march: March = march_table,
+    cameras: CameraPath | None = None,
 ) -> FrameStream[Tensor]:
-    """Frames [n, size, size, 3] in 0..1 of a portrait in motion; nothing is computed yet."""
+    """Frames [n, size, size, 3] in 0..1 of a portrait in motion, seen by its own camera or by others; nothing is computed yet."""
     planes = avatar.adapt(avatar.lift(portrait), motion)
-    renders = render_head(planes, avatar.decoder, camera_path(portrait, motion), avatar.march_settings, march)
+    renders = render_head(planes, avatar.decoder, cameras or camera_path(portrait, motion), avatar.march_settings, march)
     return avatar.compose(renders, portrait, motion, background, size)
 
 
