@@ -23,7 +23,7 @@ const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
 function watch() {
   const note = (text, ours) => (ours ? seen.problems : seen.notes).push(text.split("\n")[0]);
   page.on("console", (message) => {
-    if (message.type() === "error") note(`console: ${message.text()}`, /extensions\/[^ ]*real3d|real3d\//i.test(`${message.location().url} ${message.text()}`));
+    if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${message.location().url} ${message.text()}`));
   });
   page.on("pageerror", (error) => note(`page error: ${error.message}`, /extensions\//.test(error.stack ?? "")));
   page.on("response", (answer) => {

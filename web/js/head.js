@@ -13,7 +13,7 @@ function projector([yaw, pitch, roll, distance]) {
     const [x1, z1] = [x * Math.cos(a) + z * Math.sin(a), z * Math.cos(a) - x * Math.sin(a)];
     const [y2, z2] = [y * Math.cos(b) - z1 * Math.sin(b), z1 * Math.cos(b) + y * Math.sin(b)];
     const [x3, y3] = [x1 * Math.cos(c) - y2 * Math.sin(c), y2 * Math.cos(c) + x1 * Math.sin(c)];
-    const scale = (37 * EYE) / (EYE * distance - z2);
+    const scale = (33 * EYE) / (EYE * distance - z2);
     return [50 + x3 * scale, 50 - y3 * scale, z2];
   };
 }

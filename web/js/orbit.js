@@ -42,6 +42,13 @@ class Picture {
   }
 }
 
+/** Keeps the token of the head that a run of this node has shown; it is saved with the workflow, and good until the server ends. */
+export function rememberHead(node) {
+  after(node, "onExecuted", (output) => {
+    if (output?.real3d_head?.[0]) node.properties.real3d_head = output.real3d_head[0];
+  });
+}
+
 /** The node whose run gave the planes that this one looks at. */
 function headOwner(node) {
   if (node.comfyClass !== "Real3DCameraPath") return node;
@@ -62,7 +69,9 @@ export function addOrbitView(node) {
   const drawn = make("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
   const numbers = make("output", { class: "r3d-numbers" });
   const hint = make("span", { class: "r3d-hint" });
-  const front = make("button", { type: "button", class: "r3d-button r3d-front", title: t("Look from the front"), "aria-label": t("Look from the front") }, "⌖");
+  const front = make("button",
+    { type: "button", class: "r3d-button r3d-front", title: t("Look from the front"), "aria-label": t("Look from the front") },
+    make("svg", { viewBox: "0 0 12 12" }, make("circle", { cx: 6, cy: 6, r: 3 }), make("path", { d: "M6 0.5V4M6 8V11.5M0.5 6H4M8 6H11.5" })));
   const stage = make(
     "div",
     {
@@ -169,9 +178,6 @@ export function addOrbitView(node) {
   }
   if (strip) root.append(strip.element);
   addElement(node, "orbit", root, () => STAGE + (strip ? STRIP : 0));
-  after(node, "onExecuted", (output) => {
-    if (output?.real3d_head?.[0]) node.properties.real3d_head = output.real3d_head[0];
-  });
   keepFresh(node, root, refresh);
   refresh();
 }

@@ -105,14 +105,12 @@ setInterval(() => {
 
 /** The node behind one of our node's inputs, or null. */
 export function origin(node, input) {
-  const slot = node.inputs?.findIndex((one) => one.name === input) ?? -1;
-  return slot < 0 ? null : (node.getInputNode?.(slot) ?? null);
+  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
+  return slot < 0 ? null : (node.getInputNode(slot) ?? null);
 }
 
 /** The nodes that an output of a node goes to. */
-export function targets(node, output = 0) {
-  return node.getOutputNodes?.(output) ?? [];
-}
+export const targets = (node, output = 0) => (node.graph && node.getOutputNodes(output)) || [];
 
 /** The node that the server means by "12" or, inside subgraphs, "3:12". */
 export function nodeOfServer(id) {

@@ -2,13 +2,14 @@
 
 import { app } from "../../../scripts/app.js";
 import { addMotionLine } from "./motion.js";
-import { addOrbitView } from "./orbit.js";
+import { addOrbitView, rememberHead } from "./orbit.js";
 import { loadStyle, loadWords } from "./page.js";
 import { addRendering } from "./rendering.js";
 
 const PARTS = {
   Real3DCameraPath: [addOrbitView],
-  Real3DTalkingPortrait: [addOrbitView, addRendering],
+  Real3DRenderHead: [rememberHead],
+  Real3DTalkingPortrait: [rememberHead, addOrbitView, addRendering],
   Real3DAudioToMotion: [addMotionLine],
   Real3DVideoToMotion: [addMotionLine],
   Real3DEditMotion: [addMotionLine],
