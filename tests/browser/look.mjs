@@ -36,7 +36,7 @@ async function open() {
   const settings = {
     "Comfy.TutorialCompleted": true, "Comfy.Locale": plan.locale ?? "en", "Comfy.InstalledVersion": "1.27.10",
     "Comfy.Workflow.ShowMissingModelsWarning": false, "Comfy.VueNodes.Enabled": Boolean(plan.vue), "Comfy.ColorPalette": plan.light ? "light" : "dark",
-    "Comfy.Workflow.Persist": false, "Comfy.VueNodes.AutoScaleLayout": false,
+    "Comfy.Workflow.Persist": false,
   };
   for (const [key, value] of Object.entries(settings)) {
     await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });

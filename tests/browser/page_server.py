@@ -103,7 +103,7 @@ class Page:
         own = {}
         for name, node in host.nodes.items():
             own[name] = {**node.GET_NODE_INFO_V1(), "python_module": f"custom_nodes.{FOLDER_OF_THE_PACK}"}
-        self.nodes = COMFYUI_S_OWN | own
+        self.nodes = {name: {**node, "name": name, "display_name": name} for name, node in COMFYUI_S_OWN.items()} | own
         scripts = [f"/extensions/{FOLDER_OF_THE_PACK}/{path.relative_to(ROOT / 'web').as_posix()}" for path in (ROOT / "web").rglob("*.js")]
         core = [f"/{path.relative_to(PAGE).as_posix()}" for path in (PAGE / "extensions").rglob("*.js")]
         words = {
