@@ -59,7 +59,9 @@ class Heads:
         """Heads that do not move."""
         from ..real3d_core.stream import FrameStream
 
-        return cls(avatar, tuple(FrameStream(1, 25.0, lambda start, stop, head=head: head) for head in planes), moving=False, rest=tuple(planes))
+        return cls(
+            avatar, tuple(FrameStream(1, 25.0, lambda start, stop, head=head: head) for head in planes), moving=False, rest=tuple(planes)
+        )
 
     def still(self, what: str) -> list[Planes]:
         """The planes of heads at rest.

@@ -161,7 +161,9 @@ class TalkingPortrait(io.ComfyNode):
         videos, last = [], []
         for number, portrait in enumerate(portraits):
             runtime.check_interrupted()
-            cameras = viewed_from(portrait.euler + motion.euler, portrait.translation + portrait.scale * motion.translation, view, motion.fps)
+            cameras = viewed_from(
+                portrait.euler + motion.euler, portrait.translation + portrait.scale * motion.translation, view, motion.fps
+            )
             frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), cameras))
             shape = (size, size)
             if framing == "whole photo":

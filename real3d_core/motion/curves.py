@@ -36,7 +36,7 @@ def motion_curves(motion: Motion, most: int = MOST_POINTS) -> dict[str, list[flo
 
 
 def sound_envelope(sound: Sound, seconds: float, most: int = MOST_POINTS) -> list[float]:
-    """The loudest sample, 0..1, in each of `most` parts of the first `seconds`; beyond the sound's end there is silence."""
+    """The loudest sample, 0..1, in each of up to `most` parts of the first `seconds`; beyond the sound's end there is silence."""
     samples = sound.samples.detach().float().abs().amax(dim=0)
     length = max(most, round(seconds * sound.rate))
     padded = torch.nn.functional.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -60,11 +60,11 @@ async function fit(types) {
     const nodes = graph.nodes.filter((node) => !types || types.includes(node.type));
     const left = Math.min(...nodes.map((node) => node.pos[0])), right = Math.max(...nodes.map((node) => node.pos[0] + node.size[0]));
     const top = Math.min(...nodes.map((node) => node.pos[1])) - 40, bottom = Math.max(...nodes.map((node) => node.pos[1] + node.size[1]));
-    const [room, high] = [window.innerWidth - 160, window.innerHeight - 140];
+    const [room, high] = [window.innerWidth - 160, window.innerHeight - 170];
     const scale = Math.min(room / (right - left), high / (bottom - top), 1.25);
     canvas.ds.scale = scale;
     canvas.ds.offset[0] = 90 / scale - left;
-    canvas.ds.offset[1] = 60 / scale - top;
+    canvas.ds.offset[1] = 110 / scale - top;
     graph.setDirtyCanvas(true, true);
   }, types);
   await page.waitForTimeout(500);

@@ -113,7 +113,14 @@ class Page:
             }
             for language in ("en", "zh")
         }
-        system = {"comfyui_version": "0.3.64", "python_version": "3", "pytorch_version": "2", "os": "posix", "argv": [], "embedded_python": False}
+        system = {
+            "comfyui_version": "0.3.64",
+            "python_version": "3",
+            "pytorch_version": "2",
+            "os": "posix",
+            "argv": [],
+            "embedded_python": False,
+        }
         self.answers = {
             "object_info": self.nodes,
             "extensions": sorted(core + scripts),
