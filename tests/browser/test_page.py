@@ -133,8 +133,9 @@ def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
 
 
 def test_the_page_speaks_chinese(served, tmp_path):
-    seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh")
+    seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
     assert not seen["problems"] and seen["motion"]["hint"] == "运行工作流后显示面部和头部的动作"
+    assert "下颌" in seen["motion"]["quarter"]
 
 
 def test_a_real_run_fills_the_nodes(tmp_path):

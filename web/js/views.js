@@ -25,11 +25,10 @@ export const formatKeyframe = (time, [yaw, pitch, roll, distance]) =>
 
 /** The text with one more keyframe, in the order of time; comments and the other lines stay as they are. */
 export function withKeyframe(text, time, view) {
-  const lines = text.split("\n");
-  const after = parseKeyframes(text).find((key) => key.time > time);
-  if (after) lines.splice(after.line, 0, formatKeyframe(time, view));
-  else lines.push(formatKeyframe(time, view));
-  return lines.filter((line, number) => line.trim() || number < lines.length - 1 || lines.length === 1).join("\n").replace(/^\n/, "");
+  const lines = text.trim() ? text.trimEnd().split("\n") : [];
+  const next = parseKeyframes(text).find((key) => key.time > time);
+  lines.splice(next?.line ?? lines.length, 0, formatKeyframe(time, view));
+  return lines.join("\n");
 }
 
 export function withoutKeyframe(text, key) {
