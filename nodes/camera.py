@@ -10,6 +10,48 @@ MODES = ("static", "orbit", "dolly", "keyframes")
 MOST_FRAMES = 90000
 
 
+def place_inputs() -> list[io.Input]:
+    """Where the viewer stands; shared by the nodes whose head the page can turn. Last on each node: saved workflows count widgets."""
+    return [
+        io.Float.Input(
+            "view_yaw",
+            default=0.0,
+            min=-80.0,
+            max=80.0,
+            step=1.0,
+            optional=True,
+            tooltip="Degrees the head is seen turned to the picture's right (below 0: left); dragging the small head sets it.",
+        ),
+        io.Float.Input(
+            "view_pitch",
+            default=0.0,
+            min=-60.0,
+            max=60.0,
+            step=1.0,
+            optional=True,
+            tooltip="Degrees the head is seen looking down (below 0: up); dragging the small head sets it.",
+        ),
+        io.Float.Input(
+            "view_distance",
+            default=1.0,
+            min=0.5,
+            max=2.0,
+            step=0.01,
+            optional=True,
+            tooltip="1 is the photo's own distance, 0.5 half of it; the wheel over the small head sets it.",
+        ),
+    ]
+
+
+def place(yaw: float, pitch: float, distance: float) -> tuple[float, float, float]:
+    """The values of `place_inputs`.
+
+    Raises:
+        Real3DError: one is out of range.
+    """
+    return bounded(yaw, -80, 80, "view_yaw"), bounded(pitch, -60, 60, "view_pitch"), bounded(distance, 0.5, 2, "view_distance")
+
+
 class CameraPathNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -71,6 +113,7 @@ class CameraPathNode(io.ComfyNode):
                     "portrait", optional=True, tooltip="Whose own camera the path starts from; without it a frontal camera is taken."
                 ),
                 MotionSocket.Input("motion", optional=True, tooltip="Gives the head's pose, the length and the rate."),
+                *place_inputs(),
             ],
             outputs=[
                 CameraSocket.Output(display_name="camera", tooltip="[T, 25] per portrait: camera-to-world 4 x 4, then intrinsics 3 x 3.")
@@ -91,6 +134,9 @@ class CameraPathNode(io.ComfyNode):
         keyframes: str,
         portrait=None,
         motion=None,
+        view_yaw: float = 0.0,
+        view_pitch: float = 0.0,
+        view_distance: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
@@ -114,12 +160,13 @@ class CameraPathNode(io.ComfyNode):
             view = camera_paths.keyframe_view(keyframes, frames, fps)
         else:
             view = camera_paths.static_view(frames)
+        view = view.from_place(*place(view_yaw, view_pitch, view_distance))
         if portrait is None:
             euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
             frontal = camera_paths.viewed_from(euler, translation, view, fps)
-            return io.NodeOutput(Cameras((lambda avatar: frontal,)))
+            return io.NodeOutput(Cameras((lambda avatar: frontal,), ((torch.zeros(1, 3), torch.zeros(1, 3)),)))
 
         def seen(one):
             return lambda avatar: avatar.cameras(one, Motion.still(avatar.motion_basis, frames, fps) if motion is None else motion, view)
 
-        return io.NodeOutput(Cameras(tuple(seen(one) for one in portrait.items)))
+        return io.NodeOutput(Cameras(tuple(map(seen, portrait.items)), tuple((one.euler, one.translation) for one in portrait.items)))

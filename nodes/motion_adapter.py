@@ -30,5 +30,6 @@ class MotionAdapter(io.ComfyNode):
     def execute(cls, avatar, planes, motion) -> io.NodeOutput:
         require_same_avatar(planes, avatar)
         motion.require_basis(avatar.core.motion_basis)
-        streams = tuple(avatar.streamed(avatar.core.adapt(head, motion)) for head in planes.still("The motion adapter"))
-        return io.NodeOutput(Heads(planes.avatar, streams, moving=True))
+        heads = tuple(planes.still("The motion adapter"))
+        streams = tuple(avatar.streamed(avatar.core.adapt(head, motion)) for head in heads)
+        return io.NodeOutput(Heads(planes.avatar, streams, moving=True, rest=heads))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .conversions import LONGEST, bounded, chosen
+from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
 from .sockets import MotionSocket
 
@@ -123,4 +124,5 @@ class EditMotion(io.ComfyNode):
                 motion = editing.joined(motion, second, overlap)
             else:
                 motion = editing.mixed(motion, second, mix)
-        return io.NodeOutput(editing.looped(motion, loop_seconds, chosen(loop, LOOPS, "loop")))
+        motion = editing.looped(motion, loop_seconds, chosen(loop, LOOPS, "loop"))
+        return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import runtime
 from .conversions import bounded, chosen, driving_frames, sound
+from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket
 
@@ -72,9 +73,11 @@ class AudioToMotion(io.ComfyNode):
         style = SpeechStyle(
             bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed, bounded(temperature, 0, 1, "temperature")
         )
-        motion = avatar.ready_to_listen().audio_to_motion(sound(audio), style)
+        heard = sound(audio)
+        motion = avatar.ready_to_listen().audio_to_motion(heard, style)
         closed = blink_curve(len(motion), motion.fps, seed, chosen(blink, BLINKS, "blink"))
-        return io.NodeOutput(motion if blink == "none" else avatar.core.with_blinks(motion, torch.from_numpy(closed).float()))
+        motion = motion if blink == "none" else avatar.core.with_blinks(motion, torch.from_numpy(closed).float())
+        return io.NodeOutput(motion, ui=shown_motion(motion, heard))
 
 
 class VideoToMotion(io.ComfyNode):
@@ -125,4 +128,5 @@ class VideoToMotion(io.ComfyNode):
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
             )
         neutral = None if neutral_frame < 0 else neutral_frame
-        return io.NodeOutput(avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing")))
+        motion = avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing"))
+        return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from . import runtime
 from .conversions import bounded
+from .preview import shown_head
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, CameraSocket, PlanesSocket, Renders, RenderSocket, one_for_each, require_same_avatar
 
@@ -75,4 +76,6 @@ class RenderHead(io.ComfyNode):
         runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar))
         paths = one_for_each(camera.seen_by(avatar), len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
-        return io.NodeOutput(Renders(tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)))
+        renders = tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)
+        seen = shown_head(avatar.core, planes.rest[0], *camera.poses[0]) if planes.rest and camera.poses else None
+        return io.NodeOutput(Renders(renders), ui=seen)

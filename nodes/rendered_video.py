@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import OutputError
-from .runtime import CHUNK, Input, Types, gather, progress_bar
+from .runtime import CHUNK, Input, Types, executing_node, gather, rendering_bar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,7 @@ class RenderedVideo(Input.Video):
         self._frames = frames
         self._size = size
         self._sound = sound
+        self._node = executing_node()
 
     def get_dimensions(self) -> tuple[int, int]:
         return self._size
@@ -73,11 +74,15 @@ class RenderedVideo(Input.Video):
         if str(getattr(format, "value", format)) not in ("auto", "mp4") or str(getattr(codec, "value", codec)) not in ("auto", "h264"):
             raise OutputError("Talking portraits are saved as MP4 with H.264: choose 'auto' or those.")
         told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (metadata or {}).items()}
-        show = progress_bar(len(self._frames))
+        show = rendering_bar(len(self._frames), self._node)
+
+        def shown(chunk: Tensor, start: int, stop: int) -> Tensor:
+            show(stop, chunk)
+            return chunk
 
         def write(target: str | Path) -> None:
             with torch.inference_mode():
-                write_video(target, self._frames, self._sound, CHUNK, lambda done, total: show(done), metadata=told)
+                write_video(target, self._frames.map(shown), self._sound, CHUNK, metadata=told)
 
         if not isinstance(path, byte_io.BytesIO):
             write(path)

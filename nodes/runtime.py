@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +36,7 @@ _MODELS = "real3d"
 _CHECKPOINTS = (".safetensors", ".ckpt")
 _OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
+_PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
 
 folder_paths.add_model_folder_path(_MODELS, os.path.join(folder_paths.models_dir, _MODELS))
@@ -189,6 +192,67 @@ def progress_bar(total: int) -> Callable[[int], None]:
     return show
 
 
+def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[int, bytes]]], kind: str) -> None:
+    """Adds a GET route to ComfyUI's server.
+
+    Args:
+        path: holds one variable part, {token}.
+        answer: (token, query) -> status and body; the body of a 200 is of the content type `kind`, others are text.
+    """
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was loaded by something that serves no pages
+        return
+
+    @server.routes.get(path)
+    async def handle(request):
+        from aiohttp import web
+
+        status, body = await answer(request.match_info["token"], request.query)
+        headers = {"Cache-Control": "no-store"}
+        return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
+
+
+def executing_node() -> str | None:
+    """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
+    try:
+        from comfy_execution.utils import get_executing_context
+    except ImportError:
+        return None
+    context = get_executing_context()
+    return None if context is None else context.node_id
+
+
+def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor], None]:
+    """A progress bar for frames: call it with the number done and the newest frames [n, H, W] or [n, H, W, 3] in 0..1.
+
+    A few times a second the page gets the newest one as the event "real3d.rendering", for the node with this id (the one that
+    runs if None), with the frames per second.
+    """
+    from server import PromptServer
+
+    show = progress_bar(total)
+    node = node or executing_node()
+    server = getattr(PromptServer, "instance", None)
+    started = time.monotonic()
+    told = -math.inf
+
+    def rendered(done: int, frames: Tensor) -> None:
+        nonlocal told
+        show(done)
+        now = time.monotonic()
+        if node is None or server is None or server.client_id is None or (now - told < _PICTURE_EVERY and done < total):
+            return
+        from .preview import frame_url
+
+        told = now
+        content = {"node": node, "done": done, "total": total, "fps": done / max(now - started, 1e-3), "picture": frame_url(frames[-1])}
+        server.send_sync("real3d.rendering", content, server.client_id)
+
+    return rendered
+
+
 def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
     """Streams as ComfyUI's batches: one tensor per column, the rows' frames one after the other.
 
@@ -201,7 +265,7 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
         Real3DError: the result would not fit into the memory.
     """
     total = sum(len(row[0]) for row in rows)
-    show = progress_bar(total)
+    show = rendering_bar(total)
     whole: list[Tensor] = []
     done = 0
     for row in rows:
@@ -215,7 +279,7 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
             for tensor, chunk in zip(whole, chunks, strict=True):
                 tensor[done : done + stop - start] = chunk
             done += stop - start
-            show(done)
+            show(done, chunks[0])
     return whole
 
 

@@ -48,18 +48,22 @@ class Heads:
 
     avatar: name of the avatar whose decoder reads them.
     moving: False for heads at rest, whose streams have one frame.
+    rest: the heads before they moved, for the page to look at; none where nobody knows them.
     """
 
     avatar: str
     streams: tuple[FrameStream[Planes], ...]
     moving: bool
+    rest: tuple[Planes, ...] = ()
 
     @classmethod
     def at_rest(cls, avatar: str, planes: list[Planes]) -> Heads:
         """Heads that do not move."""
         from ..real3d_core.stream import FrameStream
 
-        return cls(avatar, tuple(FrameStream(1, 25.0, lambda start, stop, head=head: head) for head in planes), moving=False)
+        return cls(
+            avatar, tuple(FrameStream(1, 25.0, lambda start, stop, head=head: head) for head in planes), moving=False, rest=tuple(planes)
+        )
 
     def still(self, what: str) -> list[Planes]:
         """The planes of heads at rest.
@@ -77,9 +81,11 @@ class Cameras:
     """Camera paths, one per portrait or one for all, known as soon as the avatar is: each sees a portrait in its own way.
 
     views: avatar -> the path.
+    poses: per path the head's pose (euler, translation, [1, 3] each) that its own camera sees, for the page to look at.
     """
 
     views: tuple[Callable[[Avatar], CameraPath], ...]
+    poses: tuple[tuple[Tensor, Tensor], ...] = ()
 
     def seen_by(self, avatar: LoadedAvatar) -> tuple[CameraPath, ...]:
         """The paths [T, 25] float32."""

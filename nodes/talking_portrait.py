@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import runtime
+from .camera import place, place_inputs
 from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, driving_frames, photos, sound, video_sound
 from .motion_sources import LARGEST_SEED
+from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket
@@ -86,6 +88,7 @@ class TalkingPortrait(io.ComfyNode):
                 ),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; its middle square is taken."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; not connected: the built-in one."),
+                *place_inputs(),
             ],
             outputs=[
                 io.Video.Output(
@@ -111,6 +114,9 @@ class TalkingPortrait(io.ComfyNode):
         driving_video=None,
         background=None,
         avatar=None,
+        view_yaw: float = 0.0,
+        view_pitch: float = 0.0,
+        view_distance: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
@@ -120,12 +126,14 @@ class TalkingPortrait(io.ComfyNode):
         from ..real3d_core.portrait.framing import square_backdrop
         from ..real3d_core.portrait.paste import paste_back
         from ..real3d_core.portrait.portrait import prepare_portrait
+        from ..real3d_core.render.camera_paths import static_view
 
         bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
         bounded(seed, 0, LARGEST_SEED, "seed")
         chosen(framing, FRAMINGS, "framing")
         chosen(head_pose, POSES, "head_pose")
         chosen(blink, BLINKS, "blink")
+        stand = place(view_yaw, view_pitch, view_distance)
         driven = driving_video is not None
         direction = Direction(
             pose=head_pose if head_pose != "auto" else "driving" if driven else "sway",
@@ -147,14 +155,17 @@ class TalkingPortrait(io.ComfyNode):
         if voice is None and (own := video_sound(driving_video)) is not None:
             heard = sound(own)
 
+        first = portraits[0]
+        seen = shown_head(avatar.core, avatar.ready().lift(first), first.euler, first.translation)
+        view = static_view(len(motion)).from_place(*stand)
         videos, last = [], []
         for number, portrait in enumerate(portraits):
             runtime.check_interrupted()
-            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto")))
+            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
                 frames = paste_back(frames, portrait.window, image[number, ..., :3].detach().cpu().float())
                 shape = portrait.photo_size
             videos.append(RenderedVideo(frames, shape, heard))
             last.append(frames.frames(len(frames) - 1, len(frames)))
-        return io.NodeOutput(videos, torch.cat(last))
+        return io.NodeOutput(videos, torch.cat(last), ui=seen)

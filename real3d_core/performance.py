@@ -17,6 +17,7 @@ from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
 from .portrait.portrait import Portrait
 from .render.camera import mirror_index
+from .render.camera_paths import View
 from .render.head import March, render_head
 from .render.ray_marching import HeadRender
 from .render.side_by_side import beside_each_other
@@ -97,9 +98,10 @@ def perform(
     background: Tensor | None = None,
     size: int = 512,
     march: March = march_table,
+    view: View | None = None,
 ) -> FrameStream[Tensor]:
-    """Frames [n, size, size, 3] in 0..1 of a portrait in motion; nothing is computed yet."""
-    return avatar.compose(_rendered(avatar, portrait, motion, march), portrait, motion, background, size)
+    """Frames [n, size, size, 3] in 0..1 of a portrait in motion, its viewer moving as `view` says; nothing is computed yet."""
+    return avatar.compose(_rendered(avatar, portrait, motion, march, view), portrait, motion, background, size)
 
 
 def side_by_side(
@@ -116,9 +118,9 @@ def side_by_side(
     return beside_each_other(portrait.image, avatar.condition(portrait, motion), renders, frames)
 
 
-def _rendered(avatar: Avatar, portrait: Portrait, motion: Motion, march: March) -> FrameStream[HeadRender]:
+def _rendered(avatar: Avatar, portrait: Portrait, motion: Motion, march: March, view: View | None = None) -> FrameStream[HeadRender]:
     planes = avatar.adapt(avatar.lift(portrait), motion)
-    return render_head(planes, avatar.decoder, avatar.cameras(portrait, motion), avatar.march_settings, march)
+    return render_head(planes, avatar.decoder, avatar.cameras(portrait, motion, view), avatar.march_settings, march)
 
 
 def _pose(direction: Direction, frames: int, sound: Sound | None, driven: Motion | None) -> tuple[Tensor, Tensor]:

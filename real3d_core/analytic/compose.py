@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import distance_transform_edt, find_objects, label
+from scipy.ndimage import distance_transform_edt, find_objects, label, maximum_filter
 from torch import Tensor
 
 from ..portrait.plates import MARGIN
@@ -34,6 +34,7 @@ _TORSO_REACH = 0.85  # face heights over which the torso stops following the hea
 _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
+_LID_REACH = 0.06  # face heights beyond a drawn lid within which its skin is smooth too
 _TOGETHER = 1e-5  # crop units; sheets less apart are one, the rest is rounding
 _LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
 
@@ -167,7 +168,8 @@ class Composer:
             jaw, upper = (self._look_up(uv[None, sheet].permute(0, 2, 3, 1))[0] for sheet in (JAW_SHEET, FACE_SHEET))
             between = (jaw[FaceMap.BELOW_LOWER] < ray) & (upper[FaceMap.ABOVE_UPPER] < ray)
             parted |= between & (upper[FaceMap.ACROSS].abs() < self._face.half_width + ray)
-        labels, _ = label(parted.numpy(), structure=np.ones((3, 3)))
+        around = math.ceil(_LID_REACH * self._face.face_height * uv.shape[-1])
+        labels, _ = label(maximum_filter(parted.numpy(), 2 * around + 1), structure=np.ones((3, 3)))
         return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
 
     def _layered(self, uv: Tensor, colour_face: Tensor) -> Tensor:

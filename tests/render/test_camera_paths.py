@@ -77,3 +77,11 @@ def test_one_head_for_all_cameras_and_one_camera_for_all_heads():
     assert [len(part) for part in camera_paths.matched(moving, one)] == [4, 4]
     with pytest.raises(Real3DError, match="4 frames"):
         camera_paths.matched(moving, cameras)
+
+
+def test_a_viewer_can_stand_elsewhere():
+    view = camera_paths.orbit_view(50, 25.0)
+    place = view.from_place(yaw=10, pitch=-5, distance=1.5)
+    assert torch.allclose(place.angles - view.angles, torch.deg2rad(torch.tensor([-5.0, 10.0, 0.0])).expand(50, 3), atol=1e-6)
+    assert torch.equal(place.distance, view.distance * 1.5) and torch.equal(view.from_place().angles, view.angles)
+    assert seen(camera_paths.static_view(1).from_place(yaw=20))[0, 0] > seen(camera_paths.static_view(1))[0, 0]

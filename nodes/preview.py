@@ -1,0 +1,192 @@
+"""What the page may look at between runs: heads from wherever the user turns them, and the curves of a motion.
+
+Nothing here is needed to run a workflow: without a page the same results come out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io as byte_io
+import math
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from .runtime import serve
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..real3d_core.avatar import Avatar
+    from ..real3d_core.motion.motion import Motion
+    from ..real3d_core.render.decoder import PlaneDecoder
+    from ..real3d_core.render.planes import Planes
+    from ..real3d_core.sound import Sound
+
+MOST_HEADS, MOST_PICTURES = 4, 64
+SIDE, SAMPLES = 112, 10  # rays along a side, and depths of each of the two passes
+FRAME_SIDE = 192  # pixels of a picture that shows how a rendering gets on
+LIMITS = {"yaw": (-80.0, 80.0), "pitch": (-80.0, 80.0), "roll": (-180.0, 180.0), "distance": (0.5, 2.0)}
+_NO_TURN = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "distance": 1.0}
+_TOKEN_BYTES = 12
+
+Turn = tuple[float, float, float, float]
+"""yaw, pitch, roll in degrees and the distance, 1 being the portrait's own camera's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A head at rest that can be looked at.
+
+    planes: of one frame, on the CPU: the device belongs to the workflow that may be running.
+    euler, translation: [1, 3] of the portrait's own camera, radians and decimetres.
+    """
+
+    planes: Planes
+    decoder: PlaneDecoder
+    euler: Tensor
+    translation: Tensor
+
+
+class Gallery:
+    """The heads computed last, and pictures of them. One picture is rendered at a time, and of those wanted only the newest.
+
+    A token says nothing about the head and can not be guessed. Whatever is kept is bounded: the oldest goes.
+    """
+
+    def __init__(self) -> None:
+        self._heads: OrderedDict[str, tuple[Planes, Head]] = OrderedDict()
+        self._pictures: OrderedDict[tuple[str, Turn], bytes] = OrderedDict()
+        self._newest: dict[str, int] = {}
+        self._tickets = count()
+        self._painter = ThreadPoolExecutor(1, "real3d-preview")
+
+    def keep(self, planes: Planes, decoder: PlaneDecoder, euler: Tensor, translation: Tensor) -> str:
+        """The token of a head; the same one as before for the same planes seen from the same place."""
+        for token, (source, head) in list(self._heads.items()):
+            if source is planes and head.euler.equal(euler) and head.translation.equal(translation):
+                self._heads.move_to_end(token)
+                return token
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        bounds = None if planes.bounds is None else planes.bounds.cpu()
+        shown = replace(planes, features=planes.features[:1].detach().float().cpu(), bounds=bounds)
+        self._heads[token] = (planes, Head(shown, decoder.to("cpu"), euler, translation))
+        while len(self._heads) > MOST_HEADS:
+            gone, _ = self._heads.popitem(last=False)
+            self._newest.pop(gone, None)
+        return token
+
+    def picture(self, token: str, turn: Turn) -> Future[bytes | None]:
+        """A PNG of a head, or None if a newer one of the same head was wanted before this one was begun.
+
+        Raises:
+            KeyError: the head is gone, or never was.
+        """
+        head = self._heads[token][1]
+        ticket = self._newest[token] = next(self._tickets)
+
+        def paint() -> bytes | None:
+            if (token, turn) in self._pictures:
+                return self._pictures[token, turn]
+            if self._newest.get(token) != ticket:
+                return None
+            self._pictures[token, turn] = painted(head, turn)
+            while len(self._pictures) > MOST_PICTURES:
+                self._pictures.popitem(last=False)
+            return self._pictures[token, turn]
+
+        return self._painter.submit(paint)
+
+
+GALLERY = Gallery()
+
+
+def painted(head: Head, turn: Turn) -> bytes:
+    """A PNG with alpha, SIDE pixels square: the raw colours of a head seen from a turn."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from ..real3d_core.render.camera_paths import View, viewed_from
+    from ..real3d_core.render.passes import raw_colour
+    from ..real3d_core.render.ray_marching import MarchSettings
+    from ..real3d_core.render.table_marching import march_table
+
+    yaw, pitch, roll, distance = turn
+    with torch.inference_mode():
+        view = View(torch.deg2rad(torch.tensor([[pitch, yaw, roll]])), torch.tensor([distance]))
+        cameras = viewed_from(head.euler, head.translation, view, 25.0).cameras
+        render = march_table(head.planes, head.decoder, cameras, MarchSettings(SIDE, SAMPLES, SAMPLES))
+        opacity = render.opacity[0, 0, ..., None]
+        colours = (raw_colour(render)[0] / opacity.clamp_min(1e-3)).clamp(0, 1)
+        pixels = (torch.cat([colours, opacity.clamp(0, 1)], dim=-1) * 255).round().byte().numpy()
+    encoded = byte_io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(encoded, format="PNG", compress_level=1)
+    return encoded.getvalue()
+
+
+def turn_of(query: Mapping[str, str]) -> Turn:
+    """The numbers of a request, to a tenth of a degree and a hundredth of a distance.
+
+    Raises:
+        ValueError: something that is no number, is not finite or is out of its limits.
+    """
+    turn = []
+    for name, (low, high) in LIMITS.items():
+        value = float(query.get(name, _NO_TURN[name]))
+        if not math.isfinite(value) or not low <= value <= high:
+            raise ValueError(f"{name} must be {low:g} to {high:g}")
+        turn.append(round(value, 2 if name == "distance" else 1) + 0.0)
+    return tuple(turn)
+
+
+async def answer(token: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+    """Status and body of GET /real3d/head/{token}: 200 with a PNG, 204 if a newer picture is on its way, 400, or 404."""
+    try:
+        turn = turn_of(query)
+    except ValueError as failure:
+        return 400, str(failure)[:200].encode()
+    try:
+        wanted = GALLERY.picture(token, turn)
+    except KeyError:
+        return 404, b"This head is gone: run the workflow again."
+    picture = await asyncio.wrap_future(wanted)
+    return (204, b"") if picture is None else (200, picture)
+
+
+def frame_url(frame: Tensor) -> str:
+    """A frame [H, W] or [H, W, 3] in 0..1 as a small JPEG in a data URL, FRAME_SIDE pixels at the longer side."""
+    import base64
+
+    from PIL import Image
+
+    picture = Image.fromarray((frame.detach().float().clamp(0, 1) * 255).byte().cpu().numpy())
+    picture.thumbnail((FRAME_SIDE, FRAME_SIDE))
+    encoded = byte_io.BytesIO()
+    picture.save(encoded, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
+
+
+def shown_head(avatar: Avatar, planes: Planes, euler: Tensor, translation: Tensor) -> dict[str, list[str]]:
+    """A node's `ui` by which the page can ask for pictures of this head."""
+    return {"real3d_head": [GALLERY.keep(planes, avatar.decoder, euler, translation)]}
+
+
+def shown_motion(motion: Motion, sound: Sound | None = None) -> dict[str, list]:
+    """A node's `ui` by which the page draws a motion: lists of a few hundred numbers."""
+    from ..real3d_core.motion.curves import motion_curves, sound_envelope
+
+    curves = motion_curves(motion)
+    return {
+        "real3d_seconds": [len(motion) / motion.fps],
+        "real3d_curves": list(curves.values()),
+        "real3d_names": list(curves),
+        "real3d_sound": [] if sound is None else sound_envelope(sound, len(motion) / motion.fps),
+    }
+
+
+serve("/real3d/head/{token:[A-Za-z0-9_-]{1,64}}", answer, "image/png")

@@ -1,0 +1,301 @@
+// Opens ComfyUI's page in headless Chromium, loads the examples, uses the pack's widgets, takes pictures, and prints what it saw as JSON.
+//
+//   node look.mjs URL PLAN.json
+//
+// PLAN.json: {modules, chromium, pictures, vue, light, locale, examples: {name: workflow}, said: {node type: output of a run},
+// steps: [...], run: name of an example to queue}. What is true or false of the page is for the caller to judge.
+import { createRequire } from "node:module";
+import fs from "node:fs";
+import path from "node:path";
+
+const [, , url, file] = process.argv;
+const plan = JSON.parse(fs.readFileSync(file, "utf8"));
+const { chromium } = createRequire(path.join(plan.modules, "x.js"))("playwright-core");
+
+const browser = await chromium.launch({
+  executablePath: plan.chromium,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--proxy-bypass-list=127.0.0.1;localhost"],
+});
+const seen = { problems: [], notes: [], examples: {} };
+const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
+
+function watch() {
+  const note = (text, ours) => (ours ? seen.problems : seen.notes).push(text.split("\n")[0]);
+  page.on("console", (message) => {
+    if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${message.location().url} ${message.text()}`));
+  });
+  page.on("pageerror", (error) => note(`page error: ${error.message}`, /extensions\//.test(error.stack ?? "")));
+  page.on("response", (answer) => {
+    if (answer.status() >= 400) note(`${answer.status()} ${new URL(answer.url()).pathname}`, answer.url().includes("/extensions/"));
+  });
+}
+
+async function open() {
+  await page.route(/^https?:\/\/(?!127\.0\.0\.1|localhost)/, (route) => route.abort());
+  const settings = {
+    "Comfy.TutorialCompleted": true, "Comfy.Locale": plan.locale ?? "en", "Comfy.InstalledVersion": "1.27.10",
+    "Comfy.Workflow.ShowMissingModelsWarning": false, "Comfy.VueNodes.Enabled": Boolean(plan.vue), "Comfy.ColorPalette": plan.light ? "light" : "dark",
+    "Comfy.Workflow.Persist": false,
+  };
+  for (const [key, value] of Object.entries(settings)) {
+    await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });
+  }
+  await page.goto(url, { waitUntil: "domcontentloaded" });
+  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
+  await page.waitForTimeout(plan.settle ?? 800);
+  await page.keyboard.press("Escape");
+}
+
+/** Loads a workflow and shows the nodes of these types, or all, as large as they fit. */
+async function load(workflow, types = null) {
+  await page.evaluate(async (workflow) => window.app.loadGraphData(workflow), workflow);
+  await page.waitForTimeout(250);
+  await fit(types);
+}
+
+async function fit(types) {
+  await page.evaluate((types) => {
+    const { graph, canvas } = window.app;
+    const nodes = graph.nodes.filter((node) => !types || types.includes(node.type));
+    const left = Math.min(...nodes.map((node) => node.pos[0])), right = Math.max(...nodes.map((node) => node.pos[0] + node.size[0]));
+    const top = Math.min(...nodes.map((node) => node.pos[1])) - 40, bottom = Math.max(...nodes.map((node) => node.pos[1] + node.size[1]));
+    const [room, high] = [window.innerWidth - 160, window.innerHeight - 170];
+    const scale = Math.min(room / (right - left), high / (bottom - top), 1.25);
+    canvas.ds.scale = scale;
+    canvas.ds.offset[0] = 90 / scale - left;
+    canvas.ds.offset[1] = 110 / scale - top;
+    graph.setDirtyCanvas(true, true);
+  }, types);
+  await page.waitForTimeout(300);
+}
+
+const picture = (name) => page.screenshot({ path: path.join(plan.pictures, `${name}.png`) });
+const values = (type) => page.evaluate((type) => {
+  const node = window.app.graph.nodes.find((one) => one.type === type);
+  return Object.fromEntries((node.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => [widget.name, widget.value]));
+}, type);
+const shown = (selector) => page.locator(selector).first();
+async function until(test, milliseconds = 5000) {
+  for (let waited = 0; waited < milliseconds; waited += 100) {
+    if (await test()) return true;
+    await page.waitForTimeout(100);
+  }
+  return false;
+}
+/** The rendered picture of the orbit view as a digest, "" if there is none. */
+const face = () => page.evaluate(async () => {
+  const image = document.querySelector(".r3d-stage img");
+  if (!image || image.hidden || !image.src) return "";
+  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+  return `${bytes.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", bytes))].slice(0, 6).join(".")}`;
+});
+const drawing = () => page.evaluate(() => document.querySelector(".r3d-stage svg:not([hidden]) path")?.getAttribute("d") ?? "");
+
+async function dragStage(x, y) {
+  const box = await shown(".r3d-stage").boundingBox();
+  const [cx, cy] = [box.x + box.width / 2, box.y + box.height / 2];
+  await page.mouse.move(cx, cy);
+  await page.mouse.down();
+  for (let i = 1; i <= 5; i++) await page.mouse.move(cx + (x * i) / 5, cy + (y * i) / 5);
+  await page.mouse.up();
+  await page.waitForTimeout(250);
+}
+const where = (type) => page.evaluate((type) => [...window.app.graph.nodes.find((one) => one.type === type).pos].map(Math.round), type);
+
+/** What a run of a node would have told the page. */
+async function say(type, output) {
+  const id = await page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
+  await page.request.post(`${url}/test/say`, { data: { type: "executed", data: { node: id, display_node: id, output, prompt_id: "test" } } });
+}
+async function tell(type, data) {
+  await page.request.post(`${url}/test/say`, { data: { type, data } });
+  await page.waitForTimeout(250);
+}
+
+const steps = {
+  /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
+  async examples() {
+    for (const [name, workflow] of Object.entries(plan.examples)) {
+      await load(workflow);
+      const saved = await page.evaluate(() => {
+        const { graph } = window.app;
+        const first = graph.serialize();
+        return {
+          missing: graph.nodes.filter((node) => !window.LiteGraph.registered_node_types[node.type]).map((node) => node.type),
+          values: Object.fromEntries(first.nodes.filter((node) => node.type.startsWith("Real3D")).map((node) => [node.id, node.widgets_values ?? []])),
+          sizes: Object.fromEntries(graph.nodes.map((node) => [node.id, [...node.size].map(Math.round)])),
+        };
+      });
+      seen.examples[name] = saved;
+      await picture(`example_${name}`);
+    }
+  },
+
+  async orbit(type, example) {
+    await load(plan.examples[example], [type]);
+    const told = { type, before: await values(type), drawn: await drawing() };
+    const place = await where(type);
+    await dragStage(60, -25);
+    told.dragged = await values(type);
+    told.drawnTurned = await drawing();
+    told.stayed = JSON.stringify(place) === JSON.stringify(await where(type));
+    await picture(`${type}_drawn`);
+    if (plan.head) {
+      const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
+      await say(owner, { real3d_head: [plan.head] });
+      await until(async () => (await face()) !== "");
+    }
+    told.face = await face();
+    await picture(`${type}_live`);
+    await dragStage(-110, 30);
+    told.draggedLive = await values(type);
+    await until(async () => (await face()) !== told.face);
+    told.faceTurned = await face();
+    await picture(`${type}_turned`);
+    const box = await shown(".r3d-stage").boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    const scale = await page.evaluate(() => window.app.canvas.ds.scale);
+    await page.mouse.wheel(0, 240);
+    await page.waitForTimeout(300);
+    told.wheeled = await values(type);
+    told.zoomed = scale !== (await page.evaluate(() => window.app.canvas.ds.scale));
+    await shown(".r3d-stage").focus();
+    for (const key of ["ArrowRight", "ArrowDown", "+"]) await page.keyboard.press(key);
+    told.keyed = await values(type);
+    // the other way round: a number that is typed turns the picture
+    await page.waitForTimeout(400);
+    const before = await face();
+    await page.evaluate((type) => {
+      const node = window.app.graph.nodes.find((one) => one.type === type);
+      node.widgets.find((widget) => widget.name === "view_yaw").value = -33;
+    }, type);
+    told.followed = await until(async () => (await face()) !== before && (await shown(".r3d-numbers").innerText()).includes("-33"));
+    told.numbers = await shown(".r3d-numbers").innerText();
+    seen[`orbit_${type}`] = told;
+  },
+
+  /** Keyframes: added, moved, deleted with the keys, and steered by dragging. */
+  async keyframes(example) {
+    const type = "Real3DCameraPath";
+    await load(plan.examples[example], [type]);
+    const told = { before: (await values(type)).keyframes };
+    const track = shown(".r3d-track");
+    const box = await track.boundingBox();
+    await page.mouse.click(box.x + box.width * 0.75, box.y + 3);
+    await page.getByRole("button", { name: "Add a keyframe here" }).first().click();
+    told.added = await values(type);
+    await dragStage(50, 0);
+    told.dragged = (await values(type)).keyframes;
+    const keys = page.locator(".r3d-key");
+    told.count = await keys.count();
+    await keys.nth(1).focus();
+    await page.keyboard.press("ArrowRight");
+    told.moved = (await values(type)).keyframes;
+    await picture("keyframes");
+    await page.keyboard.press("Delete");
+    told.deleted = (await values(type)).keyframes;
+    told.nodeIsThere = await page.evaluate(() => window.app.graph.nodes.some((one) => one.type === "Real3DCameraPath"));
+    const third = await keys.nth(1).boundingBox();
+    await page.mouse.move(third.x + third.width / 2, third.y + third.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(third.x - box.width * 0.1, third.y + 5, { steps: 4 });
+    await page.mouse.up();
+    told.draggedKey = (await values(type)).keyframes;
+    const again = await page.evaluate(async () => {
+      const saved = JSON.parse(JSON.stringify(window.app.graph.serialize()));
+      await window.app.loadGraphData(saved);
+      const of = (graph) => graph.nodes.filter((node) => node.type.startsWith("Real3D")).map((node) => [node.id, node.widgets_values]);
+      return [JSON.stringify(of(saved)), JSON.stringify(of(window.app.graph.serialize()))];
+    });
+    told.savedAndLoaded = again[0] === again[1];
+    told.reloaded = (await values(type)).keyframes;
+    seen.keyframes = told;
+  },
+
+  async motion(example) {
+    const type = "Real3DAudioToMotion";
+    await load(plan.examples[example], [type]);
+    const told = { hint: await shown(".r3d-motion .r3d-empty").innerText(), hinted: await shown(".r3d-motion .r3d-empty").isVisible() };
+    await picture("motion_hint");
+    if (plan.motion) await say(type, plan.motion);
+    await until(async () => (await page.locator(".r3d-curve").count()) > 0);
+    told.curves = await page.locator(".r3d-curve").count();
+    told.wave = await page.locator(".r3d-wave").count();
+    const box = await shown(".r3d-motion-track").boundingBox();
+    await page.mouse.move(box.x + box.width * 0.25, box.y + 20);
+    await page.waitForTimeout(100);
+    told.quarter = await shown(".r3d-legend").innerText();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 20);
+    await page.waitForTimeout(100);
+    told.later = await shown(".r3d-legend").innerText();
+    await picture("motion");
+    await shown(".r3d-motion-track").focus();
+    await page.mouse.move(5, 5);
+    await page.keyboard.press("End");
+    told.end = await shown(".r3d-motion-track").getAttribute("aria-valuenow");
+    seen.motion = told;
+  },
+
+  async rendering(example) {
+    const type = "Real3DTalkingPortrait";
+    await load(plan.examples[example], [type]);
+    const id = await page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
+    const told = { idle: await shown(".r3d-rendering output").innerText() };
+    await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+    told.running = await shown(".r3d-rendering output").innerText();
+    told.picture = await shown(".r3d-rendering img").evaluate((image) => image.naturalWidth);
+    await fit([type]);
+    await picture("rendering");
+    let interrupted = false;
+    await page.route("**/interrupt", (route) => { interrupted = true; route.fulfill({ status: 200, body: "" }); });
+    await shown(".r3d-rendering button").click();
+    told.cancelling = await shown(".r3d-rendering output").innerText();
+    told.interrupted = interrupted || (await until(async () => interrupted, 1000));
+    await tell("execution_interrupted", { prompt_id: "test", node_id: id, node_type: type, executed: [] });
+    told.cancelled = await shown(".r3d-rendering output").innerText();
+    await tell("real3d.rendering", { node: "no:such", done: 1, total: 2, fps: 1, picture: plan.frame });
+    seen.rendering = told;
+  },
+
+  /** Queues an example on a real server and looks at its nodes afterwards. */
+  async run(example, types) {
+    await load(plan.examples[example], types);
+    const end = page.evaluate(() => new Promise((done) => {
+      const api = window.app.api ?? window.comfyAPI.api.api;
+      for (const kind of ["execution_success", "execution_error", "execution_interrupted"]) {
+        api.addEventListener(kind, ({ detail }) => done(`${kind} ${detail?.exception_message ?? ""}`), { once: true });
+      }
+      window.app.queuePrompt(0);
+      setTimeout(() => done("timeout"), 200000);
+    }));
+    const running = await until(async () => (await page.locator('.r3d-rendering[data-state="running"]').count()) > 0, 60000);
+    if (running) await picture(`run_${example}_during`);
+    seen.run = { end: await end, running };
+    await page.waitForTimeout(1500);
+    await fit(types);
+    seen.run.face = await face();
+    seen.run.told = await page.locator(".r3d-rendering output").allInnerTexts();
+    seen.run.curves = await page.locator(".r3d-curve").count();
+    await picture(`run_${example}_after`);
+    await dragStage(-90, 20);
+    await page.waitForTimeout(600);
+    seen.run.faceTurned = await face();
+    await picture(`run_${example}_turned`);
+  },
+};
+
+let status = 0;
+try {
+  watch();
+  await open();
+  for (const [name, ...rest] of plan.steps) await steps[name](...rest);
+} catch (error) {
+  seen.failure = String(error.stack ?? error);
+  await picture("failure").catch(() => {});
+  status = 1;
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));
+process.exit(status);

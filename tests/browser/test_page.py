@@ -1,0 +1,147 @@
+"""The page itself in headless Chromium, in both renderers: every example opens, the head is turned, the motion and the rendering are seen.
+
+Needs Chromium and playwright-core (a Node.js package); where they are not installed, skipped. Pictures are left in pytest's folder for
+temporary files. With REAL3D_COMFYUI_URL in the environment the same is done with that running ComfyUI, and examples are run there.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+FOLDER = Path(__file__).resolve().parent
+EXAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "example_workflows").glob("*.json"))}
+SECONDS = 240
+
+
+def chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        pytest.skip("no Chromium is installed (name one in CHROMIUM): the page is not looked at")
+    return found
+
+
+def modules() -> str:
+    """A node_modules folder that holds playwright-core."""
+    places = [os.environ.get("COMFY_NODE_MODULES"), os.environ.get("NODE_PATH"), ROOT / "output" / "node" / "node_modules"]
+    for place in filter(None, places):
+        if shutil.which("node") and (Path(place) / "playwright-core").is_dir():
+            return str(place)
+    pytest.skip("playwright-core is not installed (npm install --prefix output/node playwright-core): the page is not looked at")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of the page, and what runs of nodes would tell it."""
+    chromium(), modules()
+    pytest.importorskip("comfyui_frontend_package")
+    command = [sys.executable, str(FOLDER / "page_server.py"), str(tmp_path_factory.mktemp("page") / "comfy")]
+    with open(tmp_path_factory.mktemp("log") / "page_server.log", "w+") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            line = server.stdout.readline()
+            if not line:
+                log.seek(0)
+                pytest.fail(f"the page server did not start:\n{log.read()[-3000:]}")
+            yield json.loads(line)
+        finally:
+            server.kill()
+            server.wait(10)
+
+
+def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
+    """What look.mjs saw."""
+    pictures.mkdir(parents=True, exist_ok=True)
+    file = pictures / "plan.json"
+    whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "examples": EXAMPLES, "steps": steps, **plan}
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    done = subprocess.run(
+        ["node", str(FOLDER / "look.mjs"), url, str(file)], capture_output=True, text=True, timeout=SECONDS, encoding="utf-8"
+    )
+    assert done.stdout, done.stderr[-3000:]
+    seen = json.loads(done.stdout)
+    assert "failure" not in seen, seen["failure"]
+    return seen
+
+
+@pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
+def seen(request, served, tmp_path_factory):
+    steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
+    steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
+    told = {name: served[name] for name in ("head", "motion", "frame")}
+    vue = request.param == "nodes 2.0"
+    pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
+    return looked(served["url"], pictures, steps, vue=vue, light=vue, **told)
+
+
+def test_examples_open_without_a_complaint_and_keep_their_values(seen):
+    assert not seen["problems"]
+    assert sorted(seen["examples"]) == sorted(EXAMPLES)
+    for name, example in seen["examples"].items():
+        assert not example["missing"], name
+        stored = {str(node["id"]): node.get("widgets_values", []) for node in EXAMPLES[name]["nodes"] if node["type"].startswith("Real3D")}
+        assert {key: list(values) for key, values in example["values"].items()} == stored, name
+
+
+@pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
+def test_dragging_turns_the_head_and_the_numbers_follow(seen, kind):
+    told = seen[f"orbit_{kind}"]
+
+    def place(moment: str) -> tuple:
+        return tuple(told[moment][name] for name in ("view_yaw", "view_pitch", "view_distance"))
+
+    assert place("before") == (0, 0, 1) and place("dragged") == (24, -10, 1) and place("draggedLive") == (-20, 2, 1)
+    assert told["drawn"] and told["drawnTurned"] and told["drawn"] != told["drawnTurned"], "without planes a drawn head turns"
+    assert told["face"] and told["faceTurned"] and told["face"] != told["faceTurned"], "the server's picture turns"
+    assert told["stayed"], "the node was dragged instead of the head"
+    assert place("wheeled")[2] > 1 and not told["zoomed"], "the wheel is for the distance, not for the canvas"
+    assert place("keyed") == (-18, 4, pytest.approx(place("wheeled")[2] - 0.05))
+    assert told["followed"] and "-33" in told["numbers"], "a number that was typed turns the picture"
+    others = set(told["before"]) - {"view_yaw", "view_pitch", "view_distance"}
+    assert all(told["keyed"][name] == told["before"][name] for name in others)
+
+
+def test_keyframes_are_added_moved_deleted_and_saved(seen):
+    told = seen["keyframes"]
+    assert told["added"]["keyframes"] == f"{told['before']}\n3: 0 0 0 1" and told["added"]["mode"] == "keyframes"
+    assert told["dragged"] == f"{told['before']}\n3: 20 0 0 1" and told["count"] == 4
+    assert told["moved"] == told["dragged"].replace("1: 12", "1.04: 12", 1)
+    assert told["deleted"] == "0: 0 0 0 1\n2: 0 0 0 1\n3: 20 0 0 1" and told["nodeIsThere"]
+    times = [float(line.partition(":")[0]) for line in told["draggedKey"].splitlines()]
+    assert len(times) == 3 and times[0] == 0 and 1.2 < times[1] < 1.9 and times[2] == 3
+    assert told["savedAndLoaded"] and told["reloaded"] == told["draggedKey"]
+
+
+def test_a_motion_is_drawn_with_its_values(seen):
+    told = seen["motion"]
+    assert told["hinted"] and "Run the workflow" in told["hint"]
+    assert (told["curves"], told["wave"]) == (6, 1)
+    assert told["quarter"].startswith("0.75 / 3.00 s") and "jaw" in told["quarter"] and "°" in told["quarter"]
+    assert told["later"] != told["quarter"] and told["end"] == "3.00"
+
+
+def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
+    told = seen["rendering"]
+    assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
+    assert told["cancelling"] == "Cancelling …" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
+
+
+def test_the_page_speaks_chinese(served, tmp_path):
+    seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
+    assert not seen["problems"] and seen["motion"]["hint"] == "运行工作流后显示面部和头部的动作"
+    assert "下颌" in seen["motion"]["quarter"]
+
+
+def test_a_real_run_fills_the_nodes(tmp_path):
+    url = os.environ.get("REAL3D_COMFYUI_URL")
+    if not url:
+        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack and portrait.png and voice.wav in its input folder")
+    seen = looked(url, tmp_path, [["run", "simple", ["Real3DTalkingPortrait"]]])
+    assert not seen["problems"] and seen["run"]["end"].startswith("execution_success") and seen["run"]["running"]
+    assert seen["run"]["face"] and seen["run"]["face"] != seen["run"]["faceTurned"]

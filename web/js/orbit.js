@@ -1,0 +1,286 @@
+// The orbit view: a small head that is turned by dragging, and the keyframes of a camera path on a strip below it.
+
+import { api } from "../../../scripts/api.js";
+import { drawHead } from "./head.js";
+import { addElement, after, changed, drag, keepFresh, make, origin, setWidget, t, targets, widgetOf } from "./page.js";
+import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
+
+const DEGREES_PER_PIXEL = 0.4;
+const STAGE = 190, STRIP = 58;
+const PLACE = [["view_yaw", -80, 80, 0], ["view_pitch", -60, 60, 0], ["view_distance", 0.5, 2, 2]];
+
+/** A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted. */
+class Picture {
+  constructor(image, gone) {
+    Object.assign(this, { image, gone, wanted: "", shown: "", busy: false });
+  }
+
+  want(token, view) {
+    const [yaw, pitch, roll, distance] = view;
+    this.wanted = `/real3d/head/${encodeURIComponent(token)}?yaw=${yaw.toFixed(1)}&pitch=${pitch.toFixed(1)}&roll=${roll.toFixed(1)}&distance=${distance.toFixed(2)}`;
+    if (!this.busy) this.fetch();
+  }
+
+  async fetch() {
+    this.busy = true;
+    while (this.wanted !== this.shown) {
+      const asked = this.wanted;
+      this.shown = asked;
+      try {
+        const answer = await api.fetchApi(asked);
+        if (answer.status === 200) {
+          const before = this.image.src;
+          this.image.src = URL.createObjectURL(await answer.blob());
+          this.image.hidden = false;
+          if (before.startsWith("blob:")) URL.revokeObjectURL(before);
+        } else if (answer.status !== 204) this.gone(answer.status);
+      } catch {
+        this.gone(0); // the server is away; the drawn head goes on
+      }
+    }
+    this.busy = false;
+  }
+}
+
+/** Keeps the token of the head that a run of this node has shown; it is saved with the workflow, and good until the server ends. */
+export function rememberHead(node) {
+  after(node, "onExecuted", (output) => {
+    if (output?.real3d_head?.[0]) node.properties.real3d_head = output.real3d_head[0];
+  });
+}
+
+/** The node whose run gave the planes that this one looks at. */
+function headOwner(node) {
+  if (node.comfyClass !== "Real3DCameraPath") return node;
+  return targets(node).find((one) => one.properties?.real3d_head) ?? null;
+}
+
+/** Seconds of the motion that is connected, as far as a run has told. */
+function secondsOfMotion(node) {
+  for (let one = origin(node, "motion"), hops = 0; one && hops < 20; one = origin(one, "motion"), hops++) {
+    if (one.real3dSeconds) return one.real3dSeconds;
+  }
+  return 0;
+}
+
+export function addOrbitView(node) {
+  const isPath = node.comfyClass === "Real3DCameraPath";
+  const image = make("img", { alt: "", draggable: "false", hidden: "" });
+  const drawn = make("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
+  const numbers = make("output", { class: "r3d-numbers" });
+  const hint = make("span", { class: "r3d-hint" });
+  const front = make("button",
+    { type: "button", class: "r3d-button r3d-front", title: t("Look from the front"), "aria-label": t("Look from the front") },
+    make("svg", { viewBox: "0 0 12 12" }, make("circle", { cx: 6, cy: 6, r: 3 }), make("path", { d: "M6 0.5V4M6 8V11.5M0.5 6H4M8 6H11.5" })));
+  const stage = make(
+    "div",
+    {
+      class: "r3d-stage",
+      tabindex: "0",
+      role: "application",
+      "aria-label": t("The head. Arrow keys turn it, plus and minus change the distance, Home looks from the front."),
+    },
+    drawn, image, hint, numbers,
+  );
+  const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
+
+  let time = 0;
+  let gone = null; // a token that the server does not know any more
+  let signature = "";
+  const value = (name) => widgetOf(node, name)?.value;
+  const place = () => PLACE.map(([name, , , digits]) => Number(value(name) ?? (digits ? 1 : 0)));
+  const fps = () => Math.max(Number(value("fps")) || 25, 1);
+  const editsKeys = () => isPath && value("mode") === "keyframes";
+  const keys = () => parseKeyframes(String(value("keyframes") ?? ""));
+  const keyNow = () => keys().find((key) => Math.abs(key.time - time) < 0.5 / fps());
+  const pathSeconds = () => secondsOfMotion(node) || Math.max(Number(value("frames")) || 1, 1) / fps();
+  const seconds = () => Math.max(pathSeconds(), ...(editsKeys() ? keys().map((key) => key.time) : []), 0.04);
+  const path = () => ({
+    mode: value("mode"), yaw: Number(value("yaw")), pitch: Number(value("pitch")), period: Number(value("period")) || 1,
+    distanceStart: Number(value("distance_start")), distanceEnd: Number(value("distance_end")),
+    keyframes: String(value("keyframes") ?? ""), seconds: pathSeconds() - 1 / fps(),
+  });
+  const ownView = () => (isPath ? viewAt(path(), time) : [0, 0, 0, 1]);
+  const picture = new Picture(image, () => {
+    gone = headOwner(node)?.properties?.real3d_head ?? null;
+    image.hidden = true;
+    signature = "";
+  });
+
+  /** Turns to yaw, pitch and distance: those of the keyframe at the play head, or else of the place where the viewer stands. */
+  function turn(yaw, pitch, distance) {
+    if (editsKeys()) {
+      const [, , roll] = ownView();
+      const view = within([Math.round(yaw), Math.round(pitch), roll, +distance.toFixed(2)]);
+      const text = String(value("keyframes") ?? ""), key = keyNow();
+      setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time.toFixed(3), view));
+    } else {
+      [yaw, pitch, distance].forEach((wanted, i) => {
+        const [name, low, high, digits] = PLACE[i];
+        setWidget(node, name, +clamp(wanted, low, high).toFixed(digits));
+      });
+    }
+    refresh();
+  }
+  const steered = () => {
+    const [yaw, pitch, , distance] = ownView();
+    return editsKeys() ? [yaw, pitch, distance] : place();
+  };
+
+  function refresh() {
+    const owner = headOwner(node);
+    const token = owner?.properties?.real3d_head;
+    const live = token && token !== gone;
+    const view = fromPlace(ownView(), place());
+    const now = JSON.stringify([view, live && token, time, isPath && [path(), seconds()]]);
+    if (now === signature) return;
+    signature = now;
+    if (live) picture.want(token, view);
+    else image.hidden = true;
+    drawn.toggleAttribute("hidden", !image.hidden);
+    if (image.hidden) drawHead(drawn, view);
+    hint.textContent = live ? "" : t("Run the workflow to see the head");
+    const [yaw, pitch, , distance] = view;
+    numbers.textContent = t("yaw {0}°  pitch {1}°  distance {2}", Math.round(yaw), Math.round(pitch), distance.toFixed(2));
+    strip?.refresh();
+  }
+  image.addEventListener("load", () => drawn.toggleAttribute("hidden", true));
+
+  let begun;
+  drag(stage, () => { begun = steered(); }, (x, y) => turn(begun[0] + x * DEGREES_PER_PIXEL, begun[1] + y * DEGREES_PER_PIXEL, begun[2]));
+  stage.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const [yaw, pitch, distance] = steered();
+    turn(yaw, pitch, clamp(distance * Math.exp(clamp(event.deltaY, -100, 100) * 0.0006), 0.5, 2));
+    changed();
+  }, { passive: false });
+  stage.addEventListener("keydown", (event) => {
+    const [yaw, pitch, distance] = steered();
+    const step = event.shiftKey ? 10 : 2;
+    const to = {
+      ArrowLeft: [yaw - step, pitch, distance], ArrowRight: [yaw + step, pitch, distance],
+      ArrowUp: [yaw, pitch - step, distance], ArrowDown: [yaw, pitch + step, distance],
+      "+": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)], "=": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)],
+      "-": [yaw, pitch, clamp(distance + 0.05, 0.5, 2)], Home: [0, 0, 1],
+    }[event.key];
+    if (event.key === "Delete" && strip) strip.remove(keyNow());
+    else if (!to) return;
+    else turn(...to);
+    event.preventDefault();
+    changed();
+  });
+  front.addEventListener("click", () => { turn(0, 0, 1); changed(); });
+
+  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time: () => time, goTo }) : null;
+  function goTo(wanted) {
+    time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
+    refresh();
+  }
+  if (strip) root.append(strip.element);
+  addElement(node, "orbit", root, () => STAGE + (strip ? STRIP : 0));
+  keepFresh(node, root, refresh);
+  refresh();
+}
+
+/** The time line of a camera path: a play head, and a diamond for each keyframe. */
+function keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) {
+  const track = make("div", { class: "r3d-track", tabindex: "0", role: "slider", "aria-label": t("Time on the camera path"), "aria-valuemin": "0" });
+  const head = make("div", { class: "r3d-playhead" });
+  const clock = make("span", { class: "r3d-clock" });
+  const button = (sign, label, act) => make("button", { type: "button", class: "r3d-button", title: label, "aria-label": label, onclick: act }, sign);
+  const adding = button("+", t("Add a keyframe here"), () => add());
+  const removing = button("−", t("Delete the keyframe here"), () => remove(keyNow()));
+  const element = make("div", { class: "r3d-strip" }, track, make("div", { class: "r3d-row" }, clock, adding, removing));
+  track.append(head);
+  const text = () => String(value("keyframes") ?? "");
+  const diamonds = new Map();
+
+  function add() {
+    const view = ownView();
+    if (!editsKeys()) setWidget(node, "mode", "keyframes");
+    if (!keyNow()) setWidget(node, "keyframes", withKeyframe(text(), +time().toFixed(3), view));
+    refresh();
+    changed();
+  }
+  function remove(key) {
+    if (!key || !editsKeys() || keys().length < 2) return; // a path needs one
+    setWidget(node, "keyframes", withoutKeyframe(text(), key));
+    refresh();
+    changed();
+  }
+  function move(key, wanted) {
+    const to = +(clamp(Math.round(wanted * fps()) / fps(), 0, 600)).toFixed(3);
+    if (keys().some((one) => one.line !== key.line && Math.abs(one.time - to) < 0.5 / fps())) return key; // taken
+    setWidget(node, "keyframes", withChangedKeyframe(text(), key, to, key.view));
+    goTo(to);
+    return keys().find((one) => Math.abs(one.time - to) < 1e-6) ?? key;
+  }
+  const timeAt = (event) => {
+    const box = track.getBoundingClientRect();
+    return ((event.clientX - box.left) / box.width) * seconds();
+  };
+
+  drag(track, (event) => { if (event.target.closest(".r3d-key")) return false; goTo(timeAt(event)); }, (x, y, event) => goTo(timeAt(event)));
+  track.addEventListener("keydown", (event) => {
+    if (event.target !== track) return;
+    const to = { ArrowLeft: time() - 1 / fps(), ArrowRight: time() + 1 / fps(), Home: 0, End: seconds() }[event.key];
+    if (event.key === "Delete") remove(keyNow());
+    else if (event.key === "Enter") add();
+    else if (to === undefined) return;
+    else goTo(to);
+    event.preventDefault();
+  });
+
+  function diamond(index) {
+    const shown = make("button", { type: "button", class: "r3d-key" });
+    const own = () => keys()[index];
+    let held, from, scale;
+    drag(shown, () => {
+      held = own();
+      from = held.time;
+      scale = seconds();
+      goTo(from);
+      return editsKeys();
+    }, (x) => { held = move(held, from + (x / track.getBoundingClientRect().width) * scale); });
+    shown.addEventListener("click", () => own() && goTo(own().time));
+    shown.addEventListener("keydown", (event) => {
+      const key = own(), step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!key || !editsKeys()) return;
+      if (event.key === "Delete") {
+        remove(key);
+        track.focus();
+      } else if (step) {
+        const moved = move(key, key.time + step / fps());
+        diamonds.get(keys().findIndex((one) => one.line === moved.line))?.focus();
+        changed();
+      } else return;
+      event.preventDefault();
+    });
+    return shown;
+  }
+
+  return {
+    element,
+    remove,
+    refresh() {
+      const all = keys(), length = seconds(), now = keyNow();
+      all.forEach((key, index) => {
+        if (!diamonds.has(index)) diamonds.set(index, track.appendChild(diamond(index)));
+        const shown = diamonds.get(index);
+        shown.style.left = `${clamp(key.time / length, 0, 1) * 100}%`;
+        shown.setAttribute("aria-label", t("Keyframe at {0} s. Arrow keys move it, Delete removes it.", key.time));
+        shown.title = `${key.time} s`;
+        shown.classList.toggle("r3d-now", key === now || key.line === now?.line);
+      });
+      for (const [index, shown] of diamonds) if (index >= all.length) { shown.remove(); diamonds.delete(index); }
+      element.classList.toggle("r3d-idle", !editsKeys());
+      head.style.left = `${clamp(time() / length, 0, 1) * 100}%`;
+      track.setAttribute("aria-valuemax", length.toFixed(2));
+      track.setAttribute("aria-valuenow", time().toFixed(2));
+      track.setAttribute("aria-valuetext", `${time().toFixed(2)} s`);
+      clock.textContent = `${time().toFixed(2)} / ${length.toFixed(2)} s`;
+      adding.disabled = editsKeys() && Boolean(now);
+      removing.disabled = !editsKeys() || !now || all.length < 2;
+    },
+  };
+}

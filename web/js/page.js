@@ -1,0 +1,142 @@
+// What all parts need of the page: words in the user's language, elements, and widgets of our nodes.
+
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+
+let table = {};
+
+/** Fetches the words of locales/<language>/main.json, "real3d"; English needs none. */
+export async function loadWords() {
+  const language = app.extensionManager?.setting?.get?.("Comfy.Locale") ?? "en";
+  if (language === "en") return;
+  try {
+    const answer = await api.fetchApi("/i18n");
+    table = (await answer.json())[language]?.real3d ?? {};
+  } catch {
+    table = {}; // English then
+  }
+}
+
+/** An English text in the user's language; {0}, {1} ... are filled in. */
+export const t = (text, ...values) => (table[text] ?? text).replace(/\{(\d)\}/g, (_, number) => values[number]);
+
+export function loadStyle() {
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL("./real3d.css", import.meta.url).href;
+  document.head.append(link);
+}
+
+/** An element with attributes and children; attributes whose names begin with "on" are listeners. */
+export function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "g", "path", "line", "circle", "ellipse", "rect", "text"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
+
+/** Sets a widget as a user would. */
+export function setWidget(node, name, value) {
+  const widget = widgetOf(node, name);
+  if (!widget || widget.value === value) return;
+  widget.value = value;
+  widget.callback?.(value);
+  node.setDirtyCanvas?.(true, true);
+}
+
+/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
+export const changed = () => app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState?.();
+
+/** Puts an element below a node's widgets. Its value is not saved; `height` is a function. */
+export function addElement(node, name, element, height) {
+  element.classList.add("real3d");
+  // what happens in here is not for the canvas: no dragging of the node, no deleting it, no zooming
+  for (const kind of ["pointerdown", "mousedown", "dblclick", "contextmenu", "keydown", "wheel"]) {
+    element.addEventListener(kind, (event) => event.stopPropagation());
+  }
+  element.dataset.captureWheel = "true";
+  const widget = node.addDOMWidget(name, `REAL3D_${name.toUpperCase()}`, element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: height,
+    getMaxHeight: height,
+  });
+  widget.serialize = false;
+  fit(node);
+  return widget;
+}
+
+/** Makes a node as large as its widgets need. */
+export function fit(node) {
+  const wanted = node.computeSize();
+  node.setSize([Math.max(node.size[0], wanted[0]), Math.max(node.size[1], wanted[1])]);
+  node.setDirtyCanvas?.(true, true);
+}
+
+/** Calls `then` after a method of this one node. */
+export function after(node, method, then) {
+  const own = node[method];
+  node[method] = function (...values) {
+    const result = own?.apply(this, values);
+    then.apply(this, values);
+    return result;
+  };
+}
+
+const views = new Set();
+
+/** Calls `refresh` a few times a second for as long as the node is there and its element can be seen. */
+export function keepFresh(node, element, refresh) {
+  const view = { element, refresh };
+  views.add(view);
+  after(node, "onRemoved", () => views.delete(view));
+}
+
+setInterval(() => {
+  if (document.hidden) return;
+  for (const { element, refresh } of views) if (element.isConnected) refresh();
+}, 150);
+
+/** The node behind one of our node's inputs, or null. */
+export function origin(node, input) {
+  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
+  return slot < 0 ? null : (node.getInputNode(slot) ?? null);
+}
+
+/** The nodes that an output of a node goes to. */
+export const targets = (node, output = 0) => (node.graph && node.getOutputNodes(output)) || [];
+
+/** The node that the server means by "12" or, inside subgraphs, "3:12". */
+export function nodeOfServer(id) {
+  let graph = app.rootGraph ?? app.graph;
+  let node = null;
+  for (const part of String(id).split(":")) {
+    node = graph?.nodes?.find((one) => String(one.id) === part) ?? null;
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. */
+export function drag(element, start, move, end = () => {}) {
+  element.addEventListener("pointerdown", (down) => {
+    if (down.button !== 0 || start(down) === false) return;
+    down.preventDefault();
+    element.focus({ preventScroll: true });
+    element.setPointerCapture(down.pointerId);
+    const moved = (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event);
+    const up = () => {
+      element.removeEventListener("pointermove", moved);
+      end();
+      changed();
+    };
+    element.addEventListener("pointermove", moved);
+    element.addEventListener("lostpointercapture", up, { once: true });
+  });
+}
