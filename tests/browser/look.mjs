@@ -283,6 +283,29 @@ const steps = {
     seen.run.faceTurned = await face();
     await picture(`run_${example}_turned`);
   },
+
+  /** Queues an example on a real server and cancels it with the node's own button. */
+  async cancel(example, types, changes) {
+    await load(plan.examples[example], types);
+    const end = page.evaluate((changes) => new Promise((done) => {
+      const api = window.app.api ?? window.comfyAPI.api.api;
+      for (const node of window.app.graph.nodes) {
+        for (const widget of node.widgets ?? []) if (widget.name in changes) widget.value = changes[widget.name];
+      }
+      for (const kind of ["execution_success", "execution_error", "execution_interrupted"]) api.addEventListener(kind, () => done(kind), { once: true });
+      window.app.queuePrompt(0);
+      setTimeout(() => done("timeout"), 100000);
+    }), changes);
+    const button = page.locator('.r3d-rendering[data-state="running"] button').first();
+    await button.waitFor({ timeout: 90000 });
+    await button.evaluate((one) => one.click()); // the node has grown: the button may be out of sight
+    const told = await page.locator(".r3d-rendering output").allInnerTexts();
+    const began = Date.now();
+    seen.cancel = { told, end: await end, seconds: (Date.now() - began) / 1000 };
+    await page.waitForTimeout(300);
+    seen.cancel.after = await page.locator(".r3d-rendering output").allInnerTexts();
+    await picture("cancelled");
+  },
 };
 
 let status = 0;

@@ -122,26 +122,31 @@ def test_a_motion_is_drawn_with_its_values(seen):
     told = seen["motion"]
     assert told["hinted"] and "Run the workflow" in told["hint"]
     assert (told["curves"], told["wave"]) == (6, 1)
-    assert told["quarter"].startswith("0.75 / 3.00 s") and "jaw" in told["quarter"] and "°" in told["quarter"]
+    assert told["quarter"].startswith("0.75 / 3.00 s") and "jaw" in told["quarter"] and "\u00b0" in told["quarter"]
     assert told["later"] != told["quarter"] and told["end"] == "3.00"
 
 
 def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     told = seen["rendering"]
     assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
-    assert told["cancelling"] == "Cancelling …" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
+    assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
 
 
 def test_the_page_speaks_chinese(served, tmp_path):
+    words = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))["real3d"]
     seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
-    assert not seen["problems"] and seen["motion"]["hint"] == "运行工作流后显示面部和头部的动作"
-    assert "下颌" in seen["motion"]["quarter"]
+    assert not seen["problems"] and seen["motion"]["hint"] == words["Run the workflow to see what the face and the head do"]
+    assert words["jaw"] in seen["motion"]["quarter"]
 
 
 def test_a_real_run_fills_the_nodes(tmp_path):
     url = os.environ.get("REAL3D_COMFYUI_URL")
     if not url:
         pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack and portrait.png and voice.wav in its input folder")
-    seen = looked(url, tmp_path, [["run", "simple", ["Real3DTalkingPortrait"]]])
+    kind = ["Real3DTalkingPortrait"]
+    steps = [["run", "simple", kind], ["cancel", "simple", kind, {"mouth_amplitude": 0.9, "size": 768}]]
+    seen = looked(url, tmp_path, steps)
     assert not seen["problems"] and seen["run"]["end"].startswith("execution_success") and seen["run"]["running"]
     assert seen["run"]["face"] and seen["run"]["face"] != seen["run"]["faceTurned"]
+    assert seen["cancel"]["told"] == ["Cancelling \u2026"] and seen["cancel"]["end"] == "execution_interrupted"
+    assert seen["cancel"]["after"][0].startswith("Cancelled at frame")

@@ -20,13 +20,6 @@ export async function loadWords() {
 /** An English text in the user's language; {0}, {1} ... are filled in. */
 export const t = (text, ...values) => (table[text] ?? text).replace(/\{(\d)\}/g, (_, number) => values[number]);
 
-export function loadStyle() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("./real3d.css", import.meta.url).href;
-  document.head.append(link);
-}
-
 /** An element with attributes and children; attributes whose names begin with "on" are listeners. */
 export function make(tag, attributes = {}, ...children) {
   const svg = ["svg", "g", "path", "line", "circle", "ellipse", "rect", "text"].includes(tag);
@@ -56,6 +49,7 @@ export const changed = () => app.extensionManager?.workflow?.activeWorkflow?.cha
 /** Puts an element below a node's widgets. Its value is not saved; `height` is a function. */
 export function addElement(node, name, element, height) {
   element.classList.add("real3d");
+  element.prepend(make("link", { rel: "stylesheet", href: new URL("./real3d.css", import.meta.url).href }));
   // what happens in here is not for the canvas: no dragging of the node, no deleting it, no zooming
   for (const kind of ["pointerdown", "mousedown", "dblclick", "contextmenu", "keydown", "wheel"]) {
     element.addEventListener(kind, (event) => event.stopPropagation());

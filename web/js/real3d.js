@@ -3,7 +3,7 @@
 import { app } from "../../../scripts/app.js";
 import { addMotionLine } from "./motion.js";
 import { addOrbitView, rememberHead } from "./orbit.js";
-import { loadStyle, loadWords } from "./page.js";
+import { loadWords } from "./page.js";
 import { addRendering } from "./rendering.js";
 
 const PARTS = {
@@ -19,11 +19,8 @@ const PARTS = {
 };
 
 app.registerExtension({
-  name: "Real3D-Portrait.graph",
-  async init() {
-    loadStyle();
-    await loadWords();
-  },
+  name: "real3dportrait.graph",
+  init: loadWords,
   nodeCreated(node) {
     for (const add of PARTS[node.comfyClass] ?? []) add(node);
   },
