@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -173,12 +174,16 @@ def _end_line() -> None:
 
 
 def _peak_memory() -> str:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return ""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:.0f} MB of memory at most"
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux, whose getrusage also counts the process that this one was started from
+        peak = 1024 * int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1])
+    else:
+        try:
+            import resource
+        except ImportError:  # Windows
+            return ""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f", {peak / 1e6:.0f} MB of memory at most"
 
 
 def _silence_native_libraries() -> None:

@@ -87,3 +87,12 @@ def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path):
         pictures = list(container.decode(video=0))
     assert len(pictures) == 14  # ceil(0.55 s * 25)
     assert (pictures[0].width, pictures[0].height) == (128, 128)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="tells of Linux's getrusage")
+def test_the_memory_told_is_this_process_own():
+    """Linux's getrusage hands a parent's peak down to the processes that it starts."""
+    child = "from real3d_core.__main__ import _peak_memory; print(_peak_memory())"
+    parent = f"import subprocess, sys; ballast = b'.' * 2**30; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    told = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert 50 < int(told.split()[1]) < 1000
