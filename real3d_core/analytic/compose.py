@@ -23,13 +23,12 @@ from .channels import FACE_UV, JAW_UV, SKULL_UV, carried_values
 from .face_map import FaceMap, face_map
 from .lids import lash_band, lid_plate
 from .mouth import mouth_interior
-from .solid import sample_plate
+from .solid import NECK_BEHIND, sample_plate
 
 _CONTOUR_BLUR = 0.9  # rays
 _CONTOUR_CONTRAST = 2.2
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _RIM = 5.0  # rays
-_NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
 _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
@@ -324,7 +323,7 @@ def _neck_shift(cameras: Tensor, source: Tensor, side: int) -> Tensor:
     origins, directions = camera_rays(source, side)
     centre = source.new_tensor(HEAD_CENTRE)
     towards = source[0, :16].reshape(4, 4)[:3, 2]  # the source camera's viewing direction
-    plane = centre @ towards + _NECK_BEHIND
+    plane = centre @ towards + NECK_BEHIND
     distance = (plane - origins @ towards) / (directions @ towards)
     points = origins + directions * distance[..., None]
     to_world = cameras[:, :16].reshape(-1, 4, 4)

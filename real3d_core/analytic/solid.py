@@ -13,12 +13,13 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
+from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 
 TEXELS = 256
+NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _MESH_POINTS = 468
 _FINER = 3
@@ -50,6 +51,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     landmarks = landmarks_in_world(portrait)
     face_height = float(np.linalg.norm(landmarks[FOREHEAD] - landmarks[CHIN]))
     face_depth, in_face = _face_depth(landmarks)
+    seam = _seam_beside_face(landmarks, face_height)
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
@@ -58,12 +60,12 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         uv = _seen_at(front, camera)
         mask, hair = sample_plate(layers, _enlarged(uv))[0].numpy()
         inside = _signed_distance(mask - _THIN_HAIR * hair)
-        front = _close(face_depth, in_face, inside > 0, face_height)
+        front = _close(face_depth, in_face, inside > 0, face_height, seam)
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
-        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height)).float(),
+        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam)).float(),
         inside=torch.from_numpy(inside).float(),
         photo_uv=_seen_at(front, camera)[0].permute(2, 0, 1),
     )
@@ -124,7 +126,7 @@ def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return gaussian_filter(filled, 1.2), in_face
 
 
-def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, face_height: float) -> np.ndarray:
+def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
     """Face depth, falling off like a quarter of an ellipse from the rim of the face to the rim of the head, constant beyond."""
     head = in_head | in_face
     to_face = distance_transform_edt(~in_face)
@@ -136,13 +138,15 @@ def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, fac
     t = to_face / np.maximum(to_face + to_rim, 1e-6)
     outer = oval - drop + drop * np.sqrt(np.clip(1 - t**2, 0, 1))
     rim = _nearest(outer, head)
-    surface = np.where(in_face, face_depth, np.where(head, outer, rim))
+    outside = np.where(head, outer, rim)
+    outside += (HEAD_CENTRE[2] - NECK_BEHIND - outside) * seam  # torso and head move alike where one goes on in the other
+    surface = np.where(in_face, face_depth, outside)
     soft = gaussian_filter(surface, 2.0)
     keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
     return surface * keep + soft * (1 - keep)
 
 
-def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
     """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls."""
     _, y = texel_centres()
     rim = gaussian_filter(_nearest(front, ~in_head), 6)
@@ -153,7 +157,16 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
     thickness = face_height * (0.05 + 0.55 * upper) * bulge
-    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - (0.12 + 0.10 * upper) * face_height)
+    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - (0.12 + 0.10 * upper) * (1 - 0.6 * seam) * face_height)
+
+
+def _seam_beside_face(landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """[256, 256]: 1 where hair beside the face goes on as the torso's, falling to 0 upwards and towards the face."""
+    x, y = texel_centres()
+    corners = landmarks[JAW_CORNERS]
+    beside = np.maximum(corners[:, 0].min() - x, x - corners[:, 0].max()) / face_height
+    t = np.clip((y - corners[:, 1].mean()) / (0.4 * face_height), 0, 1)
+    return np.clip(beside / 0.15, 0, 1) * (1 - t * t * (3 - 2 * t))
 
 
 def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..errors import MissingModelError
-from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW
+from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
 from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
 
 _LOG = logging.getLogger("real3d")
@@ -70,7 +70,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     right = np.array([-up[1], up[0]])
     far = 4 * max(height, width)
     jaw = landmarks[JAW, :2]
-    corner_left, corner_right = JAW.index(172), JAW.index(397)
+    corner_left, corner_right = (JAW.index(corner) for corner in JAW_CORNERS)
     lower = jaw[corner_left : corner_right + 1]
     beside_left, beside_right = lower[0] - far * right, lower[-1] + far * right
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
