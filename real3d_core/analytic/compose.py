@@ -27,6 +27,8 @@ from .solid import NECK_BEHIND, sample_plate
 
 _CONTOUR_BLUR = 0.9  # rays
 _CONTOUR_CONTRAST = 2.2
+_STEP = 4.0  # rays of the photo that two rays may lie further apart than they are
+_STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _RIM = 5.0  # rays
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
@@ -137,7 +139,7 @@ class Composer:
         place = (offset[:, FACE_SHEET] + _pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
         rim = F.grid_sample(self._rim, place, padding_mode="border", align_corners=False)
         grown, near = _continue(torch.cat([offset, rim], dim=1), solid.float())
-        offset, near = grown[:, :-1], torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
+        offset, near = without_steps(grown[:, :-1]), torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
         pairs = (offset + _three_times(_pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
@@ -368,6 +370,23 @@ def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         near = torch.maximum(near, (reached - known) * min(1.0, (_GROW - ring) / 4))
         known = reached
     return values, near
+
+
+def without_steps(offset: Tensor) -> Tensor:
+    """Where a near part of the head hides a far one, offsets of rays [1, 6, R, R] jump from ray to ray; there they are softened.
+
+    Enlarged as it is, a jump would show the grid of the rays as a comb along the hiding part.
+    """
+    face = offset[:, FACE_SHEET]
+    padded = F.pad(face, (1, 1, 1, 1), mode="replicate")
+    across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).abs()
+    down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).abs()
+    step = torch.maximum(across, down).amax(dim=1, keepdim=True) * offset.shape[-1] > _STEP
+    if not step.any():
+        return offset
+    near = _blur(F.max_pool2d(step.float(), 3, stride=1, padding=1).transpose(0, 1), _STEP_BLUR)
+    soft = _blur(offset.transpose(0, 1), _STEP_BLUR).transpose(0, 1)
+    return offset + (soft - offset) * near.transpose(0, 1)
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:

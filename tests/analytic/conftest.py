@@ -19,6 +19,12 @@ def smiling(assets):
 
 
 @pytest.fixture(scope="session")
+def long_haired(assets):
+    """A face between hair that hangs over the shoulders."""
+    return prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009.jpg"))
+
+
+@pytest.fixture(scope="session")
 def avatar():
     return AnalyticAvatar()
 

@@ -1,9 +1,12 @@
 """The rendered picture, looked at as a person would: does it show the portrait, and does it do what was asked?"""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from real3d_core.analytic.compose import without_steps
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.motion.face_track import track_from_landmarks
@@ -11,7 +14,7 @@ from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.performance import perform
 from real3d_core.portrait.canonical_face import canonical_face
-from real3d_core.portrait.landmark_sets import RIGHT_UPPER_LID
+from real3d_core.portrait.landmark_sets import JAW_CORNERS, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
 from real3d_core.render.camera import matrix_to_euler
 
@@ -50,6 +53,31 @@ def test_turning_the_head_turns_the_seen_head_by_as_much(avatar, portrait):
     turned = np.degrees((angles - angles[0]).numpy())
     assert abs(turned[1, 1] - 15) < 4
     assert abs(turned[2, 0] + 12) < 4
+
+
+@pytest.mark.parametrize("degrees", [-15, 15])
+def test_turned_long_hair_has_no_step_where_the_torso_begins(avatar, long_haired, degrees):
+    """Head hair once stood out over the shoulders' hair like a shelf, at the level of the jaw's corners."""
+    euler = torch.tensor([[0.0, math.radians(degrees), 0.0]])
+    motion = Motion.still(BASIS, 1).with_pose(euler, turn_about_neck(euler))
+    green = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 256, 256)
+    frame = frames_of(avatar, long_haired, motion, size=256, background=green)[0]
+    person = (frame - torch.tensor([0.0, 1.0, 0.0])).abs().amax(dim=2) > 0.5
+    level = round(float(long_haired.landmarks[JAW_CORNERS, 1].mean()) * 256)
+    for side in (person, person.flip(1)):
+        outline = side[level - 25 : level + 25].int().argmax(dim=1)
+        assert (outline[4:] - outline[:-4]).abs().max() <= 5
+
+
+def test_an_outline_within_the_head_shows_no_grid_of_rays():
+    """Where a cheek hides hair, photo coordinates jump; what does not jump stays to the bit."""
+    jump = torch.zeros(1, 6, 32, 32)
+    jump[..., 16:] = 0.4
+    softened = without_steps(jump)
+    assert (softened[..., 1:] - softened[..., :-1]).abs().max() < 0.2
+    assert torch.equal(softened[..., :8], jump[..., :8]) and torch.equal(softened[..., 24:], jump[..., 24:])
+    slope = torch.linspace(0, 0.5, 32).expand(1, 6, 32, 32)
+    assert torch.equal(without_steps(slope), slope)
 
 
 def test_jaw_open_opens_the_lips_by_the_documented_gap(avatar, portrait):
