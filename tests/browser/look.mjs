@@ -103,9 +103,11 @@ async function dragStage(x, y) {
 }
 const where = (type) => page.evaluate((type) => [...window.app.graph.nodes.find((one) => one.type === type).pos].map(Math.round), type);
 
+const idOf = (type) => page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
+
 /** What a run of a node would have told the page. */
 async function say(type, output) {
-  const id = await page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
+  const id = await idOf(type);
   await page.request.post(`${url}/test/say`, { data: { type: "executed", data: { node: id, display_node: id, output, prompt_id: "test" } } });
 }
 async function tell(type, data) {
@@ -234,13 +236,24 @@ const steps = {
     await page.mouse.move(5, 5);
     await page.keyboard.press("End");
     told.end = await shown(".r3d-motion-track").getAttribute("aria-valuenow");
+    if (plan.motion) {
+      // the page is opened anew, and the next run takes the node from the cache
+      await load(plan.examples[example], [type]);
+      told.reopened = await page.locator(".r3d-curve").count();
+      const id = await idOf(type);
+      await page.request.post(`${url}/test/ran`, { data: { [id]: plan.motion } });
+      await tell("execution_cached", { prompt_id: "again", nodes: [id] });
+      await tell("executing", { node: null, prompt_id: "again" });
+      await until(async () => (await page.locator(".r3d-curve").count()) > 0);
+      told.cached = await page.locator(".r3d-curve").count();
+    }
     seen.motion = told;
   },
 
   async rendering(example) {
     const type = "Real3DTalkingPortrait";
     await load(plan.examples[example], [type]);
-    const id = await page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
+    const id = await idOf(type);
     const told = { idle: await shown(".r3d-rendering output").innerText() };
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
     told.running = await shown(".r3d-rendering output").innerText();

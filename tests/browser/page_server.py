@@ -4,7 +4,8 @@
 
 Prints one line of JSON: the address, and what runs of the nodes would have told the page (a head's token, a motion, a frame). The
 descriptions of the pack's nodes come from their own schemas; of ComfyUI's own nodes only what the examples use is described.
-POST /test/say sends a message to every page; GET of the head pictures is answered by the pack's own route.
+POST /test/say sends a message to every page, POST /test/ran sets the outputs that the history has of every run, and GET of the head
+pictures is answered by the pack's own route.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class Page:
     def __init__(self, host):
         self.settings: dict[str, object] = {}
         self.sockets: set[web.WebSocketResponse] = set()
+        self.outputs: dict[str, dict] = {}
         own = {}
         for name, node in host.nodes.items():
             own[name] = {**node.GET_NODE_INFO_V1(), "python_module": f"custom_nodes.{FOLDER_OF_THE_PACK}"}
@@ -159,6 +161,15 @@ class Page:
             for socket in list(self.sockets):
                 await socket.send_json(message)
             return web.json_response({"pages": len(self.sockets)})
+
+        @table.post("/test/ran")
+        async def ran(request):
+            self.outputs = await request.json()
+            return web.Response()
+
+        @table.get("/history/{id}")
+        async def run(request):
+            return web.json_response({request.match_info["id"]: {"outputs": self.outputs}})
 
         @table.get("/settings")
         async def settings(request):
