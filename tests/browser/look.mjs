@@ -115,6 +115,20 @@ async function tell(type, data) {
   await page.waitForTimeout(250);
 }
 
+/** Ids of the nodes that show how a rendering gets on. */
+const renderers = () => page.evaluate(() => window.app.graph.nodes.filter((node) => node.widgets?.some((widget) => widget.name === "rendering")).map((node) => String(node.id)));
+
+/** Nodes that overlap, or that stick out of their group. */
+const untidy = () => page.evaluate(() => {
+  const { graph } = window.app;
+  const meet = ([x, y, w, h], [a, b, c, d]) => x < a + c && a < x + w && y < b + d && b < y + h;
+  const inside = ([x, y, w, h], [a, b, c, d]) => x >= a && y >= b && x + w <= a + c && y + h <= b + d;
+  const boxes = graph.nodes.map((node) => [node.title, [...node.boundingRect]]);
+  const overlapping = boxes.flatMap(([name, box], i) => boxes.slice(0, i).filter(([, other]) => meet(box, other)).map(([other]) => `${name} overlaps ${other}`));
+  const groups = graph.groups.map((group) => [group.title, [...group.boundingRect]]);
+  return overlapping.concat(boxes.flatMap(([name, box]) => groups.filter(([, group]) => meet(box, group) && !inside(box, group)).map(([group]) => `${name} sticks out of ${group}`)));
+});
+
 const steps = {
   /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
   async examples() {
@@ -131,6 +145,9 @@ const steps = {
       });
       seen.examples[name] = saved;
       await picture(`example_${name}`);
+      for (const id of await renderers()) await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+      saved.untidy = await untidy();
+      await picture(`example_${name}_rendering`);
     }
   },
 
