@@ -165,7 +165,7 @@ def test_kept_planes_and_motions_come_back_as_they_were(host, stages):
     loaded = host.execute("Real3DLoadPlanes", file=file)[0]
     assert torch.equal(loaded.streams[0].frames(0, 1).features, stages["planes"].streams[0].frames(0, 1).features)
     assert file in host.nodes["Real3DLoadPlanes"].GET_SCHEMA().inputs[0].options
-    file = host.execute("Real3DSaveMotion", motion=stages["motion"], filename_prefix="real3d/a b 语")[0]
+    file = host.execute("Real3DSaveMotion", motion=stages["motion"], filename_prefix="real3d/a b \u8bed")[0]
     again = host.execute("Real3DLoadMotion", file=file)[0]
     assert again.basis == stages["motion"].basis and torch.equal(again.expression, stages["motion"].expression)
     with pytest.raises(host.core("errors").Real3DError, match="holds no planes"):
