@@ -56,7 +56,7 @@ class LoadPlanes(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str = "") -> bool | str:
-        return runtime.sentence_or_true(lambda: file and runtime.kept_file(file))
+        return runtime.sentence_or_true(lambda: file and runtime.refuse_hostile(file, "file"))
 
     @classmethod
     def fingerprint_inputs(cls, file: str = "") -> tuple:

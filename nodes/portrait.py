@@ -42,8 +42,8 @@ class LoadAvatar(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, avatar: str, own_expression: bool = False) -> bool | str:
-        return runtime.sentence_or_true(lambda: runtime.check_avatar_choice(avatar))
+    def validate_inputs(cls, avatar: str) -> bool | str:
+        return runtime.sentence_or_true(lambda: runtime.refuse_hostile(avatar, "checkpoint"))
 
     @classmethod
     def fingerprint_inputs(cls, avatar: str, own_expression: bool = False) -> tuple:

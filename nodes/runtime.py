@@ -289,7 +289,7 @@ def new_output(prefix: str) -> tuple[Path, str]:
     Raises:
         Real3DError: the prefix leads out of the output folder.
     """
-    _refuse_hostile(prefix, "file name")
+    refuse_hostile(prefix, "file name")
     try:
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
     except Exception as failure:
@@ -321,7 +321,7 @@ def kept_file(choice: str) -> Path:
     """
     if choice == NOTHING_KEPT:
         raise Real3DError("Nothing has been saved yet: save a file first, or put one into ComfyUI's input folder.")
-    _refuse_hostile(choice, "file")
+    refuse_hostile(choice, "file")
     name, root = folder_paths.annotated_filepath(choice)
     root = Path(root or folder_paths.get_input_directory()).resolve()
     path = (root / name.strip()).resolve()
@@ -336,7 +336,11 @@ def kept_fingerprint(choice: str) -> tuple:
 
 
 def sentence_or_true(check: Callable[[], object]) -> bool | str:
-    """What ComfyUI's validate_inputs wants: True, or the sentence of a Real3DError."""
+    """What ComfyUI's validate_inputs wants: True, or the sentence of a Real3DError.
+
+    Where other outputs of the graph are in order the page shows no such sentence, only a red frame. So nothing is refused here that
+    a user may well do, such as choosing a file that has gone since: that is left to execution, whose sentence is shown.
+    """
     try:
         check()
     except Real3DError as refusal:
@@ -344,14 +348,8 @@ def sentence_or_true(check: Callable[[], object]) -> bool | str:
     return True
 
 
-def check_avatar_choice(choice: str) -> None:
-    """Raises MissingModelError if `load_avatar` would not find the file."""
-    if choice != BUILT_IN:
-        _model_path(choice)
-
-
 def _model_path(choice: str) -> Path:
-    _refuse_hostile(choice, "checkpoint")
+    refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
         raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
     for folder in model_folders():
@@ -363,7 +361,7 @@ def _model_path(choice: str) -> Path:
     )
 
 
-def _refuse_hostile(name: str, what: str) -> None:
+def refuse_hostile(name: str, what: str) -> None:
     """Raises Real3DError for a name that could lead out of a folder."""
     parts = Path(name.replace("\\", "/")).parts if isinstance(name, str) else ("..",)
     if ".." in parts or "\0" in name or os.path.isabs(name) or name[:1] in "/\\" or name[1:2] == ":" or not name.strip():

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import io as text_io
 import json
 import sys
@@ -152,7 +153,8 @@ class Host:
         missing = {name for name, one in described.items() if not one.optional} - set(inputs)
         assert not missing, f"{kind} lacks {missing}"
         if "validate_inputs" in node.__dict__:
-            constant = {name: value for name, value in given.items() if not isinstance(value, list)}
+            wanted = inspect.signature(node.validate_inputs).parameters
+            constant = {name: value for name, value in given.items() if name in wanted and not isinstance(value, list)}
             assert node.validate_inputs(**constant) is True
 
     def _LoadImage(self, image):
