@@ -274,6 +274,8 @@ const steps = {
     const told = { idle: await shown(".r3d-rendering output").innerText() };
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
     told.running = await shown(".r3d-rendering output").innerText();
+    await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 0.043, picture: plan.frame });
+    told.slow = await shown(".r3d-rendering output").innerText();
     told.picture = await shown(".r3d-rendering img").evaluate((image) => image.naturalWidth);
     await fit([type]);
     await picture("rendering");

@@ -131,6 +131,7 @@ def test_a_motion_is_drawn_with_its_values(seen):
 def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     told = seen["rendering"]
     assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
+    assert told["slow"] == "Frame 12 of 60, 0.04 a second"
     assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
 
 

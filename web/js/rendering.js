@@ -4,6 +4,7 @@ import { api } from "../../../scripts/api.js";
 import { addElement, after, fit, make, nodeOfServer, t } from "./page.js";
 
 const IDLE = 30, ACTIVE = 212;
+const speed = (fps) => fps.toFixed(fps < 1 ? 2 : 1);
 const boxes = new Map(); // node -> what shows its rendering
 
 export function addRendering(node) {
@@ -31,12 +32,12 @@ export function addRendering(node) {
       picture.src = url;
       bar.max = total;
       bar.value = done;
-      if (root.dataset.state !== "cancelling") state("running", t("Frame {0} of {1}, {2} a second", done, total, fps.toFixed(1)));
+      if (root.dataset.state !== "cancelling") state("running", t("Frame {0} of {1}, {2} a second", done, total, speed(fps)));
     },
     end(how) {
       if (!["running", "cancelling"].includes(root.dataset.state)) return;
       const { done, total, fps } = last ?? { done: 0, total: 0, fps: 0 };
-      if (how === "execution_success") state("done", t("{0} frames, {1} a second", total, fps.toFixed(1)));
+      if (how === "execution_success") state("done", t("{0} frames, {1} a second", total, speed(fps)));
       else state("stopped", t(how === "execution_interrupted" ? "Cancelled at frame {0} of {1}" : "Stopped at frame {0} of {1}", done, total));
     },
   });
