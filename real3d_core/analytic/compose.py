@@ -279,7 +279,7 @@ def _common(a: _Box, b: _Box) -> _Box | None:
 
 def _covers(layers: _Layers, threshold: float) -> Tensor:
     """[1, h, w]: how much the head hides what is behind it, in the head's box."""
-    firmness, hair = layers.head[3:4], layers.head[4:]
+    firmness, hair = layers.head[3:].clamp(0, 1).split(1)  # enlarging overshoots
     solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
     solid = torch.where(layers.opacity > threshold, 1.0, solid)
     strands = hair * layers.near  # beyond the solid, where the photo has them
