@@ -1,8 +1,9 @@
 """Time and memory of the paper's networks on a CPU: python benchmarks/networks.py [--checkpoint PATH] [--threads 2] [--repeats 3]
 
 Every part runs in a process of its own that loads the whole checkpoint first, as users do. Wall is the best of the repeats and
-depends on what else the machine does; processor seconds hardly do. Peak is that of the whole process, loading included. Without
-a checkpoint the reference weights of the tests are used: speed does not depend on the numbers.
+depends on what else the machine does; processor seconds hardly do. Peak is that of the whole process, loading included. Rays are
+marched as for users, by the fastest back end of cuda_ops. Without a checkpoint the reference weights of the tests are used: speed
+does not depend on the numbers.
 
 The reference's figures are those of its own program: two cores of the same machine type, float32, best wall seconds.
 """
@@ -26,10 +27,10 @@ import torch  # noqa: E402
 from golden import make_input  # noqa: E402
 from reference_checkpoint import reference_tensors, write_checkpoint  # noqa: E402
 
+from cuda_ops import chosen, march  # noqa: E402
 from real3d_core.real3d.checkpoint import Real3DNetworks, load_networks  # noqa: E402
 from real3d_core.render.camera import camera_from_pose  # noqa: E402
 from real3d_core.render.planes import Planes  # noqa: E402
-from real3d_core.render.table_marching import march_table  # noqa: E402
 
 # part: (wall seconds, gigabytes) of the reference, where known
 REFERENCE = {
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    print(f"{options.threads} threads; wall and processor seconds, peak memory in GB")
+    print(f"{options.threads} threads; wall and processor seconds, peak memory in GB; rays by {chosen('cpu').name}")
     print(f"{'':22s} {'reference':>15s} {'float32':>23s} {'bfloat16':>23s}")
     print(f"{'part':22s} {'wall':>8s}{'peak':>7s} " + f"{'wall':>9s}{'proc.':>7s}{'peak':>7s} " * 2)
     for part, (wall, peak) in REFERENCE.items():
@@ -106,7 +107,7 @@ def part(networks: Real3DNetworks, name: str) -> Callable[[], object]:
     if name == "scene, once":
         return lambda: super_resolution.encode(images[0], images[1], classes, keypoints)
     if name == "rendering":
-        return lambda: march_table(Planes(canonical), networks.decoder, camera)
+        return lambda: march(Planes(canonical), networks.decoder, camera)
     scene = super_resolution.encode(images[0], images[1], classes, keypoints)
     if name == "super-resolution":
         features, opacity = noise("features", 1, 32, 128, 128), noise("opacity", 1, 1, 128, 128).abs()
@@ -114,7 +115,7 @@ def part(networks: Real3DNetworks, name: str) -> Callable[[], object]:
 
     def frame():
         planes = Planes(canonical + networks.motion_adapter(*images))
-        render = march_table(planes, networks.decoder, camera)
+        render = march(planes, networks.decoder, camera)
         return super_resolution(render.features, render.opacity, keypoints, scene, 0.9)
 
     return frame

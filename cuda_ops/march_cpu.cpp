@@ -120,20 +120,36 @@ inline Floats where(Ints mask, Floats a, Floats b) { return (Floats)(((Ints)a & 
 
 // Functions of GROUP vectors do the same step of all of them in turn: a step waits for the one before it, but not for its neighbours.
 
-// 2^x; x must not pass 127; what is below -126 becomes 2^-126.
+// The whole number nearest to a power of 2, as `times_2_to` takes it; `left` is the rest of the power, in -0.5..0.5.
+#if defined(__AVX512F__)
+inline Floats nearest(Floats power, Floats& left) {
+    const Floats whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT);
+    left = power - whole;
+    return whole;
+}
+inline Floats times_2_to(Floats whole, Floats value) { return _mm512_scalef_ps(value, whole); }
+#else
+inline Floats nearest(Floats power, Floats& left) {
+    const float shift = 12582912.0f;  // adding it rounds to a whole number, which then stands in the lowest bits
+    power = larger(power, all(-126.0f));
+    const Floats whole = power + shift;
+    left = power - (whole - shift);
+    return whole;
+}
+inline Floats times_2_to(Floats whole, Floats value) { return (Floats)((Ints)value + ((Ints)whole << 23)); }
+#endif
+
+// 2^x; x must not pass 127; what is below -126 becomes 2^-126 or less.
 template <int GROUP>
 inline void power_of_2(const Floats (&x)[GROUP], Floats (&value)[GROUP]) {
-    const float shift = 12582912.0f;  // adding it rounds to a whole number, which then stands in the lowest bits
-    Floats shifted[GROUP], fraction[GROUP];
+    Floats whole[GROUP], left[GROUP];
     for (int v = 0; v < GROUP; v++) {
-        const Floats power = larger(x[v], all(-126.0f));
-        shifted[v] = power + shift;
-        fraction[v] = power - (shifted[v] - shift);
+        whole[v] = nearest(x[v], left[v]);
         value[v] = all(EXP2[5]);
     }
     for (int k = 4; k >= 0; k--)
-        for (int v = 0; v < GROUP; v++) value[v] = value[v] * fraction[v] + EXP2[k];
-    for (int v = 0; v < GROUP; v++) value[v] = (Floats)((Ints)value[v] + ((Ints)shifted[v] << 23));
+        for (int v = 0; v < GROUP; v++) value[v] = value[v] * left[v] + EXP2[k];
+    for (int v = 0; v < GROUP; v++) value[v] = times_2_to(whole[v], value[v]);
 }
 
 // log2(1 + 2^x) in place of x

@@ -40,7 +40,9 @@ class AudioToMotion(io.ComfyNode):
                     step=0.05,
                     tooltip="How freely a trained avatar moves, 0 to 1; the built-in one ignores it.",
                 ),
-                io.Combo.Input("blink", options=list(BLINKS), default="natural", tooltip="Irregular blinks, one every 4 s, or none."),
+                io.Combo.Input(
+                    "blink", options=list(BLINKS), default="natural", tooltip="Irregular blinks, one every 4 s (real3d: 5 s), or none."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -64,19 +66,15 @@ class AudioToMotion(io.ComfyNode):
     def execute(
         cls, avatar, audio, mouth_amplitude: float, temperature: float, blink: str, seed: int, transcript: str = ""
     ) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.avatar import SpeechStyle
-        from ..real3d_core.motion.blink import blink_curve
 
         bounded(seed, 0, LARGEST_SEED, "seed")
         style = SpeechStyle(
             bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed, bounded(temperature, 0, 1, "temperature")
         )
         heard = sound(audio)
-        motion = avatar.ready_to_listen().audio_to_motion(heard, style)
-        closed = blink_curve(len(motion), motion.fps, seed, chosen(blink, BLINKS, "blink"))
-        motion = motion if blink == "none" else avatar.core.with_blinks(motion, torch.from_numpy(closed).float())
+        motion = avatar.ready_to_listen().audio_to_motion(heard, style, runtime.steps_bar())
+        motion = avatar.core.with_blinks(motion, avatar.core.blinks(len(motion), chosen(blink, BLINKS, "blink"), seed))
         return io.NodeOutput(motion, ui=shown_motion(motion, heard))
 
 
@@ -128,5 +126,5 @@ class VideoToMotion(io.ComfyNode):
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
             )
         neutral = None if neutral_frame < 0 else neutral_frame
-        motion = avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing"))
+        motion = avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing"), runtime.steps_bar())
         return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -183,11 +183,17 @@ def check_interrupted() -> None:
 
 def progress_bar(total: int) -> Callable[[int], None]:
     """A function to call with the number of frames done; it also notices cancel."""
-    bar = comfy.utils.ProgressBar(max(total, 1))
+    show = steps_bar()
+    return lambda done: show(done, max(total, 1))
 
-    def show(done: int) -> None:
+
+def steps_bar() -> Callable[[int, int], None]:
+    """A function to call with steps done and steps in all; it also notices cancel."""
+    bar = comfy.utils.ProgressBar(1)
+
+    def show(done: int, total: int) -> None:
         check_interrupted()
-        bar.update_absolute(done, max(total, 1))
+        bar.update_absolute(done, total)
 
     return show
 

@@ -149,7 +149,7 @@ class TalkingPortrait(io.ComfyNode):
             pictures, expected = driving_frames(driving_video, None, 25.0)
             bar = runtime.progress_bar(expected)
             track = track_face(pictures, folders=folders, progress=lambda done: bar(min(done, expected)))
-        motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track)
+        motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
         backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
         heard = voice
         if voice is None and (own := video_sound(driving_video)) is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from .avatar import AVATARS, AvatarOptions, SpeechStyle, load_avatar
-from .errors import PictureError, Real3DError
+from .errors import OutputError, PictureError, Real3DError
 from .files import refuse_unwritable
 from .motion.face_track import track_face
 from .performance import BLINKS, POSES, Direction, direct, perform, side_by_side
@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace) -> None:
     refuse_unwritable(options.out, (".mp4",))
     if options.contact_sheet:
         refuse_unwritable(options.contact_sheet, (".png",))
+    if options.side_by_side and options.paste_back:
+        raise OutputError("--side-by-side and --paste-back are two different films: choose one of them, or make one after the other.")
     folders = (Path(options.models),)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     avatar = load_avatar(options.avatar, AvatarOptions(folders, options.checkpoint, device, options.own_expression))
@@ -76,11 +78,11 @@ def _run(options: argparse.Namespace) -> None:
         expected = max(1, round(clip.duration * 25))
         track = track_face(clip.frames(), folders=folders, progress=lambda done: _show("Following the face", done, expected))
         _end_line()
-    motion = direct(avatar, direction, sound, track)
+    motion = direct(avatar, direction, sound, track, _show_motion)
     march, marched_by = _marcher(avatar.decoder.weight1.device)
     show = side_by_side if options.side_by_side else perform
     frames = show(avatar, portrait, motion, background, options.size, march)
-    if options.paste_back and not options.side_by_side:
+    if options.paste_back:
         frames = paste_back(frames, portrait.window, torch.from_numpy(photo[..., :3]).float() / 255)
     heard = sound if sound is not None or not clip.has_sound else load_sound(options.driving)
 
@@ -166,6 +168,12 @@ def _show(what: str, done: int, total: int) -> None:
     if sys.stderr.isatty():
         bar = "#" * round(24 * min(done, total) / total)
         print(f"\r{what} [{bar:24}] {done}/{total}", end="", file=sys.stderr, flush=True)
+
+
+def _show_motion(done: int, total: int) -> None:
+    _show("Reading the motion", done, total)
+    if done == total:
+        _end_line()
 
 
 def _end_line() -> None:

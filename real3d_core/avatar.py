@@ -17,6 +17,7 @@ from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
+from .progress import Progress, untold
 from .render.camera import CameraPath
 from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
@@ -122,11 +123,14 @@ class Avatar(Protocol):
     ) -> FrameStream[Tensor]:
         """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
         """The expressions of a voice on a still head without blinks, at 25 frames a second, ceil(duration * 25) frames."""
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
+    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
         """The motion of a driving clip, relative to its most neutral or to a given frame."""
+
+    def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
+        """How far lids are closed, [frames] in 0..1 at 25 a second, by blinks of a mode (`motion.blink.BLINK_MODES`)."""
 
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """The motion with both lids closed by [T] values in 0..1, on top of what they do already."""

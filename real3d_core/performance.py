@@ -10,12 +10,12 @@ from torch import Tensor
 
 from .avatar import NATURAL, Avatar, SpeechStyle
 from .errors import Real3DError
-from .motion.blink import blink_curve
 from .motion.face_track import FaceTrack
 from .motion.motion import FPS, Motion
 from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
 from .portrait.portrait import Portrait
+from .progress import Progress, untold
 from .render.camera import mirror_index
 from .render.camera_paths import View
 from .render.head import March, render_head
@@ -61,7 +61,9 @@ class Direction:
             raise Real3DError(f"{self.fps:g} frames per second were asked for: choose 1 to 120.")
 
 
-def direct(avatar: Avatar, direction: Direction, sound: Sound | None = None, track: FaceTrack | None = None) -> Motion:
+def direct(
+    avatar: Avatar, direction: Direction, sound: Sound | None = None, track: FaceTrack | None = None, progress: Progress = untold
+) -> Motion:
     """The motion of a performance.
 
     A voice moves the lips; a driving clip moves the whole face where there is no voice, else only what `pose` and `blink` take
@@ -74,14 +76,13 @@ def direct(avatar: Avatar, direction: Direction, sound: Sound | None = None, tra
         raise Real3DError("Nothing drives the portrait: give a sound, a driving clip, or both.")
     if track is None and "driving" in (direction.pose, direction.blink):
         raise Real3DError("Pose or blinks were asked for from a driving clip, but no clip was given: give one or choose another.")
-    driven = None if track is None else avatar.video_to_motion(track, direction.neutral, direction.smoothing)
-    motion = driven if sound is None else avatar.audio_to_motion(sound, direction.speech)
+    driven = None if track is None else avatar.video_to_motion(track, direction.neutral, direction.smoothing, progress)
+    motion = driven if sound is None else avatar.audio_to_motion(sound, direction.speech, progress)
     frames = len(motion)
     euler, translation = _pose(direction, frames, sound, driven)
     motion = motion.with_pose(euler * direction.pose_amount, translation * direction.pose_amount)
     if direction.blink in ("natural", "periodic"):
-        closed = blink_curve(frames, FPS, direction.speech.seed, direction.blink)
-        motion = avatar.with_blinks(motion, torch.from_numpy(closed).float())
+        motion = avatar.with_blinks(motion, avatar.blinks(frames, direction.blink, direction.speech.seed))
     elif direction.blink == "driving" and sound is not None:
         closed = torch.from_numpy(track.closed_eyes()).float()
         motion = avatar.with_blinks(motion, closed[mirror_index(torch.arange(frames), len(track))])

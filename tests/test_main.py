@@ -48,6 +48,7 @@ def broken(tmp_path):
         (["--portrait", PORTRAIT, "--audio", "{}/none.wav"], "none.wav"),
         (["--portrait", PORTRAIT], "drives"),
         (["--portrait", PORTRAIT, "--audio", SPEECH, "--background", "#zzz"], "#zzz"),
+        (["--portrait", PORTRAIT, "--audio", SPEECH, "--side-by-side", "--paste-back"], "--paste-back"),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(arguments, word, broken):

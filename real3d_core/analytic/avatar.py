@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..avatar import HEAD_THRESHOLD, NATURAL, AvatarOptions, SpeechStyle
 from ..errors import MissingModelError
+from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
@@ -22,6 +23,7 @@ from ..portrait.canonical_face import canonical_face
 from ..portrait.landmark_sets import CHIN, FOREHEAD
 from ..portrait.model_files import DEFAULT_FOLDER
 from ..portrait.portrait import Portrait
+from ..progress import Progress, untold
 from ..render.camera import CameraPath
 from ..render.camera_paths import View, static_view, viewed_from
 from ..render.decoder import PlaneDecoder
@@ -146,8 +148,8 @@ class AnalyticAvatar:
             self._composing = (key, Composer(portrait, at_rest, size))
         return self._composing[1]
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
-        """Lips that follow the sounds (motion/speech.py).
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
+        """Lips that follow the sounds (motion/speech.py), in one step.
 
         Raises:
             SoundError: no samples, or a transcript that does not fit.
@@ -156,9 +158,13 @@ class AnalyticAvatar:
         curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
         return Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
-        """Controls as far as they go, landmark displacements for the rest (driving.py)."""
+    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
+        """Controls as far as they go, landmark displacements for the rest (driving.py), in one step."""
         return motion_from_track(track, neutral, smoothing)
+
+    def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
+        """Quick to close, slower to open (motion/blink.py)."""
+        return torch.from_numpy(blink_curve(frames, FPS, seed, mode))
 
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """Lids closed at least as far as `closed` [T] says."""

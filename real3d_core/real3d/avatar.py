@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
 from ..errors import MissingModelError
+from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..portrait.portrait import Portrait
+from ..progress import Progress, untold
 from ..render.camera import CameraPath, camera_rays
 from ..render.camera_paths import View, seen_poses
 from ..render.planes import Planes
@@ -26,7 +28,7 @@ from ..stream import FrameStream
 from .checkpoint import Real3DNetworks
 from .driven_face import DrivenFace
 from .expression_exchange import expression_to_landmarks, landmarks_to_expression, rest_landmarks
-from .eyelids import close_eyelids
+from .eyelids import blink_schedule, close_eyelids
 from .face_fit import FaceFit
 from .face_model import EXPRESSIONS
 from .source import Source, prepare_source
@@ -55,7 +57,7 @@ class Real3DAvatar:
         networks: from `load_networks`; everything runs on their device.
         face: draws and places the user's face model, on the same device.
         prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
-        speech: (sound, style) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
+        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
         own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
@@ -67,7 +69,7 @@ class Real3DAvatar:
         networks: Real3DNetworks,
         face: DrivenFace,
         prepare: Callable[[Portrait], Source] | None = None,
-        speech: Voice | Callable[[Sound, SpeechStyle], Tensor] | None = None,
+        speech: Voice | Callable[[Sound, SpeechStyle, Progress], Tensor] | None = None,
         own_expression: bool = False,
     ):
         self.networks = networks
@@ -201,7 +203,7 @@ class Real3DAvatar:
 
         return renders.map(mask_chunk)
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL) -> Motion:
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
         """The expressions of a voice on a still head.
 
         Raises:
@@ -214,21 +216,25 @@ class Real3DAvatar:
                 "put its checkpoint into the models folder, or use a driving clip."
             )
         frames = math.ceil(sound.duration * FPS - 1e-6)
-        expression = self._speech(sound, style).cpu().float()
+        expression = self._speech(sound, style, progress).cpu().float()
         # the last frame is held: the features of a sound can end up to a frame before the sound does
         expression = expression[torch.arange(frames).clamp(max=len(expression) - 1)]
         return _motion(expression, torch.zeros(frames, 3), torch.zeros(frames, 3))
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
+    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
         """The face model fitted to a driving clip: its expressions as they are, its pose relative to the first or the given frame.
 
         `smoothing` has no effect: the fit is smooth in time already, as in the paper.
         """
-        fit = self._face.fit_track(track)
+        fit = self._face.fit_track(track, progress)
         still = neutral or 0
         translation = fit.translation - fit.translation[still]
         translation[:, 2] = 0  # the distance to the camera is frozen (spec 06 section 8)
         return _motion(fit.expression, fit.euler - fit.euler[still], translation)
+
+    def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
+        """Periodic blinks are the published ones, all others those of a face that no network moves."""
+        return blink_schedule(frames, seed) if mode == "periodic" else torch.from_numpy(blink_curve(frames, FPS, seed, mode))
 
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """Lids closed at least as far as `closed` [T] says."""
@@ -250,10 +256,13 @@ class Real3DAvatar:
     def _targets(self, fit: FaceFit, motion: Motion) -> Callable[[int], Tensor]:
         """frame -> the PNCC picture [1, 3, 512, 512] of its expression, lids closed."""
         pictures, closing = self._face.pictures(fit), motion.control("eyelids")
+        # a blink begins with open lids, one frame before they move; that frame is quantised too (spec 06 section 12, item 14)
+        blinks = closing > 0
+        blinks = blinks | F.pad(blinks[1:], (0, 1))
 
         def target(frame: int) -> Tensor:
             picture = pictures(motion.expression[frame : frame + 1, 1:])
-            return close_eyelids(picture[0], float(closing[frame]))[None] if closing[frame] > 0 else picture
+            return close_eyelids(picture[0], float(closing[frame]))[None] if blinks[frame] else picture
 
         return target
 

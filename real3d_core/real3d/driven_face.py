@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..motion.face_track import FaceTrack
+from ..progress import Progress, untold
 from .face_fit import FaceFit, fit_clip
 from .face_model import IDENTITIES, FaceModel
 from .pncc import PnccRenderer
@@ -40,10 +41,10 @@ class DrivenFace:
         """[T, 68, 3] of the person of a fit with expressions [T, 64] in the poses of a trajectory."""
         return driving_key_points(self.face.torso_shape, fit.identity, expression, trajectory).to(self.device)
 
-    def fit_track(self, track: FaceTrack) -> FaceFit:
+    def fit_track(self, track: FaceTrack, progress: Progress = untold) -> FaceFit:
         """The face model fitted to a driving clip."""
         landmarks, side = _square_about_face(track.landmarks)
-        return fit_clip(self.face, landmarks, side)
+        return fit_clip(self.face, landmarks, side, progress)
 
 
 def _square_about_face(landmarks: np.ndarray) -> tuple[np.ndarray, int]:

@@ -16,20 +16,19 @@ _BORDER = 4  # pixels round the eyes that may be painted
 _DONOR_DISTANCE = 5  # pixels from the eyes at which skin counts as unmoved
 
 
-def blink_schedule(frames: int, seed: int) -> dict[int, float]:
-    """Closing fraction, 0 (open) to 1, of each frame that belongs to a blink.
+def blink_schedule(frames: int, seed: int) -> Tensor:
+    """Closing fraction of every frame, [frames] float32: 0 (open) to 1 (spec 06 section 10).
 
-    A blink starts with fraction 0: that frame keeps its eyes open but is quantised all the same (spec 06 section 12, item 14).
-    The last frame never blinks.
+    A blink's first frame still has its eyes open. The last frame never blinks.
     """
     draw = random.Random(seed)
-    schedule = {}
+    closing = torch.zeros(frames)
     for start in range(0, frames, PERIOD):
         duration = draw.randint(SHORTEST, LONGEST)
         for frame in range(start, min(start + duration, frames - 1)):
             passed = (frame - start) / duration
-            schedule[frame] = 4 * passed * (1 - passed)
-    return schedule
+            closing[frame] = 4 * passed * (1 - passed)
+    return closing
 
 
 def close_eyelids(picture: Tensor, closing: float) -> Tensor:

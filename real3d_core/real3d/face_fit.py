@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..portrait.landmark_sets import EYE, INNER_LIP, OUTER_LIP
+from ..progress import Progress, untold
 from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape, place, project
 
 POINTS = 468  # the irises are not part of the face model
@@ -62,10 +63,6 @@ PICTURE = FitWeights(eye=5.0, upper_lid=5.0, lip=2.0, identity=0.3, expression=0
 CLIP = FitWeights(eye=3.0, upper_lid=20.0, lip=5.0, identity=0.2, expression=0.6, smoothness=1.0)
 
 
-def _silent(done: int, total: int) -> None:
-    return None
-
-
 def fit_picture(face: FaceModel, landmarks: np.ndarray, height: int) -> FaceFit:
     """The fit of one picture.
 
@@ -73,21 +70,21 @@ def fit_picture(face: FaceModel, landmarks: np.ndarray, height: int) -> FaceFit:
         landmarks: [>= 468, 2 or 3] MediaPipe points in pixels, y down.
         height: pixels of the picture, which is square.
     """
-    return _fit(face, landmarks[None], height, PICTURE, _silent)
+    return _fit(face, landmarks[None], height, PICTURE, untold)
 
 
-def fit_clip(face: FaceModel, landmarks: np.ndarray, height: int, progress: Callable[[int, int], None] = _silent) -> FaceFit:
+def fit_clip(face: FaceModel, landmarks: np.ndarray, height: int, progress: Progress = untold) -> FaceFit:
     """The fit of a clip at 25 frames a second: one identity, an expression and a pose for each frame.
 
     Args:
         landmarks: [T, >= 468, 2 or 3] in pixels, y down.
         height: pixels of the frames, which are square.
-        progress: told (steps done, steps in all) before each step; may raise to stop.
+        progress: of the fit's steps.
     """
     return _fit(face, landmarks, height, CLIP, progress)
 
 
-def _fit(face: FaceModel, landmarks: np.ndarray, height: int, weights: FitWeights, progress: Callable[[int, int], None]) -> FaceFit:
+def _fit(face: FaceModel, landmarks: np.ndarray, height: int, weights: FitWeights, progress: Progress) -> FaceFit:
     # The host runs nodes in inference mode, in which nothing has a gradient. The face model may have been made there as well;
     # picking its rows outside makes copies that can take part.
     with torch.inference_mode(False), torch.enable_grad(), _one_thread():
@@ -100,7 +97,7 @@ def _targets(landmarks: np.ndarray, height: int) -> Tensor:
     return torch.stack([points[..., 0] * 224 / height, (height - points[..., 1]) * 224 / height], dim=-1)
 
 
-def _descend(shape: LinearShape, targets: Tensor, weights: FitWeights, progress: Callable[[int, int], None]) -> FaceFit:
+def _descend(shape: LinearShape, targets: Tensor, weights: FitWeights, progress: Progress) -> FaceFit:
     frames = len(targets)
     identity = torch.zeros(1, IDENTITIES, requires_grad=True)
     expression = torch.zeros(frames, EXPRESSIONS, requires_grad=True)
@@ -132,6 +129,7 @@ def _descend(shape: LinearShape, targets: Tensor, weights: FitWeights, progress:
         loss.backward()
         pose.step()
         coefficients.step()
+    progress(2 * _STEPS, 2 * _STEPS)
     return FaceFit(identity.detach(), expression.detach(), euler.detach(), translation.detach())
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import MissingModelError, SoundError
+from ..progress import Progress, untold
 from .pitch import pitch_track
 
 if TYPE_CHECKING:
@@ -47,18 +49,14 @@ class SpeechFeatures:
         return self.features.shape[0] // 2
 
 
-def _silent(done: int, total: int) -> None:
-    return None
-
-
-def speech_features(sound: np.ndarray, model: HubertModel, progress: Callable[[int, int], None] = _silent) -> SpeechFeatures:
+def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = untold) -> SpeechFeatures:
     """Features and F0 of one recording.
 
     Args:
         sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT hears the first
             channel, the pitch tracker their mean (spec 05 section 11, item 6).
         model: from `load_hubert`.
-        progress: told (chunks done, chunks in all) before each chunk and at the end; may raise to stop.
+        progress: a layer of a chunk is a step.
 
     Raises: SoundError for less than 512 samples.
     """
@@ -75,7 +73,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Callable[[i
 
 
 @torch.no_grad()
-def hubert_features(samples: np.ndarray, model: HubertModel, progress: Callable[[int, int], None] = _silent) -> Tensor:
+def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress = untold) -> Tensor:
     """[T, C] float32 on the processor, T = (L - 80) // 320, of [L] samples at 16 kHz, L >= 400.
 
     Memory is bounded by one chunk of 20 s; each is a forward pass of its own (spec 05 section 3.3).
@@ -83,11 +81,29 @@ def hubert_features(samples: np.ndarray, model: HubertModel, progress: Callable[
     normalised = torch.from_numpy(normalise(samples))
     spans = chunk_spans(len(samples))
     parts = []
-    for number, (start, stop) in enumerate(spans):
-        progress(number, len(spans))
-        parts.append(model(normalised[None, start:stop].to(model.device, model.dtype)).last_hidden_state[0].float().cpu())
-    progress(len(spans), len(spans))
+    with _told(model, len(spans), progress):
+        for start, stop in spans:
+            parts.append(model(normalised[None, start:stop].to(model.device, model.dtype)).last_hidden_state[0].float().cpu())
     return torch.cat(parts)[: feature_frames(len(samples))]
+
+
+@contextmanager
+def _told(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
+    """Tells of every layer of so many forward passes: one alone can take ten seconds on a processor."""
+    layers, done = model.encoder.layers, 0
+
+    def tell(*_) -> None:
+        nonlocal done
+        progress(done, chunks * len(layers))
+        done += 1
+
+    hooks = [layer.register_forward_pre_hook(tell) for layer in layers]
+    try:
+        yield
+        tell()
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def normalise(samples: np.ndarray) -> np.ndarray:
@@ -134,7 +150,8 @@ def load_hubert(folder: Path | str) -> HubertModel:
             "The paper's audio-to-motion needs the Python package 'transformers': install it with 'pip install transformers'."
         ) from error
     try:
-        model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
+        with _unheard():
+            model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         raise MissingModelError(
             f"The HuBERT model in '{folder}' can not be read ({error}): download its files from {SOURCE} again."
@@ -145,6 +162,22 @@ def load_hubert(folder: Path | str) -> HubertModel:
         reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
     return model.float().eval().requires_grad_(False)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """No progress bar of `transformers` and no notes of it, such as those on the unused head; its settings are the host's afterwards."""
+    from transformers.utils import logging
+
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _missing(folder: Path) -> list[str]:

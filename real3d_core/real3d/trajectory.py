@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..render.camera import camera_from_pose, mirror_index, smooth_cameras, smooth_track
+from ..render.camera import camera_from_pose, smooth_cameras, smooth_track
 from .face_fit import FaceFit
 from .face_model import LinearShape, torso_key_points
 
@@ -24,31 +23,6 @@ class Trajectory:
 
     def __len__(self) -> int:
         return self.euler.shape[0]
-
-
-def still_trajectory(source: FaceFit, frames: int) -> Trajectory:
-    """The portrait's own pose, held."""
-    return Trajectory(source.euler[:1].repeat(frames, 1), source.translation[:1].repeat(frames, 1))
-
-
-def follow_trajectory(driving: Trajectory, source: FaceFit, frames: int, map_to_source: bool = True) -> Trajectory:
-    """The pose of a clip, played to and fro until there are `frames` of it.
-
-    The distance to the camera is frozen at the clip's first frame.
-
-    Args:
-        driving: the clip's poses.
-        source: the portrait's fit.
-        frames: T.
-        map_to_source: shift all poses so that the first is the portrait's own.
-    """
-    frame = mirror_index(torch.arange(frames, device=driving.euler.device), len(driving))
-    euler, translation = driving.euler[frame], driving.translation[frame].clone()
-    translation[:, 2] = translation[0, 2]
-    if map_to_source:
-        euler = euler + (source.euler[:1] - euler[:1])  # plain differences of angles, as published
-        translation = translation + (source.translation[:1] - translation[:1])
-    return Trajectory(euler, translation)
 
 
 def trajectory_cameras(trajectory: Trajectory) -> Tensor:

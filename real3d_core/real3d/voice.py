@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ..avatar import SpeechStyle
+from ..progress import Progress, untold
 from ..sound import Sound
 from .audio_to_motion import AudioToMotion, predict_expression
 from .hubert import SpeechFeatures, speech_features
@@ -45,13 +46,13 @@ class Voice:
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[str, SpeechFeatures] = OrderedDict()
 
-    def __call__(self, sound: Sound, style: SpeechStyle) -> Tensor:
+    def __call__(self, sound: Sound, style: SpeechStyle, progress: Progress = untold) -> Tensor:
         """[N, 64] expressions at 25 frames a second, N up to 0.14 s longer than the sound.
 
         Raises:
             SoundError: less than 32 ms. MissingModelError: the networks' files are missing or do not belong together.
         """
-        heard = self._features(sound)
+        heard = self._features(sound, progress)
         return predict_expression(
             self.networks().audio_to_motion,
             heard.features,
@@ -61,10 +62,10 @@ class Voice:
             seed=style.seed,
         )
 
-    def _features(self, sound: Sound) -> SpeechFeatures:
+    def _features(self, sound: Sound, progress: Progress) -> SpeechFeatures:
         key = _fingerprint(sound)
         if key not in self._kept:
-            self._kept[key] = speech_features(sixteen_kilohertz(sound), self.networks().hubert)
+            self._kept[key] = speech_features(sixteen_kilohertz(sound), self.networks().hubert, progress)
         self._kept.move_to_end(key)
         latest = self._kept[key]
         while sum(kept.features.nbytes for kept in self._kept.values()) > self._kept_bytes:

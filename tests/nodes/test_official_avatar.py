@@ -105,6 +105,23 @@ def test_the_stages_make_frames(host, official, portrait, motion):
     assert torch.allclose(wanted, render.streams[0].frames(0, 1).cameras, atol=1e-5)
 
 
+def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, portrait, motion):
+    (held,) = host.execute("Real3DEditMotion", motion=motion, end=0.04)
+    planes = host.execute("Real3DImageToPlane", avatar=official, portrait=portrait)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=official, planes=planes, motion=held)[0]
+    (camera,) = host.execute("Real3DCameraPath", portrait=portrait, mode="orbit", frames=8)
+    (render,) = host.execute("Real3DRenderHead", avatar=official, planes=moving, camera=camera)
+    inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": held, "size": 64}
+    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    assert len(held) == 1 and frames.shape == (8, 64, 64, 3) and masks.shape == (8, 64, 64)
+    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    assert torch.equal(pictures[:, :, 256:], frames)
+    face = pictures[:, :, 64:128]
+    assert torch.equal(face, face[:1].expand_as(face))
+    cameras = render.streams[0].frames(0, 8).cameras
+    assert cameras.shape == (8, 25) and not torch.allclose(cameras[0], cameras[7], atol=0.01)
+
+
 def test_the_simple_node_makes_a_film(host, official, tmp_path):
     audio = {"waveform": host.inputs["voice.wav"]["waveform"][..., :5000], "sample_rate": host.inputs["voice.wav"]["sample_rate"]}
     videos, last = host.execute(

@@ -62,14 +62,17 @@ def test_a_picture_without_eyes_stays_as_it_is():
 def test_blinks_come_every_five_seconds_and_rise_and_fall_as_published(blink):
     table = blink[0]["percent_table"]
     schedule = blink_schedule(400, seed=7)
-    assert schedule == blink_schedule(400, seed=7)
+    assert torch.equal(schedule, blink_schedule(400, seed=7))
+    between = torch.ones(400, dtype=torch.bool)
     for start in (0, 125, 250, 375):
-        duration = next(d for d in range(1, 14) if start + d not in schedule)
+        duration = next(d for d in range(1, 14) if schedule[start + d] == 0)
         assert 8 <= duration <= 12
-        np.testing.assert_allclose([schedule[start + o] for o in range(duration)], table[duration - 8, :duration], atol=1e-6)
-    assert len({tuple(blink_schedule(1000, seed)) for seed in range(5)}) > 1
+        np.testing.assert_allclose(schedule[start : start + duration], table[duration - 8, :duration], atol=1e-6)
+        between[start : start + duration] = False
+    assert (schedule[between] == 0).all()
+    assert len({tuple(blink_schedule(1000, seed).tolist()) for seed in range(5)}) > 1
 
 
 def test_the_last_frame_never_blinks():
-    assert list(blink_schedule(5, 0)) == [0, 1, 2, 3]
-    assert blink_schedule(1, 0) == {}
+    assert (blink_schedule(5, 0) > 0).tolist() == [False, True, True, True, False]
+    assert blink_schedule(1, 0).tolist() == [0]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -36,7 +39,19 @@ def test_features_cross_a_chunk_as_the_reference_does(tiny_hubert, goldens):
     assert features.shape == (1005, 32)
     np.testing.assert_allclose(features[::8], expected["every8"], atol=1e-3, rtol=1e-3)
     np.testing.assert_allclose(features[-24:], expected["tail24"], atol=1e-3, rtol=1e-3)
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert told == [(done, 4) for done in range(5)]  # two layers in each of two chunks
+
+
+def test_a_voice_can_be_stopped_within_a_chunk(tiny_hubert):
+    def stop(done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    wave = make_input("stopped", (3000,))
+    before = hubert_features(wave, tiny_hubert)
+    with pytest.raises(KeyboardInterrupt):
+        hubert_features(wave, tiny_hubert, stop)
+    assert torch.equal(hubert_features(wave, tiny_hubert), before)  # nobody is told of it any more
 
 
 def test_frame_counts_match_the_reference_table(goldens):
@@ -73,7 +88,7 @@ def test_a_saved_model_is_read_back_from_its_folder(tiny_hubert, tmp_path):
     torch.testing.assert_close(hubert_features(wave, loaded), hubert_features(wave, tiny_hubert))
 
 
-def test_the_published_layout_is_read(tiny_hubert, tmp_path):
+def test_the_published_layout_is_read_in_silence(tiny_hubert, tmp_path, capsys):
     """A torch file with names as of 2021: an outer prefix, weight_g and weight_v, and a head that nobody needs."""
     old = {"original0": "weight_g", "original1": "weight_v"}
     state = {"lm_head.bias": torch.zeros(32)}
@@ -84,7 +99,40 @@ def test_the_published_layout_is_read(tiny_hubert, tmp_path):
     tiny_hubert.config.to_json_file(tmp_path / "config.json")
     torch.save(state, tmp_path / "pytorch_model.bin")
     wave = make_input("published", (3000,))
-    torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+    with messages_of_transformers() as messages:
+        loaded = load_hubert(tmp_path)
+    torch.testing.assert_close(hubert_features(wave, loaded), hubert_features(wave, tiny_hubert))
+    assert messages == [] and capsys.readouterr().err == ""
+
+
+def test_reading_leaves_the_hosts_settings_of_messages(tiny_hubert, tmp_path):
+    from transformers.utils import logging
+
+    tiny_hubert.save_pretrained(tmp_path)
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    try:
+        for wanted in (True, False):
+            logging.set_verbosity_info()
+            (logging.enable_progress_bar if wanted else logging.disable_progress_bar)()
+            load_hubert(tmp_path)
+            assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (logging.INFO, wanted)
+    finally:
+        logging.set_verbosity(level)
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+
+
+@contextmanager
+def messages_of_transformers() -> Iterator[list[str]]:
+    """What the package logs; its own handler keeps the stderr of the moment it was imported, where no test sees it."""
+    messages: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: messages.append(record.getMessage())
+    logger = logging.getLogger("transformers")
+    logger.addHandler(listener)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(listener)
 
 
 def test_a_file_that_lacks_weights_is_refused(tiny_hubert, tmp_path):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from golden import load_vector, make_input
 
+from real3d_core.real3d.avatar import Real3DAvatar
 from real3d_core.real3d.face_fit import FaceFit
 from real3d_core.real3d.face_model import FaceModel
-from real3d_core.real3d.trajectory import (
-    Trajectory,
-    driving_key_points,
-    follow_trajectory,
-    source_key_points,
-    still_trajectory,
-    trajectory_cameras,
-)
+from real3d_core.real3d.trajectory import Trajectory, driving_key_points, source_key_points, trajectory_cameras
 
 
 def _input(label: str, shape: tuple[int, ...], size: float) -> torch.Tensor:
@@ -30,28 +26,37 @@ def source() -> FaceFit:
 
 
 @pytest.fixture(scope="module")
-def driving() -> Trajectory:
-    return Trajectory(_input("portrait.cam.drv_euler", (7, 3), 0.4), _input("portrait.cam.drv_trans", (7, 3), 0.3))
+def clip() -> FaceFit:
+    euler, translation = _input("portrait.cam.drv_euler", (7, 3), 0.4), _input("portrait.cam.drv_trans", (7, 3), 0.3)
+    return FaceFit(torch.zeros(1, 80), torch.zeros(7, 64), euler, translation)
 
 
-def test_a_clip_is_followed_to_and_fro_as_by_the_reference(source: FaceFit, driving: Trajectory, goldens):
+def _avatar(portrait: FaceFit, clip: FaceFit) -> Real3DAvatar:
+    """One whose portraits and driving clips were fitted before."""
+    networks = SimpleNamespace(decoder=SimpleNamespace(weight1=torch.zeros(1)), config=SimpleNamespace(march_settings=None))
+    face = SimpleNamespace(fit_track=lambda track, progress: clip)
+    return Real3DAvatar(networks, face, prepare=lambda portrait_of_it: SimpleNamespace(fit=portrait))
+
+
+def test_a_clip_is_followed_to_and_fro_as_by_the_reference(source: FaceFit, clip: FaceFit, goldens):
+    """The published program can also leave the clip's poses as they are: those of a portrait in the pose of the clip's first frame."""
     expected, meta = load_vector(goldens / "06_camera.npz")
-    for kind, mapped in (("mapped", True), ("unmapped", False)):
-        trajectory = follow_trajectory(driving, source, 25, map_to_source=mapped)
+    unmoved = FaceFit(source.identity, source.expression, clip.euler[:1], clip.translation[:1])
+    before = clip.translation.clone()
+    for kind, portrait in (("mapped", source), ("unmapped", unmoved)):
+        avatar = _avatar(portrait, clip)
+        motion = avatar.video_to_motion(None).fitted(25)
+        trajectory = avatar._trajectory(None, motion)
         np.testing.assert_allclose(trajectory.euler, expected[f"{kind}_euler"], atol=meta["atol"], rtol=meta["rtol"])
         np.testing.assert_allclose(trajectory.translation, expected[f"{kind}_trans"], atol=meta["atol"], rtol=meta["rtol"])
-    cameras = trajectory_cameras(follow_trajectory(driving, source, 25))
-    np.testing.assert_allclose(cameras, expected["trajectory_camera25"], atol=meta["atol"], rtol=meta["rtol"])
-
-
-def test_following_leaves_the_clip_as_it_was(source: FaceFit, driving: Trajectory):
-    before = driving.translation.clone()
-    follow_trajectory(driving, source, 3)
-    assert torch.equal(driving.translation, before)
+        if kind == "mapped":
+            cameras = avatar.cameras(None, motion).cameras
+            np.testing.assert_allclose(cameras, expected["trajectory_camera25"], atol=meta["atol"], rtol=meta["rtol"])
+    assert torch.equal(clip.translation, before)
 
 
 def test_a_held_pose_gives_one_camera_and_the_key_points_of_the_source(face: FaceModel, source: FaceFit):
-    trajectory = still_trajectory(source, 4)
+    trajectory = _held(source, 4)
     cameras = trajectory_cameras(trajectory)
     torch.testing.assert_close(cameras, cameras[:1].expand(4, 25))
     held = driving_key_points(face.torso_shape, source.identity, torch.zeros(4, 64), trajectory)
@@ -77,10 +82,14 @@ def test_key_points_are_smoothed_after_clamping(face: FaceModel):
     points = driving_key_points(
         face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), Trajectory(torch.zeros(frames, 3), translation)
     )
-    still = driving_key_points(face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), still_trajectory(_neutral(), frames))
+    still = driving_key_points(face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), _held(_neutral(), frames))
     expected = still[4, :, 0] * 6 / 7 + 1 / 7
     torch.testing.assert_close(points[4, :, 0], expected, atol=1e-6, rtol=0)
 
 
 def _neutral() -> FaceFit:
     return FaceFit(torch.zeros(1, 80), torch.zeros(1, 64), torch.zeros(1, 3), torch.zeros(1, 3))
+
+
+def _held(fit: FaceFit, frames: int) -> Trajectory:
+    return Trajectory(fit.euler.repeat(frames, 1), fit.translation.repeat(frames, 1))

@@ -13,8 +13,10 @@ from golden import make_input
 from real3d_core.avatar import SpeechStyle
 from real3d_core.errors import MissingModelError, MotionMismatchError
 from real3d_core.motion.motion import Motion, MotionBasis
+from real3d_core.performance import Direction, direct
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
 from real3d_core.real3d.driven_face import DrivenFace
+from real3d_core.real3d.eyelids import blink_schedule
 from real3d_core.real3d.face_fit import FaceFit
 from real3d_core.real3d.resizing import resize_smooth
 from real3d_core.real3d.source import Source
@@ -113,6 +115,21 @@ def test_lids_close_only_what_they_have_to(avatar, face):
     assert not torch.equal(open_eyes.frames(1, 2).features, blink.frames(1, 2).features)
 
 
+def test_periodic_blinks_are_the_published_ones(avatar, face):
+    """Where one begins, the picture is quantised though its lids are open (spec 06 section 12, item 14)."""
+    driven = Real3DAvatar(avatar.networks, DrivenFace(face), avatar.source, speech=lambda sound, style, progress: torch.zeros(14, 64))
+    motion = direct(driven, Direction(pose="static", blink="periodic", speech=SpeechStyle(seed=5)), Sound(torch.zeros(1, 8960), 16000))
+    assert torch.equal(motion.control("eyelids"), blink_schedule(14, 5)) and motion.control("eyelids").max() > 0.9
+    open_eyes = driven.condition(PORTRAIT, Motion.still(BASIS, 14))
+    shown = driven.condition(PORTRAIT, motion)
+    first, closed, last = (shown.frames(frame, frame + 1) for frame in (0, 5, 13))
+    still = open_eyes.frames(0, 1)
+    assert not torch.equal(first, still) and (first - still).abs().max() < 1.01 / 255
+    assert (closed - still).abs().max() > 0.1
+    assert torch.equal(last, still)
+    assert driven.blinks(400, "none").max() == 0 and not torch.equal(driven.blinks(400, "natural"), driven.blinks(400, "periodic"))
+
+
 def test_any_chunking_gives_the_same_planes(avatar, face):
     driven = Real3DAvatar(avatar.networks, DrivenFace(face), prepare=avatar.source)
     stream = driven.adapt(driven.lift(PORTRAIT), motion_of(0.0, 0.3))
@@ -133,7 +150,7 @@ def test_a_voice_needs_the_model_that_hears_it(avatar):
     with pytest.raises(MissingModelError, match="audio-to-motion"):
         avatar.audio_to_motion(sound)
     listening = Real3DAvatar(
-        avatar.networks, avatar, prepare=avatar.source, speech=lambda sound, style: torch.full((28, 64), style.amplitude)
+        avatar.networks, avatar, prepare=avatar.source, speech=lambda sound, style, progress: torch.full((28, 64), style.amplitude)
     )
     motion = listening.audio_to_motion(sound, SpeechStyle(amplitude=0.5))
     assert motion.expression.shape == (25, 65)

@@ -1,0 +1,12 @@
+"""How work that takes long tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+"""Told (steps done, steps in all) before each step and after the last; may raise to stop the work."""
+
+
+def untold(done: int, total: int) -> None:
+    """For work that nobody waits for."""
