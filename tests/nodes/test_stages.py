@@ -43,7 +43,7 @@ def test_frames_and_person_mask_cover_each_other(host, stages):
     frames, mask = host.execute("Real3DSuperResolution", **composing(stages, background=white))
     black, _ = host.execute("Real3DSuperResolution", **composing(stages, background=torch.zeros(1, 40, 60, 3)))
     assert frames.shape == (6, 128, 128, 3) and mask.shape == (6, 128, 128)
-    assert 0 <= mask.min() and mask.max() <= 1
+    assert mask.min() >= 0 and mask.max() <= 1
     assert torch.allclose(1 - (frames - black).mean(-1), mask, atol=2e-3)
 
 
