@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ColourConv2d
+from .layers import PreciseConv2d
 
 SLOPE = 0.2
 
@@ -22,7 +22,7 @@ class UpsamplingBlock(nn.Module):
         super().__init__()
         self.up = UpsamplingConv(channels, width)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
-        self.to_rgb = ColourConv2d(width, 3, 1)
+        self.to_rgb = PreciseConv2d(width, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         x = F.leaky_relu_(self.conv(self.up(x)), SLOPE)
@@ -36,7 +36,7 @@ class RefiningBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.to_rgb = ColourConv2d(channels, 3, 1)
+        self.to_rgb = PreciseConv2d(channels, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         x = F.leaky_relu_(self.conv1(x), SLOPE)

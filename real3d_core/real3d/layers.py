@@ -110,8 +110,8 @@ class PlainConv2d(nn.Conv2d):
     layout = torch.contiguous_format
 
 
-class ColourConv2d(nn.Conv2d):
-    """A convolution that draws colours: float32 whatever the precision of the features, for half precision would show in them."""
+class PreciseConv2d(nn.Conv2d):
+    """A convolution in float32 whatever the precision of what it sees: for colours and long sums, in which half precision would show."""
 
     precision = torch.float32
 
@@ -120,7 +120,9 @@ class ColourConv2d(nn.Conv2d):
 
 
 class ScaleShift(nn.Module):
-    """A batch norm of the checkpoint as the scale and shift per channel that it is at inference."""
+    """A batch norm of the checkpoint as the scale and shift per channel that it is at inference; float32 whatever it is given."""
+
+    precision = torch.float32
 
     def __init__(self, channels: int):
         super().__init__()
@@ -128,6 +130,6 @@ class ScaleShift(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, channels, ...] -> the same shape."""
+        """[N, channels, ...] -> the same shape, float32."""
         shape = (-1,) + (1,) * (x.ndim - 2)
-        return torch.addcmul(self.bias.view(shape), x, self.weight.view(shape))
+        return torch.addcmul(self.bias.view(shape), x.float(), self.weight.view(shape))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import ColourConv2d
+from .layers import PreciseConv2d
 from .resizing import resize_plain
 from .torso_layers import ResidualBlock, UpBlock2d
 
@@ -17,15 +17,16 @@ class TorsoGenerator(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Conv2d(512, 256, 3, padding=1)
-        self.mid = nn.Conv2d(256, 256, 1)
+        self.mid = PreciseConv2d(256, 256, 1)
         self.residuals = nn.Sequential(*(ResidualBlock(256, nn.Conv2d) for _ in range(6)))
         self.up = nn.Sequential(UpBlock2d(256, 128), UpBlock2d(128, 64))
-        self.to_rgb = ColourConv2d(64, 3, 7, padding=3)
+        self.to_rgb = PreciseConv2d(64, 3, 7, padding=3)
 
     def forward(self, warped: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 512, 64, 64], channel c * 16 + depth -> hidden [N, 64, 256, 256], colours [N, 3, 256, 256] float32."""
-        x = self.mid(F.leaky_relu_(self.first(warped.contiguous(memory_format=torch.channels_last)), 0.2))
-        hidden = self.up(self.residuals(x))
+        x = F.leaky_relu_(self.first(warped.contiguous(memory_format=torch.channels_last)), 0.2)
+        # what six blocks add to is float32: rounded after each of them, bfloat16 frames would err by more than 1e-2
+        hidden = self.up(self.residuals(self.mid(x)).to(x.dtype))
         return hidden, self.to_rgb(hidden)
 
 

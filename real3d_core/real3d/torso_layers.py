@@ -13,7 +13,10 @@ from .layers import ScaleShift
 
 
 class ResidualBlock(nn.Module):
-    """x + two convolutions, a norm and a ReLU before each; the second norm is folded into the first convolution."""
+    """x + two convolutions, a norm and a ReLU before each; the second norm is folded into the first convolution.
+
+    The sum has the precision of x, which may be more than that of the convolutions.
+    """
 
     def __init__(self, channels: int, conv: type[nn.Conv2d] | type[nn.Conv3d]):
         super().__init__()
@@ -22,7 +25,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = conv(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu_(self.conv1(F.relu_(self.norm(x)))))
+        seen = F.relu_(self.norm(x)).to(self.conv1.weight.dtype)
+        return x + self.conv2(F.relu_(self.conv1(seen)))
 
 
 class DownBlock2d(nn.Module):

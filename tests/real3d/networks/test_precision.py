@@ -13,8 +13,8 @@ def test_bfloat16_frames_are_close_to_float32_ones(checkpoint, framed, scene_inp
         image = network(scene_inputs.features, scene_inputs.opacity, scene_inputs.driven_keypoints, scene, 0.9)
     assert image.dtype == torch.float32
     difference = (image - framed.image).abs()
-    assert difference.square().mean().sqrt() < 3e-3
-    assert (difference > 1e-2).float().mean() < 1e-3
+    assert difference.square().mean().sqrt() < 2e-3
+    assert difference.max() < 1e-2
 
 
 def test_only_what_runs_for_every_frame_is_narrowed(checkpoint):
