@@ -245,7 +245,9 @@ class _PlaneBender:
         carried[:, COLOUR] = self._look_up(rest_carried[:, COLOUR], solid)
         carried[:, FACE_UV] = self._look_up(rest_carried[:, FACE_UV], face)
         carried[:, JAW_UV] = self._look_up(rest_carried[:, FACE_UV], jaw)
-        front[:, FRONT] += 3 * STEEPNESS * sheets.sample(bent.depth, self._texels.expand(len(front), -1, -1, -1))[:, 0]
+        forward = sheets.sample(bent.depth, self._texels.expand(len(front), -1, -1, -1))[:, 0]
+        front[:, FRONT] += 3 * STEEPNESS * forward
+        front[:, BACK] -= 3 * STEEPNESS * forward.clamp(max=0)  # what goes back must not go through its own back
         return replace(self._planes, features=features)
 
     def _on_texels(self, source: Tensor) -> Tensor:

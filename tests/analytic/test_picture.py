@@ -1,6 +1,7 @@
 """The rendered picture, looked at as a person would: does it show the portrait, and does it do what was asked?"""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.performance import perform
 from real3d_core.portrait.canonical_face import canonical_face
-from real3d_core.portrait.landmark_sets import JAW_CORNERS, RIGHT_UPPER_LID
+from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
 from real3d_core.render.camera import matrix_to_euler
 
@@ -83,6 +84,17 @@ def test_an_outline_within_the_head_shows_no_grid_of_rays():
 def test_jaw_open_opens_the_lips_by_the_documented_gap(avatar, portrait):
     track = seen(frames_of(avatar, portrait, still_with(jaw_open=1.0)))
     assert 0.08 < track.lip_gap[1] - track.lip_gap[0] < 0.16  # JAW_GAP is 0.12 face heights
+
+
+def test_a_chin_that_goes_back_stays_a_chin(avatar, portrait):
+    """Driving clips pull an opening jaw back by as much as the solid is thick there: it once went through its own back."""
+    motion = Motion.still(BASIS, 2).with_controls(jaw_open=torch.full((2,), 0.4))
+    back = motion.expression.clone()
+    back[1, len(BASIS.controls) :].view(-1, 3)[sorted({*JAW, 18, 200, 199, 175}), 2] = -0.1
+    plain, moved = frames_of(avatar, portrait, replace(motion, expression=back), size=256)
+    u, v = (portrait.landmarks[CHIN, :2] * 256).round().int().tolist()
+    chin = (slice(v - 14, v), slice(u - 12, u + 12))
+    assert (moved[chin] - plain[chin]).abs().mean() < 0.06
 
 
 def test_lips_press_closes_a_smile_that_shows_teeth(avatar, smiling):
