@@ -47,7 +47,10 @@ PORTRAITS = {
 }
 MEDIA = ROOT.parent / "shared" / "media"
 CLIPS = ("may_5s.mp4", "carphone.mp4")
-TRANSCRIPTS = dict(line.split(": ", 1) for line in (ROOT / "assets" / "speech" / "transcripts.txt").read_text().splitlines() if line)
+TRANSCRIPTS, PHONEMES = (  # sounds (ARPAbet) with their starts in seconds, as pocketsphinx aligned the transcripts
+    dict(line.split(": ", 1) for line in (ROOT / "assets" / "speech" / f"{what}.txt").read_text().splitlines() if line)
+    for what in ("transcripts", "phonemes")
+)
 CLOSED_GAP = 0.012  # face heights: what MediaPipe still reports for lips that touch
 LIDS = [*EYE, 247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
 
@@ -146,16 +149,12 @@ def speech(sitter: Sitter, name: str) -> tuple[float, float]:
 
 def closures(sitter: Sitter, name: str) -> tuple[int, int]:
     """Frames of b, p and m in which the lips are seen closed, and all such frames."""
-    from real3d_core.motion.phonemes import align
-
     sound = load_sound(ROOT / "assets" / "speech" / name)
     style = SpeechStyle(transcript=TRANSCRIPTS[name])
     motion = direct(sitter.avatar, Direction(pose="static", blink="none", speech=style), sound)
     times = (np.arange(len(motion)) + 0.5) / FPS
-    labial = np.zeros(len(motion), bool)
-    for phoneme in align(sound.mono().numpy(), TRANSCRIPTS[name]):
-        if phoneme.symbol in ("B", "P", "M"):
-            labial |= (times >= phoneme.start) & (times < phoneme.end)
+    symbols, starts = PHONEMES[name].split()[::2], np.array(PHONEMES[name].split()[1::2], float)
+    labial = np.isin(np.array(symbols)[np.searchsorted(starts, times, side="right") - 1], ["B", "P", "M"])
     chosen = torch.from_numpy(np.flatnonzero(labial))
     track = sitter.measure(Motion(BASIS, motion.expression[chosen], motion.euler[chosen], motion.translation[chosen]))
     return int((track.lip_gap <= CLOSED_GAP).sum()), len(chosen)

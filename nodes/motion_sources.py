@@ -56,7 +56,7 @@ class AudioToMotion(io.ComfyNode):
                     default="",
                     multiline=True,
                     optional=True,
-                    tooltip="The words spoken, in English, if you know them: lips are then timed by them.",
+                    tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
                 ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the sound.")],

@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--own-expression", action="store_true", help="real3d moves from the photo's own expression, not from the motion's first frame"
     )
-    parser.add_argument("--transcript", help="the words of the voice, in English; times the lips better")
+    parser.add_argument("--transcript", help="the words of the voice, in Latin letters; times the lips better")
     parser.add_argument("--mouth", type=float, default=1.0, metavar="AMOUNT", help="how far a voice opens the mouth, 1 is natural")
     parser.add_argument("--temperature", type=float, default=0.2, metavar="AMOUNT", help="how freely real3d speaks, 0 to 1")
     parser.add_argument("--pose", choices=POSES, help="what the head does (sway, or driving where there is a clip)")

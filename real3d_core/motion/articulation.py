@@ -1,25 +1,28 @@
-"""From phonemes to moving lips: targets, dominance and coarticulation (spec 08 section 7)."""
+"""From visemes to moving lips: dominance and coarticulation (spec 08 section 7)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import convolve1d, gaussian_filter1d
 
 from .loudness import SILENCE, STEP_RATE, voice_activity
-from .phonemes import Phoneme
-from .visemes import BREATH, CLOSURES, PAUSES, VOWELS, Viseme, visemes_of
+from .visemes import CLOSED, NAMES, REST, TEETH, VISEMES, VOWELS
 
 SMOOTHING = 0.11  # seconds of the Hann window at ordinary speed
-ORDINARY_PHONEME = 0.08  # seconds that a sound of ordinary speech lasts
+ORDINARY_SOUND = 0.08  # seconds that a sound of ordinary speech lasts
 SHAPE_LEAD = 0.06  # seconds by which rounding and spreading run ahead of their sound; the jaw moves with it
-GLIDE = 0.55  # part of a diphthong that belongs to its first half
 LONG_SILENCE = 0.2  # seconds; shorter gaps without any sound belong to stop consonants
 LONGEST_BREATH = 0.8  # seconds; in a longer pause the mouth returns to its rest
+BREATH_OPENING = 0.1  # in a short pause between words people breathe in with their lips a little apart
 STRESS_OPENING = 0.15  # relative gain of opening per standard deviation of loudness among the vowels nearby
 STRESS_BROWS = 0.3
 SWELL = 0.25  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
+CONTACT = 2.0  # odds in favour of closed lips: a missed p is seen at once, one too many hardly
+SWITCH = 2.5  # log odds that a change from one viseme to another must gain
+LEAST_CLOSURE = 0.02  # seconds; shorter ones are doubts
 
 
 @dataclass(frozen=True)
@@ -36,124 +39,147 @@ class Articulation:
     tucks: tuple[tuple[float, float, float], ...]
 
 
-def articulate(phonemes: list[Phoneme], level: np.ndarray) -> Articulation:
-    """Lip movement for phonemes.
+def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
+    """Lip movement for visemes.
 
-    Every phoneme pulls each control towards its viseme; where neighbours disagree the one with more dominance wins, over a window
-    that shrinks in fast speech. So lips begin to move 40 to 80 ms before the sound, and a k or t between two vowels hardly shows.
+    Every viseme pulls each control towards its shape as far as it is likely; where neighbours disagree the one with more dominance
+    wins, over a window that shrinks in fast speech. So lips begin to move 40 to 80 ms before the sound, and a k or t between two
+    vowels hardly shows.
 
     Args:
-        phonemes: without gaps, from 0 to the end of the sound.
-        level: [N] dB per step of 10 ms, from `loudness`.
+        shares: [N, visemes] how likely each viseme is per step of 10 ms; rows sum to 1.
+        level: [N] dB per step, from `loudness`.
     """
-    phonemes = _breathing(_rested(phonemes, level), level)
     steps = len(level)
-    stress = _stress(phonemes, level)
-    targets = [target for phoneme, loud in zip(phonemes, stress, strict=True) for target in _targets(phoneme, loud)]
-    windows = _windows(phonemes, steps)
+    odds = np.ones(len(NAMES))
+    odds[CLOSED] = CONTACT
+    shares = shares * odds / (shares @ odds)[:, None]
+    spans = _spans(_path(shares))
+    shares, breath, spans = _paused(shares, spans, level)
+    stress = _stress(spans, level)
+    gain = np.ones(steps)
+    for span, loud in zip(spans, stress, strict=True):
+        gain[span.start : span.end] += STRESS_OPENING * loud
+    windows = _windows(spans, steps)
+    opening = np.outer(gain, _column("opening"))
+    opening[:, REST] = BREATH_OPENING * breath
     curves = {
-        "jaw_open": _blend(targets, "opening", "grip", 0.0, windows) * _swell(level),
-        "lips_wide": _blend(targets, "width", "hold", SHAPE_LEAD, windows),
-        "lips_round": _blend(targets, "rounding", "hold", SHAPE_LEAD, windows),
-        "lip_upper_raise": _blend(targets, "upper", "hold", 0.0, windows),
-        "brow_raise": _brows(phonemes, stress, steps),
+        "jaw_open": _blend(shares, np.minimum(opening, 1.0), "grip", 0.0, windows) * _swell(level),
+        "lips_wide": _blend(shares, _column("width"), "hold", SHAPE_LEAD, windows),
+        "lips_round": _blend(shares, _column("rounding"), "hold", SHAPE_LEAD, windows),
+        "lip_upper_raise": _blend(shares, _column("upper"), "hold", 0.0, windows),
+        "brow_raise": _brows(spans, stress, steps),
     }
-    return Articulation(
-        curves,
-        tuple((p.start, p.end, 1.0) for p in phonemes if p.symbol in CLOSURES),
-        tuple((p.start, p.end, v.tuck) for p in phonemes for v in visemes_of(p.symbol) if v.tuck),
-    )
+    return Articulation(curves, _held(spans, CLOSED, "press"), _held(spans, TEETH, "teeth"))
 
 
 @dataclass(frozen=True)
-class _Target:
-    """A viseme for the steps start..end-1."""
+class _Span:
+    """The steps start..end-1 belong to one viseme."""
 
     start: int
     end: int
-    viseme: Viseme
+    viseme: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / STEP_RATE
 
 
-def _rested(phonemes: list[Phoneme], level: np.ndarray) -> list[Phoneme]:
-    """The same phonemes, but silent wherever the sound is: a recogniser may hear things in nothing."""
-    silent = np.concatenate([[False], level < SILENCE, [False]])
-    starts, ends = (np.flatnonzero(np.diff(silent.astype(int)) == sign) / STEP_RATE for sign in (1, -1))
-    for start, end in zip(starts, ends, strict=True):
-        if end - start < LONG_SILENCE:
-            continue
-        before = [replace(p, end=min(p.end, start)) for p in phonemes if p.start < start]
-        after = [replace(p, start=max(p.start, end)) for p in phonemes if p.end > end]
-        phonemes = [*before, Phoneme(start, end, "SIL"), *after]
-    return phonemes
+def _column(field: str) -> np.ndarray:
+    """[visemes] one field of the table."""
+    return np.array([getattr(viseme, field) for viseme in VISEMES.values()])
 
 
-def _breathing(phonemes: list[Phoneme], level: np.ndarray) -> list[Phoneme]:
-    """The same phonemes with the short pauses between words, unless nothing at all is heard in them, marked as breath."""
+def _path(shares: np.ndarray) -> np.ndarray:
+    """[N] the likeliest sequence of visemes (Viterbi) when every change costs SWITCH."""
+    likely = np.log(np.maximum(shares, 1e-6))
+    score = np.zeros(len(NAMES))
+    came_from = np.empty(shares.shape, np.uint8)
+    own = np.arange(len(NAMES))
+    for step, gain in enumerate(likely):
+        best = score.argmax()
+        change = score < score[best] - SWITCH
+        came_from[step] = np.where(change, best, own)
+        score = np.where(change, score[best] - SWITCH, score) + gain
+    path = np.empty(len(shares), np.uint8)
+    now = score.argmax()
+    for step in range(len(shares) - 1, -1, -1):
+        path[step] = now
+        now = came_from[step, now]
+    return path
 
-    def breath(phoneme: Phoneme) -> bool:
-        heard = level[round(phoneme.start * STEP_RATE) : round(phoneme.end * STEP_RATE)]
-        return phoneme.symbol == "SIL" and phoneme.end - phoneme.start < LONGEST_BREATH and heard.size > 0 and np.median(heard) > SILENCE
 
-    inner = [replace(phoneme, symbol=BREATH) if breath(phoneme) else phoneme for phoneme in phonemes[1:-1]]
-    return [*phonemes[:1], *inner, *phonemes[1:][-1:]]
+def _spans(path: np.ndarray) -> list[_Span]:
+    borders = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
+    return [_Span(int(start), int(end), int(path[start])) for start, end in pairwise(borders) if end > start]
 
 
-def _stress(phonemes: list[Phoneme], level: np.ndarray) -> np.ndarray:
-    """How much louder each phoneme is than the vowels within some seconds, in their standard deviations, -1.5..1.5; 0 unless a vowel."""
-    stress = np.zeros(len(phonemes))
-    vowels = [i for i, phoneme in enumerate(phonemes) if phoneme.symbol in VOWELS]
+def _paused(shares: np.ndarray, spans: list[_Span], level: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[_Span]]:
+    """Shares that are all rest in every pause, whatever is heard in nothing; [N] 1 in breaths; the spans of those shares."""
+    paused = np.zeros(len(level), bool)
+    breath = np.zeros(len(level))
+    for silent in _spans((level < SILENCE).astype(np.uint8)):
+        paused[silent.start : silent.end] = silent.viseme == 1 and silent.seconds >= LONG_SILENCE
+    for span in spans[1:-1]:
+        if span.viseme == REST and span.seconds < LONGEST_BREATH and np.median(level[span.start : span.end]) > SILENCE:
+            breath[span.start : span.end] = 1.0
+    for span in spans:
+        if span.viseme == REST and span.seconds >= LONG_SILENCE:
+            paused[span.start : span.end] = True
+    breath[level < SILENCE] = 0.0
+    resting = np.zeros(len(NAMES))
+    resting[REST] = 1.0
+    path = np.concatenate([np.full(span.end - span.start, span.viseme, np.uint8) for span in spans])
+    return np.where(paused[:, None], resting, shares), breath, _spans(np.where(paused, np.uint8(REST), path))
+
+
+def _stress(spans: list[_Span], level: np.ndarray) -> np.ndarray:
+    """How much louder each span is than the vowels within some seconds, in their standard deviations, -1.5..1.5; 0 unless a vowel."""
+    stress = np.zeros(len(spans))
+    vowels = [i for i, span in enumerate(spans) if span.viseme in VOWELS]
     if len(vowels) < 3:
         return stress
-    centre = np.array([(phonemes[i].start + phonemes[i].end) / 2 for i in vowels])
-    loud = np.array([level[int(phonemes[i].start * STEP_RATE) : int(phonemes[i].end * STEP_RATE) + 1].max() for i in vowels])
+    centre = np.array([(spans[i].start + spans[i].end) / 2 / STEP_RATE for i in vowels])
+    loud = np.array([level[spans[i].start : spans[i].end].max() for i in vowels])
     for i, time, own in zip(vowels, centre, loud, strict=True):
-        weight = np.exp(-0.5 * ((centre - time) / 2.0) ** 2)
-        mean = np.average(loud, weights=weight)
-        spread = np.sqrt(np.average((loud - mean) ** 2, weights=weight))
+        near = slice(*np.searchsorted(centre, (time - 8.0, time + 8.0)))
+        weight = np.exp(-0.5 * ((centre[near] - time) / 2.0) ** 2)
+        mean = np.average(loud[near], weights=weight)
+        spread = np.sqrt(np.average((loud[near] - mean) ** 2, weights=weight))
         stress[i] = np.clip((own - mean) / max(spread, 2.0), -1.5, 1.5)
     return stress
 
 
-def _targets(phoneme: Phoneme, stress: float) -> list[_Target]:
-    visemes = visemes_of(phoneme.symbol)
-    start, end = round(phoneme.start * STEP_RATE), round(phoneme.end * STEP_RATE)
-    edges = [start, end] if len(visemes) == 1 else [start, start + round(GLIDE * (end - start)), end]
-    gain = 1.0 + STRESS_OPENING * stress
-    return [_Target(edges[i], edges[i + 1], replace(viseme, opening=min(viseme.opening * gain, 1.0))) for i, viseme in enumerate(visemes)]
-
-
 def _swell(level: np.ndarray) -> np.ndarray:
-    """[steps] factor on the opening, 1 where the voice is loudest nearby."""
+    """[N] factor on the opening, 1 where the voice is loudest nearby."""
     return 1.0 - SWELL * (1.0 - gaussian_filter1d(voice_activity(level), 0.03 * STEP_RATE, mode="nearest"))
 
 
-def _windows(phonemes: list[Phoneme], steps: int) -> np.ndarray:
-    """[steps] seconds of smoothing: longer where people speak slowly."""
+def _windows(spans: list[_Span], steps: int) -> np.ndarray:
+    """[N] seconds of smoothing: longer where people speak slowly."""
     count, time = np.zeros(steps), np.zeros(steps)
-    for phoneme in phonemes:
-        if phoneme.symbol not in PAUSES:
-            middle = min(int((phoneme.start + phoneme.end) / 2 * STEP_RATE), steps - 1)
+    for span in spans:
+        if span.viseme != REST:
+            middle = (span.start + span.end) // 2
             count[middle] += 1.0
-            time[middle] += min(phoneme.end - phoneme.start, 2 * ORDINARY_PHONEME)
+            time[middle] += min(span.seconds, 2 * ORDINARY_SOUND)
     count, time = (gaussian_filter1d(curve, 0.7 * STEP_RATE, mode="constant") for curve in (count, time))
-    pace = (time + 1e-3 * ORDINARY_PHONEME) / (count + 1e-3) / ORDINARY_PHONEME
+    pace = (time + 1e-3 * ORDINARY_SOUND) / (count + 1e-3) / ORDINARY_SOUND
     return SMOOTHING * np.clip(pace, 0.75, 1.4)
 
 
-def _blend(targets: list[_Target], field: str, dominance: str, lead: float, windows: np.ndarray) -> np.ndarray:
-    """[steps] the dominance-weighted mean of the targets within each step's window, `lead` seconds ahead of the sound."""
-    value, weight = np.zeros(len(windows)), np.full(len(windows), 1e-6)
-    ahead = round(lead * STEP_RATE)
-    for target in targets:
-        span = slice(max(target.start - ahead, 0), max(target.end - ahead, 0))
-        value[span] = getattr(target.viseme, field)
-        weight[span] = getattr(target.viseme, dominance)
+def _blend(shares: np.ndarray, shape: np.ndarray, dominance: str, lead: float, windows: np.ndarray) -> np.ndarray:
+    """[N] the dominance-weighted mean of the shapes ([visemes] or [N, visemes]) in each step's window, `lead` seconds before the sound."""
+    weights = shares * _column(dominance)
+    ahead = np.minimum(np.arange(len(shares)) + round(lead * STEP_RATE), len(shares) - 1)
+    value, weight = (weights * shape).sum(1)[ahead], weights.sum(1)[ahead]
     widths = np.array([0.75, 1.0, 1.4]) * SMOOTHING
     blends = []
     for width in widths:
         reach = int(width * STEP_RATE / 2)
         hann = np.hanning(2 * reach + 3)[1:-1]
-        blends.append(convolve1d(value * weight, hann, mode="nearest") / convolve1d(weight, hann, mode="nearest"))
+        blends.append(convolve1d(value, hann, mode="nearest") / convolve1d(weight, hann, mode="nearest"))
     place = np.interp(windows, widths, np.arange(len(widths)))
     lower = np.minimum(place.astype(int), len(widths) - 2)
     between = place - lower
@@ -162,11 +188,21 @@ def _blend(targets: list[_Target], field: str, dominance: str, lead: float, wind
     return (1.0 - between) * blends[lower, index] + between * blends[lower + 1, index]
 
 
-def _brows(phonemes: list[Phoneme], stress: np.ndarray, steps: int) -> np.ndarray:
-    """[steps] brows lifted a little on the loudest vowels."""
+def _brows(spans: list[_Span], stress: np.ndarray, steps: int) -> np.ndarray:
+    """[N] brows lifted a little on the loudest vowels."""
     lifted = np.zeros(steps)
-    for phoneme, loud in zip(phonemes, stress, strict=True):
+    for span, loud in zip(spans, stress, strict=True):
         if loud > 0.8:
-            lifted[int(phoneme.start * STEP_RATE) : int(phoneme.end * STEP_RATE)] = STRESS_BROWS * (loud - 0.5)
+            lifted[span.start : span.end] = STRESS_BROWS * (loud - 0.5)
     hann = np.hanning(int(0.5 * STEP_RATE))
     return np.clip(convolve1d(lifted, hann / hann.sum(), mode="constant") * 2.0, 0.0, STRESS_BROWS)
+
+
+def _held(spans: list[_Span], viseme: int, field: str) -> tuple[tuple[float, float, float], ...]:
+    """(start, end, strength) in seconds of all spans of this viseme."""
+    strength = getattr(VISEMES[NAMES[viseme]], field)
+    return tuple(
+        (span.start / STEP_RATE, span.end / STEP_RATE, strength)
+        for span in spans
+        if span.viseme == viseme and span.seconds >= LEAST_CLOSURE
+    )

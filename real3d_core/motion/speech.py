@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from ..errors import SoundError
-from .acoustic import acoustic_estimate
+from .alignment import fit_transcript
 from .articulation import Articulation, articulate
 from .loudness import STEP_RATE, loudness
 from .motion import FPS
-from .phonemes import align, phoneme_source_available, recognise
+from .phonemes import Phoneme, align, phoneme_source_available, recognise
+from .viseme_network import viseme_posteriors
+from .visemes import NAMES, VISEME_OF_SOUND
 
 SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise")
 MOUTH_SIZE = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise")  # what the amplitude scales
 
 RAMP = 0.06  # seconds in which lips close or open around a closure
+GLIDE = 0.55  # part of a diphthong that belongs to its first half
 SHORTEST_CLOSURE = 0.06  # seconds
 LONGEST_HOLD = 0.09  # seconds a closure is drawn out at most in order to be seen in two frames; always in one
 
@@ -26,14 +27,14 @@ def speech_controls(
 ) -> dict[str, np.ndarray]:
     """What a face does while it says this.
 
-    Frame i shows the moment (i + 1/2)/fps. The same input gives the same curves. Without pocketsphinx the mouth follows the sound's
-    spectrum, which misses many closures; one line in the log "real3d" says so.
+    Frame i shows the moment (i + 1/2)/fps. The same input gives the same curves. Any language will do;
+    where pocketsphinx is installed, it has half a vote on what is heard, and its dictionary times an English transcript.
 
     Args:
         samples: [L] float in [-1, 1] at 16 kHz, mono.
         frames: how many frames to make; those after the end of the sound rest.
         fps: frames per second.
-        transcript: what is said, in English, if known: then every closure is where it belongs.
+        transcript: what is said, in Latin letters, if known: then every closure is where it belongs.
         amplitude: scales how far the mouth opens, spreads and rounds, 0 or more; closures stay closed.
     Returns:
         [frames] float32 in 0..1 for every name in SPEECH_CONTROLS; 0 is the portrait's own rest, reached exactly in pauses.
@@ -54,13 +55,27 @@ def speech_controls(
 
 
 def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
-    if not phoneme_source_available():
-        logging.getLogger("real3d").warning(
-            "pocketsphinx is not installed, so lips follow the spectrum of the sound only: install it for lips that close on b, p and m."
-        )
-        return acoustic_estimate(samples)
+    shares = viseme_posteriors(samples)
     spoken = transcript is not None and transcript.strip()
-    return articulate(align(samples, transcript) if spoken else recognise(samples), loudness(samples))
+    if phoneme_source_available():
+        shares = _said(align(samples, transcript), shares) if spoken else (shares + _said(recognise(samples), shares)) / 2
+    elif spoken:
+        shares = fit_transcript(shares, transcript)
+    return articulate(shares, loudness(samples))
+
+
+def _said(phonemes: list[Phoneme], shares: np.ndarray) -> np.ndarray:
+    """The shares, certain wherever a phoneme is known."""
+    certain = np.eye(len(NAMES), dtype=shares.dtype)
+    shares = shares.copy()
+    for phoneme in phonemes:
+        visemes = VISEME_OF_SOUND[phoneme.symbol]
+        edges = [phoneme.start, phoneme.end]
+        if len(visemes) == 2:
+            edges.insert(1, phoneme.start + GLIDE * (phoneme.end - phoneme.start))
+        for name, start, end in zip(visemes, edges, edges[1:], strict=False):
+            shares[round(start * STEP_RATE) : round(end * STEP_RATE)] = certain[NAMES.index(name)]
+    return shares
 
 
 def _sampled(curve: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ def words_of(transcript: str) -> list[str]:
         word = "".join(letter for letter in unicodedata.normalize("NFKD", token) if not unicodedata.combining(letter))
         if not word.isascii():
             raise SoundError(
-                f"The word '{token}' of the transcript is not written in English letters: leave the transcript empty for this language."
+                f"The word '{token}' of the transcript is not written in Latin letters: leave the transcript empty for this language."
             )
         words += _spoken(word) if word.isdigit() else [word]
     if not words:

@@ -1,4 +1,4 @@
-"""Speech of the repository, its transcripts, and its phonemes, recognised once for all tests."""
+"""Speech of the repository, its transcripts, and when which sound is spoken in it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from scipy.io import wavfile
 
 from real3d_core.motion.phonemes import align, phoneme_source_available, recognise
+from real3d_core.motion.viseme_network import viseme_posteriors
 
 CLIPS = ("librivox_0870_en.wav", "librivox_0880_en.wav")
 
@@ -31,8 +32,23 @@ def speech(assets: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def transcripts(assets: Path) -> dict[str, str]:
     """What is said, by file name."""
-    lines = (assets / "speech" / "transcripts.txt").read_text().splitlines()
-    return dict(line.split(": ", 1) for line in lines if line)
+    return lines_of(assets / "speech" / "transcripts.txt")
+
+
+@pytest.fixture(scope="session")
+def spoken_at(assets: Path):
+    """By file name a function: which English sound (ARPAbet) is spoken at these seconds, as pocketsphinx aligned the transcript."""
+    spoken = {}
+    for name, line in lines_of(assets / "speech" / "phonemes.txt").items():
+        symbols, starts = np.array(line.split()[::2]), np.array(line.split()[1::2], float)
+        spoken[name] = lambda times, symbols=symbols, starts=starts: symbols[np.searchsorted(starts, times, side="right") - 1]
+    return spoken
+
+
+@pytest.fixture(scope="session")
+def posteriors(speech) -> dict[str, np.ndarray]:
+    """What the network hears, by file name."""
+    return {name: viseme_posteriors(samples) for name, samples in speech.items()}
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +68,7 @@ def recognised(pocketsphinx, speech):
 def aligned(pocketsphinx, speech, transcripts):
     """Phonemes of the transcripts, by file name."""
     return {name: align(samples, transcripts[name]) for name, samples in speech.items()}
+
+
+def lines_of(path: Path) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in path.read_text().splitlines() if line)

@@ -1,7 +1,5 @@
 """From real speech to control curves."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -23,12 +21,10 @@ def centres(frames: int, fps: float = FPS) -> np.ndarray:
 
 
 @pytest.fixture
-def spoken(monkeypatch, recognised, aligned, speech, clip):
-    """The curves of a clip with and without its transcript, by `bool(transcript)`; its phonemes are not looked for again."""
-    monkeypatch.setattr(module, "recognise", lambda samples: recognised[clip])
-    monkeypatch.setattr(module, "align", lambda samples, transcript: aligned[clip])
+def spoken(pocketsphinx, speech, transcripts, clip):
+    """The curves of a clip with and without its transcript, by whether it is known."""
     frames = int(np.ceil(len(speech[clip]) / 640))
-    return {known: speech_controls(speech[clip], frames, FPS, "known" if known else None) for known in (True, False)}
+    return {known: speech_controls(speech[clip], frames, FPS, transcripts[clip] if known else None) for known in (True, False)}
 
 
 def test_every_control_has_one_value_a_frame_in_0_to_1(spoken, speech, clip):
@@ -39,34 +35,45 @@ def test_every_control_has_one_value_a_frame_in_0_to_1(spoken, speech, clip):
             assert curve.dtype == np.float32 and curve.min() >= 0 and curve.max() <= 1, name
 
 
-def test_lips_are_closed_in_every_frame_of_b_p_and_m(spoken, aligned, clip):
-    """The whole bound of issue 2 is 90 %; nothing may be lost before the picture is drawn."""
-    times = centres(len(spoken[True]["jaw_open"]))
-    labial = [(times >= p.start) & (times < p.end) for p in aligned[clip] if p.symbol in ("B", "P", "M")]
-    assert len(labial) >= 2
-    assert gap(spoken[True])[np.any(labial, axis=0)].max() <= 0.1
+@pytest.mark.parametrize("known", [True, False])
+def test_lips_are_closed_on_b_p_and_m(spoken, spoken_at, clip, known):
+    """Without a transcript one of the longer clip's twelve frames may be lost."""
+    labial = np.isin(spoken_at[clip](centres(len(spoken[known]["jaw_open"]))), ["B", "P", "M"])
+    assert labial.sum() >= 4
+    assert np.mean(gap(spoken[known])[labial] <= 0.1) >= (1.0 if known else 0.9)
 
 
-def test_closures_are_found_without_a_transcript(spoken, aligned, clip):
-    """Recognition may lose one: with the clips of this repository four of five are the least that is usable."""
-    times = centres(len(spoken[False]["jaw_open"]))
-    labial = np.any([(times >= p.start) & (times < p.end) for p in aligned[clip] if p.symbol in ("B", "P", "M")], axis=0)
-    assert np.mean(gap(spoken[False])[labial] <= 0.1) >= 0.8
+def test_most_closures_are_found_by_the_network_alone(monkeypatch, speech, spoken_at):
+    """14 of the 17 frames of b, p and m in both clips."""
+    monkeypatch.setattr(module, "phoneme_source_available", lambda: False)
+    closed = []
+    for name, samples in speech.items():
+        frames = int(np.ceil(len(samples) / 640))
+        labial = np.isin(spoken_at[name](centres(frames)), ["B", "P", "M"])
+        closed += list(gap(speech_controls(samples, frames, FPS))[labial] <= 0.1)
+    assert np.mean(closed) >= 0.75
 
 
-def test_the_mouth_is_lively(spoken, aligned, clip):
+def test_the_mouth_is_lively_by_the_network_alone(monkeypatch, speech, spoken_at):
+    monkeypatch.setattr(module, "phoneme_source_available", lambda: False)
+    for name, samples in speech.items():
+        frames = int(np.ceil(len(samples) / 640))
+        voiced = spoken_at[name](centres(frames)) != "SIL"
+        assert gap(speech_controls(samples, frames, FPS))[voiced].std() >= 0.18
+
+
+def test_the_mouth_is_lively(spoken, spoken_at, clip):
     """0.22 of an opening of 0.12 face heights are 0.026; issue 2 asks for more than 0.02."""
-    times = centres(len(spoken[True]["jaw_open"]))
-    voiced = np.any([(times >= p.start) & (times < p.end) for p in aligned[clip] if p.symbol != "SIL"], axis=0)
+    voiced = spoken_at[clip](centres(len(spoken[True]["jaw_open"]))) != "SIL"
     for curves in spoken.values():
         assert gap(curves)[voiced].std() >= 0.22
 
 
-def test_recognised_lips_move_like_aligned_ones(spoken):
+def test_a_transcript_changes_little_where_hearing_is_good(spoken):
     assert np.corrcoef(gap(spoken[True]), gap(spoken[False]))[0, 1] >= 0.85
 
 
-def test_digital_silence_is_rest(pocketsphinx, speech):
+def test_digital_silence_is_rest(speech):
     samples = np.concatenate([speech["librivox_0880_en.wav"][:24000], np.zeros(16000, np.float32)])
     curves = speech_controls(samples, 70, FPS)
     assert gap(curves)[:37].max() > 0.4
@@ -74,7 +81,13 @@ def test_digital_silence_is_rest(pocketsphinx, speech):
         assert not curve[45:].any(), name
 
 
-def test_the_same_sound_gives_the_same_curves(pocketsphinx, speech):
+def test_noise_is_rest():
+    noise = 0.1 * np.random.default_rng(0).standard_normal(48000).astype(np.float32)
+    curves = speech_controls(noise, 75, FPS)
+    assert np.mean([max(curve[i] for curve in curves.values()) <= 0.05 for i in range(75)]) >= 0.9
+
+
+def test_the_same_sound_gives_the_same_curves(speech):
     samples = speech["librivox_0880_en.wav"][4000:14000]
     first, second = (speech_controls(samples, 16, FPS) for _ in range(2))
     assert all(np.array_equal(first[name], second[name]) for name in SPEECH_CONTROLS)
@@ -93,17 +106,15 @@ def test_a_closure_is_never_missed_between_frames(monkeypatch, fps):
         assert press.max() == 1 and press[0] == 0 and press[-1] == 0
 
 
-def test_amplitude_scales_the_opening_but_never_a_closure(monkeypatch, recognised, speech):
+def test_amplitude_scales_the_opening_but_never_a_closure(speech):
     name = "librivox_0880_en.wav"
-    monkeypatch.setattr(module, "recognise", lambda samples: recognised[name])
     small, usual = (speech_controls(speech[name], 75, FPS, amplitude=amplitude) for amplitude in (0.5, 1.0))
     assert np.allclose(small["jaw_open"], 0.5 * usual["jaw_open"], atol=1e-6)
     assert np.array_equal(small["lips_press"], usual["lips_press"])
 
 
-def test_frames_after_the_sound_rest(monkeypatch, recognised, speech):
+def test_frames_after_the_sound_rest(speech):
     name = "librivox_0880_en.wav"
-    monkeypatch.setattr(module, "recognise", lambda samples: recognised[name])
     short, long = (speech_controls(speech[name], frames, FPS) for frames in (70, 100))
     for control in SPEECH_CONTROLS:
         assert np.array_equal(short[control], long[control][:70])
@@ -111,7 +122,7 @@ def test_frames_after_the_sound_rest(monkeypatch, recognised, speech):
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.37])
-def test_a_fifth_of_a_second_is_enough(pocketsphinx, speech, seconds):
+def test_a_fifth_of_a_second_is_enough(speech, seconds):
     samples = speech["librivox_0880_en.wav"][12000 : 12000 + int(seconds * 16000)]
     frames = int(np.ceil(seconds * FPS))
     assert all(curve.shape == (frames,) and np.isfinite(curve).all() for curve in speech_controls(samples, frames, FPS).values())
@@ -120,16 +131,6 @@ def test_a_fifth_of_a_second_is_enough(pocketsphinx, speech, seconds):
 def test_a_sound_without_samples_is_refused():
     with pytest.raises(SoundError, match="no samples"):
         speech_controls(np.zeros(0, np.float32), 5)
-
-
-def test_without_pocketsphinx_the_spectrum_is_followed_and_a_note_says_so(monkeypatch, caplog, speech):
-    monkeypatch.setattr(module, "phoneme_source_available", lambda: False)
-    samples = speech["librivox_0880_en.wav"]
-    with caplog.at_level(logging.WARNING, logger="real3d"):
-        curves = speech_controls(samples, 75, FPS, transcript="he was not an ill disposed young man")
-    assert [record.name for record in caplog.records] == ["real3d"] and "pocketsphinx" in caplog.text
-    assert tuple(curves) == SPEECH_CONTROLS
-    assert gap(curves)[10:65].std() >= 0.2
 
 
 def test_lips_of_a_filmed_speaker_are_predicted_from_her_voice(pocketsphinx, shared_media):

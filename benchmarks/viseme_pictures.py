@@ -1,0 +1,104 @@
+"""Draws the mouth shapes of visemes.json, or a sound's frames with what is heard in each, on a synthetic person.
+
+python benchmarks/viseme_pictures.py                              # assets/pictures/visemes.jpg
+python benchmarks/viseme_pictures.py SOUND.wav SHEET.png [WORDS]  # every frame of a sound, up to ten seconds
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
+from real3d_core.analytic.controls import BASIS  # noqa: E402
+from real3d_core.avatar import SpeechStyle  # noqa: E402
+from real3d_core.motion.alignment import fit_transcript  # noqa: E402
+from real3d_core.motion.motion import FPS, Motion  # noqa: E402
+from real3d_core.motion.viseme_network import viseme_posteriors  # noqa: E402
+from real3d_core.motion.visemes import NAMES, VISEMES  # noqa: E402
+from real3d_core.performance import Direction, direct, perform  # noqa: E402
+from real3d_core.pictures import load_picture  # noqa: E402
+from real3d_core.portrait.portrait import prepare_portrait  # noqa: E402
+from real3d_core.sound import load_sound  # noqa: E402
+
+SITTER = ROOT / "assets" / "portraits" / "synthetic_p002.jpg"
+MOUTH = (156, 226, 356, 426)  # left, top, right, bottom in the frame of 512
+CONTROLS = {
+    "jaw_open": "opening",
+    "lips_wide": "width",
+    "lips_round": "rounding",
+    "lip_lower_tuck": "teeth",
+    "lip_upper_raise": "upper",
+    "lips_press": "press",
+}
+LONGEST = 250  # frames of a sheet
+
+
+def main() -> None:
+    torch.set_grad_enabled(False)
+    if sys.argv[1:]:
+        sound, sheet, *words = sys.argv[1:]
+        draw_sound(Path(sound), Path(sheet), " ".join(words) or None)
+    else:
+        draw_shapes(ROOT / "assets" / "pictures" / "visemes.jpg")
+
+
+def draw_shapes(path: Path) -> None:
+    """Every viseme's shape with its name and its English sounds."""
+    curves = {control: torch.tensor([getattr(v, field) for v in VISEMES.values()]) for control, field in CONTROLS.items()}
+    motion = Motion.still(BASIS, len(NAMES)).with_controls(**curves)
+    tiles = [tile(frame, name, "") for frame, name in zip(mouths(motion), NAMES, strict=True)]
+    grid(tiles, 5).save(path, quality=88)
+
+
+def draw_sound(sound: Path, path: Path, words: str | None) -> None:
+    """Frames of a sound with the viseme at their middle, and how likely it is; below, the words' visemes if the words are given."""
+    heard = load_sound(sound)
+    posteriors = viseme_posteriors(heard.mono(16000).numpy())
+    motion = direct(AnalyticAvatar(), Direction(pose="static", blink="none", speech=SpeechStyle(transcript=words)), heard)
+    frames = min(len(motion), LONGEST)
+    steps = np.minimum(((np.arange(frames) + 0.5) / FPS * 100).astype(int), len(posteriors) - 1)
+    fitted = fit_transcript(posteriors, words) if words else None
+    tiles = []
+    for frame, step in zip(mouths(motion.fitted(frames)), steps, strict=True):
+        best = posteriors[step].argmax()
+        below = f"words: {NAMES[fitted[step].argmax()]}" if words else ""
+        tiles.append(tile(frame, f"{step / 100:.2f} s  {NAMES[best]} {posteriors[step, best]:.1f}", below))
+    grid(tiles, 12).save(path)
+
+
+def mouths(motion: Motion) -> list[Image.Image]:
+    """The lower face in every frame."""
+    portrait = prepare_portrait(load_picture(SITTER))
+    frames = [chunk for chunk in perform(AnalyticAvatar(), portrait, motion).chunks(4)]
+    return [Image.fromarray((frame * 255).round().byte().numpy()).crop(MOUTH) for chunk in frames for frame in chunk]
+
+
+def tile(picture: Image.Image, title: str, below: str) -> Image.Image:
+    """A picture with a line or two of text under it."""
+    whole = Image.new("RGB", (picture.width, picture.height + 34), "white")
+    whole.paste(picture)
+    draw = ImageDraw.Draw(whole)
+    draw.text((4, picture.height + 3), title, fill="black")
+    draw.text((4, picture.height + 17), below, fill="grey")
+    return whole
+
+
+def grid(tiles: list[Image.Image], columns: int) -> Image.Image:
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(tiles) / columns) * height), "white")
+    for i, one in enumerate(tiles):
+        sheet.paste(one, (i % columns * width, i // columns * height))
+    return sheet
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Which viseme a voice shows when: a small network of our own, trained by training/visemes (spec 08 section 7)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .loudness import SOUND_RATE, STEP
+from .visemes import NAMES
+
+WEIGHTS_FILE = Path(__file__).with_name("visemes.safetensors")
+
+WINDOW = 400  # samples of one spectrum, 25 ms
+MARGIN = (WINDOW - STEP) // 2  # samples that a spectrum reaches beyond its step on either side
+BANDS = 40
+LOWEST, HIGHEST = 60.0, 7600.0  # Hz
+FLOOR = 1e-9  # power below which nothing is heard
+CHUNK = 2000  # steps computed at once
+
+
+class VisemeNetwork(nn.Module):
+    """Log-mel spectra to viseme scores: residual convolutions over time with growing strides between their taps.
+
+    Args:
+        channels: width of every layer.
+        dilations: steps between the three taps of each block; they set how far the network hears.
+    """
+
+    def __init__(self, channels: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2)):
+        super().__init__()
+        self.reach = 2 + sum(dilations)  # steps heard before and after the one that is judged
+        self.stem = nn.Sequential(nn.Conv1d(BANDS, channels, 5), nn.BatchNorm1d(channels), nn.ReLU())
+        self.blocks = nn.ModuleList(_Block(channels, dilation) for dilation in dilations)
+        self.head = nn.Conv1d(channels, len(NAMES), 1)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """[B, BANDS, T + 2 * reach] from `log_mel` -> [B, visemes, T] scores before the softmax."""
+        hidden = self.stem(mel)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return self.head(hidden)
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, dilation: int):
+        super().__init__()
+        self.dilation = dilation
+        self.over_time = nn.Sequential(nn.Conv1d(channels, channels, 3, dilation=dilation), nn.BatchNorm1d(channels), nn.ReLU())
+        self.mix = nn.Sequential(nn.Conv1d(channels, channels, 1), nn.BatchNorm1d(channels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return torch.relu(hidden[..., self.dilation : -self.dilation] + self.mix(self.over_time(hidden)))
+
+
+def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
+    """How likely each viseme is at every step of 10 ms.
+
+    Works through any length in chunks, each with all the sound that its steps hear, so the result does not depend on them.
+
+    Args:
+        samples: [L] float in [-1, 1] at 16 kHz, mono.
+        chunk: steps computed at once.
+    Returns:
+        [ceil(L / 160), visemes] float32, rows sum to 1, columns in the order of `visemes.NAMES`. A step is judged by 0.36 s before
+        and after it.
+    """
+    network = _network()
+    steps = -(-len(samples) // STEP)
+    posteriors = np.empty((steps, len(NAMES)), np.float32)
+    for start in range(0, steps, chunk):
+        stop = min(start + chunk, steps)
+        mel = log_mel(samples, start - network.reach, stop + network.reach)
+        with torch.inference_mode():
+            scores = network(torch.from_numpy(mel.T[None].copy()))
+        posteriors[start:stop] = scores[0].softmax(0).T.numpy()
+    return posteriors
+
+
+def log_mel(samples: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """[stop - start, BANDS] float32 spectra of the steps start..stop-1, about -1..2; outside the sound there is silence."""
+    first, last = start * STEP - MARGIN, stop * STEP + MARGIN
+    heard = np.zeros(last - first, np.float32)
+    inside = samples[max(first, 0) : max(last, 0)]
+    heard[max(-first, 0) :][: len(inside)] = inside
+    windows = np.lib.stride_tricks.sliding_window_view(heard, WINDOW)[::STEP]
+    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), 512)) ** 2 / WINDOW
+    return (np.log10(power @ _mel_filters() + FLOOR) / 3.0 + 2.0).astype(np.float32)
+
+
+@cache
+def _mel_filters() -> np.ndarray:
+    """[257, BANDS] triangles of equal width on the mel scale, each of sum 1."""
+    mel = np.linspace(*(1127.0 * np.log1p(np.array([LOWEST, HIGHEST]) / 700.0)), BANDS + 2)
+    edges = 700.0 * np.expm1(mel / 1127.0)
+    frequency = np.linspace(0.0, SOUND_RATE / 2, 257)[:, None]
+    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
+    triangles = np.maximum(np.minimum(rising, falling), 0.0)
+    return (triangles / triangles.sum(0)).astype(np.float32)
+
+
+@cache
+def _network() -> VisemeNetwork:
+    return load_network(WEIGHTS_FILE)
+
+
+def load_network(path: Path) -> VisemeNetwork:
+    """The network with the weights of a .safetensors file (kept in half precision), ready to judge."""
+    from safetensors.torch import load_file
+
+    network = VisemeNetwork()
+    network.load_state_dict(load_file(path))
+    return network.eval()

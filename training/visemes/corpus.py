@@ -1,0 +1,254 @@
+"""All the sound that the network learns from and is judged by, made from nothing but Debian packages (see MODEL_CARD.md)."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import av
+import numpy as np
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from real3d_core.errors import SoundError
+from real3d_core.motion.loudness import SOUND_RATE, STEP
+from real3d_core.motion.phonemes import align
+from real3d_core.motion.viseme_network import log_mel
+from real3d_core.motion.visemes import REST
+
+from .augment import recorded, through_a_codec
+from .nonspeech import music, noise, quiet
+from .sounds import parts_of_arpabet, parts_of_festival
+from .synthesisers import Espeak, Utterance, festival, flite, labelled, spans_of
+from .texts import english_sentences, invented_sentences
+
+# Scripts of the languages that espeak-ng reads.
+_LATIN = """
+en en-us en-gb-scotland en-029 de fr es es-419 pt-br ca nl sv da nb fi hu cs sk hr ro et lv lt is cy sq eo id sw vi az
+"""
+LANGUAGES = {
+    **dict.fromkeys(_LATIN.split(), "latin"), **dict.fromkeys(("ru", "uk", "bg"), "cyrillic"), "el": "greek", "hi": "devanagari",
+    "ar": "arabic", "ko": "hangul", "ja": "kana", "ka": "georgian", "ta": "tamil",
+}  # fmt: skip
+HELD_LANGUAGES = {"it": "latin", "tr": "latin", "pl": "latin"}
+VARIANTS = [
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m6",
+    "m7",
+    "f1",
+    "f2",
+    "f4",
+    "f5",
+    "klatt",
+    "klatt2",
+    "klatt4",
+    "klatt6",
+    "Andy",
+    "Annie",
+    "Alicia",
+    "Belinda",
+    "Denis",
+    "Linda",
+    "Michael",
+    "Mr_Serious",
+    "Marco",
+    "Steph",
+]
+HELD_VARIANTS = ["m5", "f3", "klatt3", "Gene", "Jacky"]
+FLITE, HELD_FLITE = ("slt", "awb", "kal16"), "rms"
+FESTIVAL = {  # part, language and encoding of each voice
+    "cmu_us_slt_arctic_hts": ("train", "en", "latin-1"),
+    "ked_diphone": ("held voice", "en", "latin-1"),
+    "czech_dita": ("train", "cs", "iso-8859-2"),
+    "czech_machac": ("held voice", "cs", "iso-8859-2"),
+    "suo_fi_lj_diphone": ("train", "fi", "latin-1"),
+    "hy_fi_mv_diphone": ("train", "fi", "latin-1"),
+    "lp_diphone": ("held language", "it", "latin-1"),
+}
+LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
+PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+PROMPT_WORDS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
+PROMPT_PIECES = 4
+TESTED_CLIPS = ("0870", "0880")  # also in assets/speech; never trained with
+
+
+@dataclass(frozen=True)
+class Heard:
+    """mel: [T, BANDS] float16; labels: [T] uint8; speaker; part: "train", "held voice" or "held language"."""
+
+    mel: np.ndarray
+    labels: np.ndarray
+    speaker: str
+    part: str
+
+
+def make_corpus(processes: int = 2, scale: float = 1.0, ljspeech: Path | None = None) -> list[Heard]:
+    """All parts; the same for the same packages.
+
+    Args:
+        processes: how many work at it.
+        scale: how much of it, 1 for what the shipped weights were made with.
+        ljspeech: folder of the LJ Speech dataset (metadata.csv and wavs/), if there.
+    """
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool:
+        results = [pool.submit(job, *arguments) for job, arguments in _jobs(scale, ljspeech)]
+        return [heard for result in results for heard in result.result()]
+
+
+def _jobs(scale: float, ljspeech: Path | None) -> list[tuple[Callable, tuple]]:
+    count = lambda number: max(round(scale * number), 1)  # noqa: E731
+    jobs: list[tuple[Callable, tuple]] = []
+    for voice in (*FLITE, HELD_FLITE):
+        for piece in range(4):
+            jobs.append((_flite, (voice, count(50), piece)))
+    for voice in FESTIVAL:
+        jobs.append((_festival, (voice, count(60))))
+    for language in LANGUAGES:
+        for piece in range(4 if language.startswith("en") else 1):
+            jobs.append((_espeak, (language, count(36), piece)))
+    jobs += [(_espeak, (language, count(24), 0)) for language in HELD_LANGUAGES]
+    jobs += [(_nonspeech, (count(100), piece)) for piece in range(8)]
+    jobs.append((_librivox, (count(30),)))
+    jobs += [(_prompts, (count(3), piece)) for piece in range(PROMPT_PIECES)]
+    if ljspeech is not None:
+        jobs.append((_ljspeech, (ljspeech, count(6))))
+    return jobs
+
+
+def _random(*key: object) -> np.random.Generator:
+    return np.random.default_rng(list(repr(key).encode()))
+
+
+def _heard(utterance: Utterance, part: str) -> Heard:
+    steps = len(utterance.labels)
+    return Heard(log_mel(utterance.samples, 0, steps).astype(np.float16), utterance.labels, utterance.speaker, part)
+
+
+def _copies(utterance: Utterance, part: str, random: np.random.Generator, copies: int = 2) -> list[Heard]:
+    """What is trained with comes in several recordings, what is judged with as the synthesiser said it."""
+    if part != "train":
+        return [_heard(utterance, part)]
+    return [_heard(recorded(utterance, random), part) for _ in range(copies)]
+
+
+@cache
+def _espeak_library() -> Espeak:
+    return Espeak()
+
+
+def _espeak(language: str, count: int, piece: int) -> list[Heard]:
+    random = _random("espeak", language, piece)
+    script = LANGUAGES.get(language) or HELD_LANGUAGES[language]
+    texts = english_sentences(count, piece + 1) if language.startswith("en") else invented_sentences(language, script, count, piece)
+    heard = []
+    for i, text in enumerate(texts):
+        held_voice = i % 6 == 5
+        part = "held language" if language in HELD_LANGUAGES else "held voice" if held_voice else "train"
+        variant = random.choice(HELD_VARIANTS if part == "held voice" else VARIANTS)
+        settings = (int(random.integers(120, 230)), int(random.integers(25, 80)), int(random.integers(20, 90)))
+        utterance = _espeak_library().say(text, language, str(variant), *settings)
+        if utterance is not None and len(utterance.samples) > SOUND_RATE:
+            heard += _copies(utterance, part, random)
+    return heard
+
+
+def _flite(voice: str, count: int, piece: int) -> list[Heard]:
+    random = _random("flite", voice, piece)
+    part = "held voice" if voice == HELD_FLITE else "train"
+    if part == "held voice":
+        count = count // 4
+    texts = english_sentences(count, 100 + 10 * piece + len(voice))
+    return [h for text in texts for h in _copies(flite(text, voice, float(random.uniform(0.8, 1.25))), part, random, 3)]
+
+
+def _festival(voice: str, count: int) -> list[Heard]:
+    random = _random("festival", voice)
+    part, language, encoding = FESTIVAL[voice]
+    if part != "train":
+        count = max(count // 3, 1)
+    english = language == "en"
+    texts = english_sentences(count, 7) if english else invented_sentences(language, "latin", count, 7)
+    stretch = float(random.uniform(0.85, 1.2))
+    said = festival(texts, voice, stretch, parts_of_arpabet if english else parts_of_festival, encoding)
+    return [heard for utterance in said for heard in _copies(utterance, part, random)]
+
+
+def _nonspeech(count: int, piece: int) -> list[Heard]:
+    random = _random("nonspeech", piece)
+    heard = []
+    for _ in range(count):
+        length = int(random.uniform(4, 8) * SOUND_RATE)
+        kind = random.choice(3, p=(0.4, 0.45, 0.15))
+        samples = (noise, music, quiet)[kind](random, length)
+        samples = through_a_codec(samples, random) if kind < 2 else samples * np.float32(10 ** -random.uniform(2.5, 4.5))
+        heard.append(_heard(Utterance(samples, np.full(-(-length // STEP), REST, np.uint8), "nobody"), "train"))
+    return heard
+
+
+def _librivox(copies: int) -> list[Heard]:
+    random = _random("librivox")
+    lines = (LIBRIVOX / "transcription").read_text().splitlines()
+    heard = []
+    for line in lines:
+        words, _, name = line.rpartition("(")
+        if name[:-1].endswith(TESTED_CLIPS):
+            continue
+        _, pcm = wavfile.read(LIBRIVOX / f"{name.rstrip(')').strip()}.wav")
+        samples = pcm.astype(np.float32) / 32768.0
+        utterance = aligned_recording(samples, words.replace("<s>", "").replace("</s>", "").strip(), "LibriVox reader")
+        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
+    return heard
+
+
+def _prompts(copies: int, piece: int) -> list[Heard]:
+    """Every PROMPT_PIECES-th of the telephone prompts of four words and more whose words fit what is said."""
+    random = _random("prompts", piece)
+    lines = gzip.decompress(PROMPT_WORDS.read_bytes()).decode("utf-8", "replace").splitlines()
+    heard = []
+    for line in sorted(lines)[piece::PROMPT_PIECES]:
+        name, _, words = line.partition(":")
+        file = PROMPTS / f"{name.strip()}.g722"
+        if len(words.split()) < 4 or set("[(#*") & set(words) or not file.is_file():
+            continue
+        with av.open(str(file), format="g722") as container:
+            pcm = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+        try:
+            utterance = aligned_recording(pcm.astype(np.float32) / 32768.0, words.strip(), "Asterisk prompts")
+        except (SoundError, RuntimeError):
+            continue
+        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
+    return heard
+
+
+def _ljspeech(folder: Path, copies: int) -> list[Heard]:
+    """The clips LJ001-... of the LJ Speech dataset."""
+    random = _random("LJ Speech")
+    heard = []
+    for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
+        name, _, words = line.split("|")
+        file = folder / "wavs" / f"{name}.wav"
+        if not name.startswith("LJ001") or not file.is_file():
+            continue
+        _, pcm = wavfile.read(file)
+        samples = resample_poly(pcm.astype(np.float32) / 32768.0, 320, 441)
+        try:
+            utterance = aligned_recording(samples, words, "LJ Speech reader")
+        except (SoundError, RuntimeError):
+            continue
+        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
+    return heard
+
+
+def aligned_recording(samples: np.ndarray, transcript: str, speaker: str) -> Utterance:
+    """Recorded English at 16 kHz with the visemes of its transcript."""
+    sounds = [(p.start, p.end, p.symbol) for p in align(samples, transcript)]
+    return labelled(samples, SOUND_RATE, spans_of(sounds, parts_of_arpabet), speaker)
