@@ -163,7 +163,7 @@ def install():
     pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
     pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
     if pip(["-r", "requirements-dev-optional.txt"], optional=True):
-        say("pocketsphinx could not be installed; English lips will follow the viseme network alone.")
+        say("pocketsphinx could not be installed; transcripts will be timed by their spelling.")
 
 
 def pip(what, optional=False):

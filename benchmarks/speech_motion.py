@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +18,6 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from real3d_core.motion import speech  # noqa: E402
 from real3d_core.motion.alignment import fit_transcript  # noqa: E402
 from real3d_core.motion.face_track import track_face  # noqa: E402
 from real3d_core.motion.phonemes import align, phoneme_source_available  # noqa: E402
@@ -47,12 +45,7 @@ def main() -> None:
         right.append(NAMES_ARRAY[posteriors.argmax(1)] == frames)
         row(f"{name}: viseme right per step", "", np.mean(right[-1]))
         row(f"{name}: the same with the transcript", "", np.mean(NAMES_ARRAY[fit_transcript(posteriors, transcript).argmax(1)] == frames))
-        gaps = {
-            "heard": lip_gap(samples),
-            "with transcript": lip_gap(samples, transcript),
-            "network alone": lip_gap_by_network(samples),
-        }
-        for source, gap in gaps.items():
+        for source, gap in (("heard", lip_gap(samples)), ("with transcript", lip_gap(samples, transcript))):
             shown = spoken((np.arange(len(gap)) + 0.5) / FPS)
             closing = gap[shown == "closed"] <= 0.1
             row(f"{name}, {source}: b, p, m frames closed", "", np.mean(closing))
@@ -67,14 +60,12 @@ def main() -> None:
     row("network: parameters, thousands", "<= 300", sum(p.numel() for p in VisemeNetwork().parameters()) / 1000)
     row("network: file, MB", "<= 1", WEIGHTS_FILE.stat().st_size / 1e6)
     row("network: seconds of sound per second, one core", ">= 50", speed(viseme_posteriors))
-    row("lips by the network alone: seconds of sound per second, one core", ">= 50", speed(lip_gap_by_network))
-    row("lips with pocketsphinx's half vote: seconds of sound per second", "", speed(lip_gap))
+    row("lips: seconds of sound per second, one core", ">= 50", speed(lip_gap))
     if not FILMED.is_file():
         print("The row about a filmed speaker needs the development media, which are not here.")
         return
-    for source, predict in (("heard", lip_gap), ("network alone", lip_gap_by_network)):
-        correlation, shift = filmed_correlation(FILMED, predict)
-        row(f"{FILMED.name}, {source}: correlation with the filmed gap at {shift:+.2f} s", ">= 0.55", correlation)
+    correlation, shift = filmed_correlation(FILMED)
+    row(f"{FILMED.name}: correlation with the filmed gap at {shift:+.2f} s", ">= 0.55", correlation)
 
 
 NAMES_ARRAY = np.array(NAMES)
@@ -119,16 +110,6 @@ def lip_gap(samples: np.ndarray, transcript: str | None = None) -> np.ndarray:
     return curves["jaw_open"] * (1.0 - curves["lips_press"])
 
 
-def lip_gap_by_network(samples: np.ndarray) -> np.ndarray:
-    """The same as where pocketsphinx is missing."""
-    available = speech.phoneme_source_available
-    speech.phoneme_source_available = lambda: False
-    try:
-        return lip_gap(samples)
-    finally:
-        speech.phoneme_source_available = available
-
-
 def at_rest(make) -> float:
     """Share of frames in which no control of the mouth passes 0.05, over 20 sounds of 6 s at many levels."""
     shares = []
@@ -151,10 +132,10 @@ def speed(work) -> float:
     return len(samples) / 16000 / (time.process_time() - started)
 
 
-def filmed_correlation(clip: Path, predict: Callable[[np.ndarray], np.ndarray] = lip_gap) -> tuple[float, float]:
+def filmed_correlation(clip: Path) -> tuple[float, float]:
     """Correlation of the gap predicted from a clip's sound with the gap in its picture, at the best shift within 0.2 s, and that shift."""
     seen = track_face(open_clip(clip).frames()).lip_gap
-    predicted = predict(load_sound(clip).mono().numpy())
+    predicted = lip_gap(load_sound(clip).mono().numpy())
     times = np.arange(len(seen)) / FPS
     shifts = np.linspace(-0.2, 0.2, 41)
     shifted = [np.interp(times + shift, np.arange(len(predicted)) / FPS, predicted) for shift in shifts]

@@ -1,7 +1,7 @@
 """Draws the mouth shapes of visemes.json, or a sound's frames with what is heard in each, on a synthetic person.
 
 python benchmarks/viseme_pictures.py                              # assets/pictures/visemes.jpg
-python benchmarks/viseme_pictures.py SOUND.wav SHEET.png [WORDS]  # every frame of a sound, up to ten seconds
+python benchmarks/viseme_pictures.py SOUND.wav SHEET.png [WORDS]  # every frame of a sound, up to ten seconds; WORDS need pocketsphinx
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
 from real3d_core.analytic.controls import BASIS  # noqa: E402
-from real3d_core.avatar import SpeechStyle  # noqa: E402
-from real3d_core.motion.alignment import fit_transcript  # noqa: E402
 from real3d_core.motion.motion import FPS, Motion  # noqa: E402
+from real3d_core.motion.phonemes import align  # noqa: E402
 from real3d_core.motion.viseme_network import viseme_posteriors  # noqa: E402
 from real3d_core.motion.visemes import NAMES, VISEMES  # noqa: E402
 from real3d_core.performance import Direction, direct, perform  # noqa: E402
@@ -60,17 +59,18 @@ def draw_shapes(path: Path) -> None:
 
 
 def draw_sound(sound: Path, path: Path, words: str | None) -> None:
-    """Frames of a sound with the viseme at their middle, and how likely it is; below, the words' visemes if the words are given."""
+    """Frames of a sound as they look without its words; below, the viseme heard and how likely it is, and the words' sound if known."""
     heard = load_sound(sound)
-    posteriors = viseme_posteriors(heard.mono(16000).numpy())
-    motion = direct(AnalyticAvatar(), Direction(pose="static", blink="none", speech=SpeechStyle(transcript=words)), heard)
+    samples = heard.mono(16000).numpy()
+    posteriors = viseme_posteriors(samples)
+    motion = direct(AnalyticAvatar(), Direction(pose="static", blink="none"), heard)
     frames = min(len(motion), LONGEST)
     steps = np.minimum(((np.arange(frames) + 0.5) / FPS * 100).astype(int), len(posteriors) - 1)
-    fitted = fit_transcript(posteriors, words) if words else None
+    spoken = align(samples, words) if words else []
     tiles = []
     for frame, step in zip(mouths(motion.fitted(frames)), steps, strict=True):
         best = posteriors[step].argmax()
-        below = f"words: {NAMES[fitted[step].argmax()]}" if words else ""
+        below = "".join(f"said: {p.symbol}" for p in spoken if p.start <= step / 100 + 0.005 < p.end)
         tiles.append(tile(frame, f"{step / 100:.2f} s  {NAMES[best]} {posteriors[step, best]:.1f}", below))
     grid(tiles, 12).save(path)
 

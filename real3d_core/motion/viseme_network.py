@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .loudness import SOUND_RATE, STEP
 from .visemes import NAMES
@@ -20,10 +21,14 @@ BANDS = 40
 LOWEST, HIGHEST = 60.0, 7600.0  # Hz
 FLOOR = 1e-9  # power below which nothing is heard
 CHUNK = 2000  # steps computed at once
+NEARBY = 200  # steps before and after from which the tone of the voice and of its recording is taken
+LOUD = 1.5  # loud steps count for more in that: of the power to 10 ** (3 * mel), the square root
 
 
 class VisemeNetwork(nn.Module):
     """Log-mel spectra to viseme scores: residual convolutions over time with growing strides between their taps.
+
+    They see the spectra against their mean over some seconds, which takes away most of the microphone, the room and the speaker.
 
     Args:
         channels: width of every layer.
@@ -32,17 +37,26 @@ class VisemeNetwork(nn.Module):
 
     def __init__(self, channels: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2)):
         super().__init__()
-        self.reach = 2 + sum(dilations)  # steps heard before and after the one that is judged
-        self.stem = nn.Sequential(nn.Conv1d(BANDS, channels, 5), nn.BatchNorm1d(channels), nn.ReLU())
+        self.reach = NEARBY + 2 + sum(dilations)  # steps heard before and after the one that is judged
+        self.stem = nn.Sequential(nn.Conv1d(BANDS + 1, channels, 5), nn.BatchNorm1d(channels), nn.ReLU())
         self.blocks = nn.ModuleList(_Block(channels, dilation) for dilation in dilations)
         self.head = nn.Conv1d(channels, len(NAMES), 1)
 
     def forward(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] from `log_mel` -> [B, visemes, T] scores before the softmax."""
-        hidden = self.stem(mel)
+        hidden = self.stem(_against_the_mean(mel))
         for block in self.blocks:
             hidden = block(hidden)
         return self.head(hidden)
+
+
+def _against_the_mean(mel: Tensor) -> Tensor:
+    """[B, BANDS, T + 2 * NEARBY] -> [B, BANDS + 1, T]: each band less its mean nearby, weighted by loudness, and how loud that is."""
+    weight = 10.0 ** (LOUD * mel.mean(1, keepdim=True))
+    running = functional.pad(torch.cat([mel * weight, weight], 1).double().cumsum(2), (1, 0))
+    sums = (running[..., 2 * NEARBY + 1 :] - running[..., : -2 * NEARBY - 1]).to(mel.dtype)
+    mean = sums[:, :-1] / sums[:, -1:]
+    return torch.cat([mel[..., NEARBY:-NEARBY] - mean, mean.mean(1, keepdim=True)], 1)
 
 
 class _Block(nn.Module):

@@ -1,4 +1,4 @@
-"""Phonemes heard and phonemes aligned, on real speech."""
+"""Phonemes of a transcript, aligned with real speech."""
 
 from itertools import pairwise
 
@@ -7,8 +7,7 @@ import pytest
 
 from real3d_core.errors import SoundError
 from real3d_core.motion import phonemes as module
-from real3d_core.motion.loudness import loudness
-from real3d_core.motion.phonemes import Phoneme, align, recognise
+from real3d_core.motion.phonemes import Phoneme, align
 
 
 def agreement(one: list[Phoneme], other: list[Phoneme], end: float) -> float:
@@ -20,37 +19,17 @@ def agreement(one: list[Phoneme], other: list[Phoneme], end: float) -> float:
     return float(np.mean(symbols[0] == symbols[1]))
 
 
-def test_phonemes_cover_the_sound_without_gaps(clip, speech, recognised, aligned):
-    for phonemes in (recognised[clip], aligned[clip]):
-        assert phonemes[0].start == 0
-        assert phonemes[-1].end == pytest.approx(len(speech[clip]) / 16000)
-        assert all(before.end == after.start for before, after in pairwise(phonemes))
-
-
-def test_what_is_heard_agrees_with_the_transcript(clip, speech, recognised, aligned):
-    """A guess among 40 phonemes would agree in a twentieth of the time."""
-    assert agreement(recognised[clip], aligned[clip], len(speech[clip]) / 16000) >= 0.7
+def test_phonemes_cover_the_sound_without_gaps(clip, speech, aligned):
+    phonemes = aligned[clip]
+    assert phonemes[0].start == 0
+    assert phonemes[-1].end == pytest.approx(len(speech[clip]) / 16000)
+    assert all(before.end == after.start for before, after in pairwise(phonemes))
 
 
 def test_alignment_speaks_the_words_of_the_transcript(aligned):
     said = [phoneme.symbol for phoneme in aligned["librivox_0880_en.wav"] if phoneme.symbol != "SIL"]
     assert " ".join(said[:3]) == "HH IY W"
     assert " ".join(said[-6:]) == "Y AH NG M AE N"
-
-
-def test_pieces_are_short_and_cut_where_it_is_quiet(speech):
-    level = loudness(np.tile(speech["librivox_0870_en.wav"], 9))
-    pieces = module._pieces(level)
-    assert pieces[0][0] == 0 and pieces[-1][1] == len(level)
-    assert all(before[1] == after[0] for before, after in pairwise(pieces))
-    assert max(last - first for first, last in pieces) <= 100 * module.PIECE_SECONDS
-    assert max(level[first] for first, _ in pieces[1:]) < np.median(level) - 15
-
-
-def test_pieces_leave_no_seams(pocketsphinx, speech, recognised, monkeypatch):
-    whole = recognised["librivox_0870_en.wav"]
-    monkeypatch.setattr(module, "PIECE_SECONDS", 4.0)
-    assert agreement(recognise(speech["librivox_0870_en.wav"]), whole, 7.1) >= 0.85
 
 
 def test_long_sounds_are_aligned_in_groups_of_words(pocketsphinx, speech, transcripts, aligned, monkeypatch):
@@ -76,13 +55,3 @@ def test_a_word_in_another_alphabet_is_named(pocketsphinx, speech):
 def test_a_transcript_far_too_long_does_not_fit(pocketsphinx, speech, transcripts):
     with pytest.raises(SoundError, match="does not fit"):
         align(speech["librivox_0880_en.wav"][:6400], transcripts["librivox_0870_en.wav"])
-
-
-@pytest.mark.parametrize("length", [0, 1, 159, 3200])
-def test_the_shortest_sounds_are_no_trouble(pocketsphinx, speech, length):
-    assert sum(p.end - p.start for p in recognise(speech["librivox_0880_en.wav"][8000 : 8000 + length])) == pytest.approx(length / 16000)
-
-
-def test_nothing_is_said_in_noise(pocketsphinx):
-    noise = 0.1 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    assert {phoneme.symbol for phoneme in recognise(noise)} == {"SIL"}

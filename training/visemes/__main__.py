@@ -2,8 +2,8 @@
 
 Needs Debian's packages (as root):
 apt-get install --no-install-recommends espeak-ng flite festival festvox-us-slt-hts festvox-kdlpc16k festvox-czech-dita
-festvox-czech-machac festvox-suopuhe-lj festvox-suopuhe-mv festvox-italp16k pocketsphinx-testdata asterisk-core-sounds-en-g722
-asterisk-core-sounds-en, and from the package index av and pocketsphinx. MODEL_CARD.md tells what is made of them.
+festvox-czech-machac festvox-suopuhe-lj festvox-suopuhe-mv festvox-italp16k pocketsphinx-testdata, and from the package index
+pocketsphinx. MODEL_CARD.md tells what is made of them and where the recordings come from.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS_FILE, help="the .safetensors file to write")
     parser.add_argument("--scale", type=float, default=1.0, help="how much speech is made, 1 for the shipped weights")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of training")
-    parser.add_argument("--ljspeech", type=Path, help="folder with metadata.csv and wavs/ of the LJ Speech dataset (public domain)")
+    parser.add_argument("--recordings", type=Path, required=True, help="folder with what recordings.txt names, and LJ Speech")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     started = time.time()
-    corpus = make_corpus(options.threads, options.scale, options.ljspeech)
+    corpus = make_corpus(options.recordings, options.threads, options.scale)
     hours = sum(len(one.labels) for one in corpus) / 360000
     print(f"{len(corpus)} recordings, {hours:.1f} hours, {time.time() - started:.0f} s", flush=True)
     network = train(corpus, options.steps)

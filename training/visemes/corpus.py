@@ -1,8 +1,7 @@
-"""All the sound that the network learns from and is judged by, made from nothing but Debian packages (see MODEL_CARD.md)."""
+"""All the sound that the network learns from and is judged by: synthesisers of Debian and free recordings (see MODEL_CARD.md)."""
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -11,16 +10,14 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import av
 import numpy as np
-from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from real3d_core.errors import SoundError
 from real3d_core.motion.loudness import SOUND_RATE, STEP
 from real3d_core.motion.phonemes import align
 from real3d_core.motion.viseme_network import log_mel
 from real3d_core.motion.visemes import REST
+from real3d_core.sound import load_sound
 
 from .augment import recorded, through_a_codec
 from .nonspeech import music, noise, quiet
@@ -75,15 +72,19 @@ FESTIVAL = {  # part, language and encoding of each voice
     "lp_diphone": ("held language", "it", "latin-1"),
 }
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
-PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-PROMPT_WORDS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
-PROMPT_PIECES = 4
-TESTED_CLIPS = ("0870", "0880")  # also in assets/speech; never trained with
+TESTED_CLIPS = ("0870", "0880")  # also in assets/speech
+
+# Path in the folder of recordings, without its ending | reader | words. LJ Speech brings its own words.
+RECORDINGS = Path(__file__).with_name("recordings.txt")
+LJ_SPEECH = "LJSpeech-1.1"
+LJ_CHAPTER = "LJ001-"
+PIECES = 4
+HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 4507", "LibriSpeech 8224")
 
 
 @dataclass(frozen=True)
 class Heard:
-    """mel: [T, BANDS] float16; labels: [T] uint8; speaker; part: "train", "held voice" or "held language"."""
+    """mel: [T, BANDS] float16; labels: [T] uint8; speaker; part: "train", or kept out: "held voice", "held language", "held reader"."""
 
     mel: np.ndarray
     labels: np.ndarray
@@ -91,36 +92,35 @@ class Heard:
     part: str
 
 
-def make_corpus(processes: int = 2, scale: float = 1.0, ljspeech: Path | None = None) -> list[Heard]:
-    """All parts; the same for the same packages.
+def make_corpus(recordings: Path, processes: int = 2, scale: float = 1.0) -> list[Heard]:
+    """All parts; the same for the same packages and recordings.
 
     Args:
+        recordings: folder with what recordings.txt names, and LJ Speech.
         processes: how many work at it.
         scale: how much of it, 1 for what the shipped weights were made with.
-        ljspeech: folder of the LJ Speech dataset (metadata.csv and wavs/), if there.
     """
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool:
-        results = [pool.submit(job, *arguments) for job, arguments in _jobs(scale, ljspeech)]
+        results = [pool.submit(job, *arguments) for job, arguments in _jobs(scale, recordings)]
         return [heard for result in results for heard in result.result()]
 
 
-def _jobs(scale: float, ljspeech: Path | None) -> list[tuple[Callable, tuple]]:
+def _jobs(scale: float, recordings: Path) -> list[tuple[Callable, tuple]]:
     count = lambda number: max(round(scale * number), 1)  # noqa: E731
     jobs: list[tuple[Callable, tuple]] = []
     for voice in (*FLITE, HELD_FLITE):
         for piece in range(4):
-            jobs.append((_flite, (voice, count(50), piece)))
+            jobs.append((_flite, (voice, count(30), piece)))
     for voice in FESTIVAL:
-        jobs.append((_festival, (voice, count(60))))
+        jobs.append((_festival, (voice, count(40))))
     for language in LANGUAGES:
         for piece in range(4 if language.startswith("en") else 1):
-            jobs.append((_espeak, (language, count(36), piece)))
+            jobs.append((_espeak, (language, count(20), piece)))
     jobs += [(_espeak, (language, count(24), 0)) for language in HELD_LANGUAGES]
-    jobs += [(_nonspeech, (count(100), piece)) for piece in range(8)]
-    jobs.append((_librivox, (count(30),)))
-    jobs += [(_prompts, (count(3), piece)) for piece in range(PROMPT_PIECES)]
-    if ljspeech is not None:
-        jobs.append((_ljspeech, (ljspeech, count(6))))
+    jobs += [(_nonspeech, (count(60), piece)) for piece in range(8)]
+    jobs.append((_librivox, ()))
+    listed = sorted(_listed(recordings))
+    jobs += [(_recordings, (listed[piece::PIECES], count(5), piece)) for piece in range(PIECES)]
     return jobs
 
 
@@ -194,58 +194,51 @@ def _nonspeech(count: int, piece: int) -> list[Heard]:
     return heard
 
 
-def _librivox(copies: int) -> list[Heard]:
-    random = _random("librivox")
-    lines = (LIBRIVOX / "transcription").read_text().splitlines()
+def _librivox() -> list[Heard]:
+    """The clips of Debian's pocketsphinx-testdata by the reader of the tested ones: to see how well the network does before a test."""
     heard = []
-    for line in lines:
+    for line in (LIBRIVOX / "transcription").read_text().splitlines():
         words, _, name = line.rpartition("(")
-        if name[:-1].endswith(TESTED_CLIPS):
-            continue
-        _, pcm = wavfile.read(LIBRIVOX / f"{name.rstrip(')').strip()}.wav")
-        samples = pcm.astype(np.float32) / 32768.0
-        utterance = aligned_recording(samples, words.replace("<s>", "").replace("</s>", "").strip(), "LibriVox reader")
-        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
+        name = name.rstrip(")").strip()
+        if not name.endswith(TESTED_CLIPS):
+            words = words.replace("<s>", "").replace("</s>", "").strip()
+            heard.append(_heard(aligned_recording(_loaded(LIBRIVOX / f"{name}.wav"), words, "LibriVox Austen"), "held reader"))
     return heard
 
 
-def _prompts(copies: int, piece: int) -> list[Heard]:
-    """Every PROMPT_PIECES-th of the telephone prompts of four words and more whose words fit what is said."""
-    random = _random("prompts", piece)
-    lines = gzip.decompress(PROMPT_WORDS.read_bytes()).decode("utf-8", "replace").splitlines()
+def _recordings(listed: list[tuple[Path, str, str]], copies: int, piece: int) -> list[Heard]:
+    """Those of the recordings (file, reader, words) whose words fit what is said."""
+    random = _random("recordings", piece)
     heard = []
-    for line in sorted(lines)[piece::PROMPT_PIECES]:
-        name, _, words = line.partition(":")
-        file = PROMPTS / f"{name.strip()}.g722"
-        if len(words.split()) < 4 or set("[(#*") & set(words) or not file.is_file():
-            continue
-        with av.open(str(file), format="g722") as container:
-            pcm = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    for path, speaker, words in listed:
         try:
-            utterance = aligned_recording(pcm.astype(np.float32) / 32768.0, words.strip(), "Asterisk prompts")
-        except (SoundError, RuntimeError):
+            utterance = aligned_recording(_loaded(path), words, speaker)
+        except SoundError:
+            print(f"{path} does not fit its words and is left out.", flush=True)
             continue
-        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
+        heard += _copies(utterance, "held reader" if speaker in HELD_READERS else "train", random, copies)
     return heard
 
 
-def _ljspeech(folder: Path, copies: int) -> list[Heard]:
-    """The clips LJ001-... of the LJ Speech dataset."""
-    random = _random("LJ Speech")
-    heard = []
-    for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines():
+def _listed(folder: Path) -> list[tuple[Path, str, str]]:
+    """(file, reader, words) of all that is in the folder."""
+    found = []
+    for line in RECORDINGS.read_text(encoding="utf-8").splitlines():
+        path, speaker, words = line.split(" | ")
+        files = sorted((folder / path).parent.glob(f"{Path(path).name}.*"))
+        found += [(file, speaker, words) for file in files[:1]]
+        if not files:
+            print(f"{path} is not there.", flush=True)
+    for line in (folder / LJ_SPEECH / "metadata.csv").read_text(encoding="utf-8").splitlines():
         name, _, words = line.split("|")
-        file = folder / "wavs" / f"{name}.wav"
-        if not name.startswith("LJ001") or not file.is_file():
-            continue
-        _, pcm = wavfile.read(file)
-        samples = resample_poly(pcm.astype(np.float32) / 32768.0, 320, 441)
-        try:
-            utterance = aligned_recording(samples, words, "LJ Speech reader")
-        except (SoundError, RuntimeError):
-            continue
-        heard += [h for _ in range(copies) for h in _copies(utterance, "train", random, 1)]
-    return heard
+        file = folder / LJ_SPEECH / "wavs" / f"{name}.wav"
+        if name.startswith(LJ_CHAPTER) and file.is_file():
+            found.append((file, "LJ Speech reader", words))
+    return found
+
+
+def _loaded(path: Path) -> np.ndarray:
+    return load_sound(path).mono(SOUND_RATE).numpy()
 
 
 def aligned_recording(samples: np.ndarray, transcript: str, speaker: str) -> Utterance:
