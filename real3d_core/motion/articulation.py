@@ -20,8 +20,8 @@ BREATH_OPENING = 0.1  # in a short pause between words people breathe in with th
 STRESS_OPENING = 0.15  # relative gain of opening per standard deviation of loudness among the vowels nearby
 STRESS_BROWS = 0.3
 SWELL = 0.25  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
-CONTACT = 2.0  # odds in favour of closed lips: a missed p is seen at once, one too many hardly
-SWITCH = 2.5  # log odds that a change from one viseme to another must gain
+CONTACT = 4.0  # odds in favour of closed lips: a missed p is seen at once, one too many hardly
+SWITCH = 1.5  # log odds that a change from one viseme to another must gain
 LEAST_CLOSURE = 0.02  # seconds; shorter ones are doubts
 
 

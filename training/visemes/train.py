@@ -17,7 +17,7 @@ from .corpus import Heard
 
 LENGTH = 256  # steps judged in each window
 BATCH = 32
-STEPS = 2200
+STEPS = 3600
 PEAK_RATE = 3e-3
 SMOOTHING = 0.05  # of the labels: borders between sounds are nobody's certainty
 CONTACT = 1.5  # weight of the sounds at which lips touch: a missed p is seen at once, a missed vowel is not
