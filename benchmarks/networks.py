@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import math
 import subprocess
 import sys
 import tempfile
@@ -28,6 +28,7 @@ from golden import make_input  # noqa: E402
 from reference_checkpoint import reference_tensors, write_checkpoint  # noqa: E402
 
 from cuda_ops import chosen, march  # noqa: E402
+from real3d_core.memory import peak_memory  # noqa: E402
 from real3d_core.real3d.checkpoint import Real3DNetworks, load_networks  # noqa: E402
 from real3d_core.render.camera import camera_from_pose  # noqa: E402
 from real3d_core.render.planes import Planes  # noqa: E402
@@ -86,7 +87,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         else:
             run = part(load_networks(options.checkpoint, dtype=dtype), options.only)
         times = [timed(run) for _ in range(options.repeats)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform != "darwin" else 1) / 1e9
+    peak = (peak_memory() or math.nan) / 1e9
     return {"wall": min(wall for wall, _ in times), "processor": min(processor for _, processor in times), "peak": peak}
 
 

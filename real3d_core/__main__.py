@@ -6,7 +6,6 @@ import argparse
 import importlib
 import logging
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from .avatar import AVATARS, AvatarOptions, SpeechStyle, load_avatar
 from .errors import OutputError, PictureError, Real3DError
 from .files import refuse_unwritable
+from .memory import peak_memory
 from .motion.face_track import track_face
 from .performance import BLINKS, POSES, Direction, direct, perform, side_by_side
 from .pictures import load_picture
@@ -182,16 +182,8 @@ def _end_line() -> None:
 
 
 def _peak_memory() -> str:
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux, whose getrusage also counts the process that this one was started from
-        peak = 1024 * int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1])
-    else:
-        try:
-            import resource
-        except ImportError:  # Windows
-            return ""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f", {peak / 1e6:.0f} MB of memory at most"
+    peak = peak_memory()
+    return "" if peak is None else f", {peak / 1e6:.0f} MB of memory at most"
 
 
 def _silence_native_libraries() -> None:

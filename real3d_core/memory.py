@@ -1,0 +1,18 @@
+"""How much memory this process has taken."""
+
+import re
+import sys
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory() -> int | None:
+    """The most memory this process has held so far, in bytes; None where the system does not tell (Windows)."""
+    if _STATUS.is_file():  # Linux, whose getrusage also counts the process that this one was started from
+        return 1024 * int(re.search(r"VmHWM:\s*(\d+)", _STATUS.read_text())[1])
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
