@@ -25,6 +25,7 @@ from ..portrait.landmark_sets import (
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
+from ..smooth_step import smooth_step
 
 MESH_POINTS = 468
 CONTROLS = (
@@ -105,7 +106,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
 
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
-    below = _smooth((lip_line + 0.10 - y) / 0.24)
+    below = smooth_step((lip_line + 0.10 - y) / 0.24)
     lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
     skin = -0.95 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
@@ -142,7 +143,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
 
     brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
     eye_y = rest[[33, 133, 362, 263], 1].mean()
-    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * _smooth((y - eye_y - 0.05) / 0.06)
+    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * smooth_step((y - eye_y - 0.05) / 0.06)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
@@ -203,8 +204,3 @@ def _membership(points: list[int]) -> np.ndarray:
     member = np.zeros(MESH_POINTS)
     member[points] = 1
     return member
-
-
-def _smooth(t: np.ndarray) -> np.ndarray:
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)

@@ -25,6 +25,7 @@ from ..portrait.landmark_sets import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
+from ..smooth_step import smooth_step
 from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
 from .lids import lash_band
 
@@ -73,8 +74,8 @@ class Sheets:
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
-        t = np.clip((1.02 - np.abs(across)) / 0.22, 0, 1)
-        self._between_corners = torch.from_numpy(t * t * (3 - 2 * t)).float()  # beyond the corners of the mouth the sheets are one
+        between = smooth_step((1.02 - np.abs(across)) / 0.22)
+        self._between_corners = torch.from_numpy(between).float()  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
@@ -200,5 +201,4 @@ def _window(lattice: np.ndarray, centre: np.ndarray, size: np.ndarray) -> np.nda
     """1 over the face, 0 well outside of it; below the chin it stays 1, since the chin may move there."""
     across, up = (lattice[0] - centre[0]) / size[0] * 2, (lattice[1] - centre[1]) / size[1] * 2
     radius = np.hypot(across, np.maximum(up, 0))
-    t = np.clip((1.42 - radius) / 0.3, 0, 1)
-    return t * t * (3 - 2 * t)
+    return smooth_step((1.42 - radius) / 0.3)

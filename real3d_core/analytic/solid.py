@@ -17,6 +17,7 @@ from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
+from ..smooth_step import smooth_step
 
 TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
@@ -152,8 +153,7 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     rim = gaussian_filter(_nearest(front, ~in_head), 6)
     to_rim = distance_transform_edt(in_head) / TEXELS
     eyes, chin = landmarks[[33, 263], 1].mean(), landmarks[CHIN, 1]
-    upper = np.clip((y - chin) / (eyes - chin), 0, 1)
-    upper = upper * upper * (3 - 2 * upper)
+    upper = smooth_step((y - chin) / (eyes - chin))
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
     thickness = face_height * (0.05 + 0.55 * upper) * bulge
@@ -165,8 +165,8 @@ def _seam_beside_face(landmarks: np.ndarray, face_height: float) -> np.ndarray:
     x, y = texel_centres()
     corners = landmarks[JAW_CORNERS]
     beside = np.maximum(corners[:, 0].min() - x, x - corners[:, 0].max()) / face_height
-    t = np.clip((y - corners[:, 1].mean()) / (0.4 * face_height), 0, 1)
-    return np.clip(beside / 0.15, 0, 1) * (1 - t * t * (3 - 2 * t))
+    above = (y - corners[:, 1].mean()) / (0.4 * face_height)
+    return np.clip(beside / 0.15, 0, 1) * (1 - smooth_step(above))
 
 
 def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:

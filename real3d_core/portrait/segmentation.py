@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..errors import MissingModelError
+from ..smooth_step import smooth_step
 from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
 from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
 
@@ -162,5 +163,4 @@ def _inside(point: np.ndarray, shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _smooth_step(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0, 1)
-    return (x * x * (3 - 2 * x)).astype(np.float32)
+    return smooth_step(x).astype(np.float32)

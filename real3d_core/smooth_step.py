@@ -1,0 +1,9 @@
+"""The soft step that masks and weights of the pictures are made with."""
+
+import numpy as np
+
+
+def smooth_step(x: np.ndarray) -> np.ndarray:
+    """0 up to x = 0, 1 from x = 1 on, level at both ends."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
