@@ -203,9 +203,10 @@ class Composer:
         share = (drawn / _LID_DRAWN).clamp(0, 1)
         right = maps_lid[:, FaceMap.ACROSS] < 0
         eyes = [(share * side).amax((1, 2), keepdim=True) for side in (right, ~right)]  # the crease is gone from corner to corner
-        smooth = torch.where(right, *eyes) * _edge(above - self._lashes, 0.4 * self._lashes)
         skin = torch.cat([sample_plate(self._lids, lid), colour[:, 3:]], dim=1)
-        soft = colour + (skin - colour) * (_LID_SMOOTH * smooth)[:, None]
+        lashes = torch.minimum(colour, skin)  # what is lighter than skin is the rim of the open eye, which a closed one does not show
+        drawn_down = lashes + (skin - lashes) * _edge(above - self._lashes, 0.4 * self._lashes)[:, None]
+        soft = colour + (drawn_down - colour) * (_LID_SMOOTH * torch.where(right, *eyes) * (above > 0))[:, None]
         line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))
         return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
 

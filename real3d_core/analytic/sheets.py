@@ -16,7 +16,9 @@ from scipy.interpolate import RBFInterpolator
 from torch import Tensor
 
 from ..portrait.landmark_sets import (
+    CHIN,
     FACE_OVAL,
+    FOREHEAD,
     LEFT_BROW,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
@@ -32,6 +34,7 @@ from .lids import lash_band
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
 _ROUNDS = 8
 _OVERLAP = 1.05  # a closed lid's lashes lie over the edge of the lower one
+_HANG = 0.010  # face heights by which they reach below it, midway between the corners of the eye
 _UNDER_BROW = 0.8  # part of the way from lid to brow that is lid skin
 _GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
 
@@ -138,7 +141,7 @@ class _Field:
 
 
 class _Lid:
-    """The upper lid of one eye: travels down by the eye's opening; lashes ride on its edge, the skin up to the brow stretches.
+    """The upper lid of one eye: travels down to just below the lower one's edge; lashes ride on its own, the skin up to the brow stretches.
 
     Within a column the lid is a map of heights, so its inverse is written down directly and exists however narrow the strip of
     skin is that must cover the eye.
@@ -152,16 +155,18 @@ class _Lid:
         x, y = lattice.numpy()
         columns = rest[upper, 0]
         opening = rest[upper, 1] - np.interp(columns, rest[lower, 0], rest[lower, 1])
+        across = 2 * (columns - columns[0]) / (columns[-1] - columns[0]) - 1
+        hang = _HANG * np.linalg.norm(rest[FOREHEAD] - rest[CHIN]) * (1 - across**2)
         under_brow = sorted(brow[:5], key=lambda point: rest[point, 0])
         to_brow = np.interp(columns, rest[under_brow, 0], rest[under_brow, 1]) - rest[upper, 1]
         self._lashes = lash_band(rest)
         self._height = torch.from_numpy(y - np.interp(x, columns, rest[upper, 1])).float()
-        self._opening = torch.from_numpy(np.interp(x, columns, np.maximum(opening, 0), left=0, right=0)).float()
+        self._drop = torch.from_numpy(np.interp(x, columns, np.maximum(opening, 0) + hang, left=0, right=0)).float()
         self._reach = torch.from_numpy(np.maximum(_UNDER_BROW * np.interp(x, columns, to_brow), 1.5 * self._lashes)).float()
 
     def __call__(self, closed: Tensor) -> Tensor:
         """[N] in 0..1 -> [N, 1, L, L]: how far above each point its source is."""
-        travel = (_OVERLAP * closed[:, None, None] * self._opening)[:, None]
+        travel = (_OVERLAP * closed[:, None, None] * self._drop)[:, None]
         stretch = (self._reach - self._lashes) / (self._reach - self._lashes + travel)
         source = self._lashes + (self._height + travel - self._lashes) * stretch
         offset = torch.minimum(source - self._height, travel)

@@ -15,7 +15,7 @@ from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.performance import perform
 from real3d_core.portrait.canonical_face import canonical_face
-from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_UPPER_LID
+from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
 from real3d_core.render.camera import matrix_to_euler
 
@@ -114,6 +114,19 @@ def test_one_blink_closes_one_eye(avatar, portrait):
     right, left = track.eye_opening[1] / track.eye_opening[0]
     assert left < 0.55
     assert right > 0.8
+
+
+def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, smiling):
+    """The skin fold over an open eye catches the light; carried along by the lid it looked like a slit in a closed eye."""
+    frame = frames_of(avatar, smiling, still_with(blink_right=1.0))[1].mean(-1)
+    edge = smiling.landmarks[RIGHT_LOWER_LID[4:], :2]  # the half towards the nose
+    height = float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm())
+
+    def brightness(above):
+        x, y = ((edge - torch.tensor([0.0, above * height])) * len(frame)).long().T
+        return frame[y, x].mean()
+
+    assert brightness(0.012) < brightness(0.028) + 0.03
 
 
 def test_any_chunking_gives_the_same_frames(avatar, portrait):
