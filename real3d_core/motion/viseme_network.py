@@ -79,7 +79,7 @@ def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
         samples: [L] float in [-1, 1] at 16 kHz, mono.
         chunk: steps computed at once.
     Returns:
-        [ceil(L / 160), visemes] float32, rows sum to 1, columns in the order of `visemes.NAMES`. A step is judged by 0.36 s before
+        [ceil(L / 160), visemes] float32, rows sum to 1, columns in the order of `visemes.NAMES`. A step is judged by 0.7 s before
         and after it.
     """
     network = _network()

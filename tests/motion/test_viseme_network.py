@@ -90,5 +90,5 @@ def test_spectra_outside_the_sound_are_silent():
 
 
 def test_weights_fit_the_table_of_visemes():
-    assert module.load_network(WEIGHTS_FILE)(torch.zeros(1, 40, 500)).shape == (1, len(NAMES), 500 - 2 * VisemeNetwork().reach)
+    assert module.load_network(WEIGHTS_FILE)(torch.zeros(1, 40, 700)).shape == (1, len(NAMES), 700 - 2 * VisemeNetwork().reach)
     assert NAMES[CLOSED] == "closed"
