@@ -163,7 +163,7 @@ def install():
     pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
     pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
     if pip(["-r", "requirements-dev-optional.txt"], optional=True):
-        say("pocketsphinx could not be installed; English words will be timed by the viseme network alone.")
+        say("pocketsphinx could not be installed; transcripts will be timed by the viseme network.")
 
 
 def pip(what, optional=False):

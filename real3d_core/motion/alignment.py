@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import SoundError
+from .articulation import closures_favoured
 from .spelling import pronounce, words_of
 from .visemes import NAMES, VISEME_OF_SOUND, VOWELS
 
@@ -49,9 +50,9 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
         raise misfit
     sounds = _sounds(words)
     allowed = np.stack([sound.visemes for sound in sounds])
-    heard = np.log(np.maximum(posteriors @ allowed.T.astype(np.float32), UNHEARD))
+    heard = np.log(np.maximum(closures_favoured(posteriors) @ allowed.T.astype(np.float32), UNHEARD))
     path = _best_path(heard, np.array([sound.skip for sound in sounds]))
-    if path is None or heard[np.arange(len(path)), path].mean() < LEAST_FIT:
+    if path is None or np.log(np.maximum((posteriors * allowed[path]).sum(1), UNHEARD)).mean() < LEAST_FIT:
         raise misfit
     shares = np.maximum(posteriors, UNHEARD) * allowed[path]
     return shares / shares.sum(1, keepdims=True)

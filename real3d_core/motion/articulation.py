@@ -51,9 +51,7 @@ def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
         level: [N] dB per step, from `loudness`.
     """
     steps = len(level)
-    odds = np.ones(len(NAMES))
-    odds[CLOSED] = CONTACT
-    shares = shares * odds / (shares @ odds)[:, None]
+    shares = closures_favoured(shares)
     spans = _spans(_path(shares))
     shares, breath, spans = _paused(shares, spans, level)
     stress = _stress(spans, level)
@@ -71,6 +69,13 @@ def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
         "brow_raise": _brows(spans, stress, steps),
     }
     return Articulation(curves, _held(spans, CLOSED, "press"), _held(spans, TEETH, "teeth"))
+
+
+def closures_favoured(shares: np.ndarray) -> np.ndarray:
+    """[N, visemes] the same with closed lips likelier by the odds CONTACT; rows sum to 1."""
+    odds = np.ones(len(NAMES), shares.dtype)
+    odds[CLOSED] = CONTACT
+    return shares * odds / (shares @ odds)[:, None]
 
 
 @dataclass(frozen=True)

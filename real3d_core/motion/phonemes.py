@@ -1,4 +1,4 @@
-"""Which sound of English words is spoken when: pocketsphinx and its dictionary, where installed (spec 08 section 7)."""
+"""When the sounds of an English transcript are spoken: pocketsphinx and its dictionary, where installed (spec 08 section 7)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import SoundError
-from .loudness import SOUND_RATE, STEP, STEP_RATE, loudness
+from .loudness import SOUND_RATE, STEP, STEP_RATE
 from .spelling import pronounce, words_of
 
 PIECE_SECONDS = 20.0  # a decoder's memory grows with what it hears at once
-CONTEXT_SECONDS = 0.5  # heard on either side of a piece, so that a cut in running speech does no harm
-
-# A word is believed when its sounds fit the voice nearly as well as the best sounds would. Measured per step of 10 ms as
-# the decoder's log score: words rightly heard in a clean recording mostly score -6 to -20, words forced on other speech or noise
-# -25 and less.
-TRUSTED_SCORE = -20.0
 
 
 @dataclass(frozen=True)
@@ -38,26 +32,6 @@ class Phoneme:
 def phoneme_source_available() -> bool:
     """Whether pocketsphinx is installed."""
     return importlib.util.find_spec("pocketsphinx") is not None
-
-
-def recognise(samples: np.ndarray) -> list[Phoneme]:
-    """Phonemes of the English words that are surely heard in speech nobody wrote down.
-
-    Works through any length in pieces cut at the quietest moments.
-
-    Args:
-        samples: [L] float in [-1, 1] at 16 kHz, mono.
-    Returns:
-        Phonemes in order, with gaps wherever no word is certain.
-    """
-    phonemes: list[_Segment] = []
-    margin = int(CONTEXT_SECONDS * STEP_RATE)
-    for first, last in _pieces(loudness(samples)):
-        begin = max(first - margin, 0)
-        words = _aligned_words(_word_decoder(), samples[begin * STEP : (last + margin) * STEP])
-        sure = [phoneme for word in words if word.score > TRUSTED_SCORE and word.symbol[0] != "[" for phoneme in word.phonemes]
-        phonemes += _shifted(_clipped(sure, first - begin, last - begin), begin)
-    return [Phoneme(p.start / STEP_RATE, p.end / STEP_RATE, p.symbol) for p in phonemes if p.symbol.isalpha() and p.symbol != "SIL"]
 
 
 def align(samples: np.ndarray, transcript: str) -> list[Phoneme]:
@@ -97,21 +71,9 @@ class _Segment:
 
 @dataclass(frozen=True)
 class _Word(_Segment):
-    """A word, its phonemes, and how well they fit: mean log score per step, 0 at best."""
+    """A word and its phonemes."""
 
     phonemes: tuple[_Segment, ...]
-    score: float
-
-
-def _pieces(level: np.ndarray) -> list[tuple[int, int]]:
-    """Steps [first, last) that cover the sound, each at most PIECE_SECONDS, cut where it is quietest."""
-    longest = int(PIECE_SECONDS * STEP_RATE)
-    cuts = [0]
-    while len(level) - cuts[-1] > longest:
-        earliest = cuts[-1] + longest // 2
-        quiet = np.convolve(level[earliest : cuts[-1] + longest], np.full(15, 1 / 15), mode="same")
-        cuts.append(earliest + 15 + int(np.argmin(quiet[15:-15])))
-    return list(zip(cuts, [*cuts[1:], len(level)], strict=True))
 
 
 def _groups(words: list[_Segment], steps: int) -> list[tuple[int, int, list[str]]]:
@@ -127,17 +89,6 @@ def _groups(words: list[_Segment], steps: int) -> list[tuple[int, int, list[str]
         groups.append((first, last, [word.symbol for word in words[:count]]))
         words, first = words[count:], last
     return [*groups, (first, steps, [word.symbol for word in words])]
-
-
-def _word_decoder():
-    import pocketsphinx
-
-    return pocketsphinx.Decoder(
-        hmm=pocketsphinx.get_model_path("en-us/en-us"),
-        lm=pocketsphinx.get_model_path("en-us/en-us.lm.bin"),
-        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
-        loglevel="FATAL",
-    )
 
 
 def _aligner(words: list[str]):
@@ -185,7 +136,6 @@ def _aligned_words(decoder, samples: np.ndarray) -> list[_Word]:
             word.start + word.duration,
             word.name,
             tuple(_Segment(phone.start, phone.start + phone.duration, phone.name) for phone in word),
-            word.score / max(word.duration, 1),
         )
         for word in decoder.get_alignment() or ()
     ]
@@ -196,12 +146,6 @@ def _listen(decoder, samples: np.ndarray) -> None:
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
-
-
-def _clipped(segments: Iterable[_Segment], first: int, last: int) -> list[_Segment]:
-    """The parts of the segments that lie in [first, last)."""
-    parts = (replace(segment, start=max(segment.start, first), end=min(segment.end, last)) for segment in segments)
-    return [part for part in parts if part.start < part.end]
 
 
 def _shifted(segments: Iterable[_Segment], steps: int) -> list[_Segment]:

@@ -9,7 +9,7 @@ from .alignment import fit_transcript
 from .articulation import Articulation, articulate
 from .loudness import STEP_RATE, loudness
 from .motion import FPS
-from .phonemes import Phoneme, align, phoneme_source_available, recognise
+from .phonemes import Phoneme, align, phoneme_source_available
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND
 
@@ -28,7 +28,7 @@ def speech_controls(
     """What a face does while it says this.
 
     Frame i shows the moment (i + 1/2)/fps. The same input gives the same curves. Any language will do;
-    where pocketsphinx is installed, it times the English words that it surely hears, or those of a transcript.
+    where pocketsphinx is installed, it times the words of a transcript.
 
     Args:
         samples: [L] float in [-1, 1] at 16 kHz, mono.
@@ -56,11 +56,9 @@ def speech_controls(
 
 def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
     shares = viseme_posteriors(samples)
-    spoken = transcript is not None and transcript.strip()
-    if phoneme_source_available():
-        shares = _said(align(samples, transcript) if spoken else recognise(samples), shares)
-    elif spoken:
-        shares = fit_transcript(shares, transcript)
+    if transcript is not None and transcript.strip():
+        timed = phoneme_source_available()
+        shares = _said(align(samples, transcript), shares) if timed else fit_transcript(shares, transcript)
     return articulate(shares, loudness(samples))
 
 

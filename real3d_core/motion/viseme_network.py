@@ -35,7 +35,7 @@ class VisemeNetwork(nn.Module):
         dilations: steps between the three taps of each block; they set how far the network hears.
     """
 
-    def __init__(self, channels: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2)):
+    def __init__(self, channels: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 4)):
         super().__init__()
         self.reach = NEARBY + 2 + sum(dilations)  # steps heard before and after the one that is judged
         self.stem = nn.Sequential(nn.Conv1d(BANDS + 1, channels, 5), nn.BatchNorm1d(channels), nn.ReLU())
@@ -79,7 +79,7 @@ def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
         samples: [L] float in [-1, 1] at 16 kHz, mono.
         chunk: steps computed at once.
     Returns:
-        [ceil(L / 160), visemes] float32, rows sum to 1, columns in the order of `visemes.NAMES`. A step is judged by 0.36 s before
+        [ceil(L / 160), visemes] float32, rows sum to 1, columns in the order of `visemes.NAMES`. A step is judged by 0.7 s before
         and after it.
     """
     network = _network()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from real3d_core.motion.phonemes import align, phoneme_source_available, recognise
+from real3d_core.motion.phonemes import align, phoneme_source_available
 from real3d_core.motion.viseme_network import viseme_posteriors
 
 CLIPS = ("librivox_0870_en.wav", "librivox_0880_en.wav")
@@ -56,12 +56,6 @@ def pocketsphinx() -> None:
     """Skips where pocketsphinx is not installed."""
     if not phoneme_source_available():
         pytest.skip("pocketsphinx is not installed")
-
-
-@pytest.fixture(scope="session")
-def recognised(pocketsphinx, speech):
-    """Phonemes of the words surely heard without a transcript, by file name."""
-    return {name: recognise(samples) for name, samples in speech.items()}
 
 
 @pytest.fixture(scope="session")

@@ -36,15 +36,15 @@ def test_every_control_has_one_value_a_frame_in_0_to_1(spoken, speech, clip):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_lips_are_closed_on_b_p_and_m(pocketsphinx, speech, transcripts, spoken_at, known):
-    """All frames of both clips with their words; 13 of the 17 by ear."""
+def test_lips_are_closed_on_b_p_and_m(speech, transcripts, spoken_at, known):
+    """All frames of both clips with their words; 16 of the 17 by ear."""
     closed = []
     for name, samples in speech.items():
         frames = int(np.ceil(len(samples) / 640))
         labial = np.isin(spoken_at[name](centres(frames)), ["B", "P", "M"])
         closed += list(gap(speech_controls(samples, frames, FPS, transcripts[name] if known else None))[labial] <= 0.1)
     assert len(closed) == 17
-    assert np.mean(closed) >= (1.0 if known else 0.7)
+    assert np.mean(closed) >= (1.0 if known else 0.92)
 
 
 def test_the_mouth_is_lively(spoken, spoken_at, clip):
@@ -119,5 +119,5 @@ def test_a_sound_without_samples_is_refused():
 
 
 def test_lips_of_a_filmed_speaker_are_predicted_from_her_voice(shared_media):
-    """Measured 0.50; the sound of this clip lags its picture by about 0.1 s."""
-    assert filmed_correlation(shared_media / "driving" / "may_5s.mp4")[0] >= 0.45
+    """Measured 0.54; the sound of this clip lags its picture by about 0.1 s."""
+    assert filmed_correlation(shared_media / "driving" / "may_5s.mp4")[0] >= 0.5

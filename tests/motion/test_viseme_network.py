@@ -59,11 +59,11 @@ def test_the_shortest_sounds_are_no_trouble(speech, length):
 
 
 def test_the_right_viseme_is_heard(clip, posteriors, spoken_at):
-    """Measured 75 and 73 %; a guess would be right in a fifth of the time."""
+    """Measured 77 and 81 %; a guess would be right in a fifth of the time."""
     symbols = spoken_at[clip]((np.arange(len(posteriors[clip])) + 0.5) / 100)
     heard = posteriors[clip].argmax(1)
     right = [NAMES[h] in VISEME_OF_SOUND[symbol] for h, symbol in zip(heard, symbols, strict=True)]
-    assert np.mean(right) >= 0.65
+    assert np.mean(right) >= 0.74
 
 
 @pytest.mark.parametrize("decibels", [-45, -30, -15])
@@ -90,5 +90,5 @@ def test_spectra_outside_the_sound_are_silent():
 
 
 def test_weights_fit_the_table_of_visemes():
-    assert module.load_network(WEIGHTS_FILE)(torch.zeros(1, 40, 500)).shape == (1, len(NAMES), 500 - 2 * VisemeNetwork().reach)
+    assert module.load_network(WEIGHTS_FILE)(torch.zeros(1, 40, 700)).shape == (1, len(NAMES), 700 - 2 * VisemeNetwork().reach)
     assert NAMES[CLOSED] == "closed"

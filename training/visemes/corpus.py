@@ -35,31 +35,9 @@ LANGUAGES = {
 }  # fmt: skip
 HELD_LANGUAGES = {"it": "latin", "tr": "latin", "pl": "latin"}
 VARIANTS = [
-    "m1",
-    "m2",
-    "m3",
-    "m4",
-    "m6",
-    "m7",
-    "f1",
-    "f2",
-    "f4",
-    "f5",
-    "klatt",
-    "klatt2",
-    "klatt4",
-    "klatt6",
-    "Andy",
-    "Annie",
-    "Alicia",
-    "Belinda",
-    "Denis",
-    "Linda",
-    "Michael",
-    "Mr_Serious",
-    "Marco",
-    "Steph",
-]
+    "m1", "m2", "m3", "m4", "m6", "m7", "f1", "f2", "f4", "f5", "klatt", "klatt2", "klatt4", "klatt6", "Andy", "Annie", "Alicia",
+    "Belinda", "Denis", "Linda", "Michael", "Mr_Serious", "Marco", "Steph",
+]  # fmt: skip
 HELD_VARIANTS = ["m5", "f3", "klatt3", "Gene", "Jacky"]
 FLITE, HELD_FLITE = ("slt", "awb", "kal16"), "rms"
 FESTIVAL = {  # part, language and encoding of each voice
@@ -71,15 +49,17 @@ FESTIVAL = {  # part, language and encoding of each voice
     "hy_fi_mv_diphone": ("train", "fi", "latin-1"),
     "lp_diphone": ("held language", "it", "latin-1"),
 }
+FESTIVAL_ENGLISH = "cmu_us_slt_arctic_hts"  # also reads real texts, like flite's voices, in English of
+ACCENTS = ("en", "en-us", "en-us-nyc", "en-gb-x-rp", "en-gb-scotland", "en-029")  # from espeak-ng
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 TESTED_CLIPS = ("0870", "0880")  # also in assets/speech
 
-# Path in the folder of recordings, without its ending | reader | words. LJ Speech brings its own words.
+# Path in the folder of recordings, without its ending | reader | words. Two collections bring their own words.
 RECORDINGS = Path(__file__).with_name("recordings.txt")
-LJ_SPEECH = "LJSpeech-1.1"
-LJ_CHAPTER = "LJ001-"
-PIECES = 4
-HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 4507", "LibriSpeech 8224")
+LJ_SPEECH, LEARNERS = "LJSpeech-1.1", "speechocean762"
+LONGEST_OF_EACH = 3  # recordings of a learner of English, who reads two or three words in most
+PIECES = 24
+HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 2414", "LibriSpeech 3005", "LibriSpeech 4507", "LibriSpeech 8224")
 
 
 @dataclass(frozen=True)
@@ -117,10 +97,11 @@ def _jobs(scale: float, recordings: Path) -> list[tuple[Callable, tuple]]:
         for piece in range(4 if language.startswith("en") else 1):
             jobs.append((_espeak, (language, count(20), piece)))
     jobs += [(_espeak, (language, count(24), 0)) for language in HELD_LANGUAGES]
+    jobs += [(_read_aloud, (voice, texts)) for voice, texts in _read_texts(recordings, count(90)).items()]
     jobs += [(_nonspeech, (count(60), piece)) for piece in range(8)]
     jobs.append((_librivox, ()))
     listed = sorted(_listed(recordings))
-    jobs += [(_recordings, (listed[piece::PIECES], count(5), piece)) for piece in range(PIECES)]
+    jobs += [(_recordings, (listed[piece::PIECES], count(2), piece)) for piece in range(PIECES)]
     return jobs
 
 
@@ -145,6 +126,33 @@ def _espeak_library() -> Espeak:
     return Espeak()
 
 
+def _read_texts(folder: Path, count: int) -> dict[str, list[str]]:
+    """Sentences of LJ Speech for every English voice that is trained with: real English has more words than ours."""
+    sentences = [words for _, words in _lj_speech(folder) if 30 < len(words) < 120 and words.isascii() and '"' not in words]
+    order = _random("texts").permutation(len(sentences))
+    voices = [*(f"flite {voice}" for voice in FLITE), f"festival {FESTIVAL_ENGLISH}", *(f"espeak-ng {accent}" for accent in ACCENTS)]
+    return {voice: [sentences[i] for i in order[k * count : (k + 1) * count]] for k, voice in enumerate(voices)}
+
+
+def _read_aloud(name: str, texts: list[str]) -> list[Heard]:
+    random = _random("read aloud", name)
+    synthesiser, voice = name.split()
+    if synthesiser == "flite":
+        said = [flite(text, voice, float(random.uniform(0.8, 1.25))) for text in texts]
+    elif synthesiser == "festival":
+        said = festival(texts, voice, 1.0)
+    else:
+        said = [_said_by_espeak(text, voice, VARIANTS, random) for text in texts]
+    return [heard for utterance in said if utterance is not None for heard in _copies(utterance, "train", random)]
+
+
+def _said_by_espeak(text: str, language: str, variants: list[str], random: np.random.Generator) -> Utterance | None:
+    variant = str(random.choice(variants))
+    settings = (int(random.integers(120, 230)), int(random.integers(25, 80)), int(random.integers(20, 90)))
+    utterance = _espeak_library().say(text, language, variant, *settings)
+    return utterance if utterance is not None and len(utterance.samples) > SOUND_RATE else None
+
+
 def _espeak(language: str, count: int, piece: int) -> list[Heard]:
     random = _random("espeak", language, piece)
     script = LANGUAGES.get(language) or HELD_LANGUAGES[language]
@@ -153,10 +161,8 @@ def _espeak(language: str, count: int, piece: int) -> list[Heard]:
     for i, text in enumerate(texts):
         held_voice = i % 6 == 5
         part = "held language" if language in HELD_LANGUAGES else "held voice" if held_voice else "train"
-        variant = random.choice(HELD_VARIANTS if part == "held voice" else VARIANTS)
-        settings = (int(random.integers(120, 230)), int(random.integers(25, 80)), int(random.integers(20, 90)))
-        utterance = _espeak_library().say(text, language, str(variant), *settings)
-        if utterance is not None and len(utterance.samples) > SOUND_RATE:
+        utterance = _said_by_espeak(text, language, HELD_VARIANTS if part == "held voice" else VARIANTS, random)
+        if utterance is not None:
             heard += _copies(utterance, part, random)
     return heard
 
@@ -216,7 +222,10 @@ def _recordings(listed: list[tuple[Path, str, str]], copies: int, piece: int) ->
         except SoundError:
             print(f"{path} does not fit its words and is left out.", flush=True)
             continue
-        heard += _copies(utterance, "held reader" if speaker in HELD_READERS else "train", random, copies)
+        part = "held reader" if speaker in HELD_READERS else "train"
+        heard.append(_heard(utterance, part))
+        if part == "train":
+            heard += _copies(utterance, part, random, copies)
     return heard
 
 
@@ -229,12 +238,29 @@ def _listed(folder: Path) -> list[tuple[Path, str, str]]:
         found += [(file, speaker, words) for file in files[:1]]
         if not files:
             print(f"{path} is not there.", flush=True)
-    for line in (folder / LJ_SPEECH / "metadata.csv").read_text(encoding="utf-8").splitlines():
-        name, _, words = line.split("|")
+    for name, words in _lj_speech(folder):
         file = folder / LJ_SPEECH / "wavs" / f"{name}.wav"
-        if name.startswith(LJ_CHAPTER) and file.is_file():
+        if file.is_file():
             found.append((file, "LJ Speech reader", words))
-    return found
+    return found + _learners(folder)
+
+
+def _lj_speech(folder: Path) -> list[tuple[str, str]]:
+    """(name, words) of all of LJ Speech, also of what is not in the folder."""
+    lines = (folder / LJ_SPEECH / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    return [(name, words) for name, _, words in (line.split("|") for line in lines)]
+
+
+def _learners(folder: Path) -> list[tuple[Path, str, str]]:
+    """(file, reader, words) of the longest sentences of each speaker of speechocean762."""
+    of_reader: dict[str, list[tuple[Path, str, str]]] = {}
+    for text in sorted((folder / LEARNERS).glob("t*/text")):
+        for name, words in (line.split(maxsplit=1) for line in text.read_text().splitlines()):
+            reader = name[1:5]
+            file = folder / LEARNERS / "WAVE" / f"SPEAKER{reader}" / f"{name}.WAV"
+            of_reader.setdefault(f"{LEARNERS} {reader}", []).append((file, f"{LEARNERS} {reader}", words))
+    longest = [sorted(said, key=lambda one: -len(one[2]))[:LONGEST_OF_EACH] for said in of_reader.values()]
+    return [one for said in longest for one in said if one[0].is_file()]
 
 
 def _loaded(path: Path) -> np.ndarray:

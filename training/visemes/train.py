@@ -1,44 +1,53 @@
-"""The training itself: windows of spectra, noise on them, AdamW, and an average of the last weights."""
+"""The training itself: windows of spectra, noise on them, Muon and AdamW, and an average of the last weights."""
 
 from __future__ import annotations
 
 import copy
+import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.signal import lfilter
 from torch import Tensor
 from torch.nn import functional
 
 from real3d_core.motion.viseme_network import BANDS, VisemeNetwork
 from real3d_core.motion.visemes import CLOSED, NAMES, TEETH
 
-from .corpus import Heard
+from .corpus import LEARNERS, Heard
+from .muon import Muon
 
-LENGTH = 256  # steps judged in each window
-BATCH = 32
-STEPS = 3600
-PEAK_RATE = 3e-3
+LENGTH = 400  # steps judged in each window
+BATCH = 20
+STEPS = 12000
+KEEP = 1000  # steps after which the weights so far are handed out
+PEAK_RATE, PEAK_RATE_OF_MATRICES = 3e-3, 0.02  # of AdamW and of Muon
+WEIGHT_DECAY = 0.02
+WARM_UP = 0.05  # of the steps
 SMOOTHING = 0.05  # of the labels: borders between sounds are nobody's certainty
 CONTACT = 1.5  # weight of the sounds at which lips touch: a missed p is seen at once, a missed vowel is not
-AVERAGE = 0.995
+AVERAGE = 0.999
+ROOMS, NOISES = 0.3, 0.4  # of the windows
 
-# How often each source is drawn. Human voices count for more than their number.
+# How often each source is drawn; READERS are all others than these. Human voices count for more than their number.
+READERS = "readers"
+NOBODY = "nobody"
 SHARES = {
-    "espeak-ng en": 0.06, "espeak-ng": 0.15, "flite": 0.12, "festival": 0.05, "LJ Speech": 0.20, "VCTK": 0.13, "LibriSpeech": 0.13,
-    "LibriVox": 0.06, "McAuliffe": 0.01, "nobody": 0.09,
+    "espeak-ng en": 0.06, "espeak-ng": 0.15, "flite": 0.12, "festival": 0.05, NOBODY: 0.09, LEARNERS: 0.12, READERS: 0.45,
 }  # fmt: skip
 
 
-def train(heard: list[Heard], steps: int, seed: int = 0, tell=print) -> VisemeNetwork:
-    """A network trained on the part "train"."""
+def train(heard: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None], seed: int = 0, tell=print) -> VisemeNetwork:
+    """A network trained on the part "train"; `keep` is given every state that is worth keeping in case of an interruption."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     network = VisemeNetwork().train()
     draw = _Windows([one for one in heard if one.part == "train"], network.reach, random)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
     averaged = copy.deepcopy(network)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.1)
+    optimisers = _optimisers(network)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step / steps)) for optimiser in optimisers]
     weights = torch.ones(len(NAMES))
     weights[[CLOSED, TEETH]] = CONTACT
     started, running = time.time(), 0.0
@@ -48,11 +57,12 @@ def train(heard: list[Heard], steps: int, seed: int = 0, tell=print) -> VisemeNe
             scores = network(mel)
         scores = scores.float()
         loss = functional.cross_entropy(scores, labels, weights, label_smoothing=SMOOTHING)
-        optimiser.zero_grad()
+        network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        schedule.step()
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
         with torch.no_grad():
             for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
                 if mean.is_floating_point():
@@ -61,9 +71,25 @@ def train(heard: list[Heard], steps: int, seed: int = 0, tell=print) -> VisemeNe
                     mean.copy_(value)
         right = (scores.argmax(1) == labels).float().mean().item()
         running = right if step == 0 else 0.98 * running + 0.02 * right
-        if step % 50 == 49:
+        if step % 100 == 99:
             tell(f"step {step + 1} of {steps}: {100 * running:.1f} % of the training steps right, {time.time() - started:.0f} s")
+        if step % KEEP == KEEP - 1:
+            keep(averaged)
     return averaged.eval()
+
+
+def _optimisers(network: VisemeNetwork) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for what mixes channels, AdamW for the rest and for what speaks to the outside."""
+    matrices, rest = [], []
+    for name, parameter in network.named_parameters():
+        (matrices if parameter.ndim > 1 and not name.startswith("head") else rest).append(parameter)
+    adam = torch.optim.AdamW(rest, lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    return Muon(matrices, PEAK_RATE_OF_MATRICES, WEIGHT_DECAY), adam
+
+
+def _pace(part: float) -> float:
+    """Factor on the rates after this part of the steps: up in a line, down in half a cosine to a hundredth."""
+    return min(1.0, part / WARM_UP + 0.01) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * max(0.0, part - WARM_UP) / (1.0 - WARM_UP))))
 
 
 class _Windows:
@@ -71,14 +97,14 @@ class _Windows:
 
     def __init__(self, heard: list[Heard], reach: int, random: np.random.Generator):
         self._random, self._reach = random, reach
+        self._noises = [one.mel for one in heard if one.speaker == NOBODY]
         groups: dict[str, list[Heard]] = {name: [] for name in SHARES}
         for one in heard:
-            groups[max((name for name in SHARES if one.speaker.startswith(name)), key=len)].append(one)
+            groups[max((name for name in SHARES if one.speaker.startswith(name)), key=len, default=READERS)].append(one)
         shares = [SHARES[name] for name, members in groups.items() if members]
         self._groups = [members for members in groups.values() if members]
         self._shares = np.array(shares) / sum(shares)
-        self._chances = [np.array([len(one.labels) for one in members], float) for members in self._groups]
-        self._chances = [chances / chances.sum() for chances in self._chances]
+        self._chances = [_chances(members) for members in self._groups]
 
     def __call__(self) -> tuple[Tensor, Tensor]:
         """[BATCH, BANDS, LENGTH + 2 * reach] spectra and [BATCH, LENGTH] labels."""
@@ -96,7 +122,24 @@ class _Windows:
             mel[row, inside] = (1 - between) * one.mel[whole] + between * one.mel[whole + 1]
             judged = slice(self._reach, -self._reach)
             labels[row, inside[judged]] = one.labels[np.round(places[judged][inside[judged]]).astype(int)]
+        for row in np.flatnonzero(self._random.random(BATCH) < ROOMS):
+            mel[row] = self._in_a_room(mel[row])
+        for row in np.flatnonzero(self._random.random(BATCH) < NOISES):
+            mel[row] = self._with_noise(mel[row])
         return self._disturbed(torch.from_numpy(mel)), torch.from_numpy(labels)
+
+    def _in_a_room(self, mel: np.ndarray) -> np.ndarray:
+        """Every band rings on."""
+        decay = 10 ** (-0.06 / self._random.uniform(0.15, 0.6))  # of the power per step, by 60 dB in these seconds
+        ringing = lfilter([0.0, 1.0 - decay], [1.0, -decay], 10 ** (3 * mel), axis=0)
+        return np.log10(10 ** (3 * mel) + self._random.uniform(0.05, 0.5) * ringing) / 3
+
+    def _with_noise(self, mel: np.ndarray) -> np.ndarray:
+        """A noise or music 5 to 35 dB below the voice is added."""
+        noise = np.resize(self._noises[self._random.integers(len(self._noises))].astype(np.float32), mel.shape)
+        loud, loud_noise = (np.quantile(sound.mean(1), 0.9) for sound in (mel, noise))
+        noise = noise + (loud - loud_noise - self._random.uniform(5, 35) / 30)
+        return np.log10(10 ** (3 * mel) + 10 ** (3 * noise)) / 3
 
     def _disturbed(self, mel: Tensor) -> Tensor:
         """Another loudness, another vocal tract (bands stretched), another tone, and bands and moments left out."""
@@ -114,3 +157,12 @@ class _Windows:
             first = random.integers(self._reach, self._reach + LENGTH)
             mel[row, first : first + random.integers(2, 8)] = mel[row].mean(0)
         return mel.transpose(1, 2).contiguous()
+
+
+def _chances(heard: list[Heard]) -> np.ndarray:
+    """[recordings] how often each is drawn: a speaker as often as the square root of his time, then by length."""
+    seconds: dict[str, int] = {}
+    for one in heard:
+        seconds[one.speaker] = seconds.get(one.speaker, 0) + len(one.labels)
+    chances = np.array([len(one.labels) / seconds[one.speaker] ** 0.5 for one in heard])
+    return chances / chances.sum()
