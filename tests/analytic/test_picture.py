@@ -14,9 +14,11 @@ from real3d_core.motion.face_track import track_from_landmarks
 from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.performance import perform
+from real3d_core.pictures import load_picture
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import matrix_to_euler
 
 
@@ -116,11 +118,12 @@ def test_one_blink_closes_one_eye(avatar, portrait):
     assert right > 0.8
 
 
-def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, smiling):
+def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, assets):
     """The skin fold over an open eye catches the light; carried along by the lid it looked like a slit in a closed eye."""
-    frame = frames_of(avatar, smiling, still_with(blink_right=1.0))[1].mean(-1)
-    edge = smiling.landmarks[RIGHT_LOWER_LID[4:], :2]  # the half towards the nose
-    height = float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm())
+    narrowed = prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009_selfie.jpg"))
+    frame = frames_of(avatar, narrowed, still_with(blink_right=1.0))[1].mean(-1)
+    edge = narrowed.landmarks[RIGHT_LOWER_LID[4:], :2]  # the half towards the nose
+    height = float((narrowed.landmarks[10, :2] - narrowed.landmarks[152, :2]).norm())
 
     def brightness(above):
         x, y = ((edge - torch.tensor([0.0, above * height])) * len(frame)).long().T
