@@ -16,9 +16,7 @@ from scipy.interpolate import RBFInterpolator
 from torch import Tensor
 
 from ..portrait.landmark_sets import (
-    CHIN,
     FACE_OVAL,
-    FOREHEAD,
     LEFT_BROW,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
@@ -72,7 +70,7 @@ class Sheets:
         window = _window(self.lattice.numpy(), centre, high - low)
         self._face = _Field(rest, _face_members(rest), self.lattice, window)
         self._jaw = _Field(rest, _jaw_members(rest), self.lattice, window)
-        self._lids = [_Lid(rest, self.lattice, side) for side in ("left", "right")]
+        self._lids = [_Lid(rest, self.lattice, side, self.face_height) for side in ("left", "right")]
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
@@ -147,7 +145,7 @@ class _Lid:
     skin is that must cover the eye.
     """
 
-    def __init__(self, rest: np.ndarray, lattice: Tensor, side: str):
+    def __init__(self, rest: np.ndarray, lattice: Tensor, side: str, face_height: float):
         self.side = side
         upper, lower, brow = (
             (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW) if side == "left" else (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW)
@@ -156,7 +154,7 @@ class _Lid:
         columns = rest[upper, 0]
         opening = rest[upper, 1] - np.interp(columns, rest[lower, 0], rest[lower, 1])
         across = 2 * (columns - columns[0]) / (columns[-1] - columns[0]) - 1
-        hang = _HANG * np.linalg.norm(rest[FOREHEAD] - rest[CHIN]) * (1 - across**2)
+        hang = _HANG * face_height * (1 - across**2)
         under_brow = sorted(brow[:5], key=lambda point: rest[point, 0])
         to_brow = np.interp(columns, rest[under_brow, 0], rest[under_brow, 1]) - rest[upper, 1]
         self._lashes = lash_band(rest)

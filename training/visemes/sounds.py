@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from real3d_core.motion.visemes import VISEME_OF_SOUND
+from real3d_core.motion.speech import GLIDE
+from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND, VOWELS
 
 # By the lips alone. Sounds that leave the lips to their neighbours (tongue, throat) are one class.
 _IPA = {
@@ -22,8 +23,7 @@ _IPA = {
     "tongue": "t d n l r θ ð ʈ ɖ ɳ ɭ ɽ ɾ ɲ ʎ c ɟ k ɡ g ŋ q ɢ ɴ ʀ ʁ x χ ɣ ç h ɦ ħ ʕ ʔ ɗ ɠ ʄ ʛ ɫ ʟ",
 }
 _CLASS_OF_IPA = {symbol: name for name, symbols in _IPA.items() for symbol in symbols.split()}
-_VOWELS = frozenset(["oo", "oh", "ah", "eh", "ee", "uh", "er"])
-_FIRST_OF_TWO = 0.55  # part of a diphthong that belongs to its first half
+_VOWELS = frozenset(NAMES[i] for i in VOWELS)
 
 # Festival's and flite's names where they are neither ARPAbet nor IPA letters.
 _PAUSES = frozenset(["pau", "SIL", "sil", "#", "#1", "##", "_", "h#", "brth", "ssil", ""])
@@ -69,5 +69,5 @@ def parts_of_festival(name: str) -> list[tuple[str, float]]:
 
 def _shared(classes: list[str]) -> list[tuple[str, float]]:
     if len(classes) == 2:
-        return [(classes[0], _FIRST_OF_TWO), (classes[1], 1.0 - _FIRST_OF_TWO)]
+        return [(classes[0], GLIDE), (classes[1], 1.0 - GLIDE)]
     return [(name, 1.0 / len(classes)) for name in classes]
