@@ -26,48 +26,86 @@ LOUD = 1.5  # loud steps count for more in that: of the power to 10 ** (3 * mel)
 
 
 class VisemeNetwork(nn.Module):
-    """Log-mel spectra to viseme scores: residual convolutions over time with growing strides between their taps.
+    """Log-mel spectra to viseme scores: small patterns over bands and time, then residual convolutions over time alone.
 
-    They see the spectra against their mean over some seconds, which takes away most of the microphone, the room and the speaker.
+    They see the spectra against their mean over some seconds, which takes away most of the microphone, the room and the speaker. The
+    patterns are the same in all bands, since another head moves a sound's peaks up or down.
 
     Args:
-        channels: width of every layer.
+        patterns: how many in each of the two layers over bands and time.
+        channels: width between the blocks over time.
+        inner: width inside them.
         dilations: steps between the three taps of each block; they set how far the network hears.
     """
 
-    def __init__(self, channels: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 4)):
+    def __init__(
+        self,
+        patterns: tuple[int, int] = (16, 32),
+        channels: int = 136,
+        inner: int = 60,
+        dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 4, 2),
+    ):
         super().__init__()
-        self.reach = NEARBY + 2 + sum(dilations)  # steps heard before and after the one that is judged
-        self.stem = nn.Sequential(nn.Conv1d(BANDS + 1, channels, 5), nn.BatchNorm1d(channels), nn.ReLU())
-        self.blocks = nn.ModuleList(_Block(channels, dilation) for dilation in dilations)
+        self.reach = NEARBY + 3 + sum(dilations)  # steps heard before and after the one that is judged
+        first, second = patterns
+        self.patterns = nn.Sequential(
+            nn.Conv2d(1, first, (5, 3), stride=(2, 1), padding=(2, 0)), nn.BatchNorm2d(first), nn.ReLU(),
+            nn.Conv2d(first, second, 3, stride=(2, 1), padding=(1, 0)), nn.BatchNorm2d(second), nn.ReLU(),
+        )  # fmt: skip
+        self.joined = _PatternBlock(second)
+        self.stem = nn.Sequential(nn.Conv1d(second * BANDS // 4 + 1, channels, 1), nn.BatchNorm1d(channels), nn.ReLU())
+        self.blocks = nn.ModuleList(_Block(channels, inner, dilation) for dilation in dilations)
         self.head = nn.Conv1d(channels, len(NAMES), 1)
 
     def forward(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] from `log_mel` -> [B, visemes, T] scores before the softmax."""
-        hidden = self.stem(_against_the_mean(mel))
+        return self.head(self.heard(mel))
+
+    def heard(self, mel: Tensor) -> Tensor:
+        """[B, BANDS, T + 2 * reach] -> [B, channels, T], of which the scores are linear functions."""
+        shape, loud = _against_the_mean(mel)
+        patterns = self.joined(self.patterns(shape[:, None])).flatten(1, 2)
+        hidden = self.stem(torch.cat([patterns, loud[..., 3:-3].to(patterns.dtype)], 1))
         for block in self.blocks:
             hidden = block(hidden)
-        return self.head(hidden)
+        return hidden
 
 
-def _against_the_mean(mel: Tensor) -> Tensor:
-    """[B, BANDS, T + 2 * NEARBY] -> [B, BANDS + 1, T]: each band less its mean nearby, weighted by loudness, and how loud that is."""
+def _against_the_mean(mel: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, BANDS, T + 2 * NEARBY] -> [B, BANDS, T]: each band less its mean nearby, weighted by loudness; [B, 1, T]: how loud that is."""
     weight = 10.0 ** (LOUD * mel.mean(1, keepdim=True))
     running = functional.pad(torch.cat([mel * weight, weight], 1).double().cumsum(2), (1, 0))
     sums = (running[..., 2 * NEARBY + 1 :] - running[..., : -2 * NEARBY - 1]).to(mel.dtype)
     mean = sums[:, :-1] / sums[:, -1:]
-    return torch.cat([mel[..., NEARBY:-NEARBY] - mean, mean.mean(1, keepdim=True)], 1)
+    return mel[..., NEARBY:-NEARBY] - mean, mean.mean(1, keepdim=True)
+
+
+class _PatternBlock(nn.Module):
+    """Over bands and time, a step more on either side."""
+
+    def __init__(self, patterns: int):
+        super().__init__()
+        self.over_both = nn.Sequential(nn.Conv2d(patterns, patterns, 3, padding=(1, 0)), nn.BatchNorm2d(patterns), nn.ReLU())
+        self.over_bands = nn.Sequential(nn.Conv2d(patterns, patterns, (3, 1), padding=(1, 0)), nn.BatchNorm2d(patterns))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[B, patterns, bands, T + 2] -> [B, patterns, bands, T]."""
+        return torch.relu(hidden[..., 1:-1] + self.over_bands(self.over_both(hidden)))
 
 
 class _Block(nn.Module):
-    def __init__(self, channels: int, dilation: int):
+    """Over time, `dilation` steps more on either side."""
+
+    def __init__(self, channels: int, inner: int, dilation: int):
         super().__init__()
         self.dilation = dilation
-        self.over_time = nn.Sequential(nn.Conv1d(channels, channels, 3, dilation=dilation), nn.BatchNorm1d(channels), nn.ReLU())
-        self.mix = nn.Sequential(nn.Conv1d(channels, channels, 1), nn.BatchNorm1d(channels))
+        self.narrow = nn.Sequential(nn.Conv1d(channels, inner, 1), nn.BatchNorm1d(inner), nn.ReLU())
+        self.over_time = nn.Sequential(nn.Conv1d(inner, inner, 3, dilation=dilation), nn.BatchNorm1d(inner), nn.ReLU())
+        self.widen = nn.Sequential(nn.Conv1d(inner, channels, 1), nn.BatchNorm1d(channels))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return torch.relu(hidden[..., self.dilation : -self.dilation] + self.mix(self.over_time(hidden)))
+        """[B, channels, T + 2 * dilation] -> [B, channels, T]."""
+        return torch.relu(hidden[..., self.dilation : -self.dilation] + self.widen(self.over_time(self.narrow(hidden))))
 
 
 def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:

@@ -5,23 +5,32 @@ import pytest
 import torch
 
 from real3d_core.motion.viseme_network import BANDS
-from real3d_core.motion.visemes import NAMES
+from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND
 from training.visemes.augment import recorded
 from training.visemes.corpus import RECORDINGS, Heard
 from training.visemes.muon import Muon
 from training.visemes.scores import predicted
-from training.visemes.sounds import parts_of_arpabet, parts_of_ipa
+from training.visemes.sounds import SOUNDS, VISEME_OF, parts_of_arpabet, parts_of_ipa
 from training.visemes.synthesisers import labelled, spans_of
 from training.visemes.train import NOBODY, train
 
 
-def test_sounds_are_told_as_visemes():
-    assert parts_of_arpabet("P") == parts_of_ipa("pʰ") == [("closed", 1.0)]
-    assert [name for name, _ in parts_of_arpabet("ay")] == [name for name, _ in parts_of_ipa("aɪ")] == ["ah", "ee"]
-    assert parts_of_ipa("tʃ") == [("sh", 1.0)]  # lips take the shape of an affricate's second half from the start
-    assert parts_of_ipa("ˈuː") == [("oo", 1.0)]
+def visemes(parts):
+    return tuple(NAMES[VISEME_OF[SOUNDS.index(sound)]] for sound, _ in parts)
+
+
+def test_sounds_are_told_alike_in_both_alphabets():
+    assert parts_of_arpabet("P") == parts_of_ipa("pʰ") == [("p", 1.0)]
+    assert [sound for sound, _ in parts_of_arpabet("ay")] == [sound for sound, _ in parts_of_ipa("aɪ")] == ["a", "ɪ"]
+    assert parts_of_ipa("tʃ") == [("ʃ", 1.0)]  # lips take the shape of an affricate's second half from the start
+    assert parts_of_ipa("ˈuː") == [("u", 1.0)]
     with pytest.raises(KeyError):
         parts_of_arpabet("XX")
+
+
+@pytest.mark.parametrize("sound", VISEME_OF_SOUND)
+def test_sounds_have_the_visemes_of_the_artists_table(sound):
+    assert visemes(parts_of_arpabet(sound)) == VISEME_OF_SOUND[sound]
 
 
 def test_labels_follow_the_times_of_the_sounds():
@@ -29,7 +38,7 @@ def test_labels_follow_the_times_of_the_sounds():
     assert len(utterance.samples) == 16000 and len(utterance.labels) == 100
     changes = np.flatnonzero(np.diff(utterance.labels.astype(int))) + 1
     assert changes.tolist() == [20, 40, 51, 60]
-    assert [NAMES[utterance.labels[step]] for step in (10, 30, 45, 55, 70)] == ["rest", "closed", "ah", "ee", "rest"]
+    assert [SOUNDS[utterance.labels[step]] for step in (10, 30, 45, 55, 70)] == ["_", "m", "a", "ɪ", "_"]
 
 
 def test_another_recording_keeps_labels_with_their_sounds():
@@ -40,7 +49,7 @@ def test_another_recording_keeps_labels_with_their_sounds():
     for seed in range(8):
         again = recorded(utterance, np.random.default_rng(seed))
         loud = np.array([again.samples[160 * step : 160 * step + 160].std() for step in range(len(again.labels))])
-        hiss = again.labels == NAMES.index("s")
+        hiss = again.labels == SOUNDS.index("s")
         assert 0.3 / 1.25 < hiss.sum() / 100 < 0.3 / 0.8
         assert loud[hiss].mean() > 1.4 * loud[: np.flatnonzero(hiss)[0]].mean()
 
@@ -63,11 +72,11 @@ def test_training_learns_to_tell_a_hiss_from_a_hum():
         mel = 0.1 * random.standard_normal((len(labels), BANDS))
         mel[:, :20] += (labels == 0)[:, None] * 0.5
         mel[:, 20:] += (labels == 1)[:, None] * 0.5
-        names = np.array([NAMES.index("ah"), NAMES.index("s")] if speaker != NOBODY else [0, 0], np.uint8)
-        heard.append(Heard(mel.astype(np.float16), names[labels], speaker, "train"))
+        sounds = np.array([SOUNDS.index("a"), SOUNDS.index("s")] if speaker != NOBODY else [0, 0], np.uint8)
+        heard.append(Heard(mel.astype(np.float16), sounds[labels], speaker, "train"))
     kept = []
     network = train(heard, steps=30, keep=kept.append, tell=lambda line: None)
-    assert np.mean(predicted(network, heard[0].mel) == heard[0].labels) > 0.9
+    assert np.mean(predicted(network, heard[0].mel) == VISEME_OF[heard[0].labels]) > 0.9
     assert kept == []  # too short a run for a state on the way
 
 

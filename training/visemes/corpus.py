@@ -16,7 +16,6 @@ from real3d_core.errors import SoundError
 from real3d_core.motion.loudness import SOUND_RATE, STEP
 from real3d_core.motion.phonemes import align
 from real3d_core.motion.viseme_network import log_mel
-from real3d_core.motion.visemes import REST
 from real3d_core.sound import load_sound
 
 from .augment import recorded, through_a_codec
@@ -64,7 +63,7 @@ HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 2414", 
 
 @dataclass(frozen=True)
 class Heard:
-    """mel: [T, BANDS] float16; labels: [T] uint8; speaker; part: "train", or kept out: "held voice", "held language", "held reader"."""
+    """mel: [T, BANDS] float16; labels: [T] uint8, places in SOUNDS; speaker; part: "train", or kept out: "held voice", "held language", "held reader"."""
 
     mel: np.ndarray
     labels: np.ndarray
@@ -196,7 +195,7 @@ def _nonspeech(count: int, piece: int) -> list[Heard]:
         kind = random.choice(3, p=(0.4, 0.45, 0.15))
         samples = (noise, music, quiet)[kind](random, length)
         samples = through_a_codec(samples, random) if kind < 2 else samples * np.float32(10 ** -random.uniform(2.5, 4.5))
-        heard.append(_heard(Utterance(samples, np.full(-(-length // STEP), REST, np.uint8), "nobody"), "train"))
+        heard.append(_heard(Utterance(samples, np.zeros(-(-length // STEP), np.uint8), "nobody"), "train"))
     return heard
 
 
@@ -268,6 +267,6 @@ def _loaded(path: Path) -> np.ndarray:
 
 
 def aligned_recording(samples: np.ndarray, transcript: str, speaker: str) -> Utterance:
-    """Recorded English at 16 kHz with the visemes of its transcript."""
+    """Recorded English at 16 kHz with the sounds of its transcript."""
     sounds = [(p.start, p.end, p.symbol) for p in align(samples, transcript)]
     return labelled(samples, SOUND_RATE, spans_of(sounds, parts_of_arpabet), speaker)

@@ -10,6 +10,7 @@ import torch
 from real3d_core.motion.viseme_network import VisemeNetwork, load_network
 
 from .corpus import Heard
+from .sounds import VISEME_OF
 
 
 def print_scores(corpus: list[Heard], weights: Path) -> None:
@@ -22,7 +23,7 @@ def print_scores(corpus: list[Heard], weights: Path) -> None:
         synthesiser, voice = one.speaker.split()
         source = voice.split("+")[0] if one.part == "held language" else voice.split("+")[-1]
         for name in (one.part, f"{one.part}: {synthesiser} {source}"):
-            right.setdefault(name, []).append(predicted(network, one.mel) == one.labels)
+            right.setdefault(name, []).append(predicted(network, one.mel) == VISEME_OF[one.labels])
     for name in sorted(right):
         steps = np.concatenate(right[name])
         print(f"{name:50s} {100 * steps.mean():5.1f} % of {len(steps) / 100:.0f} s")

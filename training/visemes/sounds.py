@@ -1,34 +1,53 @@
-"""Which viseme a sound of speech belongs to: the names synthesisers use for sounds, mapped to the classes of visemes.json."""
+"""Which sounds of speech are told apart in training, and what synthesisers call them.
+
+The network is asked for visemes; while it learns it is also asked for the sounds, which are heard more alike from voice to voice than
+what they have in common on the lips.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 
+import numpy as np
+
 from real3d_core.motion.speech import GLIDE
-from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND, VOWELS
+from real3d_core.motion.visemes import NAMES, VOWELS
 
-# By the lips alone. Sounds that leave the lips to their neighbours (tongue, throat) are one class.
+# Sounds by viseme, each with the IPA letters that count as it; they name it by the first. By the lips alone: sounds that leave the lips
+# to their neighbours (tongue, throat) are one viseme.
 _IPA = {
-    "closed": "p b m ɓ β ɱ ʙ",
-    "teeth": "f v ʋ ⱱ",
-    "oo": "u ʊ y ʏ ʉ w ʍ ɥ ɸ",
-    "oh": "o ɔ ɒ ø œ ɵ ɞ ɶ",
+    "rest": "_",
+    "closed": "p|b ɓ β|m ɱ ʙ",
+    "teeth": "f|v ʋ ⱱ",
+    "oo": "u ʉ|ʊ|y ʏ|w ʍ ɥ ɸ",
+    "oh": "o ɔ ɒ|ø ɵ œ ɞ ɶ",
     "ah": "a ɑ ä",
-    "eh": "e ɛ æ",
-    "ee": "i ɪ ᵻ j ɨ ɯ ɰ ʝ",
+    "eh": "e ɛ|æ",
+    "ee": "i|ɪ ᵻ|ɨ ɯ ɰ|j ʝ",
     "uh": "ə ʌ ɜ ɘ ɤ ɐ",
-    "er": "ɹ ɚ ɝ ɻ",
-    "s": "s z ɬ ɮ",
-    "sh": "ʃ ʒ ɕ ʑ ʂ ʐ ɧ",
-    "tongue": "t d n l r θ ð ʈ ɖ ɳ ɭ ɽ ɾ ɲ ʎ c ɟ k ɡ g ŋ q ɢ ɴ ʀ ʁ x χ ɣ ç h ɦ ħ ʕ ʔ ɗ ɠ ʄ ʛ ɫ ʟ",
+    "er": "ɹ ɻ|ɚ ɝ",
+    "s": "s ɬ|z ɮ",
+    "sh": "ʃ ɕ ʂ ɧ|ʒ ʑ ʐ",
+    "tongue": "t ʈ c|d ɖ ɟ ɗ ʄ|n ɳ ɲ ɴ|l ɭ ʎ ɫ ʟ|r ɽ ɾ|θ|ð|k q|g ɡ ɢ ɠ ʛ|ŋ|x χ ç ɣ ʀ ʁ h ɦ ħ ʕ|ʔ",
 }
-_CLASS_OF_IPA = {symbol: name for name, symbols in _IPA.items() for symbol in symbols.split()}
-_VOWELS = frozenset(NAMES[i] for i in VOWELS)
+_GROUPS = [(viseme, group.split()) for viseme, groups in _IPA.items() for group in groups.split("|")]
+SOUNDS = tuple(letters[0] for _, letters in _GROUPS)
+SILENCE = SOUNDS[0]
+VISEME_OF = np.array([NAMES.index(viseme) for viseme, _ in _GROUPS], np.uint8)  # by the place in SOUNDS; silence is 0 in both
+_SOUND_OF_IPA = {letter: letters[0] for _, letters in _GROUPS for letter in letters}
+_VOWELS = frozenset(letters[0] for viseme, letters in _GROUPS if NAMES.index(viseme) in VOWELS)
 
-# Festival's and flite's names where they are neither ARPAbet nor IPA letters.
+# English sounds as ARPAbet, flite and festival name them, in IPA.
+_ARPABET = {
+    "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "ɑʊ", "ax": "ə", "axr": "ɚ", "ay": "ɑɪ", "b": "b", "ch": "ʃ", "d": "d", "dh": "ð",
+    "dx": "ɾ", "eh": "ɛ", "el": "l", "em": "m", "en": "n", "er": "ɝ", "ey": "ɛɪ", "f": "f", "g": "ɡ", "hh": "h", "hv": "h", "ih": "ɪ",
+    "iy": "i", "jh": "ʒ", "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "nx": "n", "ow": "ɔʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ",
+    "s": "s", "sh": "ʃ", "t": "t", "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
+}  # fmt: skip
+
 _PAUSES = frozenset(["pau", "SIL", "sil", "#", "#1", "##", "_", "h#", "brth", "ssil", ""])
-_ARPABET_MORE = {"ax": "uh", "axr": "er", "dx": "tongue", "el": "tongue", "em": "closed", "en": "tongue", "hv": "tongue", "nx": "tongue"}
 
+# What festival writes otherwise than as an IPA letter.
 _FESTIVAL = {
     "c~": "tʃ", "s~": "ʃ", "z~": "ʒ", "ch": "x", "dZ": "dʒ", "tS": "tʃ", "SS": "ʃ", "LL": "ʎ", "JJ": "ɲ", "ng": "ŋ", "NG": "ŋ", "ae": "æ",
     "oe": "ø", "@": "ə",
@@ -36,26 +55,20 @@ _FESTIVAL = {
 
 
 def parts_of_arpabet(name: str) -> list[tuple[str, float]]:
-    """[(viseme class, share of the duration)] of an English sound, in order; raises KeyError for an unknown one."""
-    if name in _PAUSES:
-        return [("rest", 1.0)]
-    if name in _ARPABET_MORE:
-        return [(_ARPABET_MORE[name], 1.0)]
-    classes = VISEME_OF_SOUND[name.upper()]
-    return _shared(list(classes))
+    """[(one of SOUNDS, share of the duration)] of an English sound, in order; raises KeyError for an unknown one."""
+    return [(SILENCE, 1.0)] if name in _PAUSES else _shared([_SOUND_OF_IPA[letter] for letter in _ARPABET[name.lower()]])
 
 
 def parts_of_ipa(name: str) -> list[tuple[str, float]]:
     """The same for a sound written in IPA, whose marks of length, stress, nasality and tone do not matter."""
     if name in _PAUSES or name[0] in "_(":  # espeak-ng tells a change of language in brackets
-        return [("rest", 1.0)]
-    letters = [letter for letter in unicodedata.normalize("NFD", name) if letter in _CLASS_OF_IPA]
-    classes = [_CLASS_OF_IPA[letter] for letter in letters]
-    if not classes:
+        return [(SILENCE, 1.0)]
+    sounds = [_SOUND_OF_IPA[letter] for letter in unicodedata.normalize("NFD", name) if letter in _SOUND_OF_IPA]
+    if not sounds:
         return []
-    if not _VOWELS & set(classes):
-        return [(classes[-1], 1.0)]  # an affricate: lips take the shape of its second half from the start
-    return _shared([name for i, name in enumerate(classes) if i == 0 or name != classes[i - 1]][:3])
+    if not _VOWELS & set(sounds):
+        return [(sounds[-1], 1.0)]  # an affricate: lips take the shape of its second half from the start
+    return _shared([sound for i, sound in enumerate(sounds) if i == 0 or sound != sounds[i - 1]][:3])
 
 
 def parts_of_festival(name: str) -> list[tuple[str, float]]:
@@ -67,7 +80,7 @@ def parts_of_festival(name: str) -> list[tuple[str, float]]:
     return parts
 
 
-def _shared(classes: list[str]) -> list[tuple[str, float]]:
-    if len(classes) == 2:
-        return [(classes[0], GLIDE), (classes[1], 1.0 - GLIDE)]
-    return [(name, 1.0 / len(classes)) for name in classes]
+def _shared(sounds: list[str]) -> list[tuple[str, float]]:
+    if len(sounds) == 2:
+        return [(sounds[0], GLIDE), (sounds[1], 1.0 - GLIDE)]
+    return [(name, 1.0 / len(sounds)) for name in sounds]

@@ -15,9 +15,8 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from real3d_core.motion.loudness import SOUND_RATE, STEP, STEP_RATE
-from real3d_core.motion.visemes import NAMES
 
-from .sounds import parts_of_arpabet, parts_of_ipa
+from .sounds import SOUNDS, parts_of_arpabet, parts_of_ipa
 
 # Seconds by which the reference, pocketsphinx, puts its borders before those of the synthesisers: its step i is the 25 ms after 10 i ms.
 EARLY = 0.0075
@@ -25,7 +24,7 @@ EARLY = 0.0075
 
 @dataclass(frozen=True)
 class Utterance:
-    """samples: [L] float32 at 16 kHz; labels: [ceil(L / 160)] uint8, the viseme of every step of 10 ms; speaker: whose voice it is."""
+    """samples: [L] float32 at 16 kHz; labels: [ceil(L / 160)] uint8, the place in SOUNDS of every step of 10 ms; speaker: whose voice it is."""
 
     samples: np.ndarray
     labels: np.ndarray
@@ -33,18 +32,18 @@ class Utterance:
 
 
 def labelled(samples: np.ndarray, rate: int, spans: list[tuple[float, float, str]], speaker: str) -> Utterance:
-    """An utterance of spans (start, end, viseme) in seconds."""
+    """An utterance of spans (start, end, one of SOUNDS) in seconds; silence between them."""
     common = math.gcd(rate, SOUND_RATE)
     resampled = resample_poly(samples, SOUND_RATE // common, rate // common).astype(np.float32)
     steps = -(-len(resampled) // STEP)
-    labels = np.full(steps, NAMES.index("rest"), np.uint8)
+    labels = np.zeros(steps, np.uint8)
     for start, end, name in spans:
-        labels[max(round(start * STEP_RATE), 0) : max(round(end * STEP_RATE), 0)] = NAMES.index(name)
+        labels[max(round(start * STEP_RATE), 0) : max(round(end * STEP_RATE), 0)] = SOUNDS.index(name)
     return Utterance(resampled, labels, speaker)
 
 
 def spans_of(sounds: list[tuple[float, float, str]], parts_of) -> list[tuple[float, float, str]]:
-    """Visemes of sounds (start, end, name), whose names `parts_of` knows."""
+    """What synthesisers call sounds, (start, end, name), told in SOUNDS by `parts_of`."""
     spans = []
     for start, end, sound in sounds:
         begin = start

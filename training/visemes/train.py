@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.signal import lfilter
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from real3d_core.motion.viseme_network import BANDS, VisemeNetwork
@@ -18,16 +18,18 @@ from real3d_core.motion.visemes import CLOSED, NAMES, TEETH
 
 from .corpus import LEARNERS, Heard
 from .muon import Muon
+from .sounds import SOUNDS, VISEME_OF
 
 LENGTH = 400  # steps judged in each window
 BATCH = 20
 STEPS = 12000
 KEEP = 1000  # steps after which the weights so far are handed out
-PEAK_RATE, PEAK_RATE_OF_MATRICES = 3e-3, 0.02  # of AdamW and of Muon
+PEAK_RATE, PEAK_RATE_OF_MATRICES = 3e-3, 0.04  # of AdamW and of Muon
 WEIGHT_DECAY = 0.02
 WARM_UP = 0.05  # of the steps
 SMOOTHING = 0.05  # of the labels: borders between sounds are nobody's certainty
 CONTACT = 1.5  # weight of the sounds at which lips touch: a missed p is seen at once, a missed vowel is not
+SOUNDS_TOO = 0.5  # weight of telling the sounds apart
 AVERAGE = 0.999
 ROOMS, NOISES = 0.3, 0.4  # of the windows
 
@@ -39,25 +41,30 @@ SHARES = {
 }  # fmt: skip
 
 
-def train(heard: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None], seed: int = 0, tell=print) -> VisemeNetwork:
+def train(corpus: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None], seed: int = 0, tell=print) -> VisemeNetwork:
     """A network trained on the part "train"; `keep` is given every state that is worth keeping in case of an interruption."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     network = VisemeNetwork().train()
-    draw = _Windows([one for one in heard if one.part == "train"], network.reach, random)
+    draw = _Windows([one for one in corpus if one.part == "train"], network.reach, random)
     averaged = copy.deepcopy(network)
-    optimisers = _optimisers(network)
+    which_sound = nn.Conv1d(network.head.in_channels, len(SOUNDS), 1)  # heard only in training
+    optimisers = _optimisers(network, which_sound)
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step / steps)) for optimiser in optimisers]
     weights = torch.ones(len(NAMES))
     weights[[CLOSED, TEETH]] = CONTACT
+    visemes = torch.from_numpy(VISEME_OF).long()
     started, running = time.time(), 0.0
     for step in range(steps):
-        mel, labels = draw()
+        mel, sounds = draw()
+        labels = visemes[sounds]
         with torch.autocast("cpu", torch.bfloat16):
-            scores = network(mel)
-        scores = scores.float()
+            heard = network.heard(mel)
+            scores, of_sounds = network.head(heard).float(), which_sound(heard).float()
         loss = functional.cross_entropy(scores, labels, weights, label_smoothing=SMOOTHING)
+        loss = loss + SOUNDS_TOO * functional.cross_entropy(of_sounds, sounds, label_smoothing=SMOOTHING)
         network.zero_grad()
+        which_sound.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
@@ -78,12 +85,12 @@ def train(heard: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None],
     return averaged.eval()
 
 
-def _optimisers(network: VisemeNetwork) -> tuple[torch.optim.Optimizer, ...]:
+def _optimisers(network: VisemeNetwork, which_sound: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
     """Muon for what mixes channels, AdamW for the rest and for what speaks to the outside."""
     matrices, rest = [], []
     for name, parameter in network.named_parameters():
         (matrices if parameter.ndim > 1 and not name.startswith("head") else rest).append(parameter)
-    adam = torch.optim.AdamW(rest, lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    adam = torch.optim.AdamW([*rest, *which_sound.parameters()], lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
     return Muon(matrices, PEAK_RATE_OF_MATRICES, WEIGHT_DECAY), adam
 
 
@@ -107,7 +114,7 @@ class _Windows:
         self._chances = [_chances(members) for members in self._groups]
 
     def __call__(self) -> tuple[Tensor, Tensor]:
-        """[BATCH, BANDS, LENGTH + 2 * reach] spectra and [BATCH, LENGTH] labels."""
+        """[BATCH, BANDS, LENGTH + 2 * reach] spectra and [BATCH, LENGTH] places in SOUNDS."""
         mel = np.full((BATCH, LENGTH + 2 * self._reach, BANDS), -1.0, np.float32)
         labels = np.zeros((BATCH, LENGTH), np.int64)
         for row in range(BATCH):
