@@ -63,7 +63,8 @@ HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 2414", 
 
 @dataclass(frozen=True)
 class Heard:
-    """mel: [T, BANDS] float16; labels: [T] uint8, places in SOUNDS; speaker; part: "train", or kept out: "held voice", "held language", "held reader"."""
+    """mel: [T, BANDS] float16; labels: [T] uint8, places in SOUNDS; speaker; part: "train", or kept out: "held voice", "held language",
+    "held reader"."""
 
     mel: np.ndarray
     labels: np.ndarray

@@ -24,7 +24,7 @@ EARLY = 0.0075
 
 @dataclass(frozen=True)
 class Utterance:
-    """samples: [L] float32 at 16 kHz; labels: [ceil(L / 160)] uint8, the place in SOUNDS of every step of 10 ms; speaker: whose voice it is."""
+    """samples: [L] float32 at 16 kHz; labels: [ceil(L / 160)] uint8, the places in SOUNDS, by steps of 10 ms; speaker: whose voice."""
 
     samples: np.ndarray
     labels: np.ndarray

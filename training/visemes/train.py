@@ -22,7 +22,7 @@ from .sounds import SOUNDS, VISEME_OF
 
 LENGTH = 400  # steps judged in each window
 BATCH = 20
-STEPS = 12000
+STEPS = 20000
 KEEP = 1000  # steps after which the weights so far are handed out
 PEAK_RATE, PEAK_RATE_OF_MATRICES = 3e-3, 0.04  # of AdamW and of Muon
 WEIGHT_DECAY = 0.02
