@@ -38,7 +38,7 @@ def test_what_is_louder_or_brighter_throughout_is_heard_the_same(speech):
     """The mean over some seconds is taken away band by band."""
     mel = torch.from_numpy(log_mel(speech["librivox_0870_en.wav"], 100, 700).T[None].copy())
     tone = torch.linspace(-0.2, 0.2, 40)[None, :, None]
-    seen, brighter = (module._against_the_mean(spectra)[:, :-1] for spectra in (mel, mel + tone))
+    seen, brighter = (module._against_the_mean(spectra)[0] for spectra in (mel, mel + tone))
     assert seen.shape == (1, 40, 600 - 2 * module.NEARBY)
     assert (seen - brighter).abs().max() <= 1e-4
 
