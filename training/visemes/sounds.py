@@ -13,7 +13,7 @@ import numpy as np
 from real3d_core.motion.speech import GLIDE
 from real3d_core.motion.visemes import NAMES, VOWELS
 
-# Sounds by viseme, each with the IPA letters that count as it; they name it by the first. By the lips alone: sounds that leave the lips
+# Sounds by viseme, each with the IPA letters that count as it; the first names the sound. By the lips alone: sounds that leave the lips
 # to their neighbours (tongue, throat) are one viseme.
 _IPA = {
     "rest": "_",
