@@ -21,7 +21,7 @@ import torch  # noqa: E402
 from real3d_core.motion.alignment import fit_transcript  # noqa: E402
 from real3d_core.motion.face_track import track_face  # noqa: E402
 from real3d_core.motion.phonemes import align, phoneme_source_available  # noqa: E402
-from real3d_core.motion.speech import speech_controls  # noqa: E402
+from real3d_core.motion.speech import GLIDE, speech_controls  # noqa: E402
 from real3d_core.motion.viseme_network import WEIGHTS_FILE, VisemeNetwork, viseme_posteriors  # noqa: E402
 from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND  # noqa: E402
 from real3d_core.sound import load_sound  # noqa: E402
@@ -32,7 +32,6 @@ FPS = 25.0
 SPEECH = ROOT / "assets" / "speech"
 MEDIA = ROOT.parent / "shared" / "media"
 FILMED = MEDIA / "driving" / "may_5s.mp4"
-DIPHTHONG = 0.55  # part of it that belongs to its first half
 
 
 def main() -> None:
@@ -100,7 +99,7 @@ def visemes_at(phonemes: list[tuple[str, float]]):
     ends = [*(start for _, start in phonemes[1:]), phonemes[-1][1] + 1.0]
     for (symbol, start), end in zip(phonemes, ends, strict=True):
         for i, name in enumerate(VISEME_OF_SOUND[symbol]):
-            starts.append(start + i * DIPHTHONG * (end - start))
+            starts.append(start + i * GLIDE * (end - start))
             names.append(name)
     return lambda times: np.array(names)[np.searchsorted(starts, times, side="right") - 1]
 

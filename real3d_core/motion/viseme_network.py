@@ -22,6 +22,7 @@ LOWEST, HIGHEST = 60.0, 7600.0  # Hz
 FLOOR = 1e-9  # power below which nothing is heard
 CHUNK = 2000  # steps computed at once
 NEARBY = 200  # steps before and after from which the tone of the voice and of its recording is taken
+PATTERNS_REACH = 3  # steps before and after that the patterns over bands and time see
 LOUD = 1.5  # loud steps count for more in that: of the power to 10 ** (3 * mel), the square root
 
 
@@ -46,7 +47,7 @@ class VisemeNetwork(nn.Module):
         dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 4, 2),
     ):
         super().__init__()
-        self.reach = NEARBY + 3 + sum(dilations)  # steps heard before and after the one that is judged
+        self.reach = NEARBY + PATTERNS_REACH + sum(dilations)  # steps heard before and after the one that is judged
         first, second = patterns
         self.patterns = nn.Sequential(
             nn.Conv2d(1, first, (5, 3), stride=(2, 1), padding=(2, 0)), nn.BatchNorm2d(first), nn.ReLU(),
@@ -65,7 +66,7 @@ class VisemeNetwork(nn.Module):
         """[B, BANDS, T + 2 * reach] -> [B, channels, T], of which the scores are linear functions."""
         shape, loud = _against_the_mean(mel)
         patterns = self.joined(self.patterns(shape[:, None])).flatten(1, 2)
-        hidden = self.stem(torch.cat([patterns, loud[..., 3:-3].to(patterns.dtype)], 1))
+        hidden = self.stem(torch.cat([patterns, loud[..., PATTERNS_REACH:-PATTERNS_REACH]], 1))
         for block in self.blocks:
             hidden = block(hidden)
         return hidden

@@ -7,12 +7,12 @@ import torch
 from real3d_core.motion.viseme_network import BANDS
 from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND
 from training.visemes.augment import recorded
-from training.visemes.corpus import RECORDINGS, Heard
+from training.visemes.corpus import NOBODY, RECORDINGS, Heard
 from training.visemes.muon import Muon
 from training.visemes.scores import predicted
 from training.visemes.sounds import SOUNDS, VISEME_OF, parts_of_arpabet, parts_of_ipa
 from training.visemes.synthesisers import labelled, spans_of
-from training.visemes.train import NOBODY, train
+from training.visemes.train import train
 
 
 def visemes(parts):

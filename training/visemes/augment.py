@@ -10,7 +10,7 @@ from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 from real3d_core.motion.loudness import SOUND_RATE, STEP
 
 from .nonspeech import music, noise
-from .sounds import SILENCE, SOUNDS
+from .sounds import SILENCE
 from .synthesisers import Utterance
 
 
@@ -19,7 +19,7 @@ def recorded(utterance: Utterance, random: np.random.Generator) -> Utterance:
     samples, labels = _faster(utterance.samples, utterance.labels, random.uniform(0.85, 1.2))
     before, after = (int(random.uniform(0.1, 0.9) * 100) for _ in range(2))
     samples = np.pad(samples[: len(labels) * STEP], (before * STEP, after * STEP))
-    labels = np.pad(labels, (before, after), constant_values=SOUNDS.index(SILENCE))
+    labels = np.pad(labels, (before, after), constant_values=SILENCE)
     samples = samples / (samples.std() + 1e-9)
     if random.random() < 0.4:
         samples = _in_a_room(samples, random)

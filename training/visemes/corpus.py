@@ -20,7 +20,7 @@ from real3d_core.sound import load_sound
 
 from .augment import recorded, through_a_codec
 from .nonspeech import music, noise, quiet
-from .sounds import parts_of_arpabet, parts_of_festival
+from .sounds import SILENCE, parts_of_arpabet, parts_of_festival
 from .synthesisers import Espeak, Utterance, festival, flite, labelled, spans_of
 from .texts import english_sentences, invented_sentences
 
@@ -56,6 +56,7 @@ TESTED_CLIPS = ("0870", "0880")  # also in assets/speech
 # Path in the folder of recordings, without its ending | reader | words. Two collections bring their own words.
 RECORDINGS = Path(__file__).with_name("recordings.txt")
 LJ_SPEECH, LEARNERS = "LJSpeech-1.1", "speechocean762"
+NOBODY = "nobody"  # whose voice noise and music are
 LONGEST_OF_EACH = 3  # recordings of a learner of English, who reads two or three words in most
 PIECES = 24
 HELD_READERS = ("VCTK p228", "VCTK p287", "LibriSpeech 61", "LibriSpeech 2414", "LibriSpeech 3005", "LibriSpeech 4507", "LibriSpeech 8224")
@@ -196,7 +197,7 @@ def _nonspeech(count: int, piece: int) -> list[Heard]:
         kind = random.choice(3, p=(0.4, 0.45, 0.15))
         samples = (noise, music, quiet)[kind](random, length)
         samples = through_a_codec(samples, random) if kind < 2 else samples * np.float32(10 ** -random.uniform(2.5, 4.5))
-        heard.append(_heard(Utterance(samples, np.zeros(-(-length // STEP), np.uint8), "nobody"), "train"))
+        heard.append(_heard(Utterance(samples, np.full(-(-length // STEP), SILENCE, np.uint8), NOBODY), "train"))
     return heard
 
 

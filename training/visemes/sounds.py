@@ -32,8 +32,8 @@ _IPA = {
 }
 _GROUPS = [(viseme, group.split()) for viseme, groups in _IPA.items() for group in groups.split("|")]
 SOUNDS = tuple(letters[0] for _, letters in _GROUPS)
-SILENCE = SOUNDS[0]
-VISEME_OF = np.array([NAMES.index(viseme) for viseme, _ in _GROUPS], np.uint8)  # by the place in SOUNDS; silence is 0 in both
+SILENCE = 0  # its place in SOUNDS
+VISEME_OF = np.array([NAMES.index(viseme) for viseme, _ in _GROUPS], np.uint8)  # by the place in SOUNDS
 _SOUND_OF_IPA = {letter: letters[0] for _, letters in _GROUPS for letter in letters}
 _VOWELS = frozenset(letters[0] for viseme, letters in _GROUPS if NAMES.index(viseme) in VOWELS)
 
@@ -56,13 +56,13 @@ _FESTIVAL = {
 
 def parts_of_arpabet(name: str) -> list[tuple[str, float]]:
     """[(one of SOUNDS, share of the duration)] of an English sound, in order; raises KeyError for an unknown one."""
-    return [(SILENCE, 1.0)] if name in _PAUSES else _shared([_SOUND_OF_IPA[letter] for letter in _ARPABET[name.lower()]])
+    return [(SOUNDS[SILENCE], 1.0)] if name in _PAUSES else _shared([_SOUND_OF_IPA[letter] for letter in _ARPABET[name.lower()]])
 
 
 def parts_of_ipa(name: str) -> list[tuple[str, float]]:
     """The same for a sound written in IPA, whose marks of length, stress, nasality and tone do not matter."""
     if name in _PAUSES or name[0] in "_(":  # espeak-ng tells a change of language in brackets
-        return [(SILENCE, 1.0)]
+        return [(SOUNDS[SILENCE], 1.0)]
     sounds = [_SOUND_OF_IPA[letter] for letter in unicodedata.normalize("NFD", name) if letter in _SOUND_OF_IPA]
     if not sounds:
         return []

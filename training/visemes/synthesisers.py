@@ -16,7 +16,7 @@ from scipy.signal import resample_poly
 
 from real3d_core.motion.loudness import SOUND_RATE, STEP, STEP_RATE
 
-from .sounds import SOUNDS, parts_of_arpabet, parts_of_ipa
+from .sounds import SILENCE, SOUNDS, parts_of_arpabet, parts_of_ipa
 
 # Seconds by which the reference, pocketsphinx, puts its borders before those of the synthesisers: its step i is the 25 ms after 10 i ms.
 EARLY = 0.0075
@@ -36,7 +36,7 @@ def labelled(samples: np.ndarray, rate: int, spans: list[tuple[float, float, str
     common = math.gcd(rate, SOUND_RATE)
     resampled = resample_poly(samples, SOUND_RATE // common, rate // common).astype(np.float32)
     steps = -(-len(resampled) // STEP)
-    labels = np.zeros(steps, np.uint8)
+    labels = np.full(steps, SILENCE, np.uint8)
     for start, end, name in spans:
         labels[max(round(start * STEP_RATE), 0) : max(round(end * STEP_RATE), 0)] = SOUNDS.index(name)
     return Utterance(resampled, labels, speaker)

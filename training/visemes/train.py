@@ -16,9 +16,9 @@ from torch.nn import functional
 from real3d_core.motion.viseme_network import BANDS, VisemeNetwork
 from real3d_core.motion.visemes import CLOSED, NAMES, TEETH
 
-from .corpus import LEARNERS, Heard
+from .corpus import LEARNERS, NOBODY, Heard
 from .muon import Muon
-from .sounds import SOUNDS, VISEME_OF
+from .sounds import SILENCE, SOUNDS, VISEME_OF
 
 LENGTH = 400  # steps judged in each window
 BATCH = 20
@@ -35,7 +35,6 @@ ROOMS, NOISES = 0.3, 0.4  # of the windows
 
 # How often each source is drawn; READERS are all others than these. Human voices count for more than their number.
 READERS = "readers"
-NOBODY = "nobody"
 SHARES = {
     "espeak-ng en": 0.06, "espeak-ng": 0.15, "flite": 0.12, "festival": 0.05, NOBODY: 0.09, LEARNERS: 0.12, READERS: 0.45,
 }  # fmt: skip
@@ -116,7 +115,7 @@ class _Windows:
     def __call__(self) -> tuple[Tensor, Tensor]:
         """[BATCH, BANDS, LENGTH + 2 * reach] spectra and [BATCH, LENGTH] places in SOUNDS."""
         mel = np.full((BATCH, LENGTH + 2 * self._reach, BANDS), -1.0, np.float32)
-        labels = np.zeros((BATCH, LENGTH), np.int64)
+        labels = np.full((BATCH, LENGTH), SILENCE, np.int64)
         for row in range(BATCH):
             group = self._random.choice(len(self._groups), p=self._shares)
             one = self._groups[group][self._random.choice(len(self._groups[group]), p=self._chances[group])]
