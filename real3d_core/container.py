@@ -21,9 +21,17 @@ def open_container(path: str | os.PathLike, what: str, error: type[Real3DError])
     """
     found = readable_file(path, what, error)
     try:
-        return av.open(str(found), container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        return _opened(str(found))
     except (av.FFmpegError, ValueError):
         raise error(f"The {what} '{path}' can not be read: it is damaged, incomplete, or not a {what} at all.") from None
+
+
+def _opened(path: str) -> av.container.InputContainer:
+    only_files = {"protocol_whitelist": "file"}
+    try:
+        return av.open(path, container_options=only_files, metadata_errors="replace")
+    except TypeError:  # PyAV 19 has no such argument any more: there unreadable metadata never stops a file
+        return av.open(path, container_options=only_files)
 
 
 def readable_frames(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
