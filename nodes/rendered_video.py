@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import OutputError
+from ..real3d_core.stream import exact_rate
 from .runtime import CHUNK, Input, Types, executing_node, gather, rendering_bar
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class RenderedVideo(Input.Video):
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
-        return Fraction(self._frames.fps).limit_denominator(1001)
+        return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:
         return float(len(self._frames) / self.get_frame_rate())

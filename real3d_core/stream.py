@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Generic, TypeVar
 
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
+
+
+_SAME_RATE = 5e-6  # of the rate; 29.97 is off by 1e-6
+
+
+def exact_rate(fps: float) -> Fraction:
+    """Frames per second as a fraction: 23.976, 29.97, 59.94 and the like mean 24000/1001, 30000/1001, 60000/1001."""
+    broadcast = Fraction(round(fps * 1.001) * 1000, 1001)
+    return broadcast if abs(broadcast - fps) <= _SAME_RATE * fps else Fraction(fps).limit_denominator(1001)
 
 
 class FrameStream(Generic[Chunk]):

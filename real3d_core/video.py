@@ -23,7 +23,7 @@ from .errors import ClipError, OutputError
 from .files import written_whole
 from .pictures import save_png
 from .sound import Sound
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
 _BT709 = 1  # the same number names the standard's primaries, transfer curve and matrix in FFmpeg
 _UNSPECIFIED = 2
@@ -179,7 +179,7 @@ def _encode(
     progress: Callable[[int, int], None] | None,
     crf: int,
 ) -> None:
-    rate = Fraction(frames.fps).limit_denominator(1001)
+    rate = exact_rate(frames.fps)
     pictures = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound)
     heard = 0.0
