@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
 from .camera import place, place_inputs
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, driving_frames, photos, sound, video_sound
+from .conversions import bounded, chosen, driving_frames, photos, sound, video_sound
 from .motion_sources import LARGEST_SEED
 from .preview import shown_head
 from .rendered_video import RenderedVideo
