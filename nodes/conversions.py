@@ -52,6 +52,13 @@ def photos(images: Tensor) -> list[np.ndarray]:
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in colours]
 
 
+def over_white(image: Tensor) -> Tensor:
+    """[H, W, 3 or 4] in 0..1 -> [H, W, 3]: what hides under transparency does not show."""
+    picture = image.detach().cpu().float()
+    colours, opacity = picture[..., :3], picture[..., 3:].clamp(0, 1)
+    return colours if not opacity.numel() else colours * opacity + 1 - opacity
+
+
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     """MASK [B, H, W] or [H, W] -> one per portrait; an empty one (ComfyUI's sign for "none") counts as none.
 
