@@ -9,15 +9,8 @@ from typing import Generic, TypeVar
 
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
-
-
-_SAME_RATE = 5e-6  # of the rate; 29.97 is off by 1e-6
-
-
-def exact_rate(fps: float) -> Fraction:
-    """Frames per second as a fraction: 23.976, 29.97, 59.94 and the like mean 24000/1001, 30000/1001, 60000/1001."""
-    broadcast = Fraction(round(fps * 1.001) * 1000, 1001)
-    return broadcast if abs(broadcast - fps) <= _SAME_RATE * fps else Fraction(fps).limit_denominator(1001)
+_SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))  # frames per second of colour television
+_MEANT = 0.005  # frames per second; people write two or three decimals
 
 
 class FrameStream(Generic[Chunk]):
@@ -72,6 +65,17 @@ class FrameStream(Generic[Chunk]):
         for start in range(0, self.length, size):
             yield self.frames(start, min(start + size, self.length))
 
+    def part(self, start: int, stop: int) -> FrameStream[Chunk]:
+        """A stream of the frames start..stop-1; nothing is computed yet."""
+        if not 0 <= start < stop <= self.length:
+            raise IndexError(f"frames {start}..{stop} asked of a stream of {self.length}")
+        return FrameStream(stop - start, self.fps, lambda a, b: self.frames(start + a, start + b), keep=0)
+
     def map(self, change: Callable[[Chunk, int, int], Other], keep: int = 1) -> FrameStream[Other]:
         """A stream of `change(chunk, start, stop)`; nothing is computed yet."""
         return FrameStream(self.length, self.fps, lambda a, b: change(self.frames(a, b), a, b), keep)
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The rate that a number of frames per second means: 23.976 is 24000/1001, 29.97 is 30000/1001, 59.94 is 60000/1001."""
+    return next((slowed for slowed in _SLOWED if abs(fps - slowed) < _MEANT), Fraction(fps).limit_denominator(1001))

@@ -125,7 +125,7 @@ def test_empty_chunks_are_refused():
         (24, Fraction(24)),
         (29.9, Fraction(299, 10)),
         (12.5, Fraction(25, 2)),
-        (23.98, Fraction(1199, 50)),
+        (23.98, Fraction(24000, 1001)),
     ],
 )
 def test_rounded_broadcast_rates_mean_the_exact_ones_and_others_stay(fps, exact):
