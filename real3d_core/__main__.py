@@ -105,7 +105,7 @@ def _refuse_numbers_and_places(options: argparse.Namespace) -> None:
     if frame_size(options.size) % 2:
         raise Real3DError(f"The size is {options.size}: choose an even number, as video needs one.")
     refuse_unknown_face(options.face_index, options.face_area)
-    if options.models is not None and not options.models.is_dir():
+    if options.models is not None and not os.path.isdir(options.models):
         raise Real3DError(f"The folder of model files '{options.models}' is not there: check --models, or leave it out.")
     inputs = (options.portrait, options.audio, options.driving, options.background, options.mask, options.checkpoint)
     given = [path for path in inputs if path is not None]

@@ -31,11 +31,15 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, arguments: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:
         joined: list[str] = []
         for argument in arguments:
-            if joined and joined[-1] in self._taking and argument.startswith("-") and argument not in self._options:
+            if joined and joined[-1] in self._taking and argument.startswith("-") and argument not in {"--", *self._options}:
                 joined[-1] += f"={argument}"
             else:
                 joined.append(argument)
-        return super().parse_args(joined, namespace)
+        options = super().parse_args(joined, namespace)
+        for name, value in vars(options).items():
+            if value == []:  # what argparse makes of --out=--
+                self.error(f"argument {name}: expected one value")
+        return options
 
     def error(self, message: str) -> None:
         self.exit(2, f"{' '.join(message.split())}; --help lists all options\n")

@@ -115,6 +115,7 @@ def two_pictures(tmp_path):
         *((["--face-area", area], "face area") for area in (0, "nan", 1, "-inf")),
         (["--device", "banana"], "banana"),
         (["--models", "{}/nope"], "nope"),
+        (["--models", "far/" * 1500], "far/far"),
         (["--neutral", 0], "--neutral"),
         (["--temperature", 0.5], "--temperature"),
         (["--transcript", "hello " * 500], "does not fit"),

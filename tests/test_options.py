@@ -64,6 +64,8 @@ def test_values_may_look_like_options():
         (["--size", "large"], "'large'"),
         (["--audio"], "--audio"),
         (["--audio", "--size", "64"], "--audio"),
+        (["--audio", "--"], "audio"),
+        (["--audio=--"], "audio"),
         (["--pose", "dance"], "'dance'"),
         (["--colour", "red"], "--colour"),
         (["--siz", "64"], "--siz"),
