@@ -23,7 +23,7 @@ from .errors import ClipError, OutputError
 from .files import written_whole
 from .pictures import save_png
 from .sound import Sound
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
 _UNSPECIFIED = 2
 _SAME_TIME = 1e-6  # seconds
@@ -180,7 +180,7 @@ def _encode(
     progress: Callable[[int, int], None] | None,
     encoding: Encoding,
 ) -> None:
-    rate = Fraction(frames.fps).limit_denominator(1001)
+    rate = exact_rate(frames.fps)
     pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     heard = 0.0
