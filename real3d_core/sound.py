@@ -45,6 +45,10 @@ class Sound:
         """Seconds."""
         return self.samples.shape[1] / self.rate
 
+    def part(self, start: float, stop: float) -> Sound:
+        """From `start` to `stop` seconds, as far as there is any."""
+        return Sound(self.samples[:, round(start * self.rate) : round(stop * self.rate)], self.rate)
+
     def mono(self, rate: int = 16000) -> Tensor:
         """All channels mixed by `mixed_down` and resampled: [ceil(L * rate / self.rate)] float32."""
         return torch.from_numpy(_resampled(mixed_down(self.samples).numpy(), self.rate, rate))
