@@ -73,11 +73,25 @@ def test_a_back_end_that_there_is_not_is_known_before_any_frame(tmp_path):
     assert not list(tmp_path.glob("*film*"))
 
 
-def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path):
-    short = tmp_path / "short.wav"
-    with wave.open(str(SPEECH)) as source, wave.open(str(short), "wb") as target:
+@pytest.fixture
+def short(tmp_path) -> Path:
+    """0.55 s of a voice."""
+    path = tmp_path / "short.wav"
+    with wave.open(str(SPEECH)) as source, wave.open(str(path), "wb") as target:
         target.setparams(source.getparams())
         target.writeframes(source.readframes(int(0.55 * source.getframerate())))
+    return path
+
+
+def test_a_film_is_made_where_mediapipe_does_not_load(tmp_path, short, broken_mediapipe):
+    path = os.pathsep.join([str(broken_mediapipe), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = run("--portrait", PORTRAIT, "--audio", short, "--size", 128, out=tmp_path / "film.mp4", PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 14
+
+
+def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path, short):
     film = tmp_path / "film.mp4"
     arguments = ["--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png"]
     done = run(*arguments, out=film, REAL3D_MARCH_BACKEND="torch")
