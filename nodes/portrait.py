@@ -74,7 +74,7 @@ class PreparePortrait(io.ComfyNode):
                     "person_mask",
                     optional=True,
                     tooltip=(
-                        "White where the person is; empty or not connected: found in the photo. (Load Image's mask is the "
+                        "White where the person is, of any size; empty or not connected: found in the photo. (Load Image's mask is the "
                         "other way round: invert it.)"
                     ),
                 ),

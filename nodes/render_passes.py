@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
+from .conversions import colours
 from .runtime import CATEGORY, io, schema
 from .sockets import Renders, RenderSocket, TensorFrames, TensorSocket
 
@@ -71,7 +72,7 @@ class ReplaceRenderColour(io.ComfyNode):
             raise Real3DError(
                 f"{len(image)} pictures can not replace the colours of {sum(lengths)} frames: give one per frame, or one for all."
             )
-        pictures = image[..., :3].detach().cpu().float().clamp(0, 1)
+        pictures = colours(image)
         starts = [sum(lengths[:i]) for i in range(len(lengths))]
 
         def replaced(stream, offset: int):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded
+from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, colours
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
 
@@ -56,7 +56,7 @@ def composed(
     bounded(head_threshold, 0, 1, "head_threshold")
     bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
     motion.require_basis(avatar.core.motion_basis)
-    backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+    backdrop = None if background is None else square_backdrop(colours(background), size)
     portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
     for stream in render.streams:
         if len(motion) not in (1, len(stream)):

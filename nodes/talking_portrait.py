@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import runtime
 from .camera import place, place_inputs
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, driving_frames, photos, sound, video_sound
+from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, colours, driving_frames, photos, sound, video_sound
 from .motion_sources import LARGEST_SEED
 from .preview import shown_head
 from .rendered_video import RenderedVideo
@@ -150,7 +150,7 @@ class TalkingPortrait(io.ComfyNode):
             bar = runtime.progress_bar(expected)
             track = track_face(pictures, folders=folders, progress=lambda done: bar(min(done, expected)))
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
-        backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+        backdrop = None if background is None else square_backdrop(colours(background), size)
         heard = voice
         if voice is None and (own := video_sound(driving_video)) is not None:
             heard = sound(own)
@@ -164,7 +164,7 @@ class TalkingPortrait(io.ComfyNode):
             frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
-                frames = paste_back(frames, portrait.window, image[number, ..., :3].detach().cpu().float())
+                frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])
                 shape = portrait.photo_size
             videos.append(RenderedVideo(frames, shape, heard))
             last.append(frames.frames(len(frames) - 1, len(frames)))

@@ -124,6 +124,19 @@ def test_frames_go_back_into_the_photo(host, stages):
     assert part.shape[1] <= photo.shape[1] and part.shape[0] == 6
 
 
+def test_a_batch_of_photos_with_faces_of_different_size_goes_back_around_each(host):
+    photo = host.inputs["portrait.png"]
+    small = torch.nn.functional.interpolate(photo.movedim(-1, 1), scale_factor=0.6, mode="area").movedim(1, -1)
+    farther = photo[:, :1, :1].expand_as(photo).clone()
+    farther[:, -small.shape[1] :, 40 : 40 + small.shape[2]] = small
+    batch = torch.cat([photo, farther])
+    portrait = host.execute("Real3DPreparePortrait", image=batch)[0]
+    assert portrait.items[0].window.side != portrait.items[1].window.side
+    frames = torch.rand(4, 64, 64, 3)
+    part = host.execute("Real3DPasteBack", frames=frames, portrait=portrait, original=batch, framing="around the portrait")[0]
+    assert len(part) == 4 and part.shape[1] <= photo.shape[1]
+
+
 def test_cancel_stops_within_a_chunk_and_the_next_run_works(host, stages):
     restore = interrupted(host, after=1)
     try:
@@ -189,12 +202,38 @@ def test_a_face_that_is_not_there_is_one_sentence(host):
 class TestConversions:
     """Pictures, masks and sounds as other nodes hand them over."""
 
-    def test_an_empty_mask_means_none(self, host):
-        assert host.part("conversions").person_masks(torch.zeros(1, 64, 64), 2) == [None, None]
+    @pytest.mark.parametrize("mask", [torch.zeros(1, 64, 64), torch.ones(64, 64)], ids=["empty", "inverted empty"])
+    def test_a_mask_that_is_the_same_all_over_means_none(self, host, mask):
+        assert host.part("conversions").person_masks(mask, 2) == [None, None]
 
-    def test_one_mask_serves_a_batch(self, host):
-        masks = host.part("conversions").person_masks(torch.ones(20, 30), 2)
+    @pytest.mark.parametrize("shape", [(20, 30), (1, 20, 30), (1, 1, 20, 30), (1, 20, 30, 1)], ids=str)
+    def test_one_mask_serves_a_batch(self, host, shape):
+        masks = host.part("conversions").person_masks(torch.linspace(0, 1, 600).reshape(shape), 2)
         assert len(masks) == 2 and masks[1].shape == (20, 30)
+
+    def test_one_small_mask_of_two_axes_serves_a_batch_of_photos(self, host):
+        photo = host.inputs["portrait.png"].expand(2, -1, -1, -1)
+        mask = torch.zeros(48, 64)
+        mask[8:, 12:52] = 1
+        person = host.execute("Real3DPreparePortrait", image=photo, person_mask=mask)[5]
+        assert person.shape == (2, 512, 512) and torch.equal(person[0], person[1]) and 0.3 < person[0].mean() < 0.7
+
+    @pytest.mark.parametrize("channels", [1, 4])
+    def test_pictures_of_one_or_four_channels_do_everywhere(self, host, stages, channels):
+        grey = torch.rand(1, 40, 60, 1).expand(-1, -1, -1, 3)
+        other = grey[..., :1] if channels == 1 else torch.cat([grey, torch.rand(1, 40, 60, 1)], dim=-1)
+        wanted, frames = (host.execute("Real3DSuperResolution", **composing(stages, background=one))[0] for one in (grey, other))
+        assert torch.equal(wanted, frames)
+        photo = host.inputs["portrait.png"].mean(-1, keepdim=True).expand(-1, -1, -1, 3)
+        alike = photo[..., :1] if channels == 1 else torch.cat([photo, torch.ones_like(photo[..., :1])], dim=-1)
+        wanted, pasted = (
+            host.execute("Real3DPasteBack", frames=frames[..., :channels], portrait=stages["portrait"], original=one)[0]
+            for one in (photo, alike)
+        )
+        assert torch.equal(wanted, pasted) and pasted.shape[-1] == 3
+        square = other[:, :, :40]
+        recoloured = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=square)[0]
+        assert recoloured.streams[0].frames(0, 1).features.shape[1] == 32
 
     def test_transparent_parts_of_a_picture_are_background(self, host):
         picture = host.inputs["portrait.png"]
