@@ -47,6 +47,11 @@ def composing_inputs() -> list[io.Input]:
     ]
 
 
+def fps_output() -> io.Output:
+    """The rate of frames that are given as a batch; last on each node."""
+    return io.Float.Output(display_name="fps", tooltip="Frames per second, for 'Create Video'.")
+
+
 def composed(
     avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None
 ) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
@@ -88,9 +93,11 @@ class SuperResolution(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; a batch of portraits follows one after the other."),
                 io.Mask.Output(display_name="person mask", tooltip="[T, size, size]: white where head and torso hide the background."),
+                fps_output(),
             ],
         )
 
     @classmethod
     def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
-        return io.NodeOutput(*runtime.gather(composed(avatar, render, portrait, motion, head_threshold, size, background)))
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        return io.NodeOutput(*runtime.gather(rows), rows[0][0].fps)

@@ -23,7 +23,7 @@ from .render.ray_marching import HeadRender
 from .render.side_by_side import beside_each_other
 from .render.table_marching import march_table
 from .sound import Sound
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
 POSES = ("sway", "static", "driving", "orbit")
 BLINKS = ("natural", "periodic", "none", "driving")
@@ -39,7 +39,7 @@ class Direction:
     speech: how a voice moves the face, and the seed of blinks and sway.
     neutral: number of the driving clip's frame that stands for the portrait's own expression; None finds one.
     smoothing: of the driving clip, 0 none, 1 gentle.
-    fps: frames per second of the result.
+    fps: frames per second of the result; 23.976 and the like are meant exactly (see `stream.exact_rate`).
     """
 
     pose: str = "sway"
@@ -86,10 +86,11 @@ def direct(
     elif direction.blink == "driving" and sound is not None:
         closed = torch.from_numpy(track.closed_eyes()).float()
         motion = avatar.with_blinks(motion, closed[mirror_index(torch.arange(frames), len(track))])
-    if direction.fps == FPS:
+    rate = exact_rate(direction.fps)
+    if rate == FPS:
         return motion
     duration = sound.duration if sound is not None else frames / FPS
-    return motion.resampled(direction.fps, math.ceil(duration * direction.fps - 1e-6))
+    return motion.resampled(float(rate), max(1, math.ceil(duration * rate - 1e-6)))
 
 
 def perform(

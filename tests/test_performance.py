@@ -57,6 +57,8 @@ def test_a_clip_alone_drives_everything(avatar, track):
 def test_another_frame_rate_keeps_the_duration(avatar):
     motion = direct(avatar, Direction(pose="orbit", fps=30.0), silence(2.0))
     assert len(motion) == 60 and motion.fps == 30.0
+    film = direct(avatar, Direction(pose="orbit", fps=23.976), silence(2.0))
+    assert len(film) == 48 and film.fps == 24000 / 1001
 
 
 @pytest.mark.parametrize(

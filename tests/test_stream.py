@@ -2,11 +2,12 @@
 
 import gc
 import weakref
+from fractions import Fraction
 
 import pytest
 import torch
 
-from real3d_core.stream import FrameStream
+from real3d_core.stream import FrameStream, exact_rate
 
 
 def noisy(length: int, keep: int = 1) -> tuple[FrameStream, list[tuple[int, int]]]:
@@ -110,3 +111,14 @@ def test_impossible_streams_are_refused(length, fps):
 def test_empty_chunks_are_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         next(noisy(5)[0].chunks(0))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(23.976, Fraction(24000, 1001)), (23.98, Fraction(24000, 1001)), (29.97, Fraction(30000, 1001)), (59.94, Fraction(60000, 1001))]
+    + [(whole, Fraction(whole)) for whole in (1, 24, 25, 30, 60, 120)]
+    + [(12.5, Fraction(25, 2))],
+    ids=str,
+)
+def test_a_rate_is_meant_exactly(written, meant):
+    assert exact_rate(written) == meant == exact_rate(float(meant))
