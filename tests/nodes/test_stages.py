@@ -174,7 +174,7 @@ def test_the_rate_of_a_motion_is_the_rate_of_frames_and_films(host, stages):
     assert film.get_frame_rate() == Fraction(30000, 1001) and film.get_frame_count() == 8
     same = host.execute("Real3DEditMotion", motion=motion)[0]
     assert same.fps == motion.fps and torch.equal(same.expression, motion.expression)
-    with pytest.raises(host.core("errors").Real3DError, match="fps is 0.5: choose 1 to 120"):
+    with pytest.raises(host.core("errors").Real3DError, match=r"fps is 0\.5: choose 1 to 120"):
         host.execute("Real3DEditMotion", motion=motion, fps=0.5)
 
 
@@ -200,7 +200,7 @@ class TestSimple:
     def test_it_takes_the_face_that_is_asked_for(self, host, simple):
         with pytest.raises(host.core("errors").NoFaceError, match="shows 1"):
             simple(face_index=1)
-        with pytest.raises(host.core("errors").Real3DError, match="face_area is 0.9"):
+        with pytest.raises(host.core("errors").Real3DError, match=r"face_area is 0\.9"):
             simple(face_area=0.9)
         wide, close = (simple(face_area=area, framing="crop")[1] for area in (0.2, 0.5))
         assert (wide - close).abs().mean() > 0.02
