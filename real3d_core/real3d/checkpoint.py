@@ -290,9 +290,7 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
         tensors, _ = read_tensors(source)
         kept = {name: _stored(value, half) for name, value in tensors.items() if not IGNORED.search(name)}
         settings = {HONOURED[ours][0]: value for ours, value in asdict(config).items()}
-        permissions = temporary.stat().st_mode
         save_file(kept, temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
-        temporary.chmod(permissions)  # safetensors writes files that only their owner may read
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:
