@@ -13,6 +13,7 @@ from real3d_core.files import refuse_overwriting, written_whole
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.motion_files import save_motion
 from real3d_core.pictures import save_png
+from real3d_core.real3d.checkpoint import convert
 from real3d_core.render.planes import Planes
 from real3d_core.render.planes_files import save_planes
 from real3d_core.stream import FrameStream
@@ -86,6 +87,13 @@ def test_the_same_name_in_another_case_is_the_same_file_where_the_file_system_sa
 def test_other_files_and_none_are_no_obstacle(clip, other):
     refuse_overwriting("new.mp4", [other])
     refuse_overwriting(clip, [other])
+
+
+def test_the_converter_keeps_its_source(clip):
+    source = clip.rename(clip.with_name("networks.safetensors"))
+    with pytest.raises(OutputError, match="would overwrite it"):
+        convert(source, "networks.safetensors")
+    assert source.read_bytes() == b"clip"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names hold no colon there")
