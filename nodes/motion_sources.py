@@ -12,6 +12,17 @@ from .sockets import AvatarSocket, MotionSocket
 BLINKS = ("natural", "periodic", "none")
 
 
+def transcript_input() -> io.Input:
+    """The words of a voice; shared by the nodes that hear one."""
+    return io.String.Input(
+        "transcript",
+        default="",
+        multiline=True,
+        optional=True,
+        tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
+    )
+
+
 class AudioToMotion(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -51,13 +62,7 @@ class AudioToMotion(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the blinks and all else that is random; same seed, same motion.",
                 ),
-                io.String.Input(
-                    "transcript",
-                    default="",
-                    multiline=True,
-                    optional=True,
-                    tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
-                ),
+                transcript_input(),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the sound.")],
         )

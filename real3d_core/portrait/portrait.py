@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import NoFaceError, PictureError
+from ..errors import NoFaceError
 from ..pictures import opaque
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .canonical_face import canonical_face, head_pose
@@ -97,23 +97,22 @@ def prepare_portrait(
 
     Args:
         photo: uint8 [H, W, 3] RGB or [H, W, 4] RGBA, upright; transparent parts count as background and are white.
-        mask: float [H, W] in 0..1, where the person is; beats the alpha channel and the segmenter.
+        mask: float [h, w] in 0..1, where the person is; beats the alpha channel and the segmenter. One of another size is stretched
+            over the photo.
         face_index: which face, counted from the largest (0).
         face_area: the least part of the picture that the face shall fill, 0.02..0.5 (spec 06 section 2).
         folders: where the user keeps MediaPipe's model files.
 
     Raises:
         NoFaceError: no face, too few faces for `face_index`, a face too small or turned away.
-        PictureError: a mask of another size.
         Real3DError: a number out of range.
         MissingModelError: the landmark model is missing.
     """
     refuse_unknown_face(face_index, face_area)
     visible = photo[..., 3].astype(np.float32) / 255 if photo.shape[2] == 4 and photo[..., 3].min() < 128 else None
     if mask is not None and mask.shape != photo.shape[:2]:
-        raise PictureError(
-            f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels but the photo {photo.shape[1]} x {photo.shape[0]}: give them one size."
-        )
+        shrinks = mask.size > photo.shape[0] * photo.shape[1]
+        mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     photo = np.ascontiguousarray(opaque(photo))
     finder = FaceLandmarks(folders)
     face = _choose(finder.in_picture(photo), face_index)

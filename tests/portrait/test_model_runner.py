@@ -95,7 +95,7 @@ def test_a_class_is_the_likeliest_one(assets, monkeypatch):
 
 def test_mediapipe_is_the_first_choice_and_the_log_says_so_once(model, caplog):
     mediapipe_runs.cache_clear()
-    with caplog.at_level(logging.INFO, "real3d"):
+    with caplog.at_level(logging.DEBUG, "real3d"):
         for _ in range(2):
             with landmarker(model):
                 pass

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.errors import MissingModelError, NoFaceError, PictureError
+from real3d_core.errors import MissingModelError, NoFaceError
 from real3d_core.pictures import load_picture
 from real3d_core.portrait import model_files
 from real3d_core.portrait.landmarks import FaceLandmarks
@@ -112,9 +112,15 @@ def test_a_face_index_beyond_the_faces_is_refused(photo):
         prepare_portrait(photo, face_index=1)
 
 
-def test_a_mask_of_another_size_is_refused(photo):
-    with pytest.raises(PictureError, match="one size"):
-        prepare_portrait(photo, np.ones((10, 10), np.float32))
+@pytest.mark.parametrize("scale", [0.5, 1.7], ids=["smaller", "larger and of another shape"])
+def test_a_mask_of_another_size_is_fitted(photo, scale):
+    import cv2
+
+    mask = np.zeros(photo.shape[:2], np.float32)
+    mask[60:, 120:400] = 1
+    other = cv2.resize(mask, (round(mask.shape[1] * scale), round(mask.shape[0] * scale * scale)))
+    wanted, fitted = (prepare_portrait(photo, one).person_mask for one in (mask, other))
+    assert (wanted - fitted).abs().mean() < 0.01
 
 
 def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
