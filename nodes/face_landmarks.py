@@ -58,6 +58,8 @@ def faces_at_25(landmarks, video, images: Tensor | None, fps: float) -> list[Fac
 
 def _found(landmarks) -> list[Faces]:
     try:
+        if not isinstance(landmarks, Mapping):
+            raise TypeError(f"a {type(landmarks).__name__}")
         found = [[_in_pixels(face) for face in faces] for faces in landmarks["frames"]]
     except (KeyError, TypeError, ValueError, IndexError) as failure:
         raise Real3DError(
