@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from real3d_core.encoding import Encoding
 from real3d_core.errors import ClipError, OutputError
 from real3d_core.files import refuse_unwritable
 from real3d_core.sound import Sound, load_sound
@@ -249,7 +250,12 @@ class TestWriting:
 
     def test_colours_survive_and_are_tagged(self, tmp_path):
         colours = torch.tensor([[200, 40, 90], [20, 180, 60], [40, 60, 220], [230, 200, 170]]) / 255
-        write_video(tmp_path / "a.mp4", FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)), None, crf=8)
+        write_video(
+            tmp_path / "a.mp4",
+            FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)),
+            None,
+            encoding=Encoding(crf=8),
+        )
         pictures = list(open_clip(tmp_path / "a.mp4").frames())
         for picture, colour in zip(pictures, colours, strict=True):
             assert np.abs(picture[32, 32] - (colour * 255).numpy()).max() <= 3

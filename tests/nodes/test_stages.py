@@ -1,8 +1,8 @@
 """What the nodes promise beyond a picture: batches, streams, cancel, caching of nothing wrong, sounds and pictures of all kinds."""
 
 import importlib
-import io
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,9 +150,9 @@ def test_a_cancelled_film_leaves_no_file(host, stages, tmp_path):
 def test_a_film_can_be_read_as_a_stream_and_as_frames(host, stages):
     film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages))[0][0]
     assert (film.get_dimensions(), film.get_frame_count(), film.get_duration()) == ((128, 128), 6, 0.24)
-    assert isinstance(film.get_stream_source(), io.BytesIO) and film.get_stream_source().read(12)[4:8] == b"ftyp"
+    assert Path(film.get_stream_source()).read_bytes()[4:8] == b"ftyp"
     frames, _ = host.execute("Real3DSuperResolution", **composing(stages))
-    assert torch.equal(film.get_components().images, frames)
+    assert (film.get_components().images - frames).abs().max() <= 0.501 / 255, "a film has 8 bits per colour"
 
 
 def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_made(host, stages, monkeypatch):
