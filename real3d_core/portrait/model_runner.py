@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import MissingModelError
 from .face_networks import SAFETENSORS, face_networks
 from .mediapipe_models import MediaPipeLandmarker, MediaPipeSegmenter
-from .tflite import UnreadableNetworkError
+from .tflite import UnknownOperatorError, UnreadableNetworkError
 from .torch_landmarker import TorchLandmarker, TorchVideoLandmarker
 from .torch_segmenter import TorchSegmenter
 
@@ -80,7 +80,7 @@ def segmenter(model: Path) -> Iterator[Segmenter]:
     """Takes a picture apart into classes.
 
     Raises:
-        MissingModelError: the model file is damaged, or PyTorch has to run it and its network is of an unknown kind.
+        MissingModelError: the model file is damaged, or only MediaPipe can run it and does not.
     """
     if mediapipe_runs(model):
         with MediaPipeSegmenter(model) as opened:
@@ -109,10 +109,15 @@ def read_model(reader: Callable[[Path], Content], model: Path) -> Content:
     """What the reader makes of the file.
 
     Raises:
-        MissingModelError: the file is damaged, or not what the reader expects.
+        MissingModelError: the file is damaged, not what the reader expects, or of a kind that MediaPipe alone can run.
     """
     try:
         return reader(model)
+    except UnknownOperatorError as failure:
+        raise MissingModelError(
+            f"The model file '{model}' needs MediaPipe, which does not run it on this machine ({_first_line(failure)} to PyTorch): "
+            "mend MediaPipe's installation; the log says why it fails."
+        ) from failure
     except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
         raise MissingModelError(f"The model file '{model}' can not be used ({_first_line(failure)}): download it again.") from failure
 

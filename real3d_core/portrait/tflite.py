@@ -24,7 +24,11 @@ Step = Callable[[Values], Tensor]
 
 
 class UnreadableNetworkError(ValueError):
-    """The file is damaged, or its network needs an operator that is not implemented here."""
+    """The file is damaged, or holds something else."""
+
+
+class UnknownOperatorError(ValueError):
+    """The network is in order but needs an operator that is not implemented here."""
 
 
 class TFLiteNetwork:
@@ -33,15 +37,17 @@ class TFLiteNetwork:
     side: rows and columns of the square pictures that it takes.
 
     Raises:
-        UnreadableNetworkError: see there.
+        UnreadableNetworkError, UnknownOperatorError: see there.
     """
 
     def __init__(self, content: bytes):
         try:
             graph = read_graph(content)
-            self._steps = [(operator.output, _BUILDERS[operator.kind](graph, operator)) for operator in graph.operators]
+            self._steps = [(operator.output, _step(graph, operator)) for operator in graph.operators]
+        except UnknownOperatorError:
+            raise
         except (struct.error, IndexError, KeyError, ValueError, RuntimeError) as failure:
-            raise UnreadableNetworkError(f"the network can not be read ({type(failure).__name__}: {failure})") from failure
+            raise UnreadableNetworkError(f"the network can not be read: {type(failure).__name__}: {failure}") from failure
         self._inputs, self._outputs = graph.inputs, graph.outputs
         self.side = graph.shapes[graph.inputs[0]][1]
 
@@ -145,6 +151,12 @@ def read_graph(content: bytes) -> Graph:
     return Graph(shapes, constants, operators, graph.array(1).tolist(), graph.array(2).tolist())
 
 
+def _step(graph: Graph, operator: Operator) -> Step:
+    if operator.kind not in _BUILDERS:
+        raise UnknownOperatorError(f"the operator {operator.kind} is not known")
+    return _BUILDERS[operator.kind](graph, operator)
+
+
 def _kind(code: _Table) -> int | str:
     custom = bytes(code.array(1, np.uint8)).decode()
     return custom or max(code.number(3, "i"), code.number(0, "b"))  # codes beyond 127 stand in a later field
@@ -231,7 +243,7 @@ def _max_pool(graph: Graph, operator: Operator) -> Step:
 def _average_pool(graph: Graph, operator: Operator) -> Step:
     kernel, stride = _window(operator)
     if any(_padding(graph, operator, kernel, stride, (1, 1))):
-        raise ValueError("an average over a padded picture is not implemented")
+        raise UnknownOperatorError("an average over a padded picture is not known")
     return lambda values: F.avg_pool2d(values[operator.inputs[0]], kernel, stride)
 
 
@@ -253,7 +265,7 @@ def _resize(graph: Graph, operator: Operator) -> Step:
     source, rows = operator.inputs[0], graph.constants[operator.inputs[1]].tolist()
     corners, centres = bool(operator.option(2, "?")), bool(operator.option(3, "?"))
     if not (corners or centres):
-        raise ValueError("a resize by corners of pixels is not implemented")
+        raise UnknownOperatorError("a resize by the corners of pixels is not known")
     return lambda values: F.interpolate(values[source], rows, mode="bilinear", align_corners=corners)
 
 
