@@ -15,6 +15,7 @@ FaceLandmarksSocket = io.Custom("FACE_LANDMARKS")
 
 _POINTS = 478
 _SAME_SHAPE = 0.01  # of the ratio of width and height
+_ESTIMATED = 0.01  # by which a video's number of frames may be off: the host reckons it from the length of many a file
 
 Faces = list[np.ndarray]
 
@@ -46,14 +47,23 @@ def faces_at_25(landmarks, video, images: Tensor | None, fps: float) -> list[Fac
     if video is not None and images is not None:
         raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
     found = _found(landmarks)
-    rate, frames = (fps, images) if video is None else (float(video.get_frame_rate()), range(video.get_frame_count()))
-    bounded(rate, 1, 240, "fps")
-    if frames is not None and len(frames) != len(found):
-        raise ClipError(f"{len(found)} frames of face landmarks meet {len(frames)} of the clip: connect the same frames to both nodes.")
+    rate = bounded(fps if video is None else float(video.get_frame_rate()), 1, 240, "fps")
+    _require_same_length(len(found), video, images)
     if len(found) / rate > LONGEST:
         raise ClipError(f"The driving clip lasts {len(found) / rate / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
     times = np.arange(max(1, round(len(found) / rate * 25))) + 0.5
     return [found[number] for number in np.rint(times * rate / 25 - 0.5).astype(int).clip(0, len(found) - 1)]
+
+
+def _require_same_length(found: int, video, images: Tensor | None) -> None:
+    if video is not None:
+        frames = video.get_frame_count()
+        same = abs(frames - found) <= max(2, _ESTIMATED * frames)
+    else:
+        frames = found if images is None else len(images)
+        same = frames == found
+    if not same:
+        raise ClipError(f"{found} frames of face landmarks meet {frames} of the clip: connect the same frames to both nodes.")
 
 
 def _found(landmarks) -> list[Faces]:
