@@ -98,7 +98,7 @@ def mediapipe_runs(model: Path) -> bool:
     opened = MediaPipeLandmarker if model.suffix == _BUNDLE else MediaPipeSegmenter
     try:
         with opened(model):
-            _LOG.debug("MediaPipe runs '%s'.", model.name)
+            _LOG.info("MediaPipe runs '%s'.", model.name)
     except Exception as failure:  # a missing library, an older protobuf of another pack: each raises another kind
         _LOG.info("PyTorch runs '%s', since MediaPipe does not (%s: %s).", model.name, type(failure).__name__, _first_line(failure))
         return False
