@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import MissingModelError, SoundError
+from ..errors import MissingModelError, SoundError, brief
 from ..progress import Progress, untold
 from .pitch import pitch_track
 
@@ -152,16 +150,20 @@ def load_hubert(folder: Path | str) -> HubertModel:
     try:
         with _unheard():
             model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # on foreign files the package fails in many ways
         raise MissingModelError(
-            f"The HuBERT model in '{folder}' can not be read ({error}): download its files from {SOURCE} again."
+            f"The HuBERT model in '{folder}' can not be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
         ) from error
     # what the file lacks would be left random; the embedding of masked frames is for training only
     lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})
     if lacking or not model.config.do_stable_layer_norm:
         reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
-    return model.float().eval().requires_grad_(False)
+    model = model.float()
+    damaged = [name for name, values in model.state_dict().items() if not values.isfinite().all()]
+    if damaged:
+        raise MissingModelError(f"The HuBERT model in '{folder}' is damaged ({damaged[0]} is not all finite): download its files again.")
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager
