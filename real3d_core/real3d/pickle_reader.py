@@ -12,7 +12,7 @@ import pickletools
 from collections.abc import Callable
 from typing import BinaryIO
 
-LONGEST = 5_000_000  # instructions; a training checkpoint has some hundred thousand
+LONGEST = 3_000_000  # instructions; a training checkpoint has some hundred thousand
 
 
 class Name(str):
@@ -42,7 +42,7 @@ class Persistent:
 class Pickle:
     """value: the object, of plain Python values, `Name`, `Made` and `Persistent`.
 
-    names: every global referred to. called: those that were to be called; "?" for anything else that was.
+    names: every global referred to. called: those that were to be called; "name()" where that was what a call had returned.
     references: every reference to something outside.
     """
 
@@ -72,8 +72,8 @@ def code_in(read: Pickle) -> str | None:
 
     That is any call but of known harmless names, and any mention of something that exists to run things.
     """
-    suspects = (read.called - HARMLESS_CALLS) | {name for name in read.names if _runs_things(name)}
-    return min(suspects, default=None)
+    known = [name for name in read.names if _runs_things(name)]
+    return min(known or read.called - HARMLESS_CALLS, default=None)
 
 
 def _runs_things(name: str) -> bool:
@@ -157,18 +157,25 @@ class _Machine:
     def name(self, module: object, own: object) -> Name:
         if not (isinstance(module, str) and isinstance(own, str)):
             raise TypeError("a name is not a string")
-        found = Name(f"{_FORMER_MODULES.get(module, module)}.{own}")
+        full = f"{_FORMER_MODULES.get(module, module)}.{own}"
+        found = Name(_FORMER_NAMES.get(full, full))
         self.names.add(found)
         return found
 
     def call(self, maker: object, arguments: object) -> Made:
-        called = maker if isinstance(maker, Name) else "?"
-        self.called.add(called)
-        return Made(called, arguments)
+        made = self.create(maker, arguments)
+        self.called.add(made.maker)
+        return made
 
     def create(self, maker: object, arguments: object) -> Made:
-        """An object of a class without calling anything: pickle only lets it have this method's attributes."""
-        return Made(maker if isinstance(maker, Name) else "?", arguments)
+        """An object of a class as pickle makes it without calling the class."""
+        if isinstance(maker, Made):
+            return Made(f"{maker.maker}()", arguments)
+        if isinstance(maker, Persistent):
+            return Made("a reference", arguments)
+        if not isinstance(maker, Name):
+            raise TypeError("what is to be called is no name")
+        return Made(maker, arguments)
 
     def put_items(self, pairs: list[object]) -> None:
         target = self.stack[-1]
@@ -220,6 +227,7 @@ class _Machine:
 
 _KEYS = (str, int, float, bytes, type(None))
 _FORMER_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_FORMER_NAMES = {"builtins.xrange": "builtins.range", "builtins.unicode": "builtins.str", "builtins.long": "builtins.int"}
 _VALUES = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING", "SHORT_BINSTRING"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
