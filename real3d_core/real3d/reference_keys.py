@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ..errors import brief
 from . import folding
 from .folding import Kernel, Norm, Style
 from .torso_appearance import DEPTH
@@ -49,7 +50,7 @@ class StoredTensors:
 
     def unexpected(self) -> list[str]:
         """Names that nobody asked for and that are not known to be useless."""
-        return [name for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
+        return [brief(name) for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
 
     def take(self, key: str, *shape: int) -> Tensor:
         """The tensor as float64."""
@@ -100,7 +101,7 @@ def flaw_of(tensor: Tensor) -> str | None:
         return "not an ordinary tensor"
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         return f"{str(tensor.dtype).removeprefix('torch.')} instead of floating point"
-    return None if tensor.isfinite().all() else "not all finite"
+    return None if tensor.float().isfinite().all() else "not all finite"
 
 
 def _size(shape: tuple[int, ...]) -> str:
