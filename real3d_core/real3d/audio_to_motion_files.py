@@ -51,12 +51,7 @@ def build_audio_to_motion(state: Mapping[str, Tensor], source: str) -> AudioToMo
     expected = model.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
     problems += [f"{name} is not expected" for name in weights if name not in expected]
-    problems += [
-        f"{name} is {list(weights[name].shape)} instead of {list(expected[name].shape)}"
-        for name in expected
-        if name in weights and weights[name].shape != expected[name].shape
-    ]
-    problems += [f"{name} is {flaw}" for name in expected if name in weights and (flaw := _flaw(name, weights[name]))]
+    problems += [f"{name} is {flaw}" for name in expected if name in weights and (flaw := _flaw(name, weights[name], expected[name].shape))]
     if problems:
         listed = "; ".join(brief(problem, 160) for problem in problems[:3])
         listed += f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -74,7 +69,9 @@ def _plain_name(name: str) -> str:
     return name.replace("parametrizations.weight.original0", "weight_g").replace("parametrizations.weight.original1", "weight_v")
 
 
-def _flaw(name: str, tensor: Tensor) -> str | None:
+def _flaw(name: str, tensor: Tensor, shape: torch.Size) -> str | None:
+    if tensor.shape != shape:
+        return f"{list(tensor.shape)} instead of {list(shape)}"
     if name.endswith("num_batches_tracked"):
         return None  # a counter of the training
     flaw = flaw_of(tensor)

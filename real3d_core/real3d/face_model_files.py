@@ -161,7 +161,11 @@ def _converted(folder: Path) -> dict[str, np.ndarray]:
             f"or the raw files that are not there yet: {wanted}."
         )
     try:
-        return convert_raw(folder)
+        arrays = convert_raw(folder)
+        spoilt = [name for name in _FRONT_ARRAYS if not _finite_numbers(arrays[name])]
+        if spoilt:
+            raise ValueError(f"{spoilt[0]} would not be finite")
+        return arrays
     except (ValueError, IndexError, OSError, MemoryError) as error:
         raise MissingModelError(
             f"The raw face model files in '{folder}' do not belong together ({brief(str(error))}): get them from {SOURCE} again."

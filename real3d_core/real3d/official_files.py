@@ -33,6 +33,7 @@ from .model_folders import FACE, HUBERT, NETWORKS, VOICE, folders_below, has_che
 from .source import prepare_source
 from .voice import Voice, VoiceNetworks
 
+_TRAINED_WITH = hubert.SOURCE.rpartition("/")[2]
 SOURCE = "the downloads of https://github.com/yerfor/Real3DPortrait"
 
 
@@ -61,7 +62,7 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
     needed = _missing_for_pictures(folders, checkpoint)
     if needed:
         raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(folders)))
-    face = load_face_model(_face_folder(folders), folders, folders_below(folders))
+    face = load_face_model(face_folder(folders), folders, folders_below(folders))
     return Real3DAvatar(
         load_networks(checkpoint, device=options.device),
         DrivenFace(face, options.device),
@@ -80,7 +81,7 @@ def load_voice(folders: Sequence[Path], device: torch.device | str) -> VoiceNetw
     missing = _missing_for_voice(folders)
     if missing:
         raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
-    return VoiceNetworks(load_hubert(_hubert_folder(folders)), load_audio_to_motion(_voice_folder(folders))).to(device)
+    return VoiceNetworks(load_hubert(hubert_folder(folders)), load_audio_to_motion(voice_folder(folders))).to(device)
 
 
 def find_checkpoint(folders: Sequence[Path]) -> Path | None:
@@ -97,33 +98,38 @@ def find_checkpoint(folders: Sequence[Path]) -> Path | None:
     return latest_checkpoint(found[0], NETWORKS) if found else None
 
 
-def _face_folder(folders: Sequence[Path]) -> Path:
+def face_folder(folders: Sequence[Path]) -> Path:
+    """Where the face model is, or belongs."""
     return _place(folders, FACE, has_face_model)
 
 
-def _voice_folder(folders: Sequence[Path]) -> Path:
+def voice_folder(folders: Sequence[Path]) -> Path:
+    """Where the audio-to-motion model is, or belongs."""
     return _place(folders, VOICE, lambda folder: has_checkpoint(folder, VOICE))
 
 
-def _hubert_folder(folders: Sequence[Path]) -> Path:
-    return _place(folders, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)))
+def hubert_folder(folders: Sequence[Path]) -> Path:
+    """Where HuBERT is, or belongs; of several, the one that the audio-to-motion model was trained with."""
+    return _place(folders, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)), _TRAINED_WITH)
 
 
-def _place(folders: Sequence[Path], name: str, holds: Callable[[Path], bool]) -> Path:
-    """The folder that holds something, one of this name if there are several; where it belongs if there is none."""
+def _place(folders: Sequence[Path], name: str, holds: Callable[[Path], bool], published: str = "") -> Path:
+    """The folder that holds something; where it belongs if there is none.
+
+    Of several, one of this name is preferred, then one whose path has the published name in it, then the shallowest.
+    """
     places = [place for place in folders_below(folders) if holds(place)]
-    named = [place for place in places if place.name == name]
-    missing = next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
-    return (named + places + [missing])[0]
+    belongs = next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
+    return min(places, key=lambda place: (place.name != name, published not in str(place)), default=belongs)
 
 
 def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> list[Wanted]:
     missing = []
     if checkpoint is None:
         missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "about 600 MB", SOURCE, folders[0] / NETWORKS))
-    if not has_face_model(_face_folder(folders)):
+    if not has_face_model(face_folder(folders)):
         raw = f"127 MB; or the raw files of {BASEL}, see docs/official_models.md"
-        missing.append(Wanted(FRONT, raw, SOURCE, _face_folder(folders)))
+        missing.append(Wanted(FRONT, raw, SOURCE, face_folder(folders)))
     try:
         find_model(FACE_LANDMARKER, folders)
     except MissingModelError:
@@ -133,10 +139,10 @@ def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> l
 
 def _missing_for_voice(folders: Sequence[Path]) -> list[Wanted]:
     missing = []
-    if not has_checkpoint(_voice_folder(folders), VOICE):
-        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, _voice_folder(folders)))
-    if not has_hubert(_hubert_folder(folders)):
-        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, _hubert_folder(folders)))
+    if not has_checkpoint(voice_folder(folders), VOICE):
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, voice_folder(folders)))
+    if not has_hubert(hubert_folder(folders)):
+        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, hubert_folder(folders)))
     return missing
 
 
