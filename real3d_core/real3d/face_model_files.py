@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import loadmat, savemat, whosmat
+from scipy.io import savemat
 from scipy.spatial import cKDTree
 
 from ..errors import MissingModelError, OutputError, brief
@@ -18,6 +17,7 @@ from ..portrait.canonical_face import canonical_face, fit_similarity
 from ..portrait.landmark_sets import LEFT_EYE, RIGHT_EYE
 from ..portrait.model_files import DEFAULT_FOLDER
 from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
+from .mat_files import LARGEST, read_arrays
 
 _LOG = logging.getLogger("real3d")
 
@@ -45,7 +45,6 @@ _INNER_51 = [
 ]
 _GENUINE_EXTENT = (1.490096, 1.751148, 1.161463)  # dm
 _FRONT_ARRAYS = ("meanshape", "idBase", "exBase", "tri", "keypoints")
-_LARGEST_ARRAY = 10**8  # numbers; the genuine files' largest has a third of that
 
 
 def load_face_model(
@@ -184,23 +183,21 @@ def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _read_mat(path: Path, wanted: Sequence[str], welcome: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The wanted arrays of a MATLAB file, and those welcome ones that it has: finite numbers, at least one each."""
     try:
-        sizes = {name: math.prod(shape) for name, shape, _ in whosmat(path) if name in (*wanted, *welcome)}
-        if max(sizes.values(), default=0) > _LARGEST_ARRAY:
-            raise ValueError("it claims arrays that are far too large")
-        arrays = loadmat(path, variable_names=list(sizes)) if sizes else {}
-    except Exception as error:  # on foreign bytes the reader fails in many ways
+        arrays = read_arrays(path, {*wanted, *welcome})
+    except (ValueError, OSError) as error:
         raise MissingModelError(
             f"'{path}' can not be read as a MATLAB 5 file ({brief(str(error))}): get it from {SOURCE} again."
         ) from error
     problems = [f"{name} is missing" for name in wanted if name not in arrays]
-    problems += [f"{name} does not hold finite numbers" for name in sizes if not _finite_numbers(arrays.get(name))]
+    problems += [f"{name} does not hold finite numbers" for name, array in arrays.items() if not _finite_numbers(array)]
     if problems:
         raise MissingModelError(f"'{path}' is not the face model's ({'; '.join(problems)}): get it from {SOURCE} again.")
-    return {name: arrays[name] for name in sizes}
+    return arrays
 
 
-def _finite_numbers(array: object) -> bool:
-    return isinstance(array, np.ndarray) and array.dtype.kind in "iuf" and array.size > 0 and np.isfinite(array.astype(np.float32)).all()
+def _finite_numbers(array: np.ndarray | None) -> bool:
+    with np.errstate(over="ignore"):
+        return array is not None and array.size > 0 and bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def _expression_directions(path: Path, count: int) -> np.ndarray:
@@ -264,12 +261,12 @@ def _table(path: Path) -> np.ndarray | None:
         return None
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size that is only claimed is noticed, not allocated
-        if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "iuf" or not 1 <= stored.size <= _LARGEST_ARRAY:
+        if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "iuf" or not 1 <= stored.size <= LARGEST:
             raise ValueError("it holds something else")
         numbers = np.array(stored).reshape(-1)
         if not (numbers == np.floor(numbers)).all():
             raise ValueError("its numbers are not whole")
-    except (ValueError, OSError, SyntaxError, EOFError, MemoryError, OverflowError) as error:
+    except Exception as error:  # on foreign bytes the reader fails in many ways
         raise MissingModelError(
             f"'{path}' can not be read as a table of numbers ({brief(str(error))}): get it again or remove it."
         ) from error
