@@ -172,7 +172,7 @@ def _tensors(file: TorchFile, path: Path) -> dict[str, Tensor]:
 
 def _plain_name(name: str) -> str:
     """Without what DDP, torch.compile and the flat form of a checkpoint put in: model.module.a._orig_mod.b is a.b."""
-    return _WRAPPERS.sub("", name).replace("_orig_mod.", "")
+    return _WRAPPERS.sub("", name).replace("_orig_mod.", "").replace(".module.", ".")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:

@@ -81,6 +81,7 @@ class StoredTensors:
         effective = folding.without_spectral_norm(*stored)
         if not effective.isfinite().all():
             self.unusable.append(f"{self.prefix}{key}.weight_orig (its spectral norm is not a positive number)")
+            effective = torch.ones_like(effective)
         return Kernel(effective, self.take(f"{key}.bias", shape[0]))
 
     def norm(self, key: str, channels: int) -> Norm:
@@ -88,6 +89,7 @@ class StoredTensors:
         norm = Norm(*(self.take(f"{key}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var")))
         if norm.variance.min() < 0:
             self.unusable.append(f"{self.prefix}{key}.running_var (negative variances)")
+            return norm._replace(variance=torch.ones_like(norm.variance))
         return norm
 
     def style(self, key: str, channels: int) -> Style:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d.checkpoint import build_networks, convert, load_networks, main, read_tensors
 from real3d_core.real3d.config import Real3DConfig, official_config, read_config
+from real3d_core.real3d.folding import scale_shift
 from real3d_core.real3d.reference_keys import StoredTensors
 
 
@@ -270,8 +271,8 @@ def test_negative_variances_and_dead_spectral_norms_are_noted():
     norm = {f"n.{part}": torch.ones(2) for part in ("weight", "bias", "running_mean")} | {"n.running_var": torch.tensor([1.0, -2.0])}
     dead = {"s.weight_orig": torch.zeros(2, 2), "s.weight_u": torch.ones(2), "s.weight_v": torch.ones(2), "s.bias": torch.ones(2)}
     stored = StoredTensors(norm | dead)
-    stored.norm("n", 2)
-    stored.spectral("s", 2, 2)
+    kernels = (scale_shift(stored.norm("n", 2)), stored.spectral("s", 2, 2))
+    assert all(part.isfinite().all() for kernel in kernels for part in kernel), "what is told in the end must not be hidden by what follows"
     assert [name.split()[0] for name in stored.unusable] == ["n.running_var", "s.weight_orig"]
 
 
