@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import pickletools
+import re
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -70,7 +71,7 @@ def read_pickle(file: BinaryIO) -> Pickle:
 def code_in(read: Pickle) -> str | None:
     """A name by which the pickle could run code where it is obeyed; None: there is none.
 
-    That is any call but of known harmless names, and any mention of something that exists to run things.
+    That is any call but of known harmless names and of enumerations, and any mention of something that exists to run things.
     """
     known = [name for name in read.names if _runs_things(name)]
     return min(known or read.called - HARMLESS_CALLS, default=None)
@@ -164,7 +165,8 @@ class _Machine:
 
     def call(self, maker: object, arguments: object) -> Made:
         made = self.create(maker, arguments)
-        self.called.add(made.maker)
+        if not _is_member(made):
+            self.called.add(made.maker)
         return made
 
     def create(self, maker: object, arguments: object) -> Made:
@@ -225,6 +227,14 @@ class _Machine:
         self.instance(maker, arguments)
 
 
+def _is_member(made: Made) -> bool:
+    """Whether a call looks like what a member of an enumeration is kept as: its class, by the usual spelling, and its value."""
+    value = made.arguments[0] if len(made.arguments) == 1 else ()
+    plain = _WORD.fullmatch(value) is not None if isinstance(value, str) else isinstance(value, (int, float))
+    return plain and made.maker.rpartition(".")[2][:1].isupper()
+
+
+_WORD = re.compile(r"[\w-]{1,40}")
 _KEYS = (str, int, float, bytes, type(None))
 _FORMER_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _FORMER_NAMES = {"builtins.xrange": "builtins.range", "builtins.unicode": "builtins.str", "builtins.long": "builtins.int"}

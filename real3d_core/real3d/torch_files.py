@@ -36,6 +36,7 @@ _QUANTISED_SIZES = {"QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4, "
 _OTHER_MACHINE = "it was written on a machine with another order of bytes"
 _STRIDED = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"}
 _WRAPPED = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
+_TYPED = {"torch._tensor._rebuild_from_type", "torch._tensor._rebuild_from_type_v2"}  # function, class, arguments and maybe attributes
 _OTHERS = {
     "torch._utils._rebuild_sparse_tensor": "sparse",
     "torch._utils._rebuild_sparse_csr_tensor": "sparse",
@@ -69,7 +70,7 @@ class TorchFile:
 
     def is_tensor(self, record: object) -> bool:
         """Whether a value of the pickle stands for a tensor of any kind."""
-        return isinstance(record, Made) and record.maker in _STRIDED | _WRAPPED | _OTHERS.keys()
+        return isinstance(record, Made) and record.maker in _STRIDED | _WRAPPED | _TYPED | _OTHERS.keys()
 
     def tensor(self, record: Made) -> Tensor:
         """The tensor that a record stands for.
@@ -109,8 +110,10 @@ class _View:
 
 
 def _unwrapped(record: Made) -> Made:
-    while record.maker in _WRAPPED:
+    while record.maker in _WRAPPED | _TYPED:
         inner = record.arguments[0] if record.arguments else None
+        if isinstance(inner, Name) and len(record.arguments) > 2:
+            inner = Made(inner, record.arguments[2])
         if not isinstance(inner, Made):
             raise UnusableTensorError("is not a tensor")
         record = inner

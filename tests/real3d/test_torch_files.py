@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import datetime
+import enum
 import functools
 import io
 import operator
@@ -47,6 +48,13 @@ class Table(dict):
     """Settings as a kind of dictionary."""
 
 
+class Feature(enum.Enum):
+    """A setting with a few values."""
+
+    HUBERT = "hubert"
+    MEL = 1
+
+
 class Calling:
     """A pickle that makes its reader call something."""
 
@@ -55,6 +63,17 @@ class Calling:
 
     def __reduce__(self):
         return self.call
+
+
+class Recording:
+    """An object that does something when it is made."""
+
+    def __init__(self, mark: str):
+        pathlib.Path(mark).touch()
+
+
+class Marked(torch.Tensor):
+    """A tensor of a class of its own."""
 
 
 HARMLESS = {
@@ -72,6 +91,7 @@ HARMLESS = {
     "torch": [torch.float32, torch.device("cpu"), torch.Size([2]), torch.nn.functional.relu],
     "sets": [{1, 2}, frozenset("ab"), slice(1, 2), range(3)],
     "type": Config,
+    "choice": [Feature.HUBERT, Feature.MEL],
     "partial": functools.partial(Config),
     "module": torch.nn.Linear(2, 2),
 }
@@ -98,6 +118,16 @@ def test_weights_come_as_they_were_saved(tmp_path, form, protocol):
     assert list(read) == list(WEIGHTS)
     for name, tensor in WEIGHTS.items():
         assert read[name].dtype == tensor.dtype and torch.equal(read[name], tensor), name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_tensors_with_a_class_or_attributes_are_tensors(tmp_path, form):
+    tagged, typed = torch.arange(3.0), torch.arange(4.0).as_subclass(Marked)
+    tagged.sharded = False
+    parameter = torch.nn.Parameter(torch.arange(5.0))
+    parameter.frozen = True
+    read, _ = read_tensors(saved(tmp_path, {"state_dict": {"model": {"a": tagged, "b": typed, "c": parameter}}}, form))
+    assert [read[name].tolist() for name in "abc"] == [list(range(n)) for n in (3, 4, 5)]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -150,6 +180,7 @@ def test_the_wrappers_of_training_are_taken_off_the_names(tmp_path, form, names)
         (lambda mark: (pathlib.Path.touch, pathlib.Path(mark)), "touch"),
         (lambda mark: (pickle.loads, pickle.dumps(1)), "loads"),
         (lambda mark: (saved, pathlib.Path(mark), {}), "saved"),
+        (lambda mark: (Recording, mark), "Recording"),
     ],
 )
 def test_code_is_named_and_does_not_run(tmp_path, form, place, call, name):
