@@ -309,8 +309,14 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
         kept = {name: _stored(value, half) for name, value in tensors.items() if not IGNORED.search(name)}
         settings = {HONOURED[ours][0]: value for ours, value in asdict(config).items()}
         permissions = temporary.stat().st_mode
-        save_file(kept, temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
+        save_file(_each_its_own(kept), temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
         temporary.chmod(permissions)  # safetensors writes files that only their owner may read
+
+
+def _each_its_own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of those that share their numbers with one before, which safetensors can not keep."""
+    first: dict[int, str] = {}
+    return {name: value if first.setdefault(value.data_ptr(), name) == name else value.clone() for name, value in tensors.items()}
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

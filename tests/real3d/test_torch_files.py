@@ -17,10 +17,11 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d import pickle_reader
-from real3d_core.real3d.checkpoint import read_tensors
+from real3d_core.real3d.checkpoint import _each_its_own, read_tensors
 from real3d_core.real3d.pickle_reader import code_in, read_pickle
 
 FORMATS = {"zip": {}, "legacy": {"_use_new_zipfile_serialization": False}}
@@ -135,6 +136,14 @@ def test_tensors_with_a_class_or_attributes_are_tensors(tmp_path, form):
 def test_what_training_puts_beside_the_weights_is_no_code(tmp_path, form, thing):
     path = saved(tmp_path, {thing: HARMLESS[thing], "state_dict": {"model": {"a": WEIGHTS["matrix"]}}}, form)
     assert torch.equal(read_tensors(path)[0]["a"], WEIGHTS["matrix"])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_tied_weights_can_be_converted(tmp_path, form):
+    tied = torch.arange(4.0)
+    read, _ = read_tensors(saved(tmp_path, {"state_dict": {"model": {"a": tied, "b": tied, "c": tied[1:]}}}, form))
+    save_file(_each_its_own(read), tmp_path / "tied.safetensors")
+    assert [tensor.tolist() for tensor in load_file(tmp_path / "tied.safetensors").values()] == [[0, 1, 2, 3], [0, 1, 2, 3], [1, 2, 3]]
 
 
 @pytest.mark.parametrize("form", FORMATS)
