@@ -40,7 +40,6 @@ BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", 
 _MODELS = "real3d"
 _DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
-_OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
@@ -68,9 +67,15 @@ def _folders(kind: str) -> list[Path]:
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatar, then the checkpoints in the model folders; what an avatar's other models are kept in is left out."""
-    names = folder_paths.get_filename_list(_MODELS)
-    return [BUILT_IN, *(name for name in names if name.lower().endswith(_CHECKPOINTS) and Path(name).parts[0] not in _OTHER_MODELS)]
+    """The built-in avatar, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
+    return [BUILT_IN, *filter(_may_be_avatar, folder_paths.get_filename_list(_MODELS))]
+
+
+def _may_be_avatar(name: str) -> bool:
+    from ..real3d_core.real3d.model_folders import NETWORKS, kind_of
+
+    paths = (folder / name for folder in model_folders())
+    return name.lower().endswith(_CHECKPOINTS) and any(path.is_file() and kind_of(path) == NETWORKS for path in paths)
 
 
 @dataclass(frozen=True, eq=False)
