@@ -14,6 +14,7 @@ from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundErro
 
 if TYPE_CHECKING:
     from ..real3d_core.sound import Sound
+    from ..real3d_core.video import Clip
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
@@ -92,20 +93,22 @@ def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     return [None if one.eq(one.flatten()[:1]).all() else one.numpy() for one in masks.expand(count, -1, -1)]
 
 
-def sound(audio: dict | None) -> Sound:
-    """AUDIO -> the first sound of the batch.
+def sound(audio) -> Sound:
+    """AUDIO -> the first sound of the batch; VIDEO -> its own sound.
 
     Raises:
         SoundError: there is none, as from a silent video, or it can not move a face.
     """
     from ..real3d_core.waveform import sound_from_waveform
 
+    if hasattr(audio, "get_components"):
+        audio = video_sound(audio)
     if not audio or audio.get("waveform") is None:
         raise SoundError("There is no sound: connect a sound, or a video that has one.")
     waveform = audio["waveform"]
+    if not isinstance(waveform, Tensor) or waveform.ndim not in (2, 3):
+        raise SoundError(f"The sound has the shape {list(getattr(waveform, 'shape', []))}: ComfyUI's are [batch, channels, samples].")
     waveform = waveform[None] if waveform.ndim == 2 else waveform
-    if waveform.ndim != 3:
-        raise SoundError(f"The sound has the shape {tuple(waveform.shape)}: ComfyUI's are [batch, channels, samples].")
     if len(waveform) > 1:
         _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
     heard = sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0))
@@ -153,6 +156,14 @@ def video_sound(video) -> dict | None:
 def _refuse_no_pictures(images: Tensor) -> None:
     if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
         raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
+
+
+def clip_of(video) -> Clip | None:
+    """The file behind a VIDEO that is one and shows all of it."""
+    from ..real3d_core.video import open_clip
+
+    source = _file_of(video)
+    return None if source is None else open_clip(source)
 
 
 def _file_of(video) -> str | None:

@@ -15,6 +15,7 @@ from .errors import Real3DError
 from .motion.face_track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
+from .portrait.framing import Backdrop
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
@@ -102,14 +103,14 @@ class Avatar(Protocol):
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = 512,
         head_threshold: float = HEAD_THRESHOLD,
     ) -> FrameStream[Tensor]:
         """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are fewer).
+            background: one for all frames or one per frame, from the first again where they are fewer; None keeps the photo's.
             head_threshold: where the head is more opaque than this it hides the background completely.
         """
 

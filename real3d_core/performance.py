@@ -14,6 +14,7 @@ from .motion.face_track import FaceTrack
 from .motion.motion import FPS, Motion
 from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
+from .portrait.framing import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
 from .render.camera import mirror_index
@@ -97,7 +98,7 @@ def perform(
     avatar: Avatar,
     portrait: Portrait,
     motion: Motion,
-    background: Tensor | None = None,
+    background: Backdrop | None = None,
     size: int = 512,
     march: March = march_table,
     view: View | None = None,
@@ -110,7 +111,7 @@ def side_by_side(
     avatar: Avatar,
     portrait: Portrait,
     motion: Motion,
-    background: Tensor | None = None,
+    background: Backdrop | None = None,
     size: int = 512,
     march: March = march_table,
 ) -> FrameStream[Tensor]:

@@ -20,6 +20,7 @@ from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..motion.speech import speech_controls
 from ..portrait.canonical_face import canonical_face
+from ..portrait.framing import Backdrop
 from ..portrait.landmark_sets import CHIN, FOREHEAD
 from ..portrait.model_files import DEFAULT_FOLDER
 from ..portrait.portrait import Portrait
@@ -116,14 +117,14 @@ class AnalyticAvatar:
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = 512,
         head_threshold: float = HEAD_THRESHOLD,
     ) -> FrameStream[Tensor]:
         """Frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1, shown in place of the photo's own, one for all frames or one per frame; None keeps that.
+            background: shown in place of the photo's own, which None keeps.
             head_threshold: where the head is more opaque than this it hides the background completely.
         """
         return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, head_threshold))

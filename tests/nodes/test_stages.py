@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from pack_host import VideoFromFile, interrupted
+from pack_host import VideoFromComponents, VideoFromFile, interrupted
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +176,69 @@ def test_the_rate_of_a_motion_is_the_rate_of_frames_and_films(host, stages):
     assert same.fps == motion.fps and torch.equal(same.expression, motion.expression)
     with pytest.raises(host.core("errors").Real3DError, match=r"fps is 0\.5: choose 1 to 120"):
         host.execute("Real3DEditMotion", motion=motion, fps=0.5)
+
+
+@pytest.fixture(scope="module")
+def counting_clip(host, tmp_path_factory):
+    """A film without sound of five frames at 12.5 a second, 0.4 s, each of its own grey."""
+    path = tmp_path_factory.mktemp("clips") / "counting.mp4"
+    greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
+    stream = host.core("stream").FrameStream(5, 12.5, lambda start, stop: greys[start:stop])
+    host.core("video").write_video(path, stream, None)
+    return path
+
+
+class TestBackgroundVideo:
+    """A clip behind the person."""
+
+    @pytest.fixture(params=["file", "frames in memory"])
+    def clip(self, request, counting_clip):
+        greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
+        parts = types.SimpleNamespace(images=greys, audio=None, frame_rate=Fraction(25, 2))
+        return VideoFromFile(str(counting_clip), 0.4) if request.param == "file" else VideoFromComponents(parts)
+
+    def test_it_goes_by_its_own_time(self, host, stages, clip):
+        frames = host.execute("Real3DSuperResolution", **composing(stages, background_video=clip))[0]
+        wanted = torch.linspace(0.2, 0.8, 5)[[0, 0, 1, 1, 2, 2]]  # 12.5 a second shown at 25
+        seen = frames[:, 1, 1].mean(-1)
+        assert torch.allclose(seen, wanted, atol=0.16) and (seen[1:] - seen[:-1] > -0.01).all() and seen[-1] - seen[0] > 0.2
+
+    def test_it_begins_again_when_it_ends(self, host, stages, clip):
+        backdrop = host.part("backdrop").backdrop(None, clip, 64, 25.0)
+        behind = host.core("portrait.framing").behind
+        assert len(backdrop) == 10 and behind(backdrop, 0, 1).shape == (1, 3, 64, 64)
+        assert torch.equal(behind(backdrop, 8, 13)[2:], behind(backdrop, 0, 3)) and not torch.equal(*behind(backdrop, 9, 11))
+
+    def test_two_backgrounds_are_refused(self, host, stages, simple, clip):
+        for make in (simple, lambda **inputs: host.execute("Real3DTalkingPortraitToVideo", **composing(stages, **inputs))):
+            with pytest.raises(host.core("errors").Real3DError, match="Two backgrounds are connected"):
+                make(background=torch.zeros(1, 64, 64, 3), background_video=clip)
+
+    def test_every_node_that_makes_frames_shows_it(self, host, stages, simple, clip, tmp_path):
+        lit = simple(background_video=clip, framing="crop")[1]
+        assert lit[0, 1, 1].mean() == pytest.approx(0.5, abs=0.02)  # frame 14 is frame 4 of the second round, at 0.16 s
+        film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, background_video=clip))[0][0]
+        frames = host.execute("Real3DSuperResolution", **composing(stages, background_video=clip))[0]
+        assert torch.equal(film.get_components().images, frames)
+        beside = host.execute("Real3DSideBySide", **composing(stages, background_video=clip))[0]
+        assert torch.equal(beside[:, :, 4 * 128 :], frames)
+
+
+def test_a_clip_lends_its_sound_wherever_a_sound_is_asked_for(host, stages, simple, counting_clip, tmp_path):
+    film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, audio=host.inputs["voice.wav"]))[0][0]
+    film.save_to(str(tmp_path / "film.mp4"))
+    talking = VideoFromFile(str(tmp_path / "film.mp4"), 0.6)
+    sound = host.part("conversions").sound(talking)
+    audio = {"waveform": sound.samples[None], "sample_rate": sound.rate}
+    for make in (
+        lambda one: host.execute("Real3DAudioToMotion", avatar=stages["avatar"], audio=one)[0].expression,
+        lambda one: host.execute("Real3DHeadPose", motion=stages["motion"], audio=one)[0].euler,
+        lambda one: simple(audio=one)[1],
+        lambda one: host.execute("Real3DTalkingPortraitToVideo", **composing(stages, audio=one))[0][0].get_components().audio["waveform"],
+    ):
+        assert torch.equal(make(audio), make(talking))
+    with pytest.raises(host.core("errors").SoundError, match="There is no sound"):
+        simple(audio=VideoFromFile(str(counting_clip), 0.4))
 
 
 class TestSimple:
