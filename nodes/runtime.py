@@ -220,6 +220,13 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
 
 
+def blocked(sentence: str) -> object:
+    """As one output's value: the nodes connected to it do not run, and the page shows the sentence there."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(sentence)
+
+
 def executing_node() -> str | None:
     """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
     try:

@@ -39,6 +39,7 @@ def right(host) -> dict[str, object]:
         "MASK": torch.zeros(1, 64, 64),
         "AUDIO": host.inputs["voice.wav"],
         "VIDEO": VideoFromFile("clip.mp4"),
+        "LATENT": FOREIGN["latent"],
     }
 
 
