@@ -56,7 +56,7 @@ class LoadPlanes(io.ComfyNode):
             category=f"{CATEGORY}/files",
             description="A head that 'Save planes' kept.",
             inputs=[
-                io.Combo.Input("file", options=runtime.kept_choices(), tooltip="A .safetensors file in ComfyUI's output or input folder.")
+                io.Combo.Input("file", options=runtime.kept_choices("planes"), tooltip="Saved planes in ComfyUI's output or input folder.")
             ],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
         )

@@ -386,6 +386,36 @@ def test_kept_planes_and_motions_come_back_as_they_were(host, stages):
         host.execute("Real3DLoadPlanes", file=file)
 
 
+def test_each_loader_lists_its_own_kind(host, stages):
+    """Other files in the folders, broken ones too, are in neither list."""
+    from safetensors.torch import save_file
+
+    planes = host.execute("Real3DSavePlanes", planes=stages["planes"], filename_prefix="kinds/head")[0]
+    motion = host.execute("Real3DSaveMotion", motion=stages["motion"], filename_prefix="kinds/nod")[0]
+    folder = host.folder / "output" / "kinds"
+    save_file({"weight": torch.zeros(2)}, folder / "checkpoint.safetensors")
+    save_file({"weight": torch.zeros(2)}, folder / "converted.safetensors", metadata={"real3d": '{"audio_dim": 64}'})
+    save_file({"weight": torch.zeros(2)}, folder / "listed.safetensors", metadata={"real3d": "[1]"})
+    for name, content in (
+        ("empty", b""),
+        ("long", b"\xff" * 64),
+        ("text", b"\x04\0\0\0\0\0\0\0[1]{"),
+        ("deep", b"\0\0\x08\0\0\0\0\0" + b"[" * 2**19),
+    ):
+        (folder / f"{name}.safetensors").write_bytes(content)
+    (folder / "folder.safetensors").mkdir(exist_ok=True)
+
+    def listed(node: str) -> list[str]:
+        return [name for name in host.nodes[node].GET_SCHEMA().inputs[0].options if name.startswith("kinds/")]
+
+    assert listed("Real3DLoadPlanes") == [planes] and listed("Real3DLoadMotion") == [motion]
+    whole = (folder / motion.removesuffix(" [output]").removeprefix("kinds/")).read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[:20])
+    assert listed("Real3DLoadMotion") == [motion]
+    (folder / "cut.safetensors").write_bytes(whole)
+    assert len(listed("Real3DLoadMotion")) == 2, "a file that changes is read again"
+
+
 def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
     (host.folder / "models" / "real3d" / "wrong.safetensors").write_bytes(b"not a checkpoint")
     assert host.nodes["Real3DLoadAvatar"].validate_inputs(avatar="wrong.safetensors") is True
