@@ -26,11 +26,14 @@ def composing_inputs() -> list[io.Input]:
         MotionSocket.Input("motion", tooltip="The one that the render shows; it gives the frame rate."),
         io.Float.Input(
             "head_threshold",
-            default=0.9,
+            default=0.0,
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="Where the head is more opaque than this it hides the background completely, 0 to 1; less makes thin hair firmer.",
+            tooltip=(
+                "Where the head is more opaque than this it hides the background completely, up to 1; less makes thin hair firmer. "
+                "0 takes the avatar's own (built in: 0.9)."
+            ),
         ),
         io.Int.Input(
             "size",
@@ -57,7 +60,7 @@ def composed(
     avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None, background_video=None
 ) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
     """Frames [n, size, size, 3] and person masks [n, size, size] of every portrait, as streams."""
-    bounded(head_threshold, 0, 1, "head_threshold")
+    threshold = bounded(head_threshold, 0, 1, "head_threshold") or None
     bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
     motion.require_basis(avatar.core.motion_basis)
     behind = backdrop(background, background_video, size, render.streams[0].fps)
@@ -70,8 +73,8 @@ def composed(
     worn = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
     return [
         (
-            avatar.streamed(avatar.core.compose(stream, one, shown, behind, size, head_threshold)),
-            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, head_threshold)),
+            avatar.streamed(avatar.core.compose(stream, one, shown, behind, size, threshold)),
+            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, threshold)),
         )
         for stream, one, shown in zip(render.streams, portraits, worn, strict=True)
     ]

@@ -105,13 +105,13 @@ class Avatar(Protocol):
         motion: Motion,
         background: Backdrop | None = None,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1.
 
         Args:
             background: one for all frames or one per frame, from the first again where they are fewer; None keeps the photo's.
-            head_threshold: where the head is more opaque than this it hides the background completely.
+            head_threshold: where the head is more opaque than this it hides the background completely; None: as the avatar was made.
         """
 
     def person_mask(
@@ -120,7 +120,7 @@ class Avatar(Protocol):
         portrait: Portrait,
         motion: Motion,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
 

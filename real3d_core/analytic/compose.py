@@ -94,7 +94,7 @@ class Composer:
         self._from_rays = _Enlargement(at_rest.opacity.shape[-1], size, "bicubic")
         self._from_follow = _Enlargement(self._follow.shape[-1], size, "bilinear")
 
-    def __call__(self, render: HeadRender, background: Backdrop | None = None, first: int = 0, head_threshold: float = 1.0) -> Tensor:
+    def __call__(self, render: HeadRender, background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
 
         Args:
@@ -114,7 +114,7 @@ class Composer:
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
-    def person(self, render: HeadRender, head_threshold: float = 1.0) -> Tensor:
+    def person(self, render: HeadRender, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
         return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
 

@@ -102,6 +102,32 @@ def test_a_batch_of_portraits_gives_a_batch_of_results(host, stages):
     assert len(videos) == 2 and videos[1].get_dimensions() == (64, 64)
 
 
+def test_the_head_threshold_is_the_avatar_s_own_unless_given(host, stages, monkeypatch):
+    seen = []
+    analytic = host.core("analytic.avatar").AnalyticAvatar
+    real = analytic.compose
+
+    def recorded(self, renders, portrait, motion, background, size, head_threshold):
+        seen.append(head_threshold)
+        return real(self, renders, portrait, motion, background, size, head_threshold)
+
+    monkeypatch.setattr(analytic, "compose", recorded)
+    own = host.execute("Real3DSuperResolution", **composing(stages))[0]
+    given, other = (host.execute("Real3DSuperResolution", **composing(stages, head_threshold=value))[0] for value in (0.9, 0.1))
+    assert seen == [None, 0.9, 0.1] and torch.equal(own, given) and not torch.equal(own, other)
+
+
+def test_a_motion_is_converted_with_the_models_in_the_users_folders(host, stages, monkeypatch):
+    core, runtime = host.core("avatar"), host.part("runtime")
+    given, real, anywhere = [], core.load_avatar, core.AvatarOptions()
+    monkeypatch.setattr(core, "load_avatar", lambda name, options=anywhere: (given.append(options), real(name, options))[1])
+    official = runtime.LoadedAvatar(
+        types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda told: told)
+    )
+    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=official)[0]
+    assert len(converted.euler) == 6 and [options.folders for options in given] == [runtime.model_folders()]
+
+
 def test_the_same_motion_for_another_avatar_is_refused(host, stages):
     motion_module = host.core("motion.motion")
     other = motion_module.Motion.still(motion_module.MotionBasis("someone-else", (), 64), 6)
