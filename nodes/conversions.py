@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
+from ..real3d_core.ranges import bounded
 
 if TYPE_CHECKING:
     from ..real3d_core.sound import Sound
@@ -18,21 +19,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
-SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
 _LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
 _SAME_LENGTH = 0.1  # seconds; newer versions of ComfyUI can hand over a part of a file
-
-
-def bounded(value: float, low: float, high: float, name: str) -> float:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is out of range; workflows can hold any number.
-    """
-    if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise Real3DError(f"{name} is {value}: choose {low:g} to {high:g}.")
-    return value
 
 
 def chosen(value: str, options: tuple[str, ...], name: str) -> str:
@@ -64,14 +53,17 @@ def photos(images: Tensor) -> list[np.ndarray]:
 
 
 def colours(images: Tensor) -> Tensor:
-    """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels, alpha is left out.
+    """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels.
+
+    What is transparent is white: what hides there does not show.
 
     Raises:
         PictureError: no pictures.
     """
     _refuse_no_pictures(images)
-    plain = images[..., :3].detach().cpu().float().nan_to_num().clamp(0, 1)
-    return plain.expand(-1, -1, -1, 3)
+    pictures = images.detach().cpu().float().nan_to_num().clamp(0, 1)
+    plain = pictures[..., :3].expand(-1, -1, -1, 3)
+    return plain if images.shape[-1] < 4 else torch.lerp(torch.ones_like(plain), plain, pictures[..., 3:])
 
 
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:

@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-import io as byte_io
+import abc
+import copy
+import inspect
 import json
+import math
 import shutil
 import tempfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from ..real3d_core.errors import OutputError
-from .runtime import CHUNK, Input, Types, executing_node, gather, rendering_bar
+from .runtime import CHUNK, Input, InputImpl, Types, executing_node, films, gather, new_temporary, rendering_bar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..real3d_core.encoding import Encoding
     from ..real3d_core.sound import Sound
     from ..real3d_core.stream import FrameStream
 
+_HANDOVER_CRF = 12  # of the file that other nodes go on from: better than a film's own 18, since they encode it once more
+_SAME_TIME = 1e-6  # frames
+
 
 class RenderedVideo(Input.Video):
-    """Frames that are computed when somebody wants them, and their sound.
+    """Frames that are computed when they are first wanted, and their sound.
+
+    What ComfyUI asks of a video and this class does not know is answered by ComfyUI's own file-backed video of the finished film.
 
     Args:
-        frames: chunks [n, size, size, 3] in 0..1.
+        frames: chunks [n, height, width, 3] in 0..1; each is computed once and then kept on the disk while there is room.
         size: (width, height) of a frame, known before any is computed.
         sound: None for a silent video.
     """
 
     def __init__(self, frames: FrameStream[Tensor], size: tuple[int, int], sound: Sound | None):
-        self._frames = frames
+        self.sound = sound
+        self._frames = films().kept(frames)
         self._size = size
-        self._sound = sound
         self._node = executing_node()
+        self._file: Input.Video | None = None
 
     def get_dimensions(self) -> tuple[int, int]:
+        return self._size
+
+    def get_display_dimensions(self) -> tuple[int, int]:
         return self._size
 
     def get_frame_count(self) -> int:
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
-        return Fraction(self._frames.fps).limit_denominator(1001)
+        from ..real3d_core.stream import exact_rate
+
+        return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:
         return float(len(self._frames) / self.get_frame_rate())
@@ -50,45 +65,136 @@ class RenderedVideo(Input.Video):
     def get_container_format(self) -> str:
         return "mov,mp4,m4a,3gp,3g2,mj2"
 
+    def get_bit_depth(self) -> int:
+        return 8
+
+    def get_color_space(self) -> str:
+        return "sRGB"
+
+    def get_active_trim_window(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def has_pending_frame_edits(self) -> bool:
+        return False
+
     def get_components(self) -> Types.VideoComponents:
         """All frames as one tensor; refused where the memory does not suffice."""
-        sound = None if self._sound is None else {"waveform": self._sound.samples[None], "sample_rate": self._sound.rate}
+        sound = None if self.sound is None else {"waveform": self.sound.samples[None], "sample_rate": self.sound.rate}
         return Types.VideoComponents(images=gather([[self._frames]])[0], audio=sound, frame_rate=self.get_frame_rate())
 
-    def get_stream_source(self) -> byte_io.BytesIO:
-        buffer = byte_io.BytesIO()
-        self.save_to(buffer)
-        buffer.seek(0)
-        return buffer
+    def get_stream_source(self) -> str:
+        """The path of the finished film."""
+        return self.as_file().get_stream_source()
 
-    def save_to(self, path: str | byte_io.BytesIO, format: str = "auto", codec: str = "auto", metadata: dict | None = None) -> None:
+    def as_trimmed(
+        self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
+    ) -> RenderedVideo | None:
+        """The part from `start_time` (negative: counted from the end) that lasts `duration` seconds (0 or None: to the end).
+
+        Only frames of the part are rendered when it is used. None where nothing is left, or less than a strict duration.
+        """
+        rate, count = self.get_frame_rate(), len(self._frames)
+        start = start_time or 0.0
+        start = max(start + count / rate, 0.0) if start < 0 else start
+        first = math.ceil(start * rate - _SAME_TIME)
+        last = count if not duration else math.ceil((start + duration) * rate - _SAME_TIME)
+        if first >= min(last, count) or (strict_duration and last > count):
+            return None
+        part = copy.copy(self)
+        part._frames = self._frames.part(first, min(last, count))
+        part.sound = None if self.sound is None else self.sound.part(float(first / rate), float(min(last, count) / rate))
+        part._file = None
+        return part
+
+    def save_to(
+        self,
+        path: str | IO[bytes],
+        format: str = "auto",
+        codec: str = "auto",
+        metadata: dict | None = None,
+        bit_depth: int | None = None,
+        crf: float | None = None,
+        color_space: str | None = None,
+        preset: str | None = None,
+        **unknown,
+    ) -> None:
         """Renders and encodes chunk by chunk; a file appears when it is complete, and not at all after a cancel.
 
+        A format, codec or further wish that this class does not know is left to ComfyUI's own file-backed video.
+
         Raises:
-            OutputError: another format or codec than MP4 and H.264, or the place can not be written to.
+            OutputError: values that do not go together, or the place cannot be written to.
         """
+        from ..real3d_core.encoding import COLOR_SPACES, Encoding
+
+        container, coding = (str(getattr(value, "value", value)) for value in (format, codec))
+        wishes = {"bit_depth": bit_depth, "crf": crf, "color_space": color_space, "preset": preset, **unknown}
+        given = {name: value for name, value in wishes.items() if value is not None}
+        known = not set(given) & set(unknown) and color_space in (None, *COLOR_SPACES)
+        if not known or container not in ("auto", "mp4", "mkv", "webm") or coding not in ("auto", "h264", "av1"):
+            self.as_file().save_to(path, format=format, codec=codec, metadata=metadata, **given)
+            return
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (metadata or {}).items()}
+        self._write(path, Encoding.chosen(path, container, coding, **given), texts)
+
+    def as_file(self) -> Input.Video:
+        """ComfyUI's own video of the finished film, which is rendered once."""
+        if self._file is None:
+            from ..real3d_core.encoding import Encoding
+
+            path = new_temporary(".mp4")
+            self._write(str(path), Encoding(crf=_HANDOVER_CRF), {})
+            self._file = InputImpl.VideoFromFile(str(path))
+        return self._file
+
+    def _write(self, path: str | IO[bytes], encoding: Encoding, metadata: dict[str, str]) -> None:
+        if not hasattr(path, "write") and Path(path).suffix.lower() == encoding.suffix:
+            self._render(Path(path), encoding, metadata)
+            return
+        with tempfile.TemporaryDirectory() as folder:  # a stream of bytes, or a name that ends in something else
+            film = Path(folder) / f"film{encoding.suffix}"
+            self._render(film, encoding, metadata)
+            if not hasattr(path, "write"):
+                shutil.move(film, path)
+                return
+            with open(film, "rb") as file:
+                shutil.copyfileobj(file, path)
+
+    def _render(self, path: Path, encoding: Encoding, metadata: dict[str, str]) -> None:
         import torch
 
         from ..real3d_core.video import write_video
 
-        if str(getattr(format, "value", format)) not in ("auto", "mp4") or str(getattr(codec, "value", codec)) not in ("auto", "h264"):
-            raise OutputError("Talking portraits are saved as MP4 with H.264: choose 'auto' or those.")
-        told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (metadata or {}).items()}
         show = rendering_bar(len(self._frames), self._node)
 
         def shown(chunk: Tensor, start: int, stop: int) -> Tensor:
             show(stop, chunk)
             return chunk
 
-        def write(target: str | Path) -> None:
-            with torch.inference_mode():
-                write_video(target, self._frames.map(shown), self._sound, CHUNK, metadata=told)
+        with torch.inference_mode():
+            write_video(path, self._frames.map(shown), self.sound, CHUNK, encoding=encoding, metadata=metadata)
 
-        if not isinstance(path, byte_io.BytesIO):
-            write(path)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "video.mp4"
-            write(target)
-            with open(target, "rb") as file:
-                shutil.copyfileobj(file, path)
+
+def _answer_by_file(video: type[RenderedVideo], base: type) -> None:
+    """Gives the class every public method and property of ComfyUI's base class that it lacks, answered by the finished film."""
+    for name in dir(base):
+        if name.startswith("_") or any(name in parent.__dict__ for parent in video.__mro__[: video.__mro__.index(base)]):
+            continue
+        member = inspect.getattr_static(base, name)
+        if isinstance(member, property):
+            setattr(video, name, property(lambda self, name=name: getattr(self.as_file(), name)))
+        elif inspect.isfunction(member):
+            setattr(video, name, _asked_of_file(name))
+    if isinstance(video, abc.ABCMeta):
+        abc.update_abstractmethods(video)
+
+
+def _asked_of_file(name: str) -> Callable:
+    def answer(self: RenderedVideo, *arguments, **named):
+        return getattr(self.as_file(), name)(*arguments, **named)
+
+    answer.__name__ = name
+    return answer
+
+
+_answer_by_file(RenderedVideo, Input.Video)

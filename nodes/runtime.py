@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,17 +18,18 @@ import comfy.utils
 import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy_api.latest import ComfyExtension, Input, Types, io
+from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io
 from torch import Tensor
 
 from ..real3d_core.errors import MissingModelError, Real3DError
 
 if TYPE_CHECKING:
     from ..real3d_core.avatar import Avatar
+    from ..real3d_core.recording import Shelf
     from ..real3d_core.render.head import March
     from ..real3d_core.stream import FrameStream
 
-__all__ = ["ComfyExtension", "Input", "Types", "io"]
+__all__ = ["ComfyExtension", "Input", "InputImpl", "Types", "io"]
 
 CATEGORY = "Real3D-Portrait"
 CHUNK = 4  # frames computed at once
@@ -296,6 +298,25 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
             done += stop - start
             show(done, chunks[0])
     return whole
+
+
+@cache
+def films() -> Shelf:
+    """Where rendered films are kept until ComfyUI ends, in its temporary folder."""
+    from ..real3d_core.recording import Shelf
+
+    return Shelf(_temporary_folder() / "films")
+
+
+def new_temporary(suffix: str) -> Path:
+    """The path of a new file in ComfyUI's temporary folder, which ComfyUI empties when it starts."""
+    folder = _temporary_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{secrets.token_hex(8)}{suffix}"
+
+
+def _temporary_folder() -> Path:
+    return Path(folder_paths.get_temp_directory()) / _MODELS
 
 
 def new_output(prefix: str) -> tuple[Path, str]:

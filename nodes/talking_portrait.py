@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
 from .backdrop import backdrop, background_video_input
 from .camera import place, place_inputs
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, colours, driving_frames, photos, sound, video_sound
+from .conversions import bounded, chosen, colours, driving_frames, photos, sound, video_sound
 from .motion_sources import LARGEST_SEED, transcript_input
 from .portrait import face_chosen, face_inputs
 from .preview import shown_head

@@ -40,6 +40,10 @@ class Sound:
         """Seconds."""
         return self.samples.shape[1] / self.rate
 
+    def part(self, start: float, stop: float) -> Sound:
+        """From `start` to `stop` seconds, as far as there is any."""
+        return Sound(self.samples[:, round(start * self.rate) : round(stop * self.rate)], self.rate)
+
     def mono(self, rate: int = 16000) -> Tensor:
         """All channels mixed equally and resampled: [ceil(L * rate / self.rate)] float32."""
         mixed = self.samples.mean(dim=0)

@@ -66,6 +66,12 @@ class FrameStream(Generic[Chunk]):
         for start in range(0, self.length, size):
             yield self.frames(start, min(start + size, self.length))
 
+    def part(self, start: int, stop: int) -> FrameStream[Chunk]:
+        """A stream of the frames start..stop-1; nothing is computed yet."""
+        if not 0 <= start < stop <= self.length:
+            raise IndexError(f"frames {start}..{stop} asked of a stream of {self.length}")
+        return FrameStream(stop - start, self.fps, lambda a, b: self.frames(start + a, start + b), keep=0)
+
     def map(self, change: Callable[[Chunk, int, int], Other], keep: int = 1) -> FrameStream[Other]:
         """A stream of `change(chunk, start, stop)`; nothing is computed yet."""
         return FrameStream(self.length, self.fps, lambda a, b: change(self.frames(a, b), a, b), keep)

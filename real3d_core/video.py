@@ -13,19 +13,18 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .container import open_container, readable_frames
+from .encoding import CONTAINERS, Encoding
 from .errors import ClipError, OutputError
 from .files import written_whole
 from .pictures import save_png
 from .sound import Sound
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
-_BT709 = 1  # the same number names the standard's primaries, transfer curve and matrix in FFmpeg
 _UNSPECIFIED = 2
 _SAME_TIME = 1e-6  # seconds
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -115,21 +114,21 @@ def write_video(
     sound: Sound | None,
     chunk: int = 8,
     progress: Callable[[int, int], None] | None = None,
-    crf: int = 18,
+    encoding: Encoding | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Encodes a stream as H.264 + AAC in an MP4 file, a chunk at a time, so that memory does not grow with length.
+    """Encodes a stream of pictures and their sound, a chunk at a time, so that memory does not grow with length.
 
     The file appears under its name only when it is complete; after a failure or an interruption nothing is left.
     Frame k is shown at exactly k / frames.fps; the sound starts with frame 0 and is written to its end.
 
     Args:
-        path: ends in .mp4; it is tried before any frame is computed.
+        path: ends as the container does; it is tried before any frame is computed.
         frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
         sound: one or two channels are kept, more are mixed into one; None for a silent video.
         chunk: frames computed at once.
         progress: called as progress(frames done, frames in all) after each chunk.
-        crf: 0 (lossless) .. 51.
+        encoding: None for what suits the name's ending: H.264 and AAC in an MP4 or MKV, AV1 and Opus in a WebM.
         metadata: names and texts to keep in the file, such as the workflow that made it.
 
     Raises:
@@ -137,11 +136,13 @@ def write_video(
     """
     if not len(frames):
         raise ValueError("a video needs at least one frame")
-    with written_whole(path, (".mp4",)) as temporary:
+    encoding = encoding or Encoding.chosen(path)
+    with written_whole(path, (encoding.suffix,)) as temporary:
         try:
-            with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as container:
+            kind, options = CONTAINERS[encoding.container], encoding.container_options
+            with av.open(str(temporary), "w", format=kind, options=options) as container:
                 container.metadata.update(metadata or {})
-                _encode(container, frames, sound, chunk, progress, crf)
+                _encode(container, frames, sound, chunk, progress, encoding)
         except av.FFmpegError as failure:
             raise OutputError(f"The output '{path}' can not be written ({failure.strerror}); is the disk full?") from failure
 
@@ -159,7 +160,7 @@ def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns:
     """
     cells = min(columns * rows, len(frames))
     numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]
-    pictures = [_scaled(_eight_bits(frames.frames(number, number + 1))[0], width) for number in numbers]
+    pictures = [_scaled(Encoding().rgb(frames.frames(number, number + 1))[0], width) for number in numbers]
     text = max(width // 16, 10)
     height = pictures[0].height + 2 * text
     sheet = Image.new("RGB", (columns * width, math.ceil(cells / columns) * height), "white")
@@ -177,61 +178,61 @@ def _encode(
     sound: Sound | None,
     chunk: int,
     progress: Callable[[int, int], None] | None,
-    crf: int,
+    encoding: Encoding,
 ) -> None:
-    rate = Fraction(frames.fps).limit_denominator(1001)
-    pictures = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
-    packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound)
+    rate = exact_rate(frames.fps)
+    pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
+    packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     heard = 0.0
 
     def encode(chunk_pixels: np.ndarray, first: int) -> None:
         nonlocal heard
         for number, pixels in enumerate(chunk_pixels, first):
             if not number:
-                _set_picture(pictures, pixels, rate)
-            container.mux(pictures.encode(_yuv(pixels, number, rate)))
+                _set_picture(pictures, pixels, rate, encoding)
+            container.mux(pictures.encode(_yuv(pixels, number, rate, encoding)))
         while heard < (first + len(chunk_pixels)) / rate:
             heard, packets = next(packets_of_sound, (math.inf, []))
             container.mux(packets)
 
     with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next one is computed
-        done, encoding = 0, None
+        done, pending = 0, None
         for floats in frames.chunks(chunk):
-            pixels = _even(_eight_bits(floats))
-            if encoding:
-                encoding.result()
-            encoding = encoder.submit(encode, pixels, done)
+            pixels = _even(encoding.rgb(floats))
+            if pending:
+                pending.result()
+            pending = encoder.submit(encode, pixels, done)
             done += len(pixels)
             if progress:
                 progress(done, len(frames))
-        encoding.result()
+        pending.result()
     container.mux(pictures.encode(None))
     for _, packets in packets_of_sound:
         container.mux(packets)
 
 
-def _set_picture(stream: av.VideoStream, pixels: np.ndarray, rate: Fraction) -> None:
+def _set_picture(stream: av.VideoStream, pixels: np.ndarray, rate: Fraction, encoding: Encoding) -> None:
     """Size, clock and colour tags, known with the first frame."""
     stream.height, stream.width = pixels.shape[:2]
-    stream.pix_fmt = "yuv420p"
+    stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.time_base = 1 / rate
-    context.colorspace = context.color_primaries = context.color_trc = _BT709
-    context.color_range = ColorRange.MPEG
+    encoding.tag(context)
 
 
-def _yuv(pixels: np.ndarray, number: int, rate: Fraction) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(pixels, format=encoding.rgb_format)
+    frame = frame.reformat(format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG)
     frame.pts, frame.time_base = number, 1 / rate
     return frame
 
 
-def _sound_packets(container: av.container.OutputContainer, sound: Sound) -> Iterator[tuple[float, list[av.Packet]]]:
+def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
     """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
     samples = sound.samples if len(sound.samples) <= 2 else sound.samples.mean(dim=0, keepdim=True)
     layout = "stereo" if len(samples) == 2 else "mono"
-    stream = container.add_stream("aac", rate=sound.rate if sound.rate in _AAC_RATES else 48000, layout=layout)
+    rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
+    stream = container.add_stream(codec, rate=rate, layout=layout)
 
     def packets() -> Iterator[tuple[float, list[av.Packet]]]:
         step = max(sound.rate // 10, 1)
@@ -243,11 +244,6 @@ def _sound_packets(container: av.container.OutputContainer, sound: Sound) -> Ite
         yield math.inf, stream.encode(None)
 
     return packets()
-
-
-def _eight_bits(floats: Tensor) -> np.ndarray:
-    """[n, H, W, 3] float -> uint8."""
-    return (floats.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _even(pixels: np.ndarray) -> np.ndarray:

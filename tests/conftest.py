@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: where the goldens, the repository's own media and the development media are."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,25 @@ def shared_media() -> Path:
     if not media.is_dir():
         pytest.skip("the development media lie beside the development checkout only")
     return media
+
+
+@pytest.fixture
+def broken_mediapipe(tmp_path) -> Path:
+    """A folder that, put first on Python's path, makes MediaPipe fail to import, as where libEGL is missing."""
+    package = tmp_path / "broken" / "mediapipe"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")\n')
+    return package.parent
+
+
+@pytest.fixture
+def without_mediapipe(broken_mediapipe, monkeypatch):
+    """MediaPipe does not import in this test."""
+    from real3d_core.portrait.model_runner import mediapipe_runs
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mediapipe"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(broken_mediapipe)
+    mediapipe_runs.cache_clear()
+    yield
+    mediapipe_runs.cache_clear()

@@ -72,6 +72,7 @@ class Host:
 
         folder_paths.models_dir = str(folder / "models")
         api.Input = types.SimpleNamespace(Video=VideoInput)
+        api.InputImpl = types.SimpleNamespace(VideoFromFile=VideoFromFile)
         api.Types = types.SimpleNamespace(VideoComponents=types.SimpleNamespace)
         _forget_stand_in("torchvision")
         self.folder = folder

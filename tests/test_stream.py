@@ -114,14 +114,22 @@ def test_empty_chunks_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
-    [(23.976, Fraction(24000, 1001)), (23.98, Fraction(24000, 1001)), (29.97, Fraction(30000, 1001)), (59.94, Fraction(60000, 1001))]
-    + [(whole, Fraction(whole)) for whole in (1, 24, 25, 30, 60, 120)]
-    + [(12.5, Fraction(25, 2))],
-    ids=str,
+    ("fps", "exact"),
+    [
+        (23.976, Fraction(24000, 1001)),
+        (29.97, Fraction(30000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        (119.88, Fraction(120000, 1001)),
+        (24000 / 1001, Fraction(24000, 1001)),
+        (1, Fraction(1)),
+        (24, Fraction(24)),
+        (29.9, Fraction(299, 10)),
+        (12.5, Fraction(25, 2)),
+        (23.98, Fraction(24000, 1001)),
+    ],
 )
-def test_a_rate_is_meant_exactly(written, meant):
-    assert exact_rate(written) == meant == exact_rate(float(meant))
+def test_rounded_broadcast_rates_mean_the_exact_ones_and_others_stay(fps, exact):
+    assert exact_rate(fps) == exact
 
 
 class TestForwardOnly:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_OF_THE_PACK = ("real3d_core", "nodes", "cuda_ops")
@@ -15,7 +16,10 @@ HOST_BRINGS = {
     *("torch", "torchvision", "torchaudio", "numpy", "pillow", "transformers", "safetensors", "einops", "scipy", "av"),
     *("tqdm", "psutil", "aiohttp", "pyyaml"),
 }
-OTHER_OPENCV = {"opencv-python", "opencv-python-headless", "opencv-contrib-python"}
+WITH_MEDIAPIPE = [  # (sys_platform, platform_machine) for which there are packages of it
+    *(("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"), ("win32", "ARM64")),
+]
+WITHOUT_MEDIAPIPE = [("darwin", "x86_64"), ("linux", "ppc64le"), ("freebsd14", "amd64")]
 
 
 def tracked_texts() -> list[tuple[str, str]]:
@@ -91,9 +95,20 @@ def test_the_door_imports_relatively():
 
 
 def test_users_are_not_asked_for_what_the_host_brings():
-    names = {distribution(line) for line in required("requirements.txt")}
-    assert names and not names & (HOST_BRINGS | OTHER_OPENCV)
-    assert not any(re.search(r"==|<|~=", line) for line in required("requirements.txt")), "no pins and no upper bounds"
+    lines = required("requirements.txt")
+    assert lines and not {distribution(line) for line in lines} & HOST_BRINGS
+    assert not any(re.search(r"==|<|~=", line.partition(";")[0]) for line in lines), "no pins and no upper bounds"
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"), [(WITH_MEDIAPIPE, {"mediapipe"}), (WITHOUT_MEDIAPIPE, {"opencv-contrib-python-headless"})]
+)
+def test_every_machine_gets_opencv_once_and_mediapipe_where_there_is_one(machines, expected):
+    """MediaPipe brings OpenCV; two packages of OpenCV overwrite each other."""
+    requirements = [Requirement(line) for line in required("requirements.txt")]
+    for system, machine in machines:
+        here = {"sys_platform": system, "platform_machine": machine}
+        assert {one.name for one in requirements if not one.marker or one.marker.evaluate(here)} == expected
 
 
 def test_the_package_depends_on_what_the_requirements_say():

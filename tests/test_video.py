@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from real3d_core.encoding import Encoding
 from real3d_core.errors import ClipError, OutputError
 from real3d_core.files import refuse_unwritable
 from real3d_core.sound import Sound, load_sound
@@ -199,8 +200,19 @@ class TestReading:
 
 
 class TestWriting:
-    @pytest.mark.parametrize("fps", [25.0, 30.0, 23.976, 24000 / 1001])
-    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps):
+    @pytest.mark.parametrize(
+        ("fps", "exact"),
+        [
+            (25.0, 25),
+            (30.0, 30),
+            (12.5, Fraction(25, 2)),
+            (23.976, Fraction(24000, 1001)),
+            (24000 / 1001, Fraction(24000, 1001)),
+            (29.97, Fraction(30000, 1001)),
+            (59.94, Fraction(60000, 1001)),
+        ],
+    )
+    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps, exact):
         duration = 4.03
         length = math.ceil(duration * fps)
         write_video(tmp_path / "a.mp4", counting(length, fps), tone(duration, 44100))
@@ -209,7 +221,7 @@ class TestWriting:
             stated = container.streams.video[0].average_rate
         assert len(frames) == length
         assert read_numbers(frame.to_ndarray(format="rgb24") for frame in frames) == [k % 20 for k in range(length)]
-        assert stated == Fraction(fps).limit_denominator(1001)
+        assert stated == exact
         for number, frame in enumerate(frames):
             assert frame.pts * frame.time_base == number / stated
         assert abs(load_sound(tmp_path / "a.mp4").duration - duration) <= 1024 / 44100
@@ -249,7 +261,12 @@ class TestWriting:
 
     def test_colours_survive_and_are_tagged(self, tmp_path):
         colours = torch.tensor([[200, 40, 90], [20, 180, 60], [40, 60, 220], [230, 200, 170]]) / 255
-        write_video(tmp_path / "a.mp4", FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)), None, crf=8)
+        write_video(
+            tmp_path / "a.mp4",
+            FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)),
+            None,
+            encoding=Encoding(crf=8),
+        )
         pictures = list(open_clip(tmp_path / "a.mp4").frames())
         for picture, colour in zip(pictures, colours, strict=True):
             assert np.abs(picture[32, 32] - (colour * 255).numpy()).max() <= 3

@@ -1,8 +1,7 @@
-"""478 face landmarks by MediaPipe's FaceLandmarker, in pictures and in clips (spec 06 section 3)."""
+"""478 face landmarks by MediaPipe's models, in pictures and in clips (spec 06 section 3)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import numpy as np
 from ..errors import NoFaceError
 from .landmark_sets import EYE, MOUTH
 from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from .model_runner import Landmarker, landmarker, video_landmarker
 
-POINTS = 478
 MOST_FACES = 8
 TILE_SCORE = 0.75  # a tile shows less context than a picture, so a face in it must be surer
 VIDEO_STEP_MS = 800  # spread on purpose, to weaken the smoothing of MediaPipe's video mode (spec 06 section 3)
@@ -36,11 +35,11 @@ class FaceLandmarks:
 
         A face too small for the detector is looked for once more on overlapping tiles.
         """
-        with _landmarker(self._model, faces=MOST_FACES) as landmarker:
-            faces = _detect(landmarker, image)
+        with landmarker(self._model, MOST_FACES) as finder:
+            faces = finder.detect(image)
         if not faces:
-            with _landmarker(self._model, faces=MOST_FACES, score=TILE_SCORE) as landmarker:
-                faces = _detect_on_tiles(landmarker, image)
+            with landmarker(self._model, MOST_FACES, TILE_SCORE) as finder:
+                faces = _detect_on_tiles(finder, image)
         return sorted(faces, key=_area, reverse=True)
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -52,10 +51,10 @@ class FaceLandmarks:
             NoFaceError: the first frame shows no face.
         """
         latest: np.ndarray | None = None
-        with _landmarker(self._model) as still, _landmarker(self._model, video=True) as moving:
+        with landmarker(self._model) as still, video_landmarker(self._model) as moving:
             for number, frame in enumerate(frames):
-                smooth = _detect(moving, frame, number * VIDEO_STEP_MS)
-                sharp = _detect(still, frame)
+                smooth = moving.detect(frame, number * VIDEO_STEP_MS)
+                sharp = still.detect(frame)
                 if smooth:
                     latest = smooth[0].copy()
                     if sharp:
@@ -69,33 +68,7 @@ class FaceLandmarks:
                 yield latest
 
 
-def _landmarker(model: Path, faces: int = 1, score: float = 0.5, video: bool = False):
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    from mediapipe.tasks.python import vision
-    from mediapipe.tasks.python.core.base_options import BaseOptions
-
-    mode = vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE
-    return vision.FaceLandmarker.create_from_options(
-        vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
-            running_mode=mode,
-            num_faces=faces,
-            min_face_detection_confidence=score,
-        )
-    )
-
-
-def _detect(landmarker, image: np.ndarray, time_ms: int | None = None) -> list[np.ndarray]:
-    import mediapipe
-
-    height, width = image.shape[:2]
-    picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-    result = landmarker.detect(picture) if time_ms is None else landmarker.detect_for_video(picture, time_ms)
-    scale = np.array([width, height, width], np.float32)
-    return [np.array([[p.x, p.y, p.z] for p in face], np.float32) * scale for face in result.face_landmarks]
-
-
-def _detect_on_tiles(landmarker, image: np.ndarray) -> list[np.ndarray]:
+def _detect_on_tiles(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
     """Faces on overlapping square tiles of a half, a third and a fifth of the picture; stops at the first size that finds any."""
     height, width = image.shape[:2]
     for parts in (2, 3, 5):
@@ -104,7 +77,7 @@ def _detect_on_tiles(landmarker, image: np.ndarray) -> list[np.ndarray]:
         for top in _starts(height, side):
             for left in _starts(width, side):
                 tile = image[top : top + side, left : left + side]
-                faces += [face + np.array([left, top, 0], np.float32) for face in _detect(landmarker, tile)]
+                faces += [face + np.array([left, top, 0], np.float32) for face in finder.detect(tile)]
         faces = _without_repeats(faces)
         if faces:
             return faces

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ..errors import MissingModelError
 from ..smooth_step import smooth_step
 from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
 from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
+from .model_runner import segmenter
 
 _LOG = logging.getLogger("real3d")
 _GRABCUT_SIDE = 384
@@ -32,7 +32,8 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, folders: Sequence[Path
     """
     face = filled_face(landmarks, image.shape[:2])
     try:
-        mask = _selfie_segmenter(image, find_model(SELFIE_SEGMENTER, folders))
+        with segmenter(find_model(SELFIE_SEGMENTER, folders)) as opened:
+            mask = opened.confidences(image)[..., 0]
     except MissingModelError as missing:
         _LOG.info("The person is cut out with GrabCut. %s", missing)
         mask = grabcut_mask(image, landmarks)
@@ -121,19 +122,6 @@ def grabcut_mask(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     mask = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(cv2.GaussianBlur(mask, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _selfie_segmenter(image: np.ndarray, model: Path) -> np.ndarray:
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    import mediapipe
-    from mediapipe.tasks.python import vision
-    from mediapipe.tasks.python.core.base_options import BaseOptions
-
-    options = vision.ImageSegmenterOptions(base_options=BaseOptions(model_asset_buffer=model.read_bytes()), output_confidence_masks=True)
-    with vision.ImageSegmenter.create_from_options(options) as segmenter:
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        result = segmenter.segment(picture)  # must live until its pixels are copied: the view does not keep them
-        return np.array(result.confidence_masks[0].numpy_view(), np.float32).reshape(image.shape[:2])
 
 
 def _guided_filter(mask: np.ndarray, image: np.ndarray, radius: int, softness: float) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
 from ..portrait.model_files import DEFAULT_FOLDER, ModelFile, find_model
+from ..portrait.model_runner import segmenter
 
 BACKGROUND, HAIR, BODY_SKIN, FACE_SKIN, CLOTHES, OTHERS = range(6)
 HEAD = (HAIR, FACE_SKIN, OTHERS)
@@ -79,21 +79,10 @@ def class_map(category: np.ndarray) -> Tensor:
 def segment_classes(portrait: np.ndarray, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> np.ndarray:
     """[H, W] uint8 class numbers of an RGB uint8 portrait, by MediaPipe's six-class selfie segmenter.
 
-    Raises: MissingModelError where the user has not brought the segmenter's file.
+    Raises: MissingModelError where the user has not brought the segmenter's file, or nothing here can run it.
     """
-    model = find_model(SEGMENTER, folders)
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    import mediapipe
-    from mediapipe.tasks.python import vision
-    from mediapipe.tasks.python.core.base_options import BaseOptions
-
-    options = vision.ImageSegmenterOptions(
-        base_options=BaseOptions(model_asset_buffer=model.read_bytes()), output_category_mask=True, output_confidence_masks=False
-    )
-    with vision.ImageSegmenter.create_from_options(options) as segmenter:
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(portrait))
-        category = np.array(segmenter.segment(picture).category_mask.numpy_view())
-    return category.reshape(portrait.shape[:2])  # newer MediaPipe adds an axis of one channel
+    with segmenter(find_model(SEGMENTER, folders)) as opened:
+        return opened.categories(portrait)
 
 
 def estimated_classes(person: np.ndarray, head: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

