@@ -84,23 +84,30 @@ def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     return [None if one.eq(one.flatten()[:1]).all() else one.numpy() for one in masks.expand(count, -1, -1)]
 
 
-def sound(audio: dict | None) -> Sound:
-    """AUDIO -> the first sound of the batch.
+def sound(audio) -> Sound:
+    """AUDIO -> the first sound of the batch; VIDEO -> its own sound.
 
     Raises:
         SoundError: there is none, as from a silent video, or it can not move a face.
     """
     from ..real3d_core.waveform import sound_from_waveform
 
+    if hasattr(audio, "get_components"):
+        return _short_enough(IncomingVideo(audio).sound())
     if not audio or audio.get("waveform") is None:
         raise SoundError("There is no sound: connect a sound, or a video that has one.")
     waveform = audio["waveform"]
+    if not isinstance(waveform, Tensor) or waveform.ndim not in (2, 3):
+        raise SoundError(f"The sound has the shape {list(getattr(waveform, 'shape', []))}: ComfyUI's are [batch, channels, samples].")
     waveform = waveform[None] if waveform.ndim == 2 else waveform
-    if waveform.ndim != 3:
-        raise SoundError(f"The sound has the shape {tuple(waveform.shape)}: ComfyUI's are [batch, channels, samples].")
     if len(waveform) > 1:
         _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
-    heard = sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0))
+    return _short_enough(sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0)))
+
+
+def _short_enough(heard: Sound | None) -> Sound:
+    if heard is None:
+        raise SoundError("There is no sound: connect a sound, or a video that has one.")
     if heard.duration > LONGEST:
         raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
     return heard

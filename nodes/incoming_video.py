@@ -37,8 +37,8 @@ class DrivingClip(Protocol):
     def duration(self) -> float:
         """Seconds."""
 
-    def frames(self) -> Iterator[np.ndarray]:
-        """Pictures at 25 a second, [height, width, 3] uint8, one at a time."""
+    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
+        """Pictures at a constant rate, [height, width, 3] uint8, one at a time."""
 
     def sound(self) -> Sound | None:
         """None where there is none that is of use."""
@@ -62,9 +62,9 @@ class PictureBatch:
     def duration(self) -> float:
         return len(self.images) / self.fps
 
-    def frames(self) -> Iterator[np.ndarray]:
-        """The frame nearest in time to each twenty-fifth of a second."""
-        numbers = ((torch.arange(max(1, round(self.duration * 25))) + 0.5) * self.fps / 25 - 0.5).round().long()
+    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
+        """For each moment the frame nearest in time."""
+        numbers = ((torch.arange(max(1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
         for number in numbers.clamp(0, len(self.images) - 1).tolist():
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
@@ -94,8 +94,8 @@ class IncomingVideo:
     def duration(self) -> float:
         return self._source.duration
 
-    def frames(self) -> Iterator[np.ndarray]:
-        yield from self._source.frames()
+    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
+        yield from self._source.frames(fps)
 
     def sound(self) -> Sound | None:
         if isinstance(self._video, RenderedVideo):

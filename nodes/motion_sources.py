@@ -8,7 +8,7 @@ from .conversions import bounded, chosen, driving_frames, sound
 from .face_landmarks import FaceLandmarksSocket, faces_at_25
 from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket, MotionSocket
+from .sockets import AvatarSocket, MotionSocket, sound_input
 
 BLINKS = ("natural", "periodic", "none")
 
@@ -35,7 +35,7 @@ class AudioToMotion(io.ComfyNode):
             search_aliases=["lip sync", "speech to face", "audio2motion"],
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
-                io.Audio.Input("audio", tooltip="A voice, 0.2 s to 60 min, any rate; of a batch the first one is taken."),
+                sound_input("A voice, or a video that has one: 0.2 s to 60 min, any rate; of a batch the first one is taken."),
                 io.Float.Input(
                     "mouth_amplitude",
                     default=1.0,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ _MODELS = "real3d"
 _DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
 _KEPT = (".safetensors",)
+_LONGEST_HEADER = 2**20  # bytes; what this pack saves has less
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
 
@@ -239,6 +241,13 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
 
 
+def blocked(sentence: str) -> object:
+    """As one output's value: the nodes connected to it do not run, and the page shows the sentence there."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(sentence)
+
+
 def executing_node() -> str | None:
     """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
     try:
@@ -343,15 +352,26 @@ def new_output(prefix: str) -> tuple[Path, str]:
     return Path(folder) / file, f"{(Path(subfolder) / file).as_posix()} [output]"
 
 
-def kept_choices() -> list[str]:
-    """The .safetensors files in the output and the input folder, as ComfyUI annotates them."""
+def kept_choices(kind: str) -> list[str]:
+    """The files of a kind, "motion" or "planes", in the output and the input folder, as ComfyUI annotates them."""
     found = []
     for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
-        files = (
-            sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in _KEPT and path.is_file()) if Path(root).is_dir() else []
-        )
+        paths = sorted(Path(root).rglob("*")) if Path(root).is_dir() else []
+        files = [path for path in paths if path.suffix.lower() in _KEPT and path.is_file() and _kept_kind(path, *_stamp(path)[1:]) == kind]
         found += [path.relative_to(root).as_posix() + mark for path in files]
     return found or [NOTHING_KEPT]
+
+
+@lru_cache(4096)
+def _kept_kind(path: Path, changed: int, size: int) -> str:
+    """What this pack says in the header of a file that it wrote, "motion" or "planes"; empty for all other files."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
+        return json.loads(header["__metadata__"]["real3d"])["kind"].split("-")[1]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
 
 
 NOTHING_KEPT = "nothing saved yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
+from .backdrop import backdrop, background_video_input
 from .camera import place, place_inputs
 from .conversions import bounded, chosen, colours, driving_clip, expected_frames, photos, sound
 from .motion_sources import LARGEST_SEED, transcript_input
@@ -11,7 +12,7 @@ from .portrait import face_chosen, face_inputs
 from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket
+from .sockets import AvatarSocket, sound_input
 from .super_resolution import composed, composing_inputs, fps_output
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
@@ -31,7 +32,11 @@ class TalkingPortraitToVideo(io.ComfyNode):
                 "memory does not grow with length."
             ),
             search_aliases=["long video", "stream"],
-            inputs=[*composing_inputs(), io.Audio.Input("audio", optional=True, tooltip="The video's sound; not connected: silent.")],
+            inputs=[
+                *composing_inputs(),
+                sound_input("The video's sound, or another video that has one; not connected: silent.", optional=True),
+                background_video_input(),
+            ],
             outputs=[
                 io.Video.Output(
                     display_name="video",
@@ -42,9 +47,11 @@ class TalkingPortraitToVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, audio=None) -> io.NodeOutput:
+    def execute(
+        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, audio=None, background_video=None
+    ) -> io.NodeOutput:
         heard = None if audio is None else sound(audio)
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
         return io.NodeOutput([RenderedVideo(frames, (size, size), heard) for frames, _ in rows])
 
 
@@ -59,7 +66,7 @@ class TalkingPortrait(io.ComfyNode):
             search_aliases=["talking head", "lip sync", "animate photo"],
             inputs=[
                 io.Image.Input("image", tooltip="A photo of a face from the front; a batch gives a video each."),
-                io.Audio.Input("audio", optional=True, tooltip="A voice: moves the lips, and is the video's sound."),
+                sound_input("A voice, or a video that has one: moves the lips, and is the video's sound.", optional=True),
                 io.Video.Input(
                     "driving_video", optional=True, tooltip="A clip of a face: moves the head, and the whole face where there is no voice."
                 ),
@@ -102,6 +109,7 @@ class TalkingPortrait(io.ComfyNode):
                 ),
                 *face_inputs(optional=True),
                 transcript_input(),
+                background_video_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -135,13 +143,13 @@ class TalkingPortrait(io.ComfyNode):
         face_index: int = 0,
         face_area: float = 0.2,
         transcript: str = "",
+        background_video=None,
     ) -> io.NodeOutput:
         import torch
 
         from ..real3d_core.avatar import SpeechStyle
         from ..real3d_core.motion.face_track import track_face
         from ..real3d_core.performance import Direction, direct, perform
-        from ..real3d_core.portrait.framing import square_backdrop
         from ..real3d_core.portrait.paste import paste_back
         from ..real3d_core.portrait.portrait import prepare_portrait
         from ..real3d_core.render.camera_paths import static_view
@@ -171,7 +179,7 @@ class TalkingPortrait(io.ComfyNode):
             bar = runtime.progress_bar(expected)
             track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
-        backdrop = None if background is None else square_backdrop(colours(background), size)
+        behind = backdrop(background, background_video, size, motion.fps)
         heard = clip.sound() if voice is None else voice
 
         first = portraits[0]
@@ -180,7 +188,7 @@ class TalkingPortrait(io.ComfyNode):
         videos, last = [], []
         for number, portrait in enumerate(portraits):
             runtime.check_interrupted()
-            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
+            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, behind, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
                 frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])

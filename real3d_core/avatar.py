@@ -16,6 +16,7 @@ from .motion.face_track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
 from .motion.spelling import words_of
+from .portrait.framing import Backdrop
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
@@ -123,15 +124,15 @@ class Avatar(Protocol):
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are fewer).
-            head_threshold: where the head is more opaque than this it hides the background completely.
+            background: one for all frames or one per frame, from the first again where they are fewer; None keeps the photo's.
+            head_threshold: where the head is more opaque than this it hides the background completely; None: as the avatar was made.
         """
 
     def person_mask(
@@ -140,7 +141,7 @@ class Avatar(Protocol):
         portrait: Portrait,
         motion: Motion,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
 

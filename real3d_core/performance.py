@@ -16,6 +16,7 @@ from .motion.loudness import STEP_RATE
 from .motion.motion import FPS, Motion
 from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
+from .portrait.framing import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
 from .ranges import LARGEST_FRAME, SMALLEST_FRAME, bounded, whole
@@ -127,7 +128,7 @@ def perform(
     avatar: Avatar,
     portrait: Portrait,
     motion: Motion,
-    background: Tensor | None = None,
+    background: Backdrop | None = None,
     size: int = 512,
     march: March = march_table,
     view: View | None = None,
@@ -145,7 +146,7 @@ def side_by_side(
     avatar: Avatar,
     portrait: Portrait,
     motion: Motion,
-    background: Tensor | None = None,
+    background: Backdrop | None = None,
     size: int = 512,
     march: March = march_table,
 ) -> FrameStream[Tensor]:

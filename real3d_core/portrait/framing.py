@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..stream import FrameStream
 from .crop import CropWindow
+
+Backdrop = Tensor | FrameStream[Tensor]
+"""[B, 3, size, size] in 0..1, at once or as chunks: what is behind the person, number n % B behind frame n."""
 
 
 def square_backdrop(pictures: Tensor, size: int) -> Tensor:
@@ -20,6 +25,16 @@ def square_backdrop(pictures: Tensor, size: int) -> Tensor:
     if side == size:
         return square
     return F.interpolate(square, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def behind(backdrop: Backdrop, start: int, stop: int) -> Tensor:
+    """[stop - start, 3, size, size]: the pictures behind frames start..stop-1."""
+    numbers = [number % len(backdrop) for number in range(start, stop)]
+    if isinstance(backdrop, Tensor):
+        return backdrop[numbers] if len(backdrop) > 1 else backdrop.expand(stop - start, -1, -1, -1)
+    if numbers[-1] - numbers[0] == stop - start - 1:
+        return backdrop.frames(numbers[0], numbers[-1] + 1)
+    return torch.cat([backdrop.frames(number, number + 1) for number in numbers])
 
 
 def cut_about(windows: Sequence[CropWindow], photos: Tensor, margin: float = 0.0) -> list[tuple[CropWindow, Tensor]]:

@@ -1,14 +1,16 @@
 """What the nodes promise beyond a picture: batches, streams, cancel, caching of nothing wrong, sounds and pictures of all kinds."""
 
 import importlib
+import sys
 import types
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pack_host import VideoFromFile, interrupted
+from pack_host import VideoFromComponents, VideoFromFile, interrupted
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,32 @@ def test_a_batch_of_portraits_gives_a_batch_of_results(host, stages):
     assert len(videos) == 2 and videos[1].get_dimensions() == (64, 64)
 
 
+def test_the_head_threshold_is_the_avatar_s_own_unless_given(host, stages, monkeypatch):
+    seen = []
+    analytic = host.core("analytic.avatar").AnalyticAvatar
+    real = analytic.compose
+
+    def recorded(self, renders, portrait, motion, background, size, head_threshold):
+        seen.append(head_threshold)
+        return real(self, renders, portrait, motion, background, size, head_threshold)
+
+    monkeypatch.setattr(analytic, "compose", recorded)
+    own = host.execute("Real3DSuperResolution", **composing(stages))[0]
+    given, other = (host.execute("Real3DSuperResolution", **composing(stages, head_threshold=value))[0] for value in (0.9, 0.1))
+    assert seen == [None, 0.9, 0.1] and torch.equal(own, given) and not torch.equal(own, other)
+
+
+def test_a_motion_is_converted_with_the_models_in_the_users_folders(host, stages, monkeypatch):
+    core, runtime = host.core("avatar"), host.part("runtime")
+    given, real, anywhere = [], core.load_avatar, core.AvatarOptions()
+    monkeypatch.setattr(core, "load_avatar", lambda name, options=anywhere: (given.append(options), real(name, options))[1])
+    official = runtime.LoadedAvatar(
+        types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda told: told)
+    )
+    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=official)[0]
+    assert len(converted.euler) == 6 and [options.folders for options in given] == [runtime.model_folders()]
+
+
 def test_the_same_motion_for_another_avatar_is_refused(host, stages):
     motion_module = host.core("motion.motion")
     other = motion_module.Motion.still(motion_module.MotionBasis("someone-else", (), 64), 6)
@@ -178,6 +206,134 @@ def test_the_rate_of_a_motion_is_the_rate_of_frames_and_films(host, stages):
         host.execute("Real3DEditMotion", motion=motion, fps=0.5)
 
 
+@pytest.fixture(scope="module")
+def counting_clip(host, tmp_path_factory):
+    """A film without sound of five frames at 12.5 a second, 0.4 s, each of its own grey."""
+    path = tmp_path_factory.mktemp("clips") / "counting.mp4"
+    greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
+    stream = host.core("stream").FrameStream(5, 12.5, lambda start, stop: greys[start:stop])
+    host.core("video").write_video(path, stream, None)
+    return path
+
+
+class TestBackgroundVideo:
+    """A clip behind the person."""
+
+    @pytest.fixture(params=["file", "frames in memory"])
+    def clip(self, request, counting_clip):
+        greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
+        parts = types.SimpleNamespace(images=greys, audio=None, frame_rate=Fraction(25, 2))
+        return VideoFromFile(str(counting_clip), 0.4) if request.param == "file" else VideoFromComponents(parts)
+
+    def test_it_goes_by_its_own_time(self, host, stages, clip):
+        frames = host.execute("Real3DSuperResolution", **composing(stages, background_video=clip))[0]
+        wanted = torch.linspace(0.2, 0.8, 5)[[0, 0, 1, 1, 2, 2]]  # 12.5 a second shown at 25
+        seen = frames[:, 1, 1].mean(-1)
+        assert torch.allclose(seen, wanted, atol=0.16) and (seen[1:] - seen[:-1] > -0.01).all() and seen[-1] - seen[0] > 0.2
+
+    def test_it_begins_again_when_it_ends(self, host, stages, clip):
+        backdrop = host.part("backdrop").backdrop(None, clip, 64, 25.0)
+        behind = host.core("portrait.framing").behind
+        assert len(backdrop) == 10 and behind(backdrop, 0, 1).shape == (1, 3, 64, 64)
+        assert torch.equal(behind(backdrop, 8, 13)[2:], behind(backdrop, 0, 3)) and not torch.equal(*behind(backdrop, 9, 11))
+
+    def test_two_backgrounds_are_refused(self, host, stages, simple, clip):
+        for make in (simple, lambda **inputs: host.execute("Real3DTalkingPortraitToVideo", **composing(stages, **inputs))):
+            with pytest.raises(host.core("errors").Real3DError, match="Two backgrounds are connected"):
+                make(background=torch.zeros(1, 64, 64, 3), background_video=clip)
+
+    def test_every_node_that_makes_frames_shows_it(self, host, stages, simple, clip, tmp_path):
+        lit = simple(background_video=clip, framing="crop")[1]
+        assert lit[0, 1, 1].mean() == pytest.approx(0.5, abs=0.02)  # frame 14 is frame 4 of the second round, at 0.16 s
+        film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, background_video=clip))[0][0]
+        frames = host.execute("Real3DSuperResolution", **composing(stages, background_video=clip))[0]
+        assert torch.equal(film.get_components().images, frames)
+        beside = host.execute("Real3DSideBySide", **composing(stages, background_video=clip))[0]
+        assert torch.equal(beside[:, :, 4 * 128 :], frames)
+
+
+class TestPlanesAsLatent:
+    """Planes for nodes that calculate with latents."""
+
+    @pytest.fixture
+    def latent(self, host, stages):
+        return host.execute("Real3DPlanesToTensor", planes=stages["planes"])[1]
+
+    def back(self, host, planes, latent):
+        return host.execute("Real3DPlanesFromTensor", planes=planes, tensor=latent)[0]
+
+    @pytest.mark.parametrize("kind", ["planes", "moving"])
+    def test_they_come_back_exactly(self, host, stages, kind):
+        planes = stages[kind]
+        latent = host.execute("Real3DPlanesToTensor", planes=planes)[1]
+        own = planes.streams[0].frames(0, len(planes.streams[0]))
+        assert latent["samples"].shape == (len(own), 96, 256, 256)
+        assert torch.equal(latent["samples"][:, 32:64], own.features[:, 1]), "plane after plane"
+        again = self.back(host, planes, latent)
+        assert again.moving == planes.moving and again.streams[0].fps == planes.streams[0].fps
+        assert torch.equal(again.streams[0].frames(0, len(own)).features, own.features)
+
+    def test_what_others_calculate_is_what_is_rendered(self, host, stages, latent):
+        changed = latent.copy()
+        changed["samples"] = torch.nn.functional.interpolate(
+            latent["samples"] * 0.5 + latent["samples"] * 0.5, size=(128, 128), mode="area"
+        )
+        planes = self.back(host, stages["planes"], changed)
+        camera = host.execute("Real3DCameraPath", frames=1, portrait=stages["portrait"])[0]
+        whole, half = (
+            host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=one, camera=camera, resolution=32)[0].streams[0].frames(0, 1)
+            for one in (stages["planes"], planes)
+        )
+        assert (whole.opacity - half.opacity).abs().mean() < 0.05 < half.opacity.mean()
+
+    def test_two_portraits_are_two_rows(self, host, stages, latent):
+        heads = host.part("sockets").Heads
+        two = heads.at_rest("analytic", stages["planes"].still("") * 2)
+        both = host.execute("Real3DPlanesToTensor", planes=two)[1]
+        assert torch.equal(both["samples"], torch.cat([latent["samples"]] * 2))
+        assert len(self.back(host, two, both).streams) == 2
+
+    @pytest.mark.parametrize("shape", [(1, 4, 64, 64), (2, 96, 256, 256), (1, 96, 8, 8, 8)], ids=str)
+    def test_another_latent_is_refused(self, host, stages, shape):
+        with pytest.raises(host.core("errors").Real3DError, match=r"these planes are \[1, 96, 256, 256\] as a latent"):
+            self.back(host, stages["planes"], {"samples": torch.zeros(shape)})
+
+    def test_numbers_of_another_avatar_are_refused(self, host, stages, latent):
+        tensor = host.execute("Real3DPlanesToTensor", planes=stages["planes"])[0]
+        for other in (replace(tensor, avatar="real3d"), {**latent, "real3d_avatar": "real3d"}):
+            with pytest.raises(host.core("errors").Real3DError, match="those of the avatar 'real3d', the planes those of 'analytic'"):
+                self.back(host, stages["planes"], other)
+
+    def test_numbers_that_are_none_are_refused(self, host, stages, latent):
+        broken = {"samples": latent["samples"] / 0}
+        with pytest.raises(host.core("errors").Real3DError, match="not all finite"):
+            self.back(host, stages["planes"], broken).streams[0].frames(0, 1)
+
+    def test_a_long_film_of_planes_stops_the_nodes_behind_the_latent_only(self, host, stages, monkeypatch):
+        blocker = types.SimpleNamespace(ExecutionBlocker=lambda sentence: types.SimpleNamespace(message=sentence))
+        monkeypatch.setitem(sys.modules, "comfy_execution.graph_utils", blocker)
+        frames = host.core("stream").FrameStream(33, 25.0, lambda start, stop: pytest.fail("computed"))
+        tensor, latent = host.execute("Real3DPlanesToTensor", planes=replace(stages["moving"], streams=(frames,)))
+        assert len(tensor.streams[0]) == 33 and "33 frames of planes are too many for a latent" in latent.message
+
+
+def test_a_clip_lends_its_sound_wherever_a_sound_is_asked_for(host, stages, simple, counting_clip, tmp_path):
+    film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, audio=host.inputs["voice.wav"]))[0][0]
+    film.save_to(str(tmp_path / "film.mp4"))
+    talking = VideoFromFile(str(tmp_path / "film.mp4"), 0.6)
+    sound = host.part("conversions").sound(talking)
+    audio = {"waveform": sound.samples[None], "sample_rate": sound.rate}
+    for make in (
+        lambda one: host.execute("Real3DAudioToMotion", avatar=stages["avatar"], audio=one)[0].expression,
+        lambda one: host.execute("Real3DHeadPose", motion=stages["motion"], audio=one)[0].euler,
+        lambda one: simple(audio=one)[1],
+        lambda one: host.execute("Real3DTalkingPortraitToVideo", **composing(stages, audio=one))[0][0].get_components().audio["waveform"],
+    ):
+        assert torch.equal(make(audio), make(talking))
+    with pytest.raises(host.core("errors").SoundError, match="There is no sound"):
+        simple(audio=VideoFromFile(str(counting_clip), 0.4))
+
+
 class TestSimple:
     """The one node that does everything."""
 
@@ -254,6 +410,36 @@ def test_kept_planes_and_motions_come_back_as_they_were(host, stages):
     assert again.basis == stages["motion"].basis and torch.equal(again.expression, stages["motion"].expression)
     with pytest.raises(host.core("errors").Real3DError, match="holds no planes"):
         host.execute("Real3DLoadPlanes", file=file)
+
+
+def test_each_loader_lists_its_own_kind(host, stages):
+    """Other files in the folders, broken ones too, are in neither list."""
+    from safetensors.torch import save_file
+
+    planes = host.execute("Real3DSavePlanes", planes=stages["planes"], filename_prefix="kinds/head")[0]
+    motion = host.execute("Real3DSaveMotion", motion=stages["motion"], filename_prefix="kinds/nod")[0]
+    folder = host.folder / "output" / "kinds"
+    save_file({"weight": torch.zeros(2)}, folder / "checkpoint.safetensors")
+    save_file({"weight": torch.zeros(2)}, folder / "converted.safetensors", metadata={"real3d": '{"audio_dim": 64}'})
+    save_file({"weight": torch.zeros(2)}, folder / "listed.safetensors", metadata={"real3d": "[1]"})
+    for name, content in (
+        ("empty", b""),
+        ("long", b"\xff" * 64),
+        ("text", b"\x04\0\0\0\0\0\0\0[1]{"),
+        ("deep", b"\0\0\x08\0\0\0\0\0" + b"[" * 2**19),
+    ):
+        (folder / f"{name}.safetensors").write_bytes(content)
+    (folder / "folder.safetensors").mkdir(exist_ok=True)
+
+    def listed(node: str) -> list[str]:
+        return [name for name in host.nodes[node].GET_SCHEMA().inputs[0].options if name.startswith("kinds/")]
+
+    assert listed("Real3DLoadPlanes") == [planes] and listed("Real3DLoadMotion") == [motion]
+    whole = (folder / motion.removesuffix(" [output]").removeprefix("kinds/")).read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[:20])
+    assert listed("Real3DLoadMotion") == [motion]
+    (folder / "cut.safetensors").write_bytes(whole)
+    assert len(listed("Real3DLoadMotion")) == 2, "a file that changes is read again"
 
 
 def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):

@@ -1,10 +1,11 @@
-"""The part of a photo about a portrait."""
+"""The part of a photo about a portrait, and what is shown behind it."""
 
 import pytest
 import torch
 
 from real3d_core.portrait.crop import CropWindow
-from real3d_core.portrait.framing import cut_about
+from real3d_core.portrait.framing import behind, cut_about
+from real3d_core.stream import FrameStream
 
 
 def window(left: float, top: float, side: float) -> CropWindow:
@@ -32,3 +33,13 @@ def test_parts_about_windows_of_different_size_are_equally_large_and_show_the_sa
             for one, picture in ((before, photo), (after, part))
         )
         assert own.equal(there) and own.shape == (before.side, before.side, 3)
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 7])
+@pytest.mark.parametrize("count", [1, 3])
+def test_backgrounds_begin_again_when_they_end(start, count):
+    pictures = torch.arange(3.0 if count == 3 else 1.0)[:, None, None, None].expand(-1, 3, 2, 2)
+    stream = FrameStream(count, 25.0, lambda first, last: pictures[first:last])
+    wanted = [float(number % count) for number in range(start, start + 4)]
+    for backdrop in (pictures, stream):
+        assert behind(backdrop, start, start + 4)[:, 0, 0, 0].tolist() == wanted
