@@ -129,6 +129,23 @@ const untidy = () => page.evaluate(() => {
   return overlapping.concat(boxes.flatMap(([name, box]) => groups.filter(([, group]) => meet(box, group) && !inside(box, group)).map(([group]) => `${name} sticks out of ${group}`)));
 });
 
+/** What the orbit views that can be seen say, and what the widgets of their nodes hold, node by node: [id, words, [yaw, pitch, distance], live]. */
+const heads = () => page.evaluate(() => {
+  const { graph, ds } = window.app.canvas;
+  return [...document.querySelectorAll(".r3d-orbit")].filter((element) => element.checkVisibility() && element.getBoundingClientRect().width).map((element) => {
+    const box = element.getBoundingClientRect();
+    const [x, y] = [(box.x + box.width / 2) / ds.scale - ds.offset[0], (box.y + box.height / 2) / ds.scale - ds.offset[1]];
+    const node = graph.nodes.findLast(({ pos, size }) => x > pos[0] && x < pos[0] + size[0] && y > pos[1] && y < pos[1] + size[1]);
+    const value = (name) => node?.widgets.find((widget) => widget.name === name).value;
+    const place = ["view_yaw", "view_pitch", "view_distance"].map(value);
+    return [String(node?.id), element.querySelector(".r3d-numbers").textContent, place, !element.querySelector("img").hidden];
+  });
+});
+async function press(keys) {
+  await page.keyboard.press(keys);
+  await page.waitForTimeout(700);
+}
+
 const steps = {
   /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
   async examples() {
@@ -288,6 +305,64 @@ const steps = {
     told.cancelled = await shown(".r3d-rendering output").innerText();
     await tell("real3d.rendering", { node: "no:such", done: 1, total: 2, fps: 1, picture: plan.frame });
     seen.rendering = told;
+  },
+
+  /** The head is dragged, undone, done again, copied and loaded anew; what is seen must be what the widgets hold. */
+  async again(type, example) {
+    await load(plan.examples[example], [type]);
+    const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
+    await say(owner, { real3d_head: [plan.head] });
+    await until(async () => (await face()) !== "");
+    const told = {};
+    const note = async (name) => {
+      await until(async () => (await heads()).length > 0 && (await heads()).every(([, words, [yaw]]) => words.includes(`yaw ${yaw}°`)), 1500);
+      told[name] = await heads();
+      await picture(`${type}_${name}`);
+    };
+    await dragStage(30, 0);
+    await note("first");
+    await dragStage(50, 20);
+    await note("second");
+    await press("Control+z");
+    await note("undone");
+    await press("Control+z");
+    await note("undoneTwice");
+    await press("Control+y");
+    await note("redone");
+    await dragStage(-75, 0);
+    await note("draggedOn");
+    const id = await idOf(type);
+    if (type === owner) {
+      await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+      told.rendering = await page.locator(".r3d-rendering output").allInnerTexts();
+      await press("Control+z");
+      await note("undoneWhileRendering");
+      told.renderingAfter = await page.locator(".r3d-rendering output").allInnerTexts();
+      await tell("real3d.rendering", { node: id, done: 13, total: 60, fps: 8.25, picture: plan.frame });
+      told.renderingOn = await page.locator(".r3d-rendering output").allInnerTexts();
+      await tell("execution_success", { prompt_id: "test" });
+      told.renderingDone = await page.locator(".r3d-rendering output").allInnerTexts();
+    }
+    await page.evaluate((id) => {
+      const { canvas, graph } = window.app;
+      canvas.select(graph.nodes.find((node) => String(node.id) === id));
+    }, id);
+    await press("Control+c");
+    await page.mouse.move(800, 950);
+    await page.keyboard.press("Control+v");
+    await page.waitForTimeout(700);
+    await page.evaluate((type) => {
+      const [one, copy] = window.app.graph.nodes.filter((node) => node.type === type);
+      copy.pos = [one.pos[0] + one.size[0] + 60, one.pos[1]];
+      copy.widgets.find((widget) => widget.name === "view_yaw").value = 33;
+    }, type);
+    await fit([type]);
+    await note("copied");
+    await page.evaluate(async () => window.app.loadGraphData(JSON.parse(JSON.stringify(window.app.graph.serialize()))));
+    await fit([type]);
+    await note("reloaded");
+    told.prompt = await page.evaluate(async (type) => Object.values((await window.app.graphToPrompt()).output).find((node) => node.class_type === type).inputs, type);
+    seen[`again_${type}`] = told;
   },
 
   /** Queues an example on a real server and looks at its nodes afterwards. */

@@ -74,6 +74,7 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
 def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
+    steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     told = {name: served[name] for name in ("head", "motion", "frame")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
@@ -133,6 +134,30 @@ def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
     assert told["slow"] == "Frame 12 of 60, 0.04 a second"
     assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
+
+
+@pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
+def test_undo_copies_and_reloads_keep_the_picture_and_the_numbers_one(seen, kind):
+    told = seen[f"again_{kind}"]
+    yaws = {"first": [12], "second": [32], "undone": [12], "undoneTwice": [0], "redone": [12], "draggedOn": [-18]}
+    for moment in (*yaws, "copied", "reloaded"):
+        for _, words, (yaw, pitch, distance), _ in told[moment]:
+            assert words == f"yaw {yaw}\u00b0  pitch {pitch}\u00b0  distance {distance:.2f}", moment
+        assert told[moment][0][3], f"{moment}: the head of the last run is not seen"
+    assert {moment: [place[0] for _, _, place, _ in told[moment]] for moment in yaws} == yaws
+    assert len(told["copied"]) == 2 and told["copied"][1][2][0] == 33 and told["reloaded"] == told["copied"]
+
+
+def test_a_rendering_goes_on_after_undo(seen):
+    told = seen["again_Real3DTalkingPortrait"]
+    assert told["rendering"] == told["renderingAfter"] == ["Frame 12 of 60, 8.3 a second"]
+    assert told["renderingOn"] == ["Frame 13 of 60, 8.3 a second"] and told["renderingDone"] == ["60 frames, 8.3 a second"]
+
+
+@pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
+def test_pictures_are_no_inputs(seen, kind):
+    inputs = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))[kind]["inputs"]
+    assert set(seen[f"again_{kind}"]["prompt"]) <= set(inputs)
 
 
 def test_the_page_speaks_chinese(served, tmp_path):

@@ -2,7 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
-import { addElement, after, changed, drag, keepFresh, make, origin, setWidget, t, targets, widgetOf } from "./page.js";
+import { addElement, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
 import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
 
 const DEGREES_PER_PIXEL = 0.4;
@@ -42,23 +42,22 @@ class Picture {
   }
 }
 
-/** Keeps the token of the head that a run of this node has shown; it is saved with the workflow, and good until the server ends. */
-export function rememberHead(node) {
-  after(node, "onExecuted", (output) => {
-    if (output?.real3d_head?.[0]) node.properties.real3d_head = output.real3d_head[0];
-  });
-}
+/** Saves the token of the head that a run of this node has shown; it is good until the server ends. */
+export const rememberHead = (node) => saveOutput(node, "real3d_head");
 
-/** The node whose run gave the planes that this one looks at. */
-function headOwner(node) {
-  if (node.comfyClass !== "Real3DCameraPath") return node;
-  return targets(node).find((one) => one.properties?.real3d_head) ?? null;
+/** The token of the head that a node looks at. */
+function headOf(node) {
+  if (node.comfyClass !== "Real3DCameraPath") return savedOutput(node, "real3d_head");
+  const shows = (one) => savedOutput(one, "real3d_head") && origins(one, "camera").includes(node);
+  const owner = everyNode().find(shows);
+  return owner && savedOutput(owner, "real3d_head");
 }
 
 /** Seconds of the motion that is connected, as far as a run has told. */
-function secondsOfMotion(node) {
-  for (let one = origin(node, "motion"), hops = 0; one && hops < 20; one = origin(one, "motion"), hops++) {
-    if (one.real3dSeconds) return one.real3dSeconds;
+function secondsOfMotion(node, hops = 20) {
+  for (const one of hops ? origins(node, "motion") : []) {
+    const seconds = savedOutput(one, "real3d_seconds") || secondsOfMotion(one, hops - 1);
+    if (seconds) return seconds;
   }
   return 0;
 }
@@ -84,7 +83,7 @@ export function addOrbitView(node) {
   );
   const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
 
-  let time = 0;
+  const time = () => seenOf(node).time ?? 0;
   let gone = null; // a token that the server does not know any more
   let signature = "";
   const value = (name) => widgetOf(node, name)?.value;
@@ -92,7 +91,7 @@ export function addOrbitView(node) {
   const fps = () => Math.max(Number(value("fps")) || 25, 1);
   const editsKeys = () => isPath && value("mode") === "keyframes";
   const keys = () => parseKeyframes(String(value("keyframes") ?? ""));
-  const keyNow = () => keys().find((key) => Math.abs(key.time - time) < 0.5 / fps());
+  const keyNow = () => keys().find((key) => Math.abs(key.time - time()) < 0.5 / fps());
   const pathSeconds = () => secondsOfMotion(node) || Math.max(Number(value("frames")) || 1, 1) / fps();
   const seconds = () => Math.max(pathSeconds(), ...(editsKeys() ? keys().map((key) => key.time) : []), 0.04);
   const path = () => ({
@@ -100,9 +99,9 @@ export function addOrbitView(node) {
     distanceStart: Number(value("distance_start")), distanceEnd: Number(value("distance_end")),
     keyframes: String(value("keyframes") ?? ""), seconds: pathSeconds() - 1 / fps(),
   });
-  const ownView = () => (isPath ? viewAt(path(), time) : [0, 0, 0, 1]);
+  const ownView = () => (isPath ? viewAt(path(), time()) : [0, 0, 0, 1]);
   const picture = new Picture(image, () => {
-    gone = headOwner(node)?.properties?.real3d_head ?? null;
+    gone = headOf(node) ?? null;
     image.hidden = true;
     signature = "";
   });
@@ -113,7 +112,7 @@ export function addOrbitView(node) {
       const [, , roll] = ownView();
       const view = within([Math.round(yaw), Math.round(pitch), roll, +distance.toFixed(2)]);
       const text = String(value("keyframes") ?? ""), key = keyNow();
-      setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time.toFixed(3), view));
+      setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time().toFixed(3), view));
     } else {
       [yaw, pitch, distance].forEach((wanted, i) => {
         const [name, low, high, digits] = PLACE[i];
@@ -128,11 +127,10 @@ export function addOrbitView(node) {
   };
 
   function refresh() {
-    const owner = headOwner(node);
-    const token = owner?.properties?.real3d_head;
+    const token = headOf(node);
     const live = token && token !== gone;
     const view = fromPlace(ownView(), place());
-    const now = JSON.stringify([view, live && token, time, isPath && [path(), seconds()]]);
+    const now = JSON.stringify([view, live && token, time(), isPath && [path(), seconds()]]);
     if (now === signature) return;
     signature = now;
     if (live) picture.want(token, view);
@@ -171,9 +169,9 @@ export function addOrbitView(node) {
   });
   front.addEventListener("click", () => { turn(0, 0, 1); changed(); });
 
-  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time: () => time, goTo }) : null;
+  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) : null;
   function goTo(wanted) {
-    time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
+    seenOf(node).time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
     refresh();
   }
   if (strip) root.append(strip.element);
