@@ -106,8 +106,8 @@ const where = (type) => page.evaluate((type) => [...window.app.graph.nodes.find(
 const idOf = (type) => page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
 
 /** What a run of a node would have told the page. */
-async function say(type, output) {
-  const id = await idOf(type);
+async function say(type, output, id = null) {
+  id ??= await idOf(type);
   await page.request.post(`${url}/test/say`, { data: { type: "executed", data: { node: id, display_node: id, output, prompt_id: "test" } } });
 }
 async function tell(type, data) {
@@ -313,6 +313,10 @@ const steps = {
     const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
     await say(owner, { real3d_head: [plan.head] });
     await until(async () => (await face()) !== "");
+    await page.evaluate(() => {
+      const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow; // what the run has changed is a step of its own
+      (changeTracker.captureCanvasState ?? changeTracker.checkState).call(changeTracker);
+    });
     const told = {};
     const note = async (name) => {
       await until(async () => (await heads()).length > 0 && (await heads()).every(([, words, [yaw]]) => words.includes(`yaw ${yaw}°`)), 1500);
@@ -345,6 +349,7 @@ const steps = {
     }
     await page.evaluate((id) => {
       const { canvas, graph } = window.app;
+      document.activeElement?.blur();
       canvas.select(graph.nodes.find((node) => String(node.id) === id));
     }, id);
     await press("Control+c");
@@ -363,6 +368,58 @@ const steps = {
     await note("reloaded");
     told.prompt = await page.evaluate(async (type) => Object.values((await window.app.graphToPrompt()).output).find((node) => node.class_type === type).inputs, type);
     seen[`again_${type}`] = told;
+  },
+
+  /** A camera path two subgraphs deep, and its motion in another one; the simple node two deep: the server calls them "1:2:3". */
+  async subgraphs(path, simple) {
+    /** Puts the only node of a type into a subgraph; the id that the server has for what is inside. */
+    const wrap = (type, times) => page.evaluate(([type, times]) => {
+      const { graph } = window.app;
+      const within = (one) => one.type === type || one.subgraph?.nodes.some(within);
+      for (let i = 0; i < times; i++) graph.convertToSubgraph(new Set([graph.nodes.find(within)]));
+      const ids = [];
+      for (let inside = graph; inside;) {
+        const node = inside.nodes.find(within);
+        ids.push(node.id);
+        inside = node.subgraph;
+      }
+      return ids.join(":");
+    }, [type, times]);
+    const open = async (id) => {
+      await page.evaluate((id) => {
+        const { canvas } = window.app;
+        for (const part of id.split(":").slice(0, -1)) {
+          const node = canvas.graph.nodes.find((one) => String(one.id) === part);
+          canvas.openSubgraph(node.subgraph, node);
+        }
+        const [node] = canvas.graph.nodes;
+        [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - node.pos[0], 120 - node.pos[1]];
+        canvas.setDirty(true, true);
+      }, id);
+      await page.waitForTimeout(600);
+    };
+    await load(plan.examples[path]);
+    const [camera, motion] = [await wrap("Real3DCameraPath", 2), await wrap("Real3DAudioToMotion", 1)];
+    await say("Real3DRenderHead", { real3d_head: [plan.head] });
+    await say("Real3DAudioToMotion", { ...plan.motion, real3d_seconds: [0.6] }, motion);
+    await open(camera);
+    await until(async () => (await heads())[0]?.[3]);
+    const told = { camera, clock: await shown(".r3d-strip .r3d-clock").innerText(), path: await heads() };
+    await dragStage(30, 0);
+    told.pathDragged = await heads();
+    await picture("subgraph_path");
+    await press("Control+z");
+    told.pathUndone = await heads();
+    await load(plan.examples[simple]);
+    const id = await wrap("Real3DTalkingPortrait", 2);
+    await say("Real3DTalkingPortrait", { real3d_head: [plan.head] }, id);
+    await open(id);
+    await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+    await until(async () => (await heads())[0]?.[3]);
+    told.simple = await heads();
+    told.rendering = await page.locator(".r3d-rendering output").innerText();
+    await picture("subgraph_simple");
+    seen.subgraphs = told;
   },
 
   /** Queues an example on a real server and looks at its nodes afterwards. */

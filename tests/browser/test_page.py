@@ -75,6 +75,7 @@ def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
+    steps += [["subgraphs", "novel_view_orbit", "simple"]]
     told = {name: served[name] for name in ("head", "motion", "frame")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
@@ -158,6 +159,14 @@ def test_a_rendering_goes_on_after_undo(seen):
 def test_pictures_are_no_inputs(seen, kind):
     inputs = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))[kind]["inputs"]
     assert set(seen[f"again_{kind}"]["prompt"]) <= set(inputs)
+
+
+def test_subgraphs_show_what_the_workflow_shows(seen):
+    told = seen["subgraphs"]
+    assert told["camera"].count(":") == 2 and told["clock"] == "0.00 / 0.60 s", "the motion is in another subgraph"
+    yaws = {moment: [(place[0], live) for _, _, place, live in told[moment]] for moment in ("path", "pathDragged", "pathUndone", "simple")}
+    assert yaws == {"path": [(0, True)], "pathDragged": [(12, True)], "pathUndone": [(0, True)], "simple": [(0, True)]}
+    assert told["rendering"] == "Frame 12 of 60, 8.3 a second"
 
 
 def test_the_page_speaks_chinese(served, tmp_path):

@@ -44,7 +44,11 @@ export function setWidget(node, name, value) {
 }
 
 /** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
-export const changed = () => app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState?.();
+export function changed() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  if (tracker?.captureCanvasState) tracker.captureCanvasState();
+  else tracker?.checkState?.();
+}
 
 let elements = 0;
 
@@ -143,15 +147,16 @@ export function everyNode() {
 /** The nodes that feed an input, through reroutes and the borders of subgraphs; inside a subgraph that is used twice there may be two. */
 export function origins(node, input) {
   const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
-  return slot < 0 ? [] : behind(node.graph, node.getInputLink(slot));
+  return slot < 0 ? [] : behind(node.graph, node, slot);
 }
 
-function behind(graph, link) {
+function behind(graph, target, targetSlot) {
+  const link = [...graph.links.values()].find((one) => String(one.target_id) === String(target.id) && one.target_slot === targetSlot);
   if (!link) return [];
   const node = graph.getNodeById(link.origin_id), slot = link.origin_slot;
-  if (!node) return everyNode().filter((one) => one.subgraph === graph).flatMap((one) => behind(one.graph, one.getInputLink(slot)));
-  if (node.subgraph) return behind(node.subgraph, node.subgraph.getLink(node.subgraph.outputs[slot]?.linkIds[0]));
-  if (node.isVirtualNode) return node.inputs?.length ? behind(graph, node.getInputLink(0)) : [];
+  if (!node) return everyNode().filter((one) => one.subgraph === graph).flatMap((one) => behind(one.graph, one, slot));
+  if (node.subgraph) return behind(node.subgraph, node.subgraph.outputNode, slot);
+  if (node.isVirtualNode) return behind(graph, node, 0);
   return [node];
 }
 
