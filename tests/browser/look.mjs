@@ -129,18 +129,34 @@ const untidy = () => page.evaluate(() => {
   return overlapping.concat(boxes.flatMap(([name, box]) => groups.filter(([, group]) => meet(box, group) && !inside(box, group)).map(([group]) => `${name} sticks out of ${group}`)));
 });
 
-/** What the orbit views that can be seen say, and what the widgets of their nodes hold, node by node: [id, words, [yaw, pitch, distance], live]. */
-const heads = () => page.evaluate(() => {
+/**
+ * What the orbit views that can be seen say, and what the widgets of their nodes hold, node by node: [id, words, [yaw, pitch, distance],
+ * live, whether the picture is the server's for these numbers].
+ */
+const heads = () => page.evaluate((token) => {
   const { graph, ds } = window.app.canvas;
-  return [...document.querySelectorAll(".r3d-orbit")].filter((element) => element.checkVisibility() && element.getBoundingClientRect().width).map((element) => {
+  const bytes = async (address) => String(new Uint8Array(await (await fetch(address)).arrayBuffer()));
+  const seen = [...document.querySelectorAll(".r3d-orbit")].filter((element) => element.checkVisibility() && element.getBoundingClientRect().width);
+  return Promise.all(seen.map(async (element) => {
     const box = element.getBoundingClientRect();
     const [x, y] = [(box.x + box.width / 2) / ds.scale - ds.offset[0], (box.y + box.height / 2) / ds.scale - ds.offset[1]];
     const node = graph.nodes.findLast(({ pos, size }) => x > pos[0] && x < pos[0] + size[0] && y > pos[1] && y < pos[1] + size[1]);
-    const value = (name) => node?.widgets.find((widget) => widget.name === name).value;
-    const place = ["view_yaw", "view_pitch", "view_distance"].map(value);
-    return [String(node?.id), element.querySelector(".r3d-numbers").textContent, place, !element.querySelector("img").hidden];
+    const place = ["view_yaw", "view_pitch", "view_distance"].map((name) => node?.widgets.find((widget) => widget.name === name).value);
+    const image = element.querySelector("img"), [yaw, pitch, distance] = place;
+    const address = `/api/real3d/head/${token}?yaw=${yaw}&pitch=${pitch}&distance=${distance}&side=${image.naturalWidth}`;
+    const right = image.hidden || (image.naturalWidth > 0 && (await bytes(image.src)) === (await bytes(address)));
+    return [String(node?.id), element.querySelector(".r3d-numbers").textContent, place, !image.hidden, right];
+  }));
+}, plan.head);
+/** The same once the first of them shows the head and all of them their own numbers, or after a while as it is. */
+async function headsAtRest() {
+  let all = [];
+  await until(async () => {
+    all = await heads();
+    return all[0]?.[3] && all.every(([, words, [yaw], , right]) => right && words.includes(`yaw ${yaw}°`));
   });
-});
+  return all;
+}
 async function press(keys) {
   await page.keyboard.press(keys);
   await page.waitForTimeout(700);
@@ -288,7 +304,7 @@ const steps = {
     const type = "Real3DTalkingPortrait";
     await load(plan.examples[example], [type]);
     const id = await idOf(type);
-    const told = { idle: await shown(".r3d-rendering output").innerText() };
+    const told = { idle: await shown(".r3d-rendering .r3d-empty").innerText() };
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
     told.running = await shown(".r3d-rendering output").innerText();
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 0.043, picture: plan.frame });
@@ -315,12 +331,13 @@ const steps = {
     await until(async () => (await face()) !== "");
     await page.evaluate(() => {
       const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow; // what the run has changed is a step of its own
-      (changeTracker.captureCanvasState ?? changeTracker.checkState).call(changeTracker);
+      changeTracker.beforeChange();
+      changeTracker.afterChange();
     });
+    await page.waitForTimeout(200); // the page adds to a step what changes in the next 50 ms
     const told = {};
     const note = async (name) => {
-      await until(async () => (await heads()).length > 0 && (await heads()).every(([, words, [yaw]]) => words.includes(`yaw ${yaw}°`)), 1500);
-      told[name] = await heads();
+      told[name] = await headsAtRest();
       await picture(`${type}_${name}`);
     };
     await dragStage(30, 0);
@@ -370,6 +387,46 @@ const steps = {
     seen[`again_${type}`] = told;
   },
 
+  /** Which widgets of a camera path can be seen in each mode, and its orbit picture when the node is made larger. */
+  async modes(example) {
+    const type = "Real3DCameraPath";
+    await load(plan.examples[example], [type]);
+    await say("Real3DRenderHead", { real3d_head: [plan.head] });
+    const told = { seen: {}, before: await values(type) };
+    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+      await page.evaluate(([type, mode]) => {
+        const node = window.app.graph.nodes.find((one) => one.type === type);
+        const widget = node.widgets.find((one) => one.name === "mode");
+        widget.value = mode;
+        widget.callback?.(mode);
+      }, [type, mode]);
+      await page.waitForTimeout(700);
+      told.seen[mode] = await page.evaluate(([type, vue]) => {
+        const node = window.app.graph.nodes.find((one) => one.type === type);
+        const elements = node.widgets.filter((one) => one.element?.checkVisibility() && one.element.getBoundingClientRect().width).map((one) => one.name);
+        if (!vue) return node.widgets.filter((one) => (one.element ? elements.includes(one.name) : node.isWidgetVisible(one))).map((one) => one.name);
+        const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
+        return node.widgets.map((one) => one.name).filter((name) => elements.includes(name) || labels.includes(name.replaceAll("_", " ")));
+      }, [type, plan.vue]);
+      await picture(`mode_${mode}`);
+    }
+    told.after = await values(type);
+    const stored = await page.evaluate((type) => window.app.graph.serialize().nodes.find((node) => node.type === type).widgets_values, type);
+    told.stored = stored.length;
+    const size = () => page.evaluate(() => [document.querySelector(".r3d-stage").clientHeight, document.querySelector(".r3d-stage img").naturalWidth]);
+    told.small = await size();
+    await page.evaluate((type) => {
+      const node = window.app.graph.nodes.find((one) => one.type === type);
+      node.setSize([620, 1400]);
+      node.setDirtyCanvas(true, true);
+    }, type);
+    await until(async () => (await size())[0] > 400);
+    await page.waitForTimeout(1500);
+    told.large = await size();
+    await picture("grown");
+    seen.modes = told;
+  },
+
   /** A camera path two subgraphs deep, and its motion in another one; the simple node two deep: the server calls them "1:2:3". */
   async subgraphs(path, simple) {
     /** Puts the only node of a type into a subgraph; the id that the server has for what is inside. */
@@ -403,20 +460,18 @@ const steps = {
     await say("Real3DRenderHead", { real3d_head: [plan.head] });
     await say("Real3DAudioToMotion", { ...plan.motion, real3d_seconds: [0.6] }, motion);
     await open(camera);
-    await until(async () => (await heads())[0]?.[3]);
-    const told = { camera, clock: await shown(".r3d-strip .r3d-clock").innerText(), path: await heads() };
+    const told = { camera, path: await headsAtRest(), clock: await shown(".r3d-strip .r3d-clock").innerText() };
     await dragStage(30, 0);
-    told.pathDragged = await heads();
+    told.pathDragged = await headsAtRest();
     await picture("subgraph_path");
     await press("Control+z");
-    told.pathUndone = await heads();
+    told.pathUndone = await headsAtRest();
     await load(plan.examples[simple]);
     const id = await wrap("Real3DTalkingPortrait", 2);
     await say("Real3DTalkingPortrait", { real3d_head: [plan.head] }, id);
     await open(id);
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
-    await until(async () => (await heads())[0]?.[3]);
-    told.simple = await heads();
+    told.simple = await headsAtRest();
     told.rendering = await page.locator(".r3d-rendering output").innerText();
     await picture("subgraph_simple");
     seen.subgraphs = told;

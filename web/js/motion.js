@@ -93,7 +93,7 @@ export function addMotionLine(node) {
     event.preventDefault();
   });
 
-  addElement(node, "motion_line", root, () => HEIGHT);
+  addElement(node, "motion_line", root, HEIGHT);
   saveOutput(node, "real3d_seconds");
   keepFresh(node, root, refresh);
   refresh();

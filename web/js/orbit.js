@@ -2,22 +2,35 @@
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
-import { addElement, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
+import { showNumbersOfMode } from "./modes.js";
+import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
 import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
 
 const DEGREES_PER_PIXEL = 0.4;
 const STAGE = 190, STRIP = 58;
+const SIDES = [112, 384], STEP = 32; // pixels of a picture: fewest and most that the server renders, and in which steps
+const STILL = 250; // milliseconds after which a view stands still
 const PLACE = [["view_yaw", -80, 80, 0], ["view_pitch", -60, 60, 0], ["view_distance", 0.5, 2, 2]];
 
-/** A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted. */
+/**
+ * A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted.
+ * A view that is new is asked for small, and once it stands still as large as it is shown.
+ */
 class Picture {
   constructor(image, gone) {
-    Object.assign(this, { image, gone, wanted: "", shown: "", busy: false });
+    Object.assign(this, { image, gone, view: "", wanted: "", shown: "", busy: false, still: 0 });
   }
 
-  want(token, view) {
-    const [yaw, pitch, roll, distance] = view;
-    this.wanted = `/real3d/head/${encodeURIComponent(token)}?yaw=${yaw.toFixed(1)}&pitch=${pitch.toFixed(1)}&roll=${roll.toFixed(1)}&distance=${distance.toFixed(2)}`;
+  want(token, [yaw, pitch, roll, distance], side) {
+    const view = `/real3d/head/${encodeURIComponent(token)}?yaw=${yaw.toFixed(1)}&pitch=${pitch.toFixed(1)}&roll=${roll.toFixed(1)}&distance=${distance.toFixed(2)}`;
+    if (view !== this.view) this.ask(`${view}&side=${SIDES[0]}`);
+    this.view = view;
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.ask(`${view}&side=${side}`), STILL);
+  }
+
+  ask(address) {
+    this.wanted = address;
     if (!this.busy) this.fetch();
   }
 
@@ -28,17 +41,24 @@ class Picture {
       this.shown = asked;
       try {
         const answer = await api.fetchApi(asked);
-        if (answer.status === 200) {
-          const before = this.image.src;
-          this.image.src = URL.createObjectURL(await answer.blob());
-          this.image.hidden = false;
-          if (before.startsWith("blob:")) URL.revokeObjectURL(before);
-        } else if (answer.status !== 204) this.gone(answer.status);
+        if (answer.status === 200) this.show(await answer.blob());
+        else if (answer.status === 204) this.shown = ""; // another node has asked for its own picture of this head in between
+        else this.gone(answer.status);
       } catch {
         this.gone(0); // the server is away; the drawn head goes on
       }
     }
     this.busy = false;
+  }
+
+  show(blob) {
+    this.drop();
+    this.image.src = URL.createObjectURL(blob);
+    this.image.hidden = false;
+  }
+
+  drop() {
+    if (this.image.src) URL.revokeObjectURL(this.image.src);
   }
 }
 
@@ -127,13 +147,16 @@ export function addOrbitView(node) {
   };
 
   function refresh() {
+    if (isPath) showNumbersOfMode(node);
     const token = headOf(node);
     const live = token && token !== gone;
     const view = fromPlace(ownView(), place());
-    const now = JSON.stringify([view, live && token, time(), isPath && [path(), seconds()]]);
+    const box = stage.getBoundingClientRect();
+    const side = clamp(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, ...SIDES);
+    const now = JSON.stringify([view, live && token, live && side, time(), isPath && [path(), seconds()]]);
     if (now === signature) return;
     signature = now;
-    if (live) picture.want(token, view);
+    if (live) picture.want(token, view, side);
     else image.hidden = true;
     drawn.toggleAttribute("hidden", !image.hidden);
     if (image.hidden) drawHead(drawn, view);
@@ -175,8 +198,11 @@ export function addOrbitView(node) {
     refresh();
   }
   if (strip) root.append(strip.element);
-  addElement(node, "orbit", root, () => STAGE + (strip ? STRIP : 0));
+  addElement(node, "orbit", root, STAGE + (strip ? STRIP : 0));
   keepFresh(node, root, refresh);
+  after(node, "onConfigure", refresh);
+  if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 draws it
+  after(node, "onRemoved", () => picture.drop());
   refresh();
 }
 

@@ -43,21 +43,24 @@ export function setWidget(node, name, value) {
   node.setDirtyCanvas?.(true, true);
 }
 
-/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
-export function changed() {
+/** Begins what is to be one step of the page's undo; returns what ends it. */
+function step() {
   const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  if (tracker?.captureCanvasState) tracker.captureCanvasState();
-  else tracker?.checkState?.();
+  tracker?.beforeChange();
+  return () => tracker?.afterChange();
 }
+
+/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
+export const changed = () => step()();
 
 let elements = 0;
 
 /**
- * Puts an element below a node's widgets. Its value is not saved; `height` is a function.
+ * Puts an element below a node's widgets: `least` pixels high, and higher where the node has room. Its value is not saved.
  * Nodes 2.0 shows the first element it was given for as long as node id, name and type stay the same, and undo makes a new node with the
  * old id: so each element has a type of its own.
  */
-export function addElement(node, name, element, height) {
+export function addElement(node, name, element, least) {
   element.classList.add("real3d");
   element.prepend(make("link", { rel: "stylesheet", href: new URL("./real3d.css", import.meta.url).href }));
   // what happens in here is not for the canvas: no dragging of the node, no deleting it, no zooming
@@ -68,25 +71,17 @@ export function addElement(node, name, element, height) {
   const widget = node.addDOMWidget(name, `REAL3D_${name.toUpperCase()}_${++elements}`, element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: height,
-    getMaxHeight: height,
+    getMinHeight: () => least,
   });
   widget.serialize = false;
-  fit(node);
-  return widget;
-}
-
-/** Makes a node as large as its widgets need. */
-export function fit(node) {
   const wanted = node.computeSize();
   node.setSize([Math.max(node.size[0], wanted[0]), Math.max(node.size[1], wanted[1])]);
-  node.setDirtyCanvas?.(true, true);
 }
 
-/** Calls `then` after a method of this one node. */
-export function after(node, method, then) {
-  const own = node[method];
-  node[method] = function (...values) {
+/** Calls `then` after a method of this one node, or of one of its widgets. */
+export function after(owner, method, then) {
+  const own = owner[method];
+  owner[method] = function (...values) {
     const result = own?.apply(this, values);
     then.apply(this, values);
     return result;
@@ -171,20 +166,20 @@ export function nodeOfServer(id) {
   return node;
 }
 
-/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. */
-export function drag(element, start, move, end = () => {}) {
+/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. It is one step of undo. */
+export function drag(element, start, move) {
   element.addEventListener("pointerdown", (down) => {
     if (down.button !== 0 || start(down) === false) return;
     down.preventDefault();
     element.focus({ preventScroll: true });
     element.setPointerCapture(down.pointerId);
-    const moved = (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event);
+    const done = step();
+    const following = new AbortController();
     const up = () => {
-      element.removeEventListener("pointermove", moved);
-      end();
-      changed();
+      following.abort();
+      done();
     };
-    element.addEventListener("pointermove", moved);
-    element.addEventListener("lostpointercapture", up, { once: true });
+    element.addEventListener("pointermove", (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event), { signal: following.signal });
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, up, { signal: following.signal, capture: true }); // wherever: undo may take the element away
   });
 }

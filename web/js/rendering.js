@@ -1,9 +1,9 @@
 // How a rendering gets on: the newest frame, frames per second, and a button that cancels.
 
 import { api } from "../../../scripts/api.js";
-import { addElement, fit, keepFresh, make, nodeOfServer, seenOf, t } from "./page.js";
+import { addElement, keepFresh, make, nodeOfServer, seenOf, t } from "./page.js";
 
-const IDLE = 30, ACTIVE = 212;
+const HEIGHT = 212;
 const speed = (fps) => fps.toFixed(fps < 1 ? 2 : 1);
 
 let run = { cancelled: false, end: "" }; // the newest run; each rendering points to its own
@@ -25,21 +25,20 @@ function sentence({ done, total, fps, run }) {
 export function addRendering(node) {
   const picture = make("img", { alt: t("The newest frame"), draggable: "false" });
   const bar = make("progress", { max: "1", value: "0", "aria-label": t("Rendering") });
+  const hint = make("p", { class: "r3d-empty" }, t("The newest frame appears here while it is rendered"));
   const told = make("output");
   const cancel = make("button", { type: "button", class: "r3d-button", onclick: stop }, t("Cancel"));
-  const root = make("div", { class: "r3d-rendering", "data-state": "idle" }, make("div", { class: "r3d-picture" }, picture), bar, make("div", { class: "r3d-row" }, told, cancel));
-  addElement(node, "rendering", root, () => (root.dataset.state === "idle" ? IDLE : ACTIVE));
+  const root = make("div", { class: "r3d-rendering", "data-state": "idle" }, make("div", { class: "r3d-picture" }, picture, hint), bar, make("div", { class: "r3d-row" }, told, cancel));
+  addElement(node, "rendering", root, HEIGHT);
 
   function refresh() {
     const { rendering } = seenOf(node);
     const now = rendering ? state(rendering) : "idle";
-    told.textContent = rendering ? sentence(rendering)[now]() : t("The newest frame appears here while it is rendered");
+    told.textContent = rendering ? sentence(rendering)[now]() : "";
     if (rendering && picture.getAttribute("src") !== rendering.picture) picture.src = rendering.picture;
     bar.max = rendering?.total ?? 1;
     bar.value = rendering?.done ?? 0;
-    const grows = root.dataset.state === "idle" && now !== "idle";
     root.dataset.state = now;
-    if (grows) fit(node);
   }
   function stop() {
     const { rendering } = seenOf(node);
