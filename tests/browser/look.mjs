@@ -427,6 +427,26 @@ const steps = {
     seen.modes = told;
   },
 
+  /** The help of a node: what the page asks for, and what it shows. */
+  async help(type, example) {
+    const asked = [];
+    // the page cuts the folder's name at its first dot
+    await page.route("**/extensions/*/docs/**", (route) => route.continue({ url: route.request().url().replace(/extensions\/[^/]+/, `extensions/${plan.folder}`) }));
+    page.on("response", (answer) => { if (answer.url().includes("/docs/")) asked.push([answer.url().split("/docs/")[1], answer.status()]); });
+    await load(plan.examples[example], [type]);
+    const title = await page.evaluate((type) => {
+      const { graph, ds, canvas } = window.app.canvas;
+      const { pos } = graph.nodes.find((one) => one.type === type), box = canvas.getBoundingClientRect();
+      return [(pos[0] + 150 + ds.offset[0]) * ds.scale + box.x, (pos[1] - 15 + ds.offset[1]) * ds.scale + box.y];
+    }, type);
+    await page.mouse.click(...title);
+    await shown('[data-testid="info-button"]').click();
+    const text = shown(".comfy-markdown-content, .node-help-content");
+    await until(async () => (await text.count()) > 0 && (await text.innerText()).length > 200);
+    await picture("help");
+    seen.help = { asked, text: await text.innerText() };
+  },
+
   /** A camera path two subgraphs deep, and its motion in another one; the simple node two deep: the server calls them "1:2:3". */
   async subgraphs(path, simple) {
     /** Puts the only node of a type into a subgraph; the id that the server has for what is inside. */

@@ -75,8 +75,9 @@ def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
+    steps += [["help", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
-    told = {name: served[name] for name in ("head", "motion", "frame")}
+    told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
     return looked(served["url"], pictures, steps, vue=vue, light=vue, **told)
@@ -173,6 +174,11 @@ def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
 def test_the_picture_of_the_head_grows_with_its_node(seen):
     (low, _), (high, side) = seen["modes"]["small"], seen["modes"]["large"]
     assert high > 2 * low and 300 < side <= 384
+
+
+def test_the_help_of_a_node_is_where_the_page_looks_first(seen):
+    asked, text = seen["help"]["asked"], seen["help"]["text"]
+    assert asked == [["Real3DCameraPath/en.md", 200]] and text.startswith("Camera path") and "Good to know" in text
 
 
 def test_subgraphs_show_what_the_workflow_shows(seen):
