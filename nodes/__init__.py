@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import example_files as example_files
 from .camera import CameraPathNode
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane

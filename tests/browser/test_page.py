@@ -73,7 +73,7 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
 def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
-    steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
+    steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     told = {name: served[name] for name in ("head", "motion", "frame")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
@@ -135,6 +135,15 @@ def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
 
 
+def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
+    files = ["real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_voice.wav"]
+    for answer, expected in (("no", []), ("yes", files)):
+        told = seen["files"][answer]
+        assert all(name in told["text"] for name in files) and "Nothing is overwritten" in told["text"]
+        assert (told["before"], told["after"]) == ([], expected)
+        assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
+
+
 def test_the_page_speaks_chinese(served, tmp_path):
     words = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))["real3d"]
     seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
@@ -145,7 +154,7 @@ def test_the_page_speaks_chinese(served, tmp_path):
 def test_a_real_run_fills_the_nodes(tmp_path):
     url = os.environ.get("REAL3D_COMFYUI_URL")
     if not url:
-        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack and portrait.png and voice.wav in its input folder")
+        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack")
     kind = ["Real3DTalkingPortrait"]
     steps = [["run", "simple", kind], ["cancel", "simple", kind, {"mouth_amplitude": 0.9, "size": 768}]]
     seen = looked(url, tmp_path, steps)
