@@ -56,6 +56,18 @@ COMFYUI_S_OWN = {
     "ImageQuantize": described(
         {"image": ["IMAGE"], "colors": ["INT", {"default": 256}], "dither": ["COMBO", {"options": ["none", "floyd-steinberg"]}]}, ["IMAGE"]
     ),
+    "ImageFromBatch": described({"image": ["IMAGE"], "batch_index": ["INT", {"default": 0}], "length": ["INT", {"default": 1}]}, ["IMAGE"]),
+    "ImageStitch": described(
+        {
+            "image1": ["IMAGE"],
+            "direction": ["COMBO", {"options": ["right", "down", "left", "up"]}],
+            "match_image_size": ["BOOLEAN", {"default": True}],
+            "spacing_width": ["INT", {"default": 0}],
+            "spacing_color": ["COMBO", {"options": ["white", "black"]}],
+        },
+        ["IMAGE"],
+        optional={"image2": ["IMAGE"]},
+    ),
     "ImageBlend": described(
         {
             **{"image1": ["IMAGE"], "image2": ["IMAGE"], "blend_factor": ["FLOAT", {"default": 0.5, "step": 0.01}]},
