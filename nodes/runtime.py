@@ -248,6 +248,32 @@ def blocked(sentence: str) -> object:
     return ExecutionBlocker(sentence)
 
 
+def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
+    """Adds a route to ComfyUI's server whose bodies are JSON.
+
+    Args:
+        answer: the body of the request, None with GET -> status and body.
+    """
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was loaded by something that serves no pages
+        return
+
+    @getattr(server.routes, method.lower())(path)
+    async def handle(request):
+        from aiohttp import web
+
+        if method != "GET" and request.content_type != "application/json":  # what another site's form cannot send
+            return web.json_response({"error": "Send JSON."}, status=415)
+        try:
+            asked = None if method == "GET" else await request.json()
+        except ValueError:
+            return web.json_response({"error": "This is not JSON."}, status=400)
+        status, body = await answer(asked)
+        return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+
+
 def executing_node() -> str | None:
     """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
     try:
@@ -350,6 +376,11 @@ def new_output(prefix: str) -> tuple[Path, str]:
         raise Real3DError(f"The file name '{prefix[:60]}' leads out of the output folder: choose another one.") from failure
     file = f"{name}_{counter:05}_.safetensors"
     return Path(folder) / file, f"{(Path(subfolder) / file).as_posix()} [output]"
+
+
+def input_folder() -> Path:
+    """Where ComfyUI's load nodes find their files."""
+    return Path(folder_paths.get_input_directory())
 
 
 def kept_choices(kind: str) -> list[str]:

@@ -23,7 +23,8 @@ const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
 function watch() {
   const note = (text, ours) => (ours ? seen.problems : seen.notes).push(text.split("\n")[0]);
   page.on("console", (message) => {
-    if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${message.location().url} ${message.text()}`));
+    const where = message.location().url;
+    if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${where} ${message.text()}`) && !where.includes("/view?"));
   });
   page.on("pageerror", (error) => note(`page error: ${error.message}`, /extensions\//.test(error.stack ?? "")));
   page.on("response", (answer) => {
@@ -41,10 +42,17 @@ async function open() {
   for (const [key, value] of Object.entries(settings)) {
     await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });
   }
+  await copyFiles();
   await page.goto(url, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
   await page.waitForTimeout(plan.settle ?? 800);
   await page.keyboard.press("Escape");
+}
+
+/** Puts the files of the examples into the input folder, so that the page does not ask for them. */
+async function copyFiles() {
+  const names = [...new Set(JSON.stringify(plan.examples).match(/real3d_\w+\.\w+/g))];
+  await page.request.post(`${url}/real3d/examples`, { data: names });
 }
 
 /** Loads a workflow and shows the nodes of these types, or all, as large as they fit. */
@@ -495,6 +503,31 @@ const steps = {
     told.rendering = await page.locator(".r3d-rendering output").innerText();
     await picture("subgraph_simple");
     seen.subgraphs = told;
+  },
+
+  /** Opens an example whose files are missing: what the page asks, and what happens on "yes" and on "no". */
+  async files(example) {
+    const input = async () => (await (await page.request.get(`${url}/test/input`)).json()).sort();
+    const openAs = async (button) => {
+      await page.request.post(`${url}/test/empty`);
+      await page.reload({ waitUntil: "domcontentloaded" });
+      await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
+      await page.waitForTimeout(plan.settle ?? 800);
+      await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, plan.examples[example]); // not awaited: it asks first
+      const dialog = page.locator('[role="dialog"]').first();
+      await dialog.waitFor({ timeout: 10000 });
+      const told = { text: await dialog.innerText(), before: await input() };
+      await picture(`files_${button}`);
+      await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
+      await until(() => page.evaluate((count) => window.app.graph.nodes.length === count, plan.examples[example].nodes.length));
+      told.after = await input();
+      await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, plan.examples[example]);
+      told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+      told.nodes = await page.evaluate(() => window.app.graph.nodes.length);
+      return told;
+    };
+    seen.files = { no: await openAs("cancel"), yes: await openAs("confirm") };
+    await copyFiles();
   },
 
   /** Queues an example on a real server and looks at its nodes afterwards. */

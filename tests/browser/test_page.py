@@ -73,7 +73,7 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
 def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
-    steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"]]
+    steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
@@ -191,6 +191,15 @@ def test_subgraphs_show_what_the_workflow_shows(seen):
     assert told["rendering"] == "Frame 12 of 60, 8.3 a second"
 
 
+def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
+    files = ["real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_voice.wav"]
+    for answer, expected in (("no", []), ("yes", files)):
+        told = seen["files"][answer]
+        assert all(name in told["text"] for name in files) and "Nothing is overwritten" in told["text"]
+        assert (told["before"], told["after"]) == ([], expected)
+        assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
+
+
 def test_the_page_speaks_chinese(served, tmp_path):
     words = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))["real3d"]
     seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
@@ -201,7 +210,7 @@ def test_the_page_speaks_chinese(served, tmp_path):
 def test_a_real_run_fills_the_nodes(tmp_path):
     url = os.environ.get("REAL3D_COMFYUI_URL")
     if not url:
-        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack and portrait.png and voice.wav in its input folder")
+        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack")
     kind = ["Real3DTalkingPortrait"]
     steps = [["run", "simple", kind], ["cancel", "simple", kind, {"mouth_amplitude": 0.9, "size": 768}]]
     seen = looked(url, tmp_path, steps)
