@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .core import OFFICIAL, HeadRender, LeanDecoder, MarchRays, MarchSettings, PlaneDecoder, Planes, PlaneTable, march_frames
+from .core import (
+    OFFICIAL,
+    HeadRender,
+    LeanDecoder,
+    MarchRays,
+    MarchSettings,
+    PlaneDecoder,
+    Planes,
+    PlaneTable,
+    checked_inputs,
+    march,
+    march_frames,
+    wants_gradients,
+)
 
 CHANNELS = 32
 LN_2 = math.log(2)
@@ -150,7 +163,7 @@ MarchPacked = Callable[[PackedHead, Cutoffs, Tensor, Tensor, Tensor, Tensor], tu
 
 @dataclass(frozen=True)
 class FusedMarcher:
-    """A back end's marcher; calling it is calling real3d_core.render.march.
+    """A back end's marcher; calling it is calling real3d_core.render.march, which it hands over to where gradients are asked for.
 
     march_packed: the compiled code.
     multiple: it wants unit counts that are multiples of this.
@@ -170,6 +183,9 @@ class FusedMarcher:
     def __call__(
         self, planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
     ) -> HeadRender:
+        planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
+        if wants_gradients(planes, decoder, cameras):
+            return march(planes, decoder, cameras, settings, first_frame)
         packed = PackedDecoder.of(decoder, self.multiple)
 
         def prepare(features: Tensor, reach: Tensor) -> MarchRays:

@@ -54,10 +54,11 @@ def positions_along(origin, direction, depths, results):
 
 @njit(forceinline=True, **FUSED)
 def texels_along(points, scale, shift, count, results):
-    """Where points lie among `count` texels of a side."""
+    """Where points lie among `count` texels of a side; what is not a number lies at the first."""
     last = np.float32(count - 1)
     for k in range(len(results)):
-        results[k] = min(max(points[k] * scale + shift, ZERO), last)
+        position = points[k] * scale + shift
+        results[k] = min(position if position > ZERO else ZERO, last)
 
 
 @njit(forceinline=True, **STRICT)
@@ -188,7 +189,8 @@ def spread(z, weight, positions, cumulative, fine_z):
         width = cumulative[hi] - cumulative[lo]
         if width < np.float32(1e-5):
             width = ONE
-        fine_z[k] = min(nearer + (u - cumulative[lo]) / width * (farther - nearer), farther)
+        found = nearer + (u - cumulative[lo]) / width * (farther - nearer)
+        fine_z[k] = found if found < farther else farther
 
 
 @njit(forceinline=True, **FUSED)
