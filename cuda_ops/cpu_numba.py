@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .build import cache_folder
+from .build import processor
+from .build_cache import cache_folder, is_sealed, seal
 from .fused_marching import Cutoffs, FusedMarcher, PackedHead, results_for
 from .refusal import Refusal
 
@@ -71,13 +73,18 @@ def _kernel() -> Callable[..., None]:
         raise Refusal(f"numba is not installed or does not work here ({failure})") from None
     _log.info("numba compiles ray marching for this processor, unless it is in the cache; that takes some seconds")
     folder = cache_folder() / f"numba-{_key(numba)}"
+    if not is_sealed(folder):
+        shutil.rmtree(folder, ignore_errors=True)
     if _can_be_written(folder):
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            return _compile(numba, source, cache=True)
+            compiled = _compile(numba, source, cache=True)
+            if not is_sealed(folder):
+                seal(folder)
+            return compiled
         except Exception as failure:  # what numba kept may be damaged in any way
-            _log.debug("numba's cache in '%s' can not be used: %s", folder, failure)
+            _log.debug("numba's cache in '%s' cannot be used: %s", folder, failure)
         finally:
             numba.config.CACHE_DIR = before
     return _compile(numba, source, cache=False)
@@ -89,8 +96,8 @@ def _compile(numba: ModuleType, source: ModuleType, cache: bool) -> Callable[...
 
 
 def _key(numba: ModuleType) -> str:
-    """Changes with the sources and with numba; the processor is numba's own affair."""
-    parts = (numba.__version__, *(path.read_text(encoding="utf-8") for path in SOURCES))
+    """Changes with the sources, numba and the processor."""
+    parts = (numba.__version__, processor(), *(path.read_text(encoding="utf-8") for path in SOURCES))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 

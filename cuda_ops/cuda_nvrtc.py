@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .build import SECONDS, cache_folder
+from .build import SECONDS
+from .build_cache import cache_folder, keep, kept
 from .cuda_source import MULTIPLE, KernelShape, Launch, kernel_source
 from .fused_marching import Cutoffs, FusedMarcher, PackedHead
 from .refusal import Refusal
@@ -81,23 +83,21 @@ def gpu_marcher(compiler: Compiler, driver: Driver) -> FusedMarcher:
 
 
 def _kernel(compiler: Compiler, driver: Driver, capability: int, defines: tuple[str, ...]) -> ctypes.c_void_p:
-    """From the cache, or compiled now; a cache that can not be written or that is damaged does no harm."""
+    """From the cache, or compiled now; a cache that cannot be written or that is damaged does no harm."""
     source = kernel_source()
     parts = (source, compiler.version(), str(capability), *OPTIONS, *defines)
-    kept = cache_folder() / f"march_cuda-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}.bin"
-    try:
-        return driver.function(kept.read_bytes(), b"march")
-    except (OSError, Refusal):
-        image = compiler.image(source, capability, defines)
+    stem = f"march_cuda-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}"
+    if image := kept(stem, ".bin"):
+        with suppress(OSError, Refusal):
+            return driver.function(image.read_bytes(), b"march")
+    image = compiler.image(source, capability, defines)
     function = driver.function(image, b"march")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=kept.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(image)
-        os.replace(temporary, kept)
-    except OSError:
-        pass
+    with suppress(OSError):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="building-", dir=cache_folder()) as folder:
+            built = Path(folder) / "image.bin"
+            built.write_bytes(image)
+            keep(built, stem)
     return function
 
 
