@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .build import built_library
 from .core import PlaneTable
-from .fused_marching import Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from .fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
 SOURCE = Path(__file__).with_name("march_cpu.cpp")
@@ -32,6 +32,13 @@ class Sheets(ctypes.Structure):
     ]
 
 
+def source() -> str:
+    """march_cpu.cpp with what it takes from Python."""
+    sizes = STRUCT_BYTES | {"SHEET_BYTES": ctypes.sizeof(Sheet), "SHEETS_BYTES": ctypes.sizeof(Sheets)}
+    defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
+    return defines + c_constants() + SOURCE.read_text(encoding="utf-8")
+
+
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     """Builds it or takes it from the cache.
 
@@ -41,7 +48,7 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     Raises:
         Refusal: it can not be built here.
     """
-    library = built_library("march_cpu", c_constants() + SOURCE.read_text(encoding="utf-8"), flags)
+    library = built_library("march_cpu", source(), flags)
     number, pointer, real = ctypes.c_int32, ctypes.c_void_p, ctypes.c_float
     prepare = library.prepare
     prepare.argtypes = [pointer, pointer, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]

@@ -113,12 +113,11 @@ class Nvrtc:
         return f"nvrtc {major.value}.{minor.value}"
 
     def image(self, source: str, capability: int, defines: tuple[str, ...]) -> bytes:
-        known = self._capabilities()
-        newest = max(known)
-        if capability < min(known):
+        nearest = max((known for known in self._capabilities() if known <= capability), default=None)
+        if nearest is None:
             raise Refusal(f"{self.version()} no longer compiles for GPUs of compute capability {capability / 10}")
-        real = capability in known
-        target = f"--gpu-architecture={f'sm_{capability}' if real else f'compute_{newest}'}"
+        real = nearest == capability  # else the driver finishes PTX, which it can for newer GPUs only
+        target = f"--gpu-architecture={'sm' if real else 'compute'}_{nearest}"
         options = [option.encode() for option in (target, *OPTIONS, *defines)]
         program = ctypes.c_void_p()
         self._call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"march_cuda.cu", ctypes.c_int(0), None, None)
@@ -205,17 +204,23 @@ def find_nvrtc() -> ctypes.CDLL:
         Refusal: it is nowhere.
     """
     major = str(torch.version.cuda).partition(".")[0]
-    name = f"nvrtc64_{major}0_0.dll" if sys.platform == "win32" else f"libnvrtc.so.{major}"
-    return _library([name, *map(str, _places(name))], f"NVRTC ({name})")
+    windows = sys.platform == "win32"
+    name = f"nvrtc64_{major}0_0.dll" if windows else f"libnvrtc.so.{major}"
+    folders = list(_folders())
+    for folder in folders:  # NVRTC asks for its built-in functions by name, and packages do not tell it where they are
+        for builtins in sorted(folder.glob(f"nvrtc-builtins64_{major}*.dll" if windows else f"libnvrtc-builtins.so.{major}*")):
+            with suppress(OSError):
+                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
+    return _library([name, *(str(folder / name) for folder in folders)], f"NVRTC ({name})")
 
 
-def _places(name: str) -> Iterator[Path]:
+def _folders() -> Iterator[Path]:
     torch_folder = Path(torch.__file__).parent
     for pattern in ("*/lib", "*/bin", "*/bin/*"):
-        yield from sorted(found / name for found in (torch_folder.parent / "nvidia").glob(pattern))
-    yield torch_folder / "lib" / name
+        yield from sorted((torch_folder.parent / "nvidia").glob(pattern))
+    yield torch_folder / "lib"
     if toolkit := os.environ.get("CUDA_PATH") or os.environ.get("CUDA_HOME"):
-        yield from (Path(toolkit) / folder / name for folder in ("lib64", "bin", "bin/x64"))
+        yield from (Path(toolkit) / folder for folder in ("lib64", "bin", "bin/x64"))
 
 
 def _library(names: list[str], what: str) -> ctypes.CDLL:

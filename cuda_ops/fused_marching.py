@@ -114,6 +114,9 @@ class Head(ctypes.Structure):
     ]
 
 
+STRUCT_BYTES = {"WINDOW_BYTES": ctypes.sizeof(Window), "HEAD_BYTES": ctypes.sizeof(Head)}
+"""Sizes that compiled code compares with those of its own structs; it does not compile where they differ."""
+
 Project = Callable[[PlaneTable, tuple[Window, ...], PackedDecoder], tuple[Tensor, Tensor]]
 """(table, its windows, decoder) -> what the early [T, early units] and the late units [T, late units] receive at every texel."""
 

@@ -6,7 +6,7 @@
 //
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
-// cuda_ops/polynomials.py puts EXP2 and LOG2_1P in front of this text.
+// cuda_ops/cpu_ext.py puts EXP2, LOG2_1P and the sizes that the structs have in Python in front of this text.
 
 #include <cstdint>
 #include <cstdlib>
@@ -87,7 +87,8 @@ struct Sheets {
     Sheet sheet[2];
 };
 
-int32_t march_lanes() { return LANES; }
+static_assert(sizeof(Window) == WINDOW_BYTES && sizeof(Head) == HEAD_BYTES, "fused_marching.py has other fields");
+static_assert(sizeof(Sheet) == SHEET_BYTES && sizeof(Sheets) == SHEETS_BYTES, "cpu_ext.py has other fields");
 
 int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, const int64_t* channels, int32_t inputs, const float* weight,
                 const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early, float* late);

@@ -1,20 +1,16 @@
 // Ray marching through a table of projected planes on NVIDIA GPUs (spec 07 sections 2 and 4.1). No includes: NVRTC has no headers.
 //
 // One warp marches one ray, up to WARPS rays a block. Units (hidden units, colours) are spread over the 32 lanes; what is done once per depth
-// has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32) and VARYING
-// (colours that vary, a multiple of 32).
+// has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32), VARYING
+// (colours that vary, a multiple of 32) and the rest that cuda_ops/cuda_source.py says.
 //
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
 // Every exchange of shared memory between lanes is preceded by __syncwarp. cuda_ops/polynomials.py puts LOG2_1P_SERIES in front of this text.
 
-#ifndef WARPS
-#define WARPS 4
-#endif
 #define EVERY 0xffffffffu
 #define LOG2_E 1.44269504f
 #define UNSEEN -1e30f       // density of depths behind all that shows
-#define AT_ONCE 4           // samples whose colours are worked out together
 #define UNITS (EARLY + LATE)
 
 // A rectangle of texels: a point p lies at texel p[axis] * scale + shift of a side, counted from its first one.
@@ -31,6 +27,8 @@ struct Head {
     int early_units, late_units, varying, written, channels, windows;
     Window window[3];
 };
+
+static_assert(sizeof(Window) == WINDOW_BYTES && sizeof(Head) == HEAD_BYTES, "fused_marching.py has other fields");
 
 struct Ray {
     float origin[3], direction[3];
@@ -145,7 +143,8 @@ __device__ inline float opaqueness(float nearer, float farther, float density_ne
 
 // Arguments and results are those of real3d_core.render.ray_marching.march_rays; positions_stride is 0 where all rays share their
 // positions. stop_below and colour_above: see fused_marching.py. Launch: at most 32 x WARPS threads a block, one warp a ray, and for each
-// warp room_per_ray floats of shared memory: AT_ONCE x UNITS + 5 (coarse + fine) + 2 coarse, rounded up to a multiple of 4.
+// warp room_per_ray floats of shared memory: AT_ONCE x UNITS + ROWS_OF_ALL (coarse + fine) + ROWS_OF_COARSE coarse, rounded up to a
+// multiple of 4.
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 march(Head head, const float* origins, const float* directions, const float* depths, const float* positions, long long rays, int coarse,
       int fine, int room_per_ray, long long positions_stride, float stop_below, float colour_above, float* colour, float* depth, float* opacity) {
@@ -154,6 +153,7 @@ march(Head head, const float* origins, const float* directions, const float* dep
     const long long number = (long long)blockIdx.x * (blockDim.x / 32) + warp;
     if (number >= rays) return;  // a warp as a whole
 
+    static_assert(ROWS_OF_ALL == 5 && ROWS_OF_COARSE == 2, "these are the rows");
     float* active = (float*)shared + warp * room_per_ray;  // [AT_ONCE][UNITS] hidden units of samples that show
     float* z = active + AT_ONCE * UNITS;                   // [count] coarse, then fine depths
     float* density = z + count;                            // [count] theirs
