@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,11 +23,14 @@ from .core import (
     checked_inputs,
     march,
     march_frames,
+    march_table,
     wants_gradients,
 )
 
 CHANNELS = 32
 LN_2 = math.log(2)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -172,12 +176,14 @@ class FusedMarcher:
     multiple: it wants unit counts that are multiples of this.
     project: makes the table.
     cutoffs: what it may leave out.
+    trigrids: it also marches planes with depth; PyTorch's marcher does where it does not.
     """
 
     march_packed: MarchPacked
     multiple: int
     project: Project = project_by_torch
     cutoffs: Cutoffs = DEFAULT
+    trigrids: bool = False
 
     def exact(self) -> FusedMarcher:
         """The same with nothing left out."""
@@ -189,6 +195,9 @@ class FusedMarcher:
         planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
         if wants_gradients(planes, decoder, cameras):
             return march(planes, decoder, cameras, settings, first_frame)
+        if planes.depth > 1 and not self.trigrids:
+            _log.info("Ray marching by torch: this back end marches no trigrids")
+            return march_table(planes, decoder, cameras, settings, first_frame)
         packed = PackedDecoder.of(decoder, self.multiple)
 
         def prepare(features: Tensor, reach: Tensor) -> MarchRays:

@@ -111,8 +111,8 @@ def march_frames(
     """What all marchers share: casts the rays, marches them chunk by chunk, and lays the results out as images.
 
     Args:
-        prepare: (features of one frame's planes [3, C, H, W], lower and upper corner [2, 3] of the box that all its samples lie
-            in) -> the function that marches rays through them.
+        prepare: (grids of one frame's planes, [3, C, H, W] or [3, C, D, H, W], lower and upper corner [2, 3] of the box that all
+            its samples lie in) -> the function that marches rays through them.
         planes, cameras: checked; settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
@@ -150,7 +150,7 @@ def _march_frames(
         farthest.append(depths[:, -1].amax())
         starts, towards = origins[frame].index_select(0, rays), directions[frame].index_select(0, rays)
         ends = torch.cat([starts + depths[:, end, None] * towards for end in (0, -1)])
-        march_rays = prepare(planes.frame(frame).features[0], torch.stack(ends.aminmax(dim=0)))
+        march_rays = prepare(planes.frame(frame).grids()[0], torch.stack(ends.aminmax(dim=0)))
         for chunk, *its in zip(*(part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths)), strict=True):
             features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(*its, _of(chunk, positions))
     if farthest:
@@ -175,7 +175,7 @@ def march_rays(
     """Both passes for r rays through one head (spec 03 sections 7-9).
 
     Args:
-        planes: [3, 32, H, W].
+        planes: [3, 32, H, W] or [3, 32, D, H, W].
         box_side: of the cube that the planes span.
         decoder: turns features into density and colour.
         origins, directions: [r, 3].
@@ -264,13 +264,21 @@ def coarse_depths(near: Tensor, far: Tensor, jitter: Tensor) -> Tensor:
 
 
 def sample_planes(planes: Tensor, points: Tensor, box_side: float) -> Tensor:
-    """Mean of the three planes' bilinear values at points, zeros outside (spec 03 section 5).
+    """Mean of the three planes' values at points (spec 03 section 5): see `look_up`; points [r, S, 3] world -> [r, S, C]."""
+    return look_up(planes, points, box_side).mean(dim=0).permute(1, 2, 0)
 
-    planes [3, C, H, W], points [r, S, 3] world -> [r, S, C].
+
+def look_up(planes: Tensor, points: Tensor, box_side: float) -> Tensor:
+    """Each plane's values at points, between texels bilinear, and between the layers of a trigrid linear (spec 09); zeros outside.
+
+    planes [3, C, H, W] or [3, C, D, H, W], points [r, S, 3] world -> [3, C, r, S].
     """
     x, y, z = (2 / box_side * points).unbind(-1)
+    if planes.ndim == 5:
+        grid = torch.stack([torch.stack([x, y, z], -1), torch.stack([x, z, y], -1), torch.stack([z, x, y], -1)])
+        return F.grid_sample(planes, grid[:, None], align_corners=False)[:, :, 0]
     grid = torch.stack([torch.stack([x, y], -1), torch.stack([x, z], -1), torch.stack([z, x], -1)])
-    return F.grid_sample(planes, grid, align_corners=False).mean(dim=0).permute(1, 2, 0)
+    return F.grid_sample(planes, grid, align_corners=False)
 
 
 def interval_weights(depths: Tensor, densities: Tensor) -> Tensor:
