@@ -46,8 +46,6 @@ HONOURED = {
 
 # what other variants of the model say here
 REQUIRED = {
-    "triplane_feature_type": "triplane",
-    "triplane_depth": 1,
     "triplane_hid_dim": 32,
     "ray_start": "auto",
     "ray_end": "auto",
@@ -84,12 +82,14 @@ def read_config(path: Path) -> dict[str, object]:
     return settings
 
 
-def official_config(settings: Mapping[str, object], with_torso: bool) -> Real3DConfig:
+def official_config(settings: Mapping[str, object], with_torso: bool, planes: str = "triplane", depth: int = 1) -> Real3DConfig:
     """The part of a configuration that inference depends on.
 
     Args:
         settings: what read_config gave; what is absent has its released value.
         with_torso: the checkpoint holds the torso model.
+        planes: "triplane", "trigrid" or "trigrid_v2", as the checkpoint's tensors tell.
+        depth: layers of its planes.
 
     Raises:
         MissingModelError: the settings describe another variant of the model, or a setting is not what it should be.
@@ -99,6 +99,12 @@ def official_config(settings: Mapping[str, object], with_torso: bool) -> Real3DC
             raise MissingModelError(
                 f"its config.yaml describes a variant that is not supported, {name}: {settings[name]} (only {name}: {wanted} is); "
                 "use the released head-and-torso checkpoint."
+            )
+    for name, found in (("triplane_feature_type", planes), ("triplane_depth", depth)):
+        if name in settings and settings[name] != found:
+            raise MissingModelError(
+                f"its config.yaml does not belong to it, {name}: {settings[name]} (its tensors are of {name}: {found}); "
+                "copy both from the same training."
             )
     return Real3DConfig(**{ours: _setting(settings, name, kind) for ours, (name, kind) in HONOURED.items() if name in settings})
 

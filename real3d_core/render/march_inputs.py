@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ..errors import Real3DError
 from .decoder import PlaneDecoder
-from .planes import CHANNELS, Planes
+from .planes import CHANNELS, MOST_LAYERS, Planes
 
-_MOST_LAYERS = 64  # of a trigrid
 _REACH = 1e6  # world units: beyond it, depths and texels overflow
 
 
@@ -29,7 +28,7 @@ def checked_inputs(planes: Planes, decoder: PlaneDecoder, cameras: Tensor) -> tu
     device = planes.features.device
     features = _float32("planes", planes.features, device)
     layers = features.shape[2] / CHANNELS
-    if layers not in range(1, _MOST_LAYERS + 1) or not features.shape[3] * features.shape[4]:
+    if layers not in range(1, MOST_LAYERS + 1) or not features.shape[3] * features.shape[4]:
         raise Real3DError(
             f"Planes must be [N, 3, {CHANNELS}, H, W] to be marched ({CHANNELS} times the depth for a trigrid), "
             f"these are {_shape(features)}: keep the shape that lifting gives."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 CHANNELS = 32  # features of a point
+MOST_LAYERS = 64  # of a trigrid
 
 
 @dataclass(frozen=True)
