@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ..real3d_core.errors import Real3DError
     from ..real3d_core.render.decoder import PlaneDecoder
     from ..real3d_core.render.march_inputs import checked_inputs, wants_gradients
-    from ..real3d_core.render.plane_table import PlaneTable
+    from ..real3d_core.render.plane_table import PlaneTable, Run
+    from ..real3d_core.render.plane_table import Window as TableWindow
     from ..real3d_core.render.planes import Planes
     from ..real3d_core.render.ray_marching import OFFICIAL, HeadRender, MarchRays, MarchSettings, march, march_frames
     from ..real3d_core.render.table_marching import LeanDecoder, march_table
@@ -24,7 +25,8 @@ else:
     march, march_table = _render.march, _render.march_table
     _inputs = import_module(f"{_CORE}.render.march_inputs")
     checked_inputs, wants_gradients = _inputs.checked_inputs, _inputs.wants_gradients
-    PlaneTable = import_module(f"{_CORE}.render.plane_table").PlaneTable
+    _table = import_module(f"{_CORE}.render.plane_table")
+    PlaneTable, Run, TableWindow = _table.PlaneTable, _table.Run, _table.Window
     LeanDecoder = import_module(f"{_CORE}.render.table_marching").LeanDecoder
     _marching = import_module(f"{_CORE}.render.ray_marching")
     OFFICIAL, MarchRays, march_frames = _marching.OFFICIAL, _marching.MarchRays, _marching.march_frames
@@ -39,6 +41,8 @@ __all__ = [
     "PlaneTable",
     "Planes",
     "Real3DError",
+    "Run",
+    "TableWindow",
     "checked_inputs",
     "march",
     "march_frames",

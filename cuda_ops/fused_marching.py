@@ -20,6 +20,7 @@ from .core import (
     PlaneDecoder,
     Planes,
     PlaneTable,
+    Run,
     checked_inputs,
     march,
     march_frames,
@@ -99,11 +100,13 @@ class PackedDecoder:
 
 
 class Window(ctypes.Structure):
-    """A rectangle of texels; the same fields in march_cpu.cpp and march_cuda.cu."""
+    """A rectangle of texels, or a stack of them; the same fields in march_cpu.cpp and march_cuda.cu. through_length 0: no stack."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
         *((name, ctypes.c_float) for name in ("across_scale", "across_shift", "down_scale", "down_shift")),
+        *((name, ctypes.c_int32) for name in ("through_axis", "through_length")),
+        *((name, ctypes.c_float) for name in ("through_scale", "through_shift")),
     ]
 
 
@@ -150,6 +153,7 @@ class PackedHead:
                 *(window.across.axis, len(window.across), window.down.axis, len(window.down), window.start),
                 *(window.across.scale, window.across.shift - window.across.first),
                 *(window.down.scale, window.down.shift - window.down.first),
+                *_through(window.through),
             )
             for window in table.windows
         )
@@ -212,6 +216,10 @@ class FusedMarcher:
 def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Room for colour [r, 32], depth [r] and opacity [r]."""
     return origins.new_empty(len(origins), CHANNELS), origins.new_empty(len(origins)), origins.new_empty(len(origins))
+
+
+def _through(run: Run | None) -> tuple[int, int, float, float]:
+    return (0, 0, 0.0, 0.0) if run is None else (run.axis, len(run), run.scale, run.shift - run.first)
 
 
 def _up(count: int, multiple: int) -> int:

@@ -17,6 +17,8 @@
 struct Window {
     int across_axis, across_length, down_axis, down_length, start;
     float across_scale, across_shift, down_scale, down_shift;
+    int through_axis, through_length;
+    float through_scale, through_shift;
 };
 
 // The same fields as in march_cpu.cpp.

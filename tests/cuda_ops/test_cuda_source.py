@@ -89,11 +89,12 @@ def test_a_struct_of_another_size_does_not_compile(monkeypatch, tmp_path):
 SANITIZED = """
 import torch
 import cuda_emulation
-from scenes import soft_scene, solid_scene
+from scenes import soft_scene, solid_scene, trigrid_scene
 from real3d_core.render import MarchSettings, march_table
 torch.set_num_threads(1)
 marcher = cuda_emulation.load(("-O1", "-g1", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
-for scene in (soft_scene(MarchSettings(3, 16, 9)), solid_scene(MarchSettings(3, 16, 16))):
+scenes = (soft_scene(MarchSettings(3, 16, 9)), solid_scene(MarchSettings(3, 16, 16)), trigrid_scene(MarchSettings(3, 16, 9), 3, 24, 17))
+for scene in scenes:
     for one in (marcher, marcher.exact()):
         render, expected = (m(scene.planes, scene.decoder, scene.cameras, scene.settings) for m in (one, march_table))
         assert (render.features - expected.features).abs().max() < 1e-4

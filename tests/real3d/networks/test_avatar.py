@@ -144,7 +144,7 @@ def test_another_avatars_motion_and_planes_are_refused(avatar):
     with pytest.raises(ValueError, match="real3d"):
         avatar.adapt(Planes(torch.zeros(1, 3, 32, 4, 4)), motion_of(1.0))
     deeper = replace(avatar.lift(PORTRAIT), features=torch.zeros(1, 3, 96, 256, 256))
-    with pytest.raises(Real3DError, match="depth 3 cannot be moved .* depth 1"):
+    with pytest.raises(Real3DError, match=r"depth 3 cannot be moved .* depth 1"):
         avatar.adapt(deeper, motion_of(1.0))
 
 
