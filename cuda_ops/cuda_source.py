@@ -22,19 +22,21 @@ SHARED_BYTES = 48 << 10  # that every GPU grants a block
 
 @dataclass(frozen=True)
 class KernelShape:
-    """Numbers that the kernel is compiled for: hidden units early and late, varying colours."""
+    """What the kernel is compiled for: hidden units early and late, varying colours, planes with depth."""
 
     early: int
     late: int
     varying: int
+    trigrid: bool = False
 
     @classmethod
     def of(cls, head: PackedHead) -> KernelShape:
-        return cls(head.early.shape[1], head.late.shape[1], head.decoder.to_colour.shape[1])
+        stacked = head.windows[0].through_length > 0
+        return cls(head.early.shape[1], head.late.shape[1], head.decoder.to_colour.shape[1], stacked)
 
     def defines(self) -> tuple[str, ...]:
         """Options for the compiler."""
-        shape = (f"-DEARLY={self.early}", f"-DLATE={self.late}", f"-DVARYING={self.varying}")
+        shape = (f"-DEARLY={self.early}", f"-DLATE={self.late}", f"-DVARYING={self.varying}", f"-DSTACKED={int(self.trigrid)}")
         memory = (f"-DWARPS={WARPS}", f"-DAT_ONCE={AT_ONCE}", f"-DROWS_OF_ALL={ROWS_OF_ALL}", f"-DROWS_OF_COARSE={ROWS_OF_COARSE}")
         return (*shape, *memory, *(f"-D{name}={size}" for name, size in STRUCT_BYTES.items()))
 

@@ -111,7 +111,9 @@ def test_the_source_needs_no_header():
     assert "#include" not in kernel_source()
 
 
-@pytest.mark.parametrize("shape", [KernelShape(64, 0, 32), KernelShape(32, 32, 32)], ids=["trained", "built in"])
+@pytest.mark.parametrize(
+    "shape", [KernelShape(64, 0, 32), KernelShape(32, 32, 32), KernelShape(64, 0, 32, True)], ids=["trained", "built in", "trigrid"]
+)
 def test_every_architecture_compiles_without_spills(tmp_path, shape):
     nvcc = shutil.which("nvcc")
     if not nvcc:
