@@ -23,6 +23,8 @@ from .refusal import Refusal
 
 MULTIPLE = 16  # the widest vectors
 RAYS_AT_ONCE = 256  # of a thread
+WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start", "through_axis", "through_length")
+SCALES = ("across_scale", "across_shift", "down_scale", "down_shift", "through_scale", "through_shift")
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "polynomials.py"))
 
 _log = logging.getLogger(__name__)
@@ -38,8 +40,8 @@ def load() -> FusedMarcher:
 
     def march_packed(head: PackedHead, cutoffs: Cutoffs, *rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         decoder, results = head.decoder, results_for(rays[0])
-        windows = np.array([(w.across_axis, w.across_length, w.down_axis, w.down_length, w.start) for w in head.windows], np.int32)
-        scales = np.array([(w.across_scale, w.across_shift, w.down_scale, w.down_shift) for w in head.windows], np.float32)
+        windows = np.array([[getattr(window, name) for name in WHERE] for window in head.windows], np.int32)
+        scales = np.array([[getattr(window, name) for name in SCALES] for window in head.windows], np.float32)
         by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
         to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
         weights = (
@@ -61,7 +63,7 @@ def load() -> FusedMarcher:
             list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
 
 
 def _kernel() -> Callable[..., None]:
