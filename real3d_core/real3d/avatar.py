@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
-from ..errors import MissingModelError
+from ..errors import MissingModelError, Real3DError
 from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
@@ -100,7 +100,7 @@ class Real3DAvatar:
         return self._prepare(portrait)
 
     def lift(self, portrait: Portrait) -> FacePlanes:
-        """The canonical planes [1, 3, 32, 256, 256] of a portrait; the latest ones are remembered."""
+        """The canonical planes [1, 3, 32 depth, 256, 256] of a portrait; the latest ones are remembered."""
         return self._lifted(portrait)
 
     def _lift(self, portrait: Portrait) -> FacePlanes:
@@ -113,11 +113,17 @@ class Real3DAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
+            Real3DError: the planes have another depth than this checkpoint's.
             ValueError: the planes were not lifted by this avatar.
         """
         motion.require_basis(self.motion_basis)
         if not isinstance(planes, FacePlanes) or planes.fit is None:
             raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
+        if planes.depth != self.networks.motion_adapter.depth:
+            raise Real3DError(
+                f"Planes of depth {planes.depth} cannot be moved by a checkpoint whose planes have depth "
+                f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
+            )
         pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
 
         @cache

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from ..errors import MissingModelError, Real3DError, brief
 from ..files import readable_file, refuse_overwriting, written_whole
 from ..render.decoder import PlaneDecoder
+from ..render.planes import MOST_LAYERS
 from . import reference_keys
 from .config import HONOURED, Real3DConfig, official_config, read_config
 from .folding import Kernel
-from .image_to_plane import ImageToPlane
+from .image_to_plane import PLANE_CHANNELS, ImageToPlane
 from .model_folders import NETWORKS, latest_checkpoint
 from .motion_adapter import MotionAdapter
 from .pickle_reader import code_in
@@ -38,6 +39,8 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "decoder.",
     "superresolution.",
 )
+
+GRID = "plane2grid_module."  # of trigrid_v2 only
 
 _WRAPPERS = re.compile(r"^(?:(?:model|module|_orig_mod)\.)+")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -200,10 +203,13 @@ def build_networks(
     refuse_other_models(tensors)
     refuse_other_variants(tensors)
     with_torso = any(name.startswith(f"{SUPER_RESOLUTION}torso_model.") for name in tensors)
-    config = official_config(settings, with_torso)
+    depth, refined = planes_depth(tensors), any(name.startswith(GRID) for name in tensors)
+    config = official_config(settings, with_torso, "trigrid_v2" if refined else "trigrid" if depth > 1 else "triplane", depth)
     stored = StoredTensors(tensors)
 
-    def build(kind: type[nn.Module], rows: Callable[[StoredTensors], reference_keys.Rows], prefix: str, dtype: torch.dtype) -> nn.Module:
+    def build(
+        kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], reference_keys.Rows], prefix: str, dtype: torch.dtype
+    ) -> nn.Module:
         with torch.device("meta"):
             network = kind()
         fill(network, rows(stored.at(prefix)), device, dtype)
@@ -213,8 +219,14 @@ def build_networks(
         super_resolution = build(SuperResolution, reference_keys.super_resolution, SUPER_RESOLUTION, dtype)
     else:
         super_resolution = build(HeadSuperResolution, reference_keys.head_super_resolution, SUPER_RESOLUTION, dtype)
-    motion_adapter = build(MotionAdapter, reference_keys.motion_adapter, MOTION_ADAPTER, dtype)
-    image_to_plane = build(ImageToPlane, reference_keys.image_to_plane, IMAGE_TO_PLANE, torch.float32)
+
+    def image_to_plane_rows(own: StoredTensors) -> reference_keys.Rows:
+        yield from reference_keys.image_to_plane(own, depth)
+        if refined:
+            yield from reference_keys.grid_refinement(stored.at(GRID), depth)
+
+    motion_adapter = build(lambda: MotionAdapter(depth), lambda own: reference_keys.motion_adapter(own, depth), MOTION_ADAPTER, dtype)
+    image_to_plane = build(lambda: ImageToPlane(depth, refined), image_to_plane_rows, IMAGE_TO_PLANE, torch.float32)
     layers = {key: stored.at(DECODER).take(key, *shape) for key, shape in DECODER_SHAPES.items()}
     refuse_misfits(stored)
     decoder = PlaneDecoder.from_checkpoint(layers, prefix="").to(device)
@@ -257,6 +269,19 @@ def refuse_other_variants(tensors: Mapping[str, Tensor]) -> None:
             raise MissingModelError(f"it is a variant that is not supported, {variant} ({name}); use the released checkpoint.")
 
 
+def planes_depth(tensors: Mapping[str, Tensor]) -> int:
+    """Layers of the planes that these networks draw: 1 for a triplane, more for a trigrid (spec 09).
+
+    Raises:
+        MissingModelError: they draw no whole number of layers.
+    """
+    drawn = tensors.get(f"{IMAGE_TO_PLANE}triplane_predictor_vit.final_conv.weight")
+    channels = drawn.shape[0] if drawn is not None and drawn.ndim else PLANE_CHANNELS
+    if channels % PLANE_CHANNELS or not 1 <= channels // PLANE_CHANNELS <= MOST_LAYERS:
+        raise MissingModelError(f"it is a variant that is not supported, planes of {channels} channels; use the released checkpoint.")
+    return channels // PLANE_CHANNELS
+
+
 # a tensor, the axis of its shape that tells the variant, the released size, what other sizes mean
 VARIANTS = (
     (
@@ -265,7 +290,6 @@ VARIANTS = (
         5,
         {6: "image-to-plane with alpha", 8: "image-to-plane with camera", 9: "image-to-plane with alpha and camera"},
     ),
-    (f"{IMAGE_TO_PLANE}triplane_predictor_vit.final_conv.weight", 0, 96, {288: "trigrid planes of depth 3"}),
     (f"{MOTION_ADAPTER}prenet.weight", 1, 9, {6: "motion adapter in the mode cano_tgt"}),
     (f"{MOTION_ADAPTER}mix_vit.patch_embed1.proj.weight", 0, 32, {64: "motion adapter of a scale above b0"}),
 )

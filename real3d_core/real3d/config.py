@@ -50,8 +50,6 @@ HONOURED = {
 
 # what other variants of the model say here
 REQUIRED = {
-    "triplane_feature_type": "triplane",
-    "triplane_depth": 1,
     "triplane_hid_dim": 32,
     "ray_start": "auto",
     "ray_end": "auto",
@@ -109,12 +107,14 @@ def _plain_values(root: yaml.Node) -> dict[str, object]:
     return values
 
 
-def official_config(settings: Mapping[str, object], with_torso: bool) -> Real3DConfig:
+def official_config(settings: Mapping[str, object], with_torso: bool, planes: str = "triplane", depth: int = 1) -> Real3DConfig:
     """The part of a configuration that inference depends on.
 
     Args:
         settings: what read_config gave; what is absent has its released value.
         with_torso: the checkpoint holds the torso model.
+        planes: "triplane", "trigrid" or "trigrid_v2", as the checkpoint's tensors tell.
+        depth: layers of its planes.
 
     Raises:
         MissingModelError: the settings describe another variant of the model, or a setting is not what it should be.
@@ -124,6 +124,12 @@ def official_config(settings: Mapping[str, object], with_torso: bool) -> Real3DC
             raise MissingModelError(
                 f"its config.yaml describes a variant that is not supported, {name}: {_shown(settings[name])} "
                 f"(only {name}: {wanted} is); use the released head-and-torso checkpoint."
+            )
+    for name, found in (("triplane_feature_type", planes), ("triplane_depth", depth)):
+        if name in settings and settings[name] != found:
+            raise MissingModelError(
+                f"its config.yaml does not belong to it, {name}: {_shown(settings[name])} (its tensors are of {name}: {found}); "
+                "copy both from the same training."
             )
     return Real3DConfig(**{ours: _setting(settings[name], name, *limits) for ours, (name, *limits) in HONOURED.items() if name in settings})
 

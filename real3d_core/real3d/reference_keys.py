@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from ..errors import brief
+from ..render.planes import CHANNELS
 from . import folding
 from .folding import Kernel, Norm, Style
+from .grid_refinement import grid_blocks
 from .torso_appearance import DEPTH
 
 Rows = Iterator[tuple[str, Kernel]]
@@ -113,11 +115,21 @@ def _size(shape: tuple[int, ...]) -> str:
 # Image-to-plane, spec 01
 
 
-def image_to_plane(stored: StoredTensors) -> Rows:
+def image_to_plane(stored: StoredTensors, depth: int = 1) -> Rows:
     yield from _low_resolution_encoder(stored.at("low_reso_encoder."))
     yield from _low_resolution_vit(stored.at("low_reso_vit."))
     yield from _high_resolution_encoder(stored.at("high_reso_encoder."))
-    yield from _triplane_predictor(stored.at("triplane_predictor_vit."))
+    yield from _triplane_predictor(stored.at("triplane_predictor_vit."), depth)
+
+
+def grid_refinement(stored: StoredTensors, depth: int) -> Rows:
+    """Of image-to-plane, though stored beside it (spec 09)."""
+    for block in range(grid_blocks(depth)):
+        ours, theirs = f"refine.blocks.{block}", stored.at(f"res_blocks_3d.{block}.")
+        yield f"{ours}.norm1", theirs.kernel("norm1", CHANNELS)
+        yield f"{ours}.conv1", theirs.kernel("conv1", CHANNELS, CHANNELS, 3, 3, 3)
+        yield f"{ours}.norm2", theirs.kernel("norm2", CHANNELS)
+        yield f"{ours}.conv2", folding.scaled(theirs.kernel("conv2", CHANNELS, CHANNELS, 3, 3, 3), theirs.take("alpha", 1))
 
 
 def _low_resolution_encoder(stored: StoredTensors) -> Rows:
@@ -162,7 +174,7 @@ def _high_resolution_encoder(stored: StoredTensors) -> Rows:
     yield f"{ours}.final", stored.kernel("final", 96, 96, 3, 3)
 
 
-def _triplane_predictor(stored: StoredTensors) -> Rows:
+def _triplane_predictor(stored: StoredTensors, depth: int) -> Rows:
     ours = "triplane_predictor"
     yield f"{ours}.join.0", stored.kernel("first_conv", 256, 192, 3, 3)
     yield f"{ours}.join.1", stored.kernel("second_conv", 128, 256, 3, 3)
@@ -171,7 +183,7 @@ def _triplane_predictor(stored: StoredTensors) -> Rows:
     yield f"{ours}.draw.0", stored.kernel("first_conv_after_cat", 256, 352, 3, 3)
     yield f"{ours}.draw.1", stored.kernel("second_conv_after_cat", 128, 256, 3, 3)
     yield f"{ours}.draw.2", stored.kernel("third_conv_after_cat", 128, 128, 3, 3)
-    yield f"{ours}.final", stored.kernel("final_conv", 96, 128, 3, 3)
+    yield f"{ours}.final", stored.kernel("final_conv", 96 * depth, 128, 3, 3)
 
 
 def _patch_embedding(ours: str, stored: StoredTensors, channels: int, width: int, kernel: int) -> Rows:
@@ -196,7 +208,7 @@ def _mix_block(ours: str, stored: StoredTensors, width: int, hidden: int, reduct
 # Motion adapter, spec 02
 
 
-def motion_adapter(stored: StoredTensors) -> Rows:
+def motion_adapter(stored: StoredTensors, depth: int = 1) -> Rows:
     prenet = stored.kernel("prenet", 3, 9, 1, 1)
     yield "prenet", Kernel(prenet.weight / 3, prenet.bias)  # the run-time gain 1/sqrt(9), spec 02 section 4
     channels = 3
@@ -214,7 +226,7 @@ def motion_adapter(stored: StoredTensors) -> Rows:
         yield f"fuse.levels.{level}", share
     for conv in range(3):
         yield f"draw.convs.{conv}", stored.kernel(f"to_plane_cnn.{2 * conv}", 256, 256, 3, 3)
-    yield "draw.final", stored.kernel("to_plane_cnn.7", 96, 256, 3, 3)
+    yield "draw.final", stored.kernel("to_plane_cnn.7", 96 * depth, 256, 3, 3)
 
 
 # Super-resolution, spec 04

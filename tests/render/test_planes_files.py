@@ -26,6 +26,17 @@ def test_kept_planes_come_back(tmp_path):
     assert torch.equal(loaded[1].features, bare.features) and loaded[1].bounds is None and loaded[1].box_side == 2.0
 
 
+def test_trigrids_are_kept_and_mixed(tmp_path):
+    first, second = (Planes(torch.full((1, 3, 96, 4, 4), value)) for value in (0.0, 1.0))
+    save_planes(tmp_path / "p.safetensors", [first], "somebody")
+    (loaded,), _ = load_planes(tmp_path / "p.safetensors")
+    assert loaded.depth == 3 and torch.equal(loaded.features, first.features)
+    mixed = mix_planes(loaded, second, 0.25)
+    assert mixed.depth == 3 and (mixed.features == 0.25).all()
+    with pytest.raises(Real3DError, match="can not be mixed"):
+        mix_planes(loaded, Planes(torch.zeros(1, 3, 32, 4, 4)), 0.5)
+
+
 def test_a_cut_off_file_is_refused_in_one_sentence(tmp_path):
     save_planes(tmp_path / "p.safetensors", [head(0.5)], "somebody")
     whole = (tmp_path / "p.safetensors").read_bytes()

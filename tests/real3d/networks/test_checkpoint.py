@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_named_three_of_a_kind(tensors):
     ("name", "shape", "variant"),
     [
         ("cano_img2plane_backbone.low_reso_encoder.encoder.conv1.weight", (64, 6, 7, 7), "with alpha"),
-        ("cano_img2plane_backbone.triplane_predictor_vit.final_conv.weight", (288, 128, 3, 3), "trigrid"),
+        ("cano_img2plane_backbone.triplane_predictor_vit.final_conv.weight", (100, 128, 3, 3), "planes of 100 channels"),
         ("secc_img2plane_backbone.prenet.weight", (3, 6, 1, 1), "cano_tgt"),
     ],
 )
