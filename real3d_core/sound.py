@@ -158,9 +158,9 @@ def _chained_pieces(links: list[bytes]) -> Iterator[_Piece]:
 
 
 def _pieces(container: av.container.InputContainer, track: av.AudioStream, start: float, stop: float) -> Iterator[_Piece]:
-    """What is decoded of a track from some time before `start` to `stop`, planar floats in the layout that each packet has."""
+    """What is decoded of a track from some time before `start` to `stop`, as floats in the layout that each packet has."""
     zero = time_zero(container, track)
-    layout, planar = None, None
+    layout, resampler = None, None
     for frame in frames_from(container, track, (zero or 0.0) + start):
         if zero is None:
             zero = frame.time or 0.0
@@ -170,8 +170,9 @@ def _pieces(container: av.container.InputContainer, track: av.AudioStream, start
         if frame.sample_rate <= 0:
             continue
         if layout != (frame.format.name, frame.layout.name, frame.sample_rate):
-            layout, planar = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="fltp")
-        yield from (_Piece(time, piece.sample_rate, piece.to_ndarray()) for piece in planar.resample(frame))
+            layout, resampler = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="flt")
+        for piece in resampler.resample(frame):  # interleaved, as PyAV reads beyond the memory of more than eight planes
+            yield _Piece(time, piece.sample_rate, piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T)
 
 
 def _seconds(pieces: list[_Piece]) -> float:

@@ -76,6 +76,13 @@ def test_stereo_at_another_rate_is_mixed_and_resampled(tmp_path):
     assert (mono - expected)[200:-200].abs().max() < 2e-3
 
 
+def test_a_dozen_channels_are_read_each_as_it_is(tmp_path):
+    """PyAV counts planes beyond the eighth wrongly, which ended the program."""
+    channels = np.hstack([tone(100 * number, 0.5, 16000) for number in range(1, 13)])
+    sound = load_sound(write_wav(tmp_path / "a.wav", channels, 16000))
+    assert torch.equal(sound.samples, torch.from_numpy(channels.T.astype(np.float32) / 32768))
+
+
 def test_mixing_down_removes_what_the_lower_rate_can_not_hold():
     time = torch.arange(48000) / 48000
     sound = Sound(torch.sin(2 * math.pi * 11000 * time)[None], 48000)  # would fold to 5 kHz
