@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
+from ..real3d_core.ranges import bounded
 from .incoming_video import DrivingClip, IncomingVideo, PictureBatch
 
 if TYPE_CHECKING:
@@ -17,20 +18,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
-SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
 _LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
-
-
-def bounded(value: float, low: float, high: float, name: str) -> float:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is out of range; workflows can hold any number.
-    """
-    if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise Real3DError(f"{name} is {value}: choose {low:g} to {high:g}.")
-    return value
 
 
 def chosen(value: str, options: tuple[str, ...], name: str) -> str:
@@ -60,6 +49,13 @@ def photos(images: Tensor) -> list[np.ndarray]:
         )
     colours = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in colours]
+
+
+def over_white(image: Tensor) -> Tensor:
+    """[H, W, 3 or 4] in 0..1 -> [H, W, 3]: what hides under transparency does not show."""
+    picture = image.detach().cpu().float()
+    colours, opacity = picture[..., :3], picture[..., 3:].clamp(0, 1)
+    return colours if not opacity.numel() else colours * opacity + 1 - opacity
 
 
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:

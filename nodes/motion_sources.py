@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_SEED
 from . import runtime
 from .conversions import bounded, chosen, driving_frames, sound
 from .preview import shown_motion
@@ -9,7 +10,6 @@ from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket
 
 BLINKS = ("natural", "periodic", "none")
-LARGEST_SEED = 2**63 - 1
 
 
 class AudioToMotion(io.ComfyNode):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
-from .conversions import bounded, chosen
+from .conversions import bounded, chosen, over_white
 from .runtime import CATEGORY, io, schema
 from .sockets import PortraitSocket
 
@@ -62,7 +62,7 @@ class PasteBack(io.ComfyNode):
         each = len(frames) // len(portraits)
         rows = []
         for number, one in enumerate(portraits):
-            photo = original[number, ..., :3].detach().cpu().float()
+            photo = over_white(original[number])
             if (photo.shape[1], photo.shape[0]) != one.photo_size:
                 width, height = one.photo_size
                 raise Real3DError(

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from ..real3d_core.stream import exact_rate
 from .runtime import CHUNK, Input, InputImpl, Types, executing_node, films, gather, new_temporary, rendering_bar
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class RenderedVideo(Input.Video):
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
-        return Fraction(self._frames.fps).limit_denominator(1001)
+        return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:
         return float(len(self._frames) / self.get_frame_rate())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded
+from .conversions import bounded
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
 

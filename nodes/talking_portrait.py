@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
 from .camera import place, place_inputs
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, driving_clip, expected_frames, photos, sound
+from .conversions import bounded, chosen, driving_clip, expected_frames, over_white, photos, sound
 from .motion_sources import LARGEST_SEED
 from .preview import shown_head
 from .rendered_video import RenderedVideo
@@ -163,7 +164,7 @@ class TalkingPortrait(io.ComfyNode):
             frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
-                frames = paste_back(frames, portrait.window, image[number, ..., :3].detach().cpu().float())
+                frames = paste_back(frames, portrait.window, over_white(image[number]))
                 shape = portrait.photo_size
             videos.append(RenderedVideo(frames, shape, heard))
             last.append(frames.frames(len(frames) - 1, len(frames)))

@@ -15,9 +15,11 @@ from .errors import Real3DError
 from .motion.face_track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
+from .motion.spelling import words_of
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
+from .ranges import LARGEST_SEED, bounded, whole
 from .render.camera import CameraPath
 from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
@@ -39,6 +41,9 @@ class AvatarOptions:
     device: where networks run.
     own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
         that were published to start from the latter (spec 06 section 12, item 1).
+
+    Raises:
+        Real3DError: there is no such device.
     """
 
     folders: Sequence[Path] = (DEFAULT_FOLDER,)
@@ -46,21 +51,37 @@ class AvatarOptions:
     device: torch.device | str = "cpu"
     own_expression: bool = False
 
+    def __post_init__(self) -> None:
+        try:
+            torch.zeros(1, device=torch.device(self.device)).tolist()
+        except (RuntimeError, AssertionError, ImportError):
+            raise Real3DError(f"PyTorch has no device '{self.device}' here: choose cpu, or cuda on a machine that has one.") from None
+
 
 @dataclass(frozen=True)
 class SpeechStyle:
     """How a voice moves the face.
 
-    amplitude: how far the mouth opens; 1 is natural.
+    amplitude: how far the mouth opens, 0..3; 1 is natural.
     transcript: the words spoken, where they are known; avatars that can, time the lips by them.
-    seed: of everything random.
+    seed: of everything random, 0..2^63 - 1.
     temperature: how freely a variational avatar moves, 0..1; others ignore it.
+
+    Raises:
+        Real3DError: a number is out of range. SoundError: a transcript without words, or not in Latin letters.
     """
 
     amplitude: float = 1.0
     transcript: str | None = None
     seed: int = 0
     temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        bounded(self.amplitude, 0, 3, "The mouth's amplitude")
+        whole(self.seed, 0, LARGEST_SEED, "The seed")
+        bounded(self.temperature, 0, 1, "The temperature")
+        if self.transcript is not None:
+            words_of(self.transcript)
 
 
 NATURAL = SpeechStyle()

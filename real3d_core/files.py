@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -66,9 +66,17 @@ def refuse_unwritable(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Non
     _new_file_beside(path, suffixes).unlink()
 
 
+def refuse_overwriting(output: str | os.PathLike, others: Iterable[str | os.PathLike]) -> None:
+    """Raises an OutputError if the output is one of the other files, under whatever name or through whatever link."""
+    for other in others:
+        with suppress(OSError, ValueError):  # what does not exist yet is no other file
+            if os.path.samefile(output, other):
+                raise OutputError(f"The output '{output}' is the same file as '{other}' and would overwrite it: choose another name.")
+
+
 def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path:
     """An empty file in the same folder with an unused name and the same ending."""
-    target = Path(path)
+    target = Path(path).absolute()  # FFmpeg takes a relative name with a colon for an address
     if target.suffix.lower() not in suffixes:
         raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Generic, TypeVar
 
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
+_SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))  # frames per second of colour television
+_MEANT = 0.005  # frames per second; people write two or three decimals
 
 
 class FrameStream(Generic[Chunk]):
@@ -71,3 +74,8 @@ class FrameStream(Generic[Chunk]):
     def map(self, change: Callable[[Chunk, int, int], Other], keep: int = 1) -> FrameStream[Other]:
         """A stream of `change(chunk, start, stop)`; nothing is computed yet."""
         return FrameStream(self.length, self.fps, lambda a, b: change(self.frames(a, b), a, b), keep)
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The rate that a number of frames per second means: 23.976 is 24000/1001, 29.97 is 30000/1001, 59.94 is 60000/1001."""
+    return next((slowed for slowed in _SLOWED if abs(fps - slowed) < _MEANT), Fraction(fps).limit_denominator(1001))

@@ -25,7 +25,7 @@ from .errors import ClipError, OutputError, SoundError
 from .files import written_whole
 from .pictures import save_png
 from .sound import Sound, load_sound, mixed_down
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
 _LOG = logging.getLogger("real3d")
 _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
@@ -234,7 +234,7 @@ def _encode(
     progress: Callable[[int, int], None] | None,
     encoding: Encoding,
 ) -> None:
-    rate = Fraction(frames.fps).limit_denominator(1001)
+    rate = exact_rate(frames.fps)
     pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     heard = 0.0

@@ -2,11 +2,12 @@
 
 import gc
 import weakref
+from fractions import Fraction
 
 import pytest
 import torch
 
-from real3d_core.stream import FrameStream
+from real3d_core.stream import FrameStream, exact_rate
 
 
 def noisy(length: int, keep: int = 1) -> tuple[FrameStream, list[tuple[int, int]]]:
@@ -110,3 +111,22 @@ def test_impossible_streams_are_refused(length, fps):
 def test_empty_chunks_are_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         next(noisy(5)[0].chunks(0))
+
+
+@pytest.mark.parametrize(
+    ("fps", "exact"),
+    [
+        (23.976, Fraction(24000, 1001)),
+        (29.97, Fraction(30000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        (119.88, Fraction(120000, 1001)),
+        (24000 / 1001, Fraction(24000, 1001)),
+        (1, Fraction(1)),
+        (24, Fraction(24)),
+        (29.9, Fraction(299, 10)),
+        (12.5, Fraction(25, 2)),
+        (23.98, Fraction(24000, 1001)),
+    ],
+)
+def test_rounded_broadcast_rates_mean_the_exact_ones_and_others_stay(fps, exact):
+    assert exact_rate(fps) == exact

@@ -349,8 +349,19 @@ class TestReading:
 
 
 class TestWriting:
-    @pytest.mark.parametrize("fps", [25.0, 30.0, 23.976, 24000 / 1001])
-    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps):
+    @pytest.mark.parametrize(
+        ("fps", "exact"),
+        [
+            (25.0, 25),
+            (30.0, 30),
+            (12.5, Fraction(25, 2)),
+            (23.976, Fraction(24000, 1001)),
+            (24000 / 1001, Fraction(24000, 1001)),
+            (29.97, Fraction(30000, 1001)),
+            (59.94, Fraction(60000, 1001)),
+        ],
+    )
+    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps, exact):
         duration = 4.03
         length = math.ceil(duration * fps)
         write_video(tmp_path / "a.mp4", counting(length, fps), tone(duration, 44100))
@@ -359,7 +370,7 @@ class TestWriting:
             stated = container.streams.video[0].average_rate
         assert len(frames) == length
         assert read_numbers(frame.to_ndarray(format="rgb24") for frame in frames) == [k % 20 for k in range(length)]
-        assert stated == Fraction(fps).limit_denominator(1001)
+        assert stated == exact
         for number, frame in enumerate(frames):
             assert frame.pts * frame.time_base == number / stated
         assert abs(load_sound(tmp_path / "a.mp4").duration - duration) <= 1024 / 44100

@@ -204,6 +204,12 @@ class TestConversions:
         whole = host.execute("Real3DPreparePortrait", image=picture)[5]
         assert cut[0, -8:].mean() < 0.1 < whole[0, -8:].mean()
 
+    def test_what_hides_under_transparency_is_not_pasted_back(self, host):
+        picture = torch.tensor([[[0.2, 0.4, 0.6, 1.0], [0.9, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.5]]])
+        over_white = host.part("conversions").over_white
+        assert torch.allclose(over_white(picture), torch.tensor([[[0.2, 0.4, 0.6], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]]))
+        assert torch.equal(over_white(picture[..., :3]), picture[..., :3])
+
     @pytest.mark.parametrize("channels", ["one", "equal", "unlike"])
     def test_whole_numbers_with_interleaved_channels_are_sorted_out(self, host, channels):
         voice = host.inputs["voice.wav"]["waveform"][0, 0]

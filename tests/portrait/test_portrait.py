@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from real3d_core.errors import MissingModelError, NoFaceError, PictureError
 from real3d_core.pictures import load_picture
@@ -56,6 +57,29 @@ def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
     person = prepare_portrait(photo, mask).person_mask[0, 0]
     columns = (person > 0.5).any(0).nonzero()[:, 0]
     assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
+
+
+def with_transparency(photo, opacity):
+    return np.dstack([photo[..., :3], np.rint(255 * opacity).astype(np.uint8)])
+
+
+def test_what_hides_under_transparency_never_shows(photo, portrait):
+    """Cutting tools leave the old background, or anything, in the colours of transparent pixels."""
+    opacity = person_mask(photo[..., :3].copy(), FaceLandmarks().in_picture(photo[..., :3].copy())[0]).round(2)
+    opacity[opacity < 0.1] = 0
+    cut, other = with_transparency(photo, opacity), with_transparency(photo, opacity)
+    other[opacity == 0, :3] = np.random.default_rng(0).integers(0, 256, (int((opacity == 0).sum()), 3))
+    first, second = prepare_portrait(cut), prepare_portrait(other)
+    for name in ("photo", "head", "torso", "background", "person"):
+        assert torch.equal(getattr(first.plates, name), getattr(second.plates, name)), name
+    assert first.background[0, :, 20:60, 20:60].min() > 0.98
+    assert (first.person_mask - portrait.person_mask).abs().mean() < 0.05
+
+
+def test_a_round_picture_is_no_cut_out_person(photo, portrait):
+    rows, columns = np.mgrid[:512, :512] - 255.5
+    person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2)).person_mask
+    assert (person - portrait.person_mask).abs().mean() < 0.05
 
 
 def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, tmp_path):
