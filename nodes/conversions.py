@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
@@ -39,27 +40,35 @@ def photos(images: Tensor) -> list[np.ndarray]:
     Raises:
         PictureError: no picture, too many, or a size out of reach.
     """
-    if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
-        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
+    _refuse_no_pictures(images)
     if len(images) > _MOST_PHOTOS:
         raise PictureError(f"{len(images)} portraits came as one batch: connect at most {_MOST_PHOTOS}, or a video to 'Video to motion'.")
     if min(images.shape[1:3]) < 32 or images.shape[1] * images.shape[2] > _LARGEST_PHOTO:
         raise PictureError(
             f"The image is {images.shape[2]} x {images.shape[1]} pixels: scale it to something between 32 x 32 and 100 megapixels."
         )
-    colours = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
-    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in colours]
+    coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
+    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
 
 
-def over_white(image: Tensor) -> Tensor:
-    """[H, W, 3 or 4] in 0..1 -> [H, W, 3]: what hides under transparency does not show."""
-    picture = image.detach().cpu().float()
-    colours, opacity = picture[..., :3], picture[..., 3:].clamp(0, 1)
-    return colours if not opacity.numel() else colours * opacity + 1 - opacity
+def colours(images: Tensor) -> Tensor:
+    """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels.
+
+    What is transparent is white: what hides there does not show.
+
+    Raises:
+        PictureError: no pictures.
+    """
+    _refuse_no_pictures(images)
+    pictures = images.detach().cpu().float().nan_to_num().clamp(0, 1)
+    plain = pictures[..., :3].expand(-1, -1, -1, 3)
+    return plain if images.shape[-1] < 4 else torch.lerp(torch.ones_like(plain), plain, pictures[..., 3:])
 
 
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
-    """MASK [B, H, W] or [H, W] -> one per portrait; an empty one (ComfyUI's sign for "none") counts as none.
+    """MASK [B, H, W] or [H, W] -> one per portrait, of its own size.
+
+    One that is the same all over says nothing and counts as none: empty is ComfyUI's sign for that, and full is its inverse.
 
     Raises:
         PictureError: neither one mask nor one per portrait.
@@ -69,10 +78,10 @@ def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     masks = mask.detach().cpu().float().nan_to_num().clamp(0, 1)
     masks = masks[None] if masks.ndim == 2 else masks
     if masks.ndim == 4:
-        masks = masks[..., 0]
+        masks = masks[:, 0] if masks.shape[1] == 1 else masks[..., 0]
     if len(masks) not in (1, count):
         raise PictureError(f"{len(masks)} masks meet {count} portraits: connect one mask, or one per portrait.")
-    return [None if not one.any() else one.numpy() for one in masks.expand(count, -1, -1)]
+    return [None if one.eq(one.flatten()[:1]).all() else one.numpy() for one in masks.expand(count, -1, -1)]
 
 
 def sound(audio: dict | None) -> Sound:
@@ -115,6 +124,11 @@ def driving_frames(video, images: Tensor | None, fps: float) -> tuple[Iterator[n
     """The pictures of `driving_clip` and how many to expect."""
     clip = driving_clip(video, images, fps)
     return clip.frames(), expected_frames(clip)
+
+
+def _refuse_no_pictures(images: Tensor) -> None:
+    if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
+        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
 
 
 def expected_frames(clip: DrivingClip) -> int:

@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..real3d_core.stream import exact_rate
 from .runtime import CHUNK, Input, InputImpl, Types, executing_node, films, gather, new_temporary, rendering_bar
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ class RenderedVideo(Input.Video):
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
+        from ..real3d_core.stream import exact_rate
+
         return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:

@@ -38,6 +38,7 @@ CHUNK = 4  # frames computed at once
 BUILT_IN = "analytic (built in)"
 BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
+_DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
 _OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
@@ -54,8 +55,16 @@ def schema(**described) -> io.Schema:
 
 
 def model_folders() -> list[Path]:
-    """Where users keep this pack's model files, the first one first."""
-    return [Path(folder) for folder in folder_paths.get_folder_paths(_MODELS)]
+    """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
+    return _folders(_MODELS) + _folders(_DETECTION)
+
+
+def _folders(kind: str) -> list[Path]:
+    """The folders of a kind of model, none where this version of ComfyUI does not know it."""
+    try:
+        return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
+    except KeyError:
+        return []
 
 
 def avatar_choices() -> list[str]:
@@ -382,12 +391,12 @@ def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
         raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
-    for folder in model_folders():
+    for folder in _folders(_MODELS):
         path = folder / choice
         if path.is_file():
             return path
     raise MissingModelError(
-        f"There is no checkpoint '{choice[:80]}' in the folder '{model_folders()[0]}': put it there, or choose another avatar."
+        f"There is no checkpoint '{choice[:80]}' in the folder '{_folders(_MODELS)[0]}': put it there, or choose another avatar."
     )
 
 

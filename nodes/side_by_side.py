@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import runtime
 from .runtime import CATEGORY, io, schema
 from .sockets import one_for_each
-from .super_resolution import composed, composing_inputs
+from .super_resolution import composed, composing_inputs, fps_output
 
 
 class SideBySide(io.ComfyNode):
@@ -22,7 +22,8 @@ class SideBySide(io.ComfyNode):
             search_aliases=["debug", "PNCC", "compare stages"],
             inputs=composing_inputs(),
             outputs=[
-                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other.")
+                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other."),
+                fps_output(),
             ],
         )
 
@@ -36,4 +37,4 @@ class SideBySide(io.ComfyNode):
             [beside_each_other(one.image, avatar.core.condition(one, motion.fitted(len(frames))), renders, frames)]
             for (frames, _), renders, one in zip(rows, render.streams, portraits, strict=True)
         ]
-        return io.NodeOutput(*runtime.gather(pictures))
+        return io.NodeOutput(*runtime.gather(pictures), pictures[0][0].fps)

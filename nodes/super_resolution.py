@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
-from .conversions import bounded
+from .conversions import bounded, colours
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
 
@@ -48,6 +48,11 @@ def composing_inputs() -> list[io.Input]:
     ]
 
 
+def fps_output() -> io.Output:
+    """The rate of frames that are given as a batch; last on each node."""
+    return io.Float.Output(display_name="fps", tooltip="Frames per second, for 'Create Video'.")
+
+
 def composed(
     avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None
 ) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
@@ -57,7 +62,7 @@ def composed(
     bounded(head_threshold, 0, 1, "head_threshold")
     bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
     motion.require_basis(avatar.core.motion_basis)
-    backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+    backdrop = None if background is None else square_backdrop(colours(background), size)
     portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
     for stream in render.streams:
         if len(motion) not in (1, len(stream)):
@@ -89,9 +94,11 @@ class SuperResolution(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; a batch of portraits follows one after the other."),
                 io.Mask.Output(display_name="person mask", tooltip="[T, size, size]: white where head and torso hide the background."),
+                fps_output(),
             ],
         )
 
     @classmethod
     def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
-        return io.NodeOutput(*runtime.gather(composed(avatar, render, portrait, motion, head_threshold, size, background)))
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        return io.NodeOutput(*runtime.gather(rows), rows[0][0].fps)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
 from .camera import place, place_inputs
-from .conversions import bounded, chosen, driving_clip, expected_frames, over_white, photos, sound
-from .motion_sources import LARGEST_SEED
+from .conversions import bounded, chosen, colours, driving_clip, expected_frames, photos, sound
+from .motion_sources import LARGEST_SEED, transcript_input
+from .portrait import face_chosen, face_inputs
 from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket
-from .super_resolution import composed, composing_inputs
+from .super_resolution import composed, composing_inputs, fps_output
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")
@@ -90,6 +91,17 @@ class TalkingPortrait(io.ComfyNode):
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; its middle square is taken."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; not connected: the built-in one."),
                 *place_inputs(),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Frames per second of the video, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly.",
+                ),
+                *face_inputs(optional=True),
+                transcript_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -98,6 +110,7 @@ class TalkingPortrait(io.ComfyNode):
                 io.Image.Output(
                     display_name="last frame", tooltip="[B, H, W, 3]: the last frame of each portrait, to look at or to go on from."
                 ),
+                fps_output(),
             ],
         )
 
@@ -118,6 +131,10 @@ class TalkingPortrait(io.ComfyNode):
         view_yaw: float = 0.0,
         view_pitch: float = 0.0,
         view_distance: float = 1.0,
+        fps: float = 25.0,
+        face_index: int = 0,
+        face_area: float = 0.2,
+        transcript: str = "",
     ) -> io.NodeOutput:
         import torch
 
@@ -134,16 +151,18 @@ class TalkingPortrait(io.ComfyNode):
         chosen(framing, FRAMINGS, "framing")
         chosen(head_pose, POSES, "head_pose")
         chosen(blink, BLINKS, "blink")
+        face = face_chosen(face_index, face_area)
         stand = place(view_yaw, view_pitch, view_distance)
         driven = driving_video is not None
         direction = Direction(
             pose=head_pose if head_pose != "auto" else "driving" if driven else "sway",
             blink=blink if blink != "auto" else "driving" if driven else "natural",
-            speech=SpeechStyle(bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), None, seed),
+            speech=SpeechStyle(bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed),
+            fps=bounded(fps, 1, 120, "fps"),
         )
         avatar = avatar or runtime.load_avatar(runtime.BUILT_IN)
         folders = runtime.model_folders()
-        portraits = [prepare_portrait(photo, folders=folders) for photo in photos(image)]
+        portraits = [prepare_portrait(photo, None, *face, folders) for photo in photos(image)]
         voice = None if audio is None else sound(audio)
         clip = driving_clip(driving_video) if driven else None
         track = None
@@ -152,7 +171,7 @@ class TalkingPortrait(io.ComfyNode):
             bar = runtime.progress_bar(expected)
             track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
-        backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+        backdrop = None if background is None else square_backdrop(colours(background), size)
         heard = clip.sound() if voice is None else voice
 
         first = portraits[0]
@@ -164,8 +183,8 @@ class TalkingPortrait(io.ComfyNode):
             frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
-                frames = paste_back(frames, portrait.window, over_white(image[number]))
+                frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])
                 shape = portrait.photo_size
             videos.append(RenderedVideo(frames, shape, heard))
             last.append(frames.frames(len(frames) - 1, len(frames)))
-        return io.NodeOutput(videos, torch.cat(last), ui=seen)
+        return io.NodeOutput(videos, torch.cat(last), motion.fps, ui=seen)

@@ -38,7 +38,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
 def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Gives a temporary name beside `path` to write to; it becomes `path` when the block ends well, and vanishes otherwise.
 
-    The temporary file is made on entry, so a place that can not be written to is known before any work is done.
+    The temporary file is made on entry, so a place that can not be written to is known before any work is done. Who may read the
+    result is what the user's umask says, whatever the writer does: safetensors writes files that only their owner may read.
 
     Args:
         path: the wanted output; an existing file is replaced.
@@ -49,8 +50,11 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
     """
     temporary = _new_file_beside(path, suffixes)
     target = Path(path)
+    permissions = temporary.stat().st_mode
     try:
         yield temporary
+        with suppress(OSError):
+            temporary.chmod(permissions)
         try:
             os.replace(temporary, target)
         except OSError as failure:

@@ -71,7 +71,7 @@ def parser() -> Parser:
     add("--fps", type=float, default=25.0, help="1 to 120; 23.976 and 29.97 mean 24000/1001 and 30000/1001 (25)")
     add("--size", type=int, default=512, help="side of the film in pixels, even, 64 to 2048 (512)")
     add("--background", metavar="PICTURE|#RRGGBB", help="shown behind the person in place of the photo's own")
-    add("--mask", metavar="PICTURE", help="white where the person is, black elsewhere; of the photo's size")
+    add("--mask", metavar="PICTURE", help="white where the person is, black elsewhere")
     add("--face-index", type=int, default=0, help="which face, counted from the largest, which is 0")
     add("--face-area", type=float, default=FACE_AREA, help=f"part of the picture that the face fills at least, 0.02 to 0.5 ({FACE_AREA})")
     side_by_side = "show how a frame comes about: photo, expression, raw head, depth and result"

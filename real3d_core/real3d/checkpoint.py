@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import MissingModelError, Real3DError
-from ..files import readable_file, written_whole
+from ..files import readable_file, refuse_overwriting, written_whole
 from ..render.decoder import PlaneDecoder
 from . import reference_keys
 from .config import HONOURED, Real3DConfig, official_config, read_config
@@ -280,19 +280,18 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
         half: matrices and kernels in float16, half the size; vectors (norms, biases) stay as they are.
 
     Raises:
-        MissingModelError: see load_networks. OutputError: the target can not be written.
+        MissingModelError: see load_networks. OutputError: the target can not be written, or is the source.
     """
     from safetensors.torch import save_file
 
     source = readable_file(source, "checkpoint", MissingModelError)
+    refuse_overwriting(target, [source])
     with written_whole(target, (".safetensors",)) as temporary:
         config = load_networks(source).config
         tensors, _ = read_tensors(source)
         kept = {name: _stored(value, half) for name, value in tensors.items() if not IGNORED.search(name)}
         settings = {HONOURED[ours][0]: value for ours, value in asdict(config).items()}
-        permissions = temporary.stat().st_mode
         save_file(kept, temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
-        temporary.chmod(permissions)  # safetensors writes files that only their owner may read
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

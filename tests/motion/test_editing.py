@@ -88,6 +88,16 @@ def test_the_second_motion_is_brought_to_the_first_ones_rate():
     assert len(joined) == 30 and joined.fps == 25
 
 
+@pytest.mark.parametrize("fps", [12.5, 30.0, 24000 / 1001])
+def test_another_rate_shows_the_same_movement_in_the_same_time(fps):
+    before = Motion.still(BASIS, 50)
+    before = before.with_pose(torch.arange(50.0)[:, None].expand(50, 3) / 50, before.translation)
+    after = editing.at_rate(before, fps)
+    assert after.fps == fps and len(after) == math.ceil(2 * fps)
+    middle = (torch.arange(len(after)) + 0.5) / fps * 25 - 0.5
+    assert torch.allclose(after.euler[1:-1, 0], middle.clamp(0, 49)[1:-1] / 50, atol=1e-5)
+
+
 def test_mixing_is_between_the_two():
     mixed = editing.mixed(ramp(10), Motion.still(BASIS, 4), 0.25)
     assert torch.allclose(mixed.expression, 0.75 * ramp(10).expression)

@@ -18,7 +18,7 @@ def twin(name: str) -> dict:
 @pytest.fixture(scope="session")
 def driving_clip(host, tmp_path_factory):
     """A clip of a face that talks and turns, made by the pack itself of another portrait."""
-    video, _ = host.execute(
+    video, *_ = host.execute(
         "Real3DTalkingPortrait",
         image=host.inputs["portrait_2.png"],
         audio=host.inputs["voice.wav"],

@@ -91,9 +91,9 @@ def test_the_stages_make_frames(host, official, portrait, motion):
     assert motion.basis.name == "real3d" and len(motion) == 3 and motion.expression[:, 1:].std() > 0
     render, camera = rendered(host, official, portrait, motion)
     inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": motion, "size": 64}
-    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    frames, masks, _ = host.execute("Real3DSuperResolution", **inputs)
     assert frames.shape == (3, 64, 64, 3) and masks.shape == (3, 64, 64)
-    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    pictures, _ = host.execute("Real3DSideBySide", **inputs)
     assert pictures.shape == (3, 64, 320, 3) and torch.equal(pictures[:, :, 256:], frames)
     face = pictures[:, :, 64:128]
     assert 0.05 < (face > 0).any(-1).float().mean() < 0.9 and not torch.equal(face[0], face[2])
@@ -112,9 +112,9 @@ def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, 
     (camera,) = host.execute("Real3DCameraPath", portrait=portrait, mode="orbit", frames=8)
     (render,) = host.execute("Real3DRenderHead", avatar=official, planes=moving, camera=camera)
     inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": held, "size": 64}
-    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    frames, masks, _ = host.execute("Real3DSuperResolution", **inputs)
     assert len(held) == 1 and frames.shape == (8, 64, 64, 3) and masks.shape == (8, 64, 64)
-    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    pictures, _ = host.execute("Real3DSideBySide", **inputs)
     assert torch.equal(pictures[:, :, 256:], frames)
     face = pictures[:, :, 64:128]
     assert torch.equal(face, face[:1].expand_as(face))
@@ -124,7 +124,7 @@ def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, 
 
 def test_the_simple_node_makes_a_film(host, official, tmp_path):
     audio = {"waveform": host.inputs["voice.wav"]["waveform"][..., :5000], "sample_rate": host.inputs["voice.wav"]["sample_rate"]}
-    videos, last = host.execute(
+    videos, last, _ = host.execute(
         "Real3DTalkingPortrait", image=host.inputs["portrait.png"], audio=audio, avatar=official, size=64, head_pose="static"
     )
     videos[0].save_to(str(tmp_path / "film.mp4"))

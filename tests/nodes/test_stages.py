@@ -2,6 +2,7 @@
 
 import importlib
 import types
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,17 @@ def stages(host):
     }
 
 
+@pytest.fixture
+def simple(host):
+    """Runs the simple node, small; its results."""
+
+    def run(**inputs) -> tuple:
+        given = {"image": host.inputs["portrait.png"], "audio": host.inputs["voice.wav"], "head_pose": "static", "size": 64}
+        return host.execute("Real3DTalkingPortrait", **{**given, **inputs})
+
+    return run
+
+
 def composing(stages: dict, **others) -> dict:
     return {**{name: stages[name] for name in ("avatar", "render", "portrait", "motion")}, "size": 128, **others}
 
@@ -40,8 +52,8 @@ def test_a_portrait_comes_apart_into_layers_and_masks(stages):
 
 def test_frames_and_person_mask_cover_each_other(host, stages):
     white = torch.ones(1, 40, 60, 3)
-    frames, mask = host.execute("Real3DSuperResolution", **composing(stages, background=white))
-    black, _ = host.execute("Real3DSuperResolution", **composing(stages, background=torch.zeros(1, 40, 60, 3)))
+    frames, mask, _ = host.execute("Real3DSuperResolution", **composing(stages, background=white))
+    black, *_ = host.execute("Real3DSuperResolution", **composing(stages, background=torch.zeros(1, 40, 60, 3)))
     assert frames.shape == (6, 128, 128, 3) and mask.shape == (6, 128, 128)
     assert mask.min() >= 0 and mask.max() <= 1
     assert torch.allclose(1 - (frames - black).mean(-1), mask, atol=2e-3)
@@ -49,20 +61,20 @@ def test_frames_and_person_mask_cover_each_other(host, stages):
 
 def test_a_batch_of_backgrounds_goes_by_frame(host, stages):
     colours = torch.tensor([[1.0, 0, 0], [0, 1, 0]])[:, None, None].expand(2, 32, 32, 3)
-    frames, _ = host.execute("Real3DSuperResolution", **composing(stages, background=colours))
+    frames, *_ = host.execute("Real3DSuperResolution", **composing(stages, background=colours))
     corner = frames[:, 1, 1]
     assert torch.equal(corner.argmax(-1), torch.tensor([0, 1, 0, 1, 0, 1]))
 
 
 def test_pictures_equal_to_the_raw_colour_change_nothing_and_others_do(host, stages):
-    before, _ = host.execute("Real3DSuperResolution", **composing(stages))
-    raw, opacity, depth, normals, features = host.execute("Real3DRenderPasses", render=stages["render"])
+    before, *_ = host.execute("Real3DSuperResolution", **composing(stages))
+    raw, opacity, depth, normals, features, _ = host.execute("Real3DRenderPasses", render=stages["render"])
     assert raw.shape == depth.shape == normals.shape == (6, 64, 64, 3) and opacity.shape == (6, 64, 64)
     assert features.streams[0].frames(0, 2).shape == (2, 32, 64, 64)
     same = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=raw)[0]
     assert torch.allclose(host.execute("Real3DSuperResolution", **composing(stages, render=same))[0], before, atol=1e-5)
     red = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=raw * torch.tensor([1.0, 0.3, 0.3]))[0]
-    after, mask = host.execute("Real3DSuperResolution", **composing(stages, render=red))
+    after, mask, _ = host.execute("Real3DSuperResolution", **composing(stages, render=red))
     head = torch.nn.functional.interpolate(opacity[:, None], size=(128, 128), mode="bilinear")[:, 0] > 0.99
     assert ((after - before)[..., 1][head].mean() < -0.1) and torch.allclose(after[~(mask > 0)], before[~(mask > 0)])
 
@@ -81,7 +93,7 @@ def test_a_batch_of_portraits_gives_a_batch_of_results(host, stages):
     moving = host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=planes, motion=stages["motion"])[0]
     camera = host.execute("Real3DCameraPath", portrait=portrait, motion=stages["motion"])[0]
     render = host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=moving, camera=camera, resolution=32)[0]
-    frames, _ = host.execute("Real3DSuperResolution", **composing(stages, render=render, portrait=portrait, size=64))
+    frames, *_ = host.execute("Real3DSuperResolution", **composing(stages, render=render, portrait=portrait, size=64))
     assert frames.shape == (12, 64, 64, 3)
     assert (frames[:6] - frames[6:].flip(2)).abs().mean() < 0.05  # mirrored photos, mirrored films
     videos = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, render=render, portrait=portrait, size=64))[0]
@@ -112,7 +124,7 @@ def test_a_still_head_is_seen_by_every_camera_and_a_moving_one_must_match(host, 
 
 
 def test_frames_go_back_into_the_photo(host, stages):
-    frames, _ = host.execute("Real3DSuperResolution", **composing(stages))
+    frames, *_ = host.execute("Real3DSuperResolution", **composing(stages))
     photo = host.inputs["portrait.png"]
     whole = host.execute("Real3DPasteBack", frames=frames, portrait=stages["portrait"], original=photo)[0]
     assert whole.shape == (6, *photo.shape[1:])
@@ -124,6 +136,19 @@ def test_frames_go_back_into_the_photo(host, stages):
     assert part.shape[1] <= photo.shape[1] and part.shape[0] == 6
 
 
+def test_a_batch_of_photos_with_faces_of_different_size_goes_back_around_each(host):
+    photo = host.inputs["portrait.png"]
+    small = torch.nn.functional.interpolate(photo.movedim(-1, 1), scale_factor=0.6, mode="area").movedim(1, -1)
+    farther = photo[:, :1, :1].expand_as(photo).clone()
+    farther[:, -small.shape[1] :, 40 : 40 + small.shape[2]] = small
+    batch = torch.cat([photo, farther])
+    portrait = host.execute("Real3DPreparePortrait", image=batch)[0]
+    assert portrait.items[0].window.side != portrait.items[1].window.side
+    frames = torch.rand(4, 64, 64, 3)
+    part = host.execute("Real3DPasteBack", frames=frames, portrait=portrait, original=batch, framing="around the portrait")[0]
+    assert len(part) == 4 and part.shape[1] <= photo.shape[1]
+
+
 def test_cancel_stops_within_a_chunk_and_the_next_run_works(host, stages):
     restore = interrupted(host, after=1)
     try:
@@ -132,6 +157,64 @@ def test_cancel_stops_within_a_chunk_and_the_next_run_works(host, stages):
     finally:
         restore()
     assert len(host.execute("Real3DSuperResolution", **composing(stages))[0]) == 6
+
+
+def test_the_rate_of_a_motion_is_the_rate_of_frames_and_films(host, stages):
+    """What 'Create Video' needs, from every node that gives frames."""
+    motion = host.execute("Real3DEditMotion", motion=stages["motion"], fps=29.97)[0]
+    assert motion.fps == 30000 / 1001 and len(motion) == 8
+    camera = host.execute("Real3DCameraPath", portrait=stages["portrait"], motion=motion)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=stages["planes"], motion=motion)[0]
+    render = host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=moving, camera=camera, resolution=32)[0]
+    inputs = composing(stages, render=render, motion=motion, size=64)
+    for node in ("Real3DSuperResolution", "Real3DSideBySide"):
+        assert host.execute(node, **inputs)[-1] == motion.fps
+    assert host.execute("Real3DRenderPasses", render=render)[-1] == motion.fps
+    film = host.execute("Real3DTalkingPortraitToVideo", **inputs)[0][0]
+    assert film.get_frame_rate() == Fraction(30000, 1001) and film.get_frame_count() == 8
+    same = host.execute("Real3DEditMotion", motion=motion)[0]
+    assert same.fps == motion.fps and torch.equal(same.expression, motion.expression)
+    with pytest.raises(host.core("errors").Real3DError, match=r"fps is 0\.5: choose 1 to 120"):
+        host.execute("Real3DEditMotion", motion=motion, fps=0.5)
+
+
+class TestSimple:
+    """The one node that does everything."""
+
+    def test_it_makes_films_of_another_rate(self, host, simple, tmp_path):
+        videos, last, fps = simple(fps=23.976)
+        assert fps == 24000 / 1001 and videos[0].get_frame_rate() == Fraction(24000, 1001)
+        assert videos[0].get_frame_count() == 15 and last.shape == (1, 64, 64, 3)  # 0.6 s
+        videos[0].save_to(str(tmp_path / "film.mp4"))
+        assert host.core("video").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
+        assert simple()[2] == 25.0
+
+    def test_its_options_are_those_of_the_stages(self, host):
+        def described(node_id: str, name: str) -> dict:
+            socket = next(one for one in host.nodes[node_id].GET_SCHEMA().inputs if one.id == name)
+            return {**socket.as_dict(), "optional": None}
+
+        for stage, name in (("PreparePortrait", "face_index"), ("PreparePortrait", "face_area"), ("AudioToMotion", "transcript")):
+            assert described("Real3DTalkingPortrait", name) == described(f"Real3D{stage}", name)
+
+    def test_it_takes_the_face_that_is_asked_for(self, host, simple):
+        with pytest.raises(host.core("errors").NoFaceError, match="shows 1"):
+            simple(face_index=1)
+        with pytest.raises(host.core("errors").Real3DError, match=r"face_area is 0\.9"):
+            simple(face_area=0.9)
+        wide, close = (simple(face_area=area, framing="crop")[1] for area in (0.2, 0.5))
+        assert (wide - close).abs().mean() > 0.02
+
+    def test_it_times_the_lips_by_the_words(self, host, simple, monkeypatch):
+        styles = []
+        analytic = host.core("analytic.avatar").AnalyticAvatar
+        real = analytic.audio_to_motion
+        monkeypatch.setattr(
+            analytic, "audio_to_motion", lambda self, sound, style, *more: (styles.append(style), real(self, sound, style, *more))[1]
+        )
+        simple(transcript=" oh no ")
+        simple()
+        assert [style.transcript for style in styles] == ["oh no", None]
 
 
 def test_a_cancelled_film_leaves_no_file(host, stages, tmp_path):
@@ -151,7 +234,7 @@ def test_a_film_can_be_read_as_a_stream_and_as_frames(host, stages):
     film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages))[0][0]
     assert (film.get_dimensions(), film.get_frame_count(), film.get_duration()) == ((128, 128), 6, 0.24)
     assert Path(film.get_stream_source()).read_bytes()[4:8] == b"ftyp"
-    frames, _ = host.execute("Real3DSuperResolution", **composing(stages))
+    frames, *_ = host.execute("Real3DSuperResolution", **composing(stages))
     assert (film.get_components().images - frames).abs().max() <= 0.501 / 255, "a film has 8 bits per colour"
 
 
@@ -181,6 +264,24 @@ def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
     assert "wrong.safetensors" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker(host, monkeypatch):
+    runtime = host.part("runtime")
+    own = [host.folder / "models" / "real3d"]
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own}.__getitem__)
+    assert runtime.model_folders() == own, "0.3.64 knows no such folder"
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own, "detection": ["there"]}.__getitem__)
+    assert [folder.name for folder in runtime.model_folders()] == ["real3d", "there"]
+
+
+def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):
+    runtime = host.part("runtime")
+    (tmp_path / "face.safetensors").write_bytes(b"a detector")
+    folders = {"real3d": [host.folder / "models" / "real3d"], "detection": [tmp_path]}
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", folders.__getitem__)
+    with pytest.raises(host.core("errors").MissingModelError, match="no checkpoint 'face"):
+        host.execute("Real3DLoadAvatar", avatar="face.safetensors")
+
+
 def test_a_face_that_is_not_there_is_one_sentence(host):
     with pytest.raises(host.core("errors").NoFaceError, match="No face was found"):
         host.execute("Real3DPreparePortrait", image=torch.rand(1, 256, 256, 3))
@@ -189,12 +290,38 @@ def test_a_face_that_is_not_there_is_one_sentence(host):
 class TestConversions:
     """Pictures, masks and sounds as other nodes hand them over."""
 
-    def test_an_empty_mask_means_none(self, host):
-        assert host.part("conversions").person_masks(torch.zeros(1, 64, 64), 2) == [None, None]
+    @pytest.mark.parametrize("mask", [torch.zeros(1, 64, 64), torch.ones(64, 64)], ids=["empty", "inverted empty"])
+    def test_a_mask_that_is_the_same_all_over_means_none(self, host, mask):
+        assert host.part("conversions").person_masks(mask, 2) == [None, None]
 
-    def test_one_mask_serves_a_batch(self, host):
-        masks = host.part("conversions").person_masks(torch.ones(20, 30), 2)
+    @pytest.mark.parametrize("shape", [(20, 30), (1, 20, 30), (1, 1, 20, 30), (1, 20, 30, 1)], ids=str)
+    def test_one_mask_serves_a_batch(self, host, shape):
+        masks = host.part("conversions").person_masks(torch.linspace(0, 1, 600).reshape(shape), 2)
         assert len(masks) == 2 and masks[1].shape == (20, 30)
+
+    def test_one_small_mask_of_two_axes_serves_a_batch_of_photos(self, host):
+        photo = host.inputs["portrait.png"].expand(2, -1, -1, -1)
+        mask = torch.zeros(48, 64)
+        mask[8:, 12:52] = 1
+        person = host.execute("Real3DPreparePortrait", image=photo, person_mask=mask)[5]
+        assert person.shape == (2, 512, 512) and torch.equal(person[0], person[1]) and 0.3 < person[0].mean() < 0.7
+
+    @pytest.mark.parametrize("channels", [1, 4])
+    def test_pictures_of_one_or_four_channels_do_everywhere(self, host, stages, channels):
+        grey = torch.rand(1, 40, 60, 1).expand(-1, -1, -1, 3)
+        other = grey[..., :1] if channels == 1 else torch.cat([grey, torch.ones(1, 40, 60, 1)], dim=-1)
+        wanted, frames = (host.execute("Real3DSuperResolution", **composing(stages, background=one))[0] for one in (grey, other))
+        assert torch.equal(wanted, frames)
+        photo = host.inputs["portrait.png"].mean(-1, keepdim=True).expand(-1, -1, -1, 3)
+        alike = photo[..., :1] if channels == 1 else torch.cat([photo, torch.ones_like(photo[..., :1])], dim=-1)
+        wanted, pasted = (
+            host.execute("Real3DPasteBack", frames=frames[..., :channels], portrait=stages["portrait"], original=one)[0]
+            for one in (photo, alike)
+        )
+        assert torch.equal(wanted, pasted) and pasted.shape[-1] == 3
+        square = other[:, :, :40]
+        recoloured = host.execute("Real3DReplaceRenderColour", render=stages["render"], image=square)[0]
+        assert recoloured.streams[0].frames(0, 1).features.shape[1] == 32
 
     def test_transparent_parts_of_a_picture_are_background(self, host):
         picture = host.inputs["portrait.png"]
@@ -204,11 +331,11 @@ class TestConversions:
         whole = host.execute("Real3DPreparePortrait", image=picture)[5]
         assert cut[0, -8:].mean() < 0.1 < whole[0, -8:].mean()
 
-    def test_what_hides_under_transparency_is_not_pasted_back(self, host):
-        picture = torch.tensor([[[0.2, 0.4, 0.6, 1.0], [0.9, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.5]]])
-        over_white = host.part("conversions").over_white
-        assert torch.allclose(over_white(picture), torch.tensor([[[0.2, 0.4, 0.6], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]]))
-        assert torch.equal(over_white(picture[..., :3]), picture[..., :3])
+    def test_what_hides_under_transparency_does_not_show(self, host):
+        picture = torch.tensor([[[[0.2, 0.4, 0.6, 1.0], [0.9, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.5]]]])
+        colours = host.part("conversions").colours
+        assert torch.allclose(colours(picture), torch.tensor([[[[0.2, 0.4, 0.6], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]]]))
+        assert torch.equal(colours(picture[..., :3]), picture[..., :3])
 
     @pytest.mark.parametrize("channels", ["one", "equal", "unlike"])
     def test_whole_numbers_with_interleaved_channels_are_sorted_out(self, host, channels):

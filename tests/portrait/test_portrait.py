@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.errors import MissingModelError, NoFaceError, PictureError
+from real3d_core.errors import MissingModelError, NoFaceError
 from real3d_core.pictures import load_picture
 from real3d_core.portrait import model_files
 from real3d_core.portrait.landmarks import FaceLandmarks
@@ -93,7 +93,8 @@ def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, 
 
 def test_a_missing_landmark_model_is_named_with_its_source(monkeypatch, tmp_path):
     monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
-    with pytest.raises(MissingModelError, match=r"face_landmarker\.task.*download it from https"):
+    sentence = rf"^The model file 'face_landmarker\.task' is missing: download it from https://\S+ into the folder '{tmp_path}'\.$"
+    with pytest.raises(MissingModelError, match=sentence):
         find_model(FACE_LANDMARKER, (tmp_path,))
 
 
@@ -112,9 +113,15 @@ def test_a_face_index_beyond_the_faces_is_refused(photo):
         prepare_portrait(photo, face_index=1)
 
 
-def test_a_mask_of_another_size_is_refused(photo):
-    with pytest.raises(PictureError, match="one size"):
-        prepare_portrait(photo, np.ones((10, 10), np.float32))
+@pytest.mark.parametrize("scale", [0.5, 1.7], ids=["smaller", "larger and of another shape"])
+def test_a_mask_of_another_size_is_fitted(photo, scale):
+    import cv2
+
+    mask = np.zeros(photo.shape[:2], np.float32)
+    mask[60:, 120:400] = 1
+    other = cv2.resize(mask, (round(mask.shape[1] * scale), round(mask.shape[0] * scale * scale)))
+    wanted, fitted = (prepare_portrait(photo, one).person_mask for one in (mask, other))
+    assert (wanted - fitted).abs().mean() < 0.01
 
 
 def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
