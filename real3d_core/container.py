@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
+from typing import IO
 
 import av
 
@@ -28,17 +30,18 @@ def open_container(path: str | os.PathLike, what: str, error: type[Real3DError])
     """
     found = readable_file(path, what, error)
     try:
-        return _opened(str(found))
+        return opened(str(found))
     except (av.FFmpegError, ValueError):
         raise error(f"The {what} '{path}' can not be read: it is damaged, incomplete, or not a {what} at all.") from None
 
 
-def _opened(path: str) -> av.container.InputContainer:
+def opened(source: str | IO[bytes]) -> av.container.InputContainer:
+    """As `open_container`, of a path or a file in memory, with PyAV's own errors."""
     only_files = {"protocol_whitelist": "file"}
     try:
-        return av.open(path, container_options=only_files, metadata_errors="replace")
+        return av.open(source, container_options=only_files, metadata_errors="replace")
     except TypeError:  # PyAV 19 has no such argument any more: there unreadable metadata never stops a file
-        return av.open(path, container_options=only_files)
+        return av.open(source, container_options=only_files)
 
 
 def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
@@ -90,13 +93,30 @@ def frames_from(container: av.container.InputContainer, stream: av.stream.Stream
     return frames if first is None else chain([first], frames)
 
 
+def ogg_links(path: str | os.PathLike) -> list[bytes]:
+    """The files that were put one after the other to make a chained Ogg file (RFC 3533, 4): one for any other Ogg file.
+
+    FFmpeg follows a chain by itself only where channels and rate stay.
+    """
+    content = Path(path).read_bytes()
+    starts, position, in_headers = [], content.find(b"OggS"), False
+    while 0 <= position <= len(content) - 27:
+        begins = bool(content[position + 5] & 2)
+        if begins and not in_headers:
+            starts.append(position)
+        in_headers = begins
+        segments = content[position + 26]
+        position = content.find(b"OggS", position + 27 + segments + sum(content[position + 27 : position + 27 + segments]))
+    return [content[start:stop] for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
+
+
 def readable_frames(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
     """Decoded frames of one track; damaged packets are passed over, and a file that breaks off ends there."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.FFmpegError):
+        except (StopIteration, av.FFmpegError, IndexError):  # PyAV's IndexError: damage that looked like a further track
             return
         try:
             frames = packet.decode()

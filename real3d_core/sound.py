@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import statistics
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import av
@@ -15,7 +18,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .container import frames_from, open_container, sound_track, time_zero
+from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero
 from .errors import SoundError
 
 SHORTEST = 0.2  # seconds; less than five frames of picture say nothing
@@ -92,9 +95,11 @@ def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.i
         if track is None:
             raise SoundError(f"The file '{path}' has no sound track; give a sound file or a video with sound.")
         try:
-            samples, rate = _decoded(container, track, start, stop)
-        except av.FFmpegError:
+            links = ogg_links(path) if container.format.name == "ogg" and picture_track(container) is None else []
+            pieces = list(_chained_pieces(links) if len(links) > 1 else _pieces(container, track, start, stop))
+        except (av.FFmpegError, ValueError):
             raise SoundError(f"The sound '{path}' can not be read: its header is damaged.") from None
+        samples, rate = _laid_out(pieces, start, stop, (container.duration or 0) / av.time_base)
     if not samples.shape[1]:
         raise SoundError(f"The sound '{path}' holds no samples; record or export it again.")
     if not _RATES[0] <= rate <= _RATES[1]:
@@ -125,38 +130,49 @@ class _Piece(NamedTuple):
         return self.rate, len(self.samples)
 
 
-def _decoded(container: av.container.InputContainer, track: av.AudioStream, start: float, stop: float) -> tuple[np.ndarray, int]:
-    """A part of a track as [C, L] float32 in [-1, 1], and its rate."""
-    stretches = _without_flickers([list(pieces) for _, pieces in groupby(_pieces(container, track, start, stop), lambda one: one.layout)])
+def _laid_out(pieces: list[_Piece], start: float, stop: float, end: float) -> tuple[np.ndarray, int]:
+    """The part from `start` to `stop` seconds as [C, L] float32 in [-1, 1], and its rate; the file ends at `end`."""
+    stretches = _without_flickers([list(alike) for _, alike in groupby(pieces, lambda piece: piece.layout)])
     if not stretches:
         return np.zeros((1, 0), np.float32), 1
     longest = max(stretches, key=_seconds)[0]
-    end = (container.duration or 0) / av.time_base
     begin = stretches[0][0].time
     begin = filled = start if begin is None else min(start, begin)
     parts = []
-    for pieces in stretches:
-        joined = _joined(pieces, filled, end)
-        filled += joined.shape[1] / pieces[0].rate
-        parts.append(_with_channels(_resampled(joined, pieces[0].rate, longest.rate), len(longest.samples)))
+    for alike in _with_true_times(stretches):
+        joined = _joined(alike, filled, end)
+        filled += joined.shape[1] / alike[0].rate
+        parts.append(_with_channels(_resampled(joined, alike[0].rate, longest.rate), len(longest.samples)))
     first = round((start - begin) * longest.rate)
     count = None if stop == math.inf else round((stop - start) * longest.rate)
     return np.nan_to_num(np.concatenate(parts, axis=1)[:, first:][:, :count]).clip(-1.0, 1.0), longest.rate
 
 
+def _chained_pieces(links: list[bytes]) -> Iterator[_Piece]:
+    """All that is decoded of the links of an Ogg file; times are known in the first one only."""
+    for number, link in enumerate(links):
+        with suppress(av.FFmpegError), opened(io.BytesIO(link)) as container:
+            track = sound_track(container)
+            for piece in () if track is None else _pieces(container, track, 0.0, math.inf):
+                yield piece._replace(time=None) if number else piece
+
+
 def _pieces(container: av.container.InputContainer, track: av.AudioStream, start: float, stop: float) -> Iterator[_Piece]:
-    """What is decoded of a track from some time before `start` to `stop`, planar floats in the layout that each packet has."""
+    """What is decoded of a track from some time before `start` to `stop`, as floats in the layout that each packet has."""
     zero = time_zero(container, track)
-    layout, planar = None, None
+    layout, resampler = None, None
     for frame in frames_from(container, track, (zero or 0.0) + start):
         if zero is None:
             zero = frame.time or 0.0
         time = None if frame.time is None else frame.time - zero
         if time is not None and stop <= time:
             return
+        if frame.sample_rate <= 0:
+            continue
         if layout != (frame.format.name, frame.layout.name, frame.sample_rate):
-            layout, planar = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="fltp")
-        yield from (_Piece(time, piece.sample_rate, piece.to_ndarray()) for piece in planar.resample(frame))
+            layout, resampler = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="flt")
+        for piece in resampler.resample(frame):  # interleaved, as PyAV reads beyond the memory of more than eight planes
+            yield _Piece(time, piece.sample_rate, piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T)
 
 
 def _seconds(pieces: list[_Piece]) -> float:
@@ -173,6 +189,19 @@ def _without_flickers(stretches: list[list[_Piece]]) -> list[list[_Piece]]:
         elif not (kept and kept[-1][0].layout == following and _seconds(pieces) < _FLICKER):
             kept.append(pieces)
     return kept
+
+
+def _with_true_times(stretches: list[list[_Piece]]) -> Iterator[list[_Piece]]:
+    """Stretches without their times from the first one on in which pieces last longer or shorter than from time to time.
+
+    Formats without time stamps, such as ADTS, are given some by FFmpeg, which keeps to the rate that the file starts with.
+    """
+    true = True
+    for alike in stretches:
+        timed = [piece for piece in alike if piece.time is not None]
+        drifts = [abs(b.time - a.time - _seconds([a])) / _seconds([a]) for a, b in pairwise(timed) if a.samples.size]
+        true = true and not (drifts and statistics.median(drifts) > 0.1)
+        yield alike if true else [piece._replace(time=None) for piece in alike]
 
 
 def _joined(pieces: list[_Piece], filled: float, end: float) -> np.ndarray:
