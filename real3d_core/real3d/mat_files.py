@@ -25,7 +25,7 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray | No
     """Those of the named variables that the file has; None for one that is no real array of numbers.
 
     Raises:
-        ValueError: it is no MATLAB 5 file, is damaged, or claims arrays that can not be meant. OSError: it can not be opened.
+        ValueError: it is no MATLAB 5 file, is damaged, or claims arrays that cannot be meant. OSError: it cannot be opened.
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
         order = {b"IM": "<", b"MI": ">"}.get(memory[126:128])
