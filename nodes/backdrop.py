@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
-from .conversions import clip_of, colours
+from .conversions import colours
+from .incoming_video import IncomingVideo
 from .runtime import io
 
 if TYPE_CHECKING:
@@ -45,21 +45,10 @@ def _played(video: io.Video.Type, size: int, fps: float) -> FrameStream[Tensor]:
     import torch
 
     from ..real3d_core.portrait.framing import square_backdrop
-    from ..real3d_core.stream import FrameStream, forward_only
+    from ..real3d_core.stream import forward_only
 
-    clip = clip_of(video)
-    if clip is None:
-        parts = video.get_components()
-        rate, images = float(parts.frame_rate), parts.images
-        length = max(1, round(len(images) / rate * fps))
-
-        def nearest(start: int, stop: int) -> Tensor:
-            numbers = ((torch.arange(start, stop) + 0.5) * rate / fps - 0.5).round().long().clamp(0, len(images) - 1)
-            return square_backdrop(colours(images[numbers]), size)
-
-        return FrameStream(length, fps, nearest)
-    length = max(1, round(clip.duration * fps))
-    pictures = forward_only(length, fps, lambda first: islice(clip.frames(fps), first, None))
+    clip = IncomingVideo(video)
+    pictures = forward_only(max(1, round(clip.duration * fps)), fps, lambda first: clip.frames(fps, first))
 
     def squares(chunk: list[np.ndarray], start: int, stop: int) -> Tensor:
         return torch.cat([square_backdrop(torch.from_numpy(picture)[None].float() / 255, size) for picture in chunk])

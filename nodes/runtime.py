@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ComfyExtension", "Input", "InputImpl", "Types", "io"]
 
+Interrupted = model_management.InterruptProcessingException
+"""Raised when the user pressed cancel."""
+
 CATEGORY = "Real3D-Portrait"
 CHUNK = 4  # frames computed at once
 BUILT_IN = "analytic (built in)"

@@ -6,7 +6,7 @@ from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
 from .backdrop import backdrop, background_video_input
 from .camera import place, place_inputs
-from .conversions import bounded, chosen, colours, driving_frames, photos, sound, video_sound
+from .conversions import bounded, chosen, colours, driving_clip, expected_frames, photos, sound
 from .motion_sources import LARGEST_SEED, transcript_input
 from .portrait import face_chosen, face_inputs
 from .preview import shown_head
@@ -172,16 +172,15 @@ class TalkingPortrait(io.ComfyNode):
         folders = runtime.model_folders()
         portraits = [prepare_portrait(photo, None, *face, folders) for photo in photos(image)]
         voice = None if audio is None else sound(audio)
+        clip = driving_clip(driving_video) if driven else None
         track = None
         if driven:
-            pictures, expected = driving_frames(driving_video, None, 25.0)
+            expected = expected_frames(clip)
             bar = runtime.progress_bar(expected)
-            track = track_face(pictures, folders=folders, progress=lambda done: bar(min(done, expected)))
+            track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
         behind = backdrop(background, background_video, size, motion.fps)
-        heard = voice
-        if voice is None and (own := video_sound(driving_video)) is not None:
-            heard = sound(own)
+        heard = clip.sound() if voice is None else voice
 
         first = portraits[0]
         seen = shown_head(avatar.core, avatar.ready().lift(first), first.euler, first.translation)

@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> None:
     frames = show(avatar, portrait, motion, background, options.size, march)
     if options.paste_back:
         frames = paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)).float() / 255)
-    heard = sound if sound is not None or not clip.has_sound else load_sound(options.driving)
+    heard = clip.sound() if sound is None else sound
 
     started = time.perf_counter()
     told = provenance(avatar.name) if options.provenance else None

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from real3d_core.errors import SoundError
-from real3d_core.sound import Sound, load_sound, long_enough
+from real3d_core.sound import Sound, load_sound, long_enough, mixed_down
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int) -> Path:
@@ -144,6 +144,102 @@ def test_values_outside_the_range_are_clipped(tmp_path):
         container.mux(stream.encode(None))
     samples = load_sound(path).samples
     assert samples.max() == 1.0 and samples[0, 10] == 0.0
+
+
+def noise(seconds: float, rate: int = 16000, seed: int = 0) -> torch.Tensor:
+    return 0.3 * torch.randn(round(seconds * rate), generator=torch.Generator().manual_seed(seed)).clamp(-3, 3)
+
+
+class TestMixing:
+    """No voice is lost by mixing channels that cancel each other."""
+
+    @pytest.mark.parametrize("gain", [-1.0, -0.6], ids=["inverted", "inverted and softer"])
+    def test_an_inverted_channel_cancels_nothing(self, gain):
+        voice = noise(1.0)
+        assert torch.equal(mixed_down(torch.stack([voice, gain * voice])), voice)
+
+    def test_a_constant_part_hides_no_inversion(self):
+        voice = noise(1.0)
+        assert torch.equal(mixed_down(torch.stack([voice + 0.5, 0.5 - voice])), voice + 0.5)
+
+    def test_a_channel_that_is_inverted_for_a_while_counts(self):
+        voice = noise(4.0)
+        other = voice.clone()
+        other[16000:32000] *= -1
+        assert mixed_down(torch.stack([voice, other]))[16000:32000].std() > 0.9 * voice.std()
+
+    def test_six_channels_of_which_half_are_inverted(self):
+        voice = noise(1.0)
+        channels = voice * torch.tensor([1.0, -1, 1, -1, 1, -1])[:, None]
+        assert mixed_down(channels).std() > 0.9 * voice.std()
+
+    def test_two_speakers_are_both_kept(self):
+        both = torch.stack([noise(2.0, seed=1), noise(2.0, seed=2)])
+        assert torch.equal(mixed_down(both), both.mean(dim=0))
+
+    def test_silence_stays_silent(self):
+        assert not mixed_down(torch.zeros(2, 5000)).any()
+
+
+class TestChangesMidway:
+    """A file whose channels or rate change is read to its end."""
+
+    @staticmethod
+    def joined(folder: Path, *parts: tuple[float, int, str]) -> Path:
+        """An MP3 of tones of 440 Hz, each with its own seconds, rate and layout."""
+        whole = b""
+        for number, (seconds, rate, layout) in enumerate(parts):
+            path = folder / f"{number}.mp3"
+            with av.open(str(path), "w") as container:
+                stream = container.add_stream("libmp3lame", rate=rate, layout=layout)
+                samples = np.repeat(tone(440, seconds, rate).T / 32768, 2 if layout == "stereo" else 1, axis=0).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+                frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+                container.mux(stream.encode(frame))
+                container.mux(stream.encode(None))
+            whole += path.read_bytes()
+        (folder / "joined.mp3").write_bytes(whole)
+        return folder / "joined.mp3"
+
+    @pytest.mark.parametrize(
+        ("parts", "kept"),
+        [
+            ([(1.0, 16000, "mono"), (2.0, 16000, "stereo")], (16000, 2)),
+            ([(2.0, 16000, "stereo"), (1.0, 16000, "mono")], (16000, 2)),
+            ([(2.0, 16000, "mono"), (1.0, 24000, "mono")], (16000, 1)),
+            ([(1.0, 44100, "mono"), (1.0, 16000, "stereo"), (1.5, 48000, "stereo")], (48000, 2)),
+        ],
+        ids=["to stereo", "to mono", "to another rate", "twice"],
+    )
+    def test_every_part_is_there(self, tmp_path, parts, kept):
+        sound = load_sound(self.joined(tmp_path, *parts))
+        assert (sound.rate, len(sound.samples)) == kept
+        assert abs(sound.duration - sum(seconds for seconds, _, _ in parts)) < 0.1 * len(parts), "each part is padded by its encoder"
+        mono, time = sound.mono(16000), 0.0
+        for seconds, _, _ in parts:
+            middle = mono[round((time + 0.2) * 16000) : round((time + seconds - 0.1) * 16000)]
+            assert abs(loudest_hertz(middle, 16000) - 440) < 3 and 0.3 < middle.abs().max() < 0.7
+            time += seconds
+
+    def test_a_single_odd_packet_is_a_damaged_header(self, tmp_path):
+        mono = encode(tmp_path / "mono.mp3", "libmp3lame", tone(440, 2.0, 16000), 16000).read_bytes()
+        odd = self.joined(tmp_path, (0.1, 16000, "stereo")).read_bytes()
+        start = mono.index(b"\xff\xf3", len(mono) // 2)
+        frame = odd.index(b"\xff\xf3", len(odd) // 2)
+        (tmp_path / "odd.mp3").write_bytes(mono[:start] + odd[frame : odd.index(b"\xff\xf3", frame + 4)] + mono[start:])
+        sound = load_sound(tmp_path / "odd.mp3")
+        assert (sound.rate, len(sound.samples)) == (16000, 1) and abs(sound.duration - 2.0) < 0.15
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.m4a", "aac"), ("a.flac", "flac")])
+def test_a_part_is_what_stands_there_in_the_whole(tmp_path, name, codec):
+    path = encode(tmp_path / name, codec, tone(60, 6.0, 48000) + tone(7, 6.0, 48000), 48000)
+    whole = load_sound(path)
+    for start, stop in ((0.0, 1.0), (0.7, 1.5), (4.1, 4.6)):
+        part = load_sound(path, start, stop)
+        assert part.samples.shape == (1, round((stop - start) * 48000))
+        assert torch.allclose(part.samples, whole.samples[:, round(start * 48000) : round(stop * 48000)], atol=2e-3)
+    assert abs(load_sound(path, start=5.0).duration - 1.0) < 0.03, "to the end"
 
 
 def missing(folder: Path) -> Path:
