@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import example_files as example_files
 from .camera import CameraPathNode
 from .door import guarded
 from .head_pose import HeadPose

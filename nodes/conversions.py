@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,28 +88,29 @@ def sound(audio) -> Sound:
     """AUDIO -> the first sound of the batch; VIDEO -> its own sound.
 
     Raises:
-        SoundError: there is none, as from a silent video, or it cannot move a face.
+        SoundError: there is none, as from a silent video, or it can not move a face.
     """
-    heard = IncomingVideo(audio).sound() if hasattr(audio, "get_components") else _first_sound(audio)
-    if heard is None:
-        raise SoundError("There is no sound: connect a sound, or a video that has one.")
-    if heard.duration > LONGEST:
-        raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
-    return heard
-
-
-def _first_sound(audio: Mapping | None) -> Sound | None:
     from ..real3d_core.waveform import sound_from_waveform
 
+    if hasattr(audio, "get_components"):
+        return _short_enough(IncomingVideo(audio).sound())
     if not audio or audio.get("waveform") is None:
-        return None
+        raise SoundError("There is no sound: connect a sound, or a video that has one.")
     waveform = audio["waveform"]
     if not isinstance(waveform, Tensor) or waveform.ndim not in (2, 3):
         raise SoundError(f"The sound has the shape {list(getattr(waveform, 'shape', []))}: ComfyUI's are [batch, channels, samples].")
     waveform = waveform[None] if waveform.ndim == 2 else waveform
     if len(waveform) > 1:
         _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
-    return sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0))
+    return _short_enough(sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0)))
+
+
+def _short_enough(heard: Sound | None) -> Sound:
+    if heard is None:
+        raise SoundError("There is no sound: connect a sound, or a video that has one.")
+    if heard.duration > LONGEST:
+        raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+    return heard
 
 
 def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> DrivingClip:

@@ -54,6 +54,9 @@ _KINDS = {
     "MASK": _Kind(lambda value: isinstance(value, Tensor) and 2 <= value.ndim <= 4, "a mask [B, H, W]", "'Load Image (as Mask)'"),
     "AUDIO": _Kind(lambda value: isinstance(value, Mapping) and "waveform" in value, "a sound", "'Load Audio'"),
     "VIDEO": _Kind(lambda value: hasattr(value, "get_components"), "a video", "'Load Video'"),
+    "FACE_LANDMARKS": _Kind(
+        lambda value: isinstance(value, Mapping) and "frames" in value, "face landmarks", "'Detect Face Landmarks (MediaPipe)'"
+    ),
     "STRING": _Kind(_is(str), "a text", "a node for text"),
     "LATENT": _Kind(
         lambda value: isinstance(value, Mapping) and isinstance(value.get("samples"), Tensor), "a latent", "a node for latents"

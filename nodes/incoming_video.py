@@ -39,8 +39,8 @@ class DrivingClip(Protocol):
     def duration(self) -> float:
         """Seconds."""
 
-    def frames(self) -> Iterator[np.ndarray]:
-        """Pictures at 25 a second, [height, width, 3] uint8, one at a time."""
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        """Pictures at a constant rate, from number `first` on: [height, width, 3] uint8, one at a time."""
 
     def sound(self) -> Sound | None:
         """None where there is none that is of use."""
@@ -65,7 +65,7 @@ class PictureBatch:
         return len(self.images) / self.fps
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
-        """The picture nearest in time to each frame of another rate, from frame number `first` on."""
+        """For each moment the picture nearest in time."""
         numbers = ((torch.arange(first, max(first + 1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
         for number in numbers.clamp(0, len(self.images) - 1).tolist():
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
@@ -97,7 +97,6 @@ class IncomingVideo:
         return self._source.duration
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
-        """Pictures at a constant rate, from frame number `first` on."""
         if isinstance(self._source, PictureBatch):
             yield from self._source.frames(fps, first)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..real3d_core.ranges import LARGEST_SEED
 from . import runtime
 from .conversions import bounded, chosen, driving_frames, sound
+from .face_landmarks import FaceLandmarksSocket, faces_at_25
 from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, sound_input
@@ -114,18 +115,31 @@ class VideoToMotion(io.ComfyNode):
                     step=0.1,
                     tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
                 ),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip=(
+                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on all frames of the clip; not connected: found here. "
+                        "Without video and frames 'fps' is their rate."
+                    ),
+                ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
         )
 
     @classmethod
-    def execute(cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None) -> io.NodeOutput:
+    def execute(
+        cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
+    ) -> io.NodeOutput:
         from ..real3d_core.errors import ClipError
-        from ..real3d_core.motion.face_track import track_face
+        from ..real3d_core.motion.face_track import track_face, track_found_faces
 
-        pictures, expected = driving_frames(video, frames, fps)
-        bar = runtime.progress_bar(expected)
-        track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+        if face_landmarks is None:
+            pictures, expected = driving_frames(video, frames, fps)
+            bar = runtime.progress_bar(expected)
+            track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+        else:
+            track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), folders=runtime.model_folders())
         if neutral_frame >= len(track):
             raise ClipError(
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."

@@ -6,6 +6,7 @@ import torch
 
 from . import runtime
 from .conversions import bounded, person_masks, photos
+from .face_landmarks import FaceLandmarksSocket, faces_in_photos
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, Portraits, PortraitSocket
 
@@ -106,6 +107,11 @@ class PreparePortrait(io.ComfyNode):
                     ),
                 ),
                 *face_inputs(),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on the same image; not connected: found here.",
+                ),
             ],
             outputs=[
                 PortraitSocket.Output(display_name="portrait", tooltip="Everything known about the photo, for the following nodes."),
@@ -118,15 +124,16 @@ class PreparePortrait(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, face_index: int, face_area: float, person_mask=None) -> io.NodeOutput:
+    def execute(cls, image, face_index: int, face_area: float, person_mask=None, face_landmarks=None) -> io.NodeOutput:
         from ..real3d_core.portrait.portrait import prepare_portrait
 
         face_chosen(face_index, face_area)
         pictures = photos(image)
         show = runtime.progress_bar(len(pictures))
+        masks, found = person_masks(person_mask, len(pictures)), faces_in_photos(face_landmarks, pictures)
         prepared = []
-        for picture, mask in zip(pictures, person_masks(person_mask, len(pictures)), strict=True):
-            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders()))
+        for picture, mask, faces in zip(pictures, masks, found, strict=True):
+            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders(), faces))
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
         masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]

@@ -39,8 +39,8 @@ CHUNK = 4  # frames computed at once
 BUILT_IN = "analytic (built in)"
 BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
+_DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
-_OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
 _LONGEST_HEADER = 2**20  # bytes; what this pack saves has less
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
@@ -56,14 +56,28 @@ def schema(**described) -> io.Schema:
 
 
 def model_folders() -> list[Path]:
-    """Where users keep this pack's model files, the first one first."""
-    return [Path(folder) for folder in folder_paths.get_folder_paths(_MODELS)]
+    """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
+    return _folders(_MODELS) + _folders(_DETECTION)
+
+
+def _folders(kind: str) -> list[Path]:
+    """The folders of a kind of model, none where this version of ComfyUI does not know it."""
+    try:
+        return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
+    except KeyError:
+        return []
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatar, then the checkpoints in the model folders; what an avatar's other models are kept in is left out."""
-    names = folder_paths.get_filename_list(_MODELS)
-    return [BUILT_IN, *(name for name in names if name.lower().endswith(_CHECKPOINTS) and Path(name).parts[0] not in _OTHER_MODELS)]
+    """The built-in avatar, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
+    return [BUILT_IN, *filter(_may_be_avatar, folder_paths.get_filename_list(_MODELS))]
+
+
+def _may_be_avatar(name: str) -> bool:
+    from ..real3d_core.real3d.model_folders import NETWORKS, kind_of
+
+    paths = (folder / name for folder in model_folders())
+    return name.lower().endswith(_CHECKPOINTS) and any(path.is_file() and kind_of(path) == NETWORKS for path in paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +248,32 @@ def blocked(sentence: str) -> object:
     return ExecutionBlocker(sentence)
 
 
+def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
+    """Adds a route to ComfyUI's server whose bodies are JSON.
+
+    Args:
+        answer: the body of the request, None with GET -> status and body.
+    """
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was loaded by something that serves no pages
+        return
+
+    @getattr(server.routes, method.lower())(path)
+    async def handle(request):
+        from aiohttp import web
+
+        if method != "GET" and request.content_type != "application/json":  # what another site's form cannot send
+            return web.json_response({"error": "Send JSON."}, status=415)
+        try:
+            asked = None if method == "GET" else await request.json()
+        except ValueError:
+            return web.json_response({"error": "This is not JSON."}, status=400)
+        status, body = await answer(asked)
+        return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+
+
 def executing_node() -> str | None:
     """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
     try:
@@ -338,6 +378,11 @@ def new_output(prefix: str) -> tuple[Path, str]:
     return Path(folder) / file, f"{(Path(subfolder) / file).as_posix()} [output]"
 
 
+def input_folder() -> Path:
+    """Where ComfyUI's load nodes find their files."""
+    return Path(folder_paths.get_input_directory())
+
+
 def kept_choices(kind: str) -> list[str]:
     """The files of a kind, "motion" or "planes", in the output and the input folder, as ComfyUI annotates them."""
     found = []
@@ -402,12 +447,12 @@ def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
         raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
-    for folder in model_folders():
+    for folder in _folders(_MODELS):
         path = folder / choice
         if path.is_file():
             return path
     raise MissingModelError(
-        f"There is no checkpoint '{choice[:80]}' in the folder '{model_folders()[0]}': put it there, or choose another avatar."
+        f"There is no checkpoint '{choice[:80]}' in the folder '{_folders(_MODELS)[0]}': put it there, or choose another avatar."
     )
 
 

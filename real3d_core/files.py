@@ -23,6 +23,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         found = Path(path).absolute()
         if found.is_dir():
             raise error(f"The {what} '{path}' is a folder; name a file in it.")
+        if found.exists() and not found.is_file():  # opening a pipe would wait for ever
+            raise error(f"The {what} '{path}' is not a file but a pipe or a device; name a file.")
         with open(found, "rb") as file:
             empty = not file.read(1)
     except (FileNotFoundError, NotADirectoryError, ValueError):

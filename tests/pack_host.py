@@ -182,6 +182,12 @@ class Host:
     def _ImageQuantize(self, image, colors, dither):
         return ((image * (colors - 1)).round() / (colors - 1),)
 
+    def _ImageFromBatch(self, image, batch_index, length):
+        return (image[batch_index : batch_index + length],)
+
+    def _ImageStitch(self, image1, direction, match_image_size, spacing_width, spacing_color, image2):
+        return (torch.cat([image1, image2], dim=2),)
+
     def _ImageBlend(self, image1, image2, blend_factor, blend_mode):
         return (image1 + (image2 - image1) * blend_factor,)
 

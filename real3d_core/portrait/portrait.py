@@ -17,7 +17,7 @@ from ..pictures import opaque
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .canonical_face import canonical_face, head_pose
 from .crop import FACE_AREA, CropWindow, crop_window, refuse_unknown_face
-from .landmarks import FaceLandmarks
+from .landmarks import FaceLandmarks, largest_first
 from .model_files import DEFAULT_FOLDER
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, tidy_mask
@@ -92,6 +92,7 @@ def prepare_portrait(
     face_index: int = 0,
     face_area: float = FACE_AREA,
     folders: Sequence[Path] = (DEFAULT_FOLDER,),
+    faces: Sequence[np.ndarray] | None = None,
 ) -> Portrait:
     """Finds the face in a photo, crops it and takes the photo apart into layers.
 
@@ -102,6 +103,7 @@ def prepare_portrait(
         face_index: which face, counted from the largest (0).
         face_area: the least part of the picture that the face shall fill, 0.02..0.5 (spec 06 section 2).
         folders: where the user keeps MediaPipe's model files.
+        faces: the landmarks of all faces [478, 3], in pixels of the photo (x right, y down, z away), if somebody else found them.
 
     Raises:
         NoFaceError: no face, too few faces for `face_index`, a face too small or turned away.
@@ -114,12 +116,13 @@ def prepare_portrait(
         shrinks = mask.size > photo.shape[0] * photo.shape[1]
         mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     photo = np.ascontiguousarray(opaque(photo))
-    finder = FaceLandmarks(folders)
-    face = _choose(finder.in_picture(photo), face_index)
+    finder = FaceLandmarks(folders) if faces is None else None
+    face = _choose(finder.in_picture(photo) if finder else largest_first(faces), face_index)
     height, width = photo.shape[:2]
     window = _whole(crop_window(width, height, face, face_area))
     canvas, valid = _cut(photo, window)
-    landmarks = _refine(finder, canvas, face, window)
+    landmarks = _on_canvas(canvas.shape[0], face, window)
+    landmarks = _refine(finder, canvas, landmarks) if finder else landmarks
     pose = head_pose(landmarks, canonical_face(folders))
     euler = matrix_to_euler(torch.from_numpy(pose.rotation).float())
     if abs(float(euler[1])) > _MOST_TURNED:
@@ -188,12 +191,17 @@ def _cut(picture: np.ndarray, window: CropWindow) -> tuple[np.ndarray, tuple[sli
     return canvas, (rows, columns)
 
 
-def _refine(finder: FaceLandmarks, canvas: np.ndarray, face: np.ndarray, window: CropWindow) -> np.ndarray:
+def _on_canvas(side: int, face: np.ndarray, window: CropWindow) -> np.ndarray:
+    """Landmarks in pixels of the photo -> in pixels of the canvas that `_cut` made."""
+    scale = side / (1 + 2 * MARGIN) / window.side
+    moved = face * scale
+    moved[:, :2] += MARGIN * window.side * scale - np.array([window.left, window.top]) * scale
+    return moved
+
+
+def _refine(finder: FaceLandmarks, canvas: np.ndarray, rough: np.ndarray) -> np.ndarray:
     """Landmarks found once more on the crop, where the face is large; pixels of the canvas."""
     side = canvas.shape[0]
-    scale = side / (1 + 2 * MARGIN) / window.side
-    rough = face * scale
-    rough[:, :2] += MARGIN * window.side * scale - np.array([window.left, window.top]) * scale
     edge = round(MARGIN * side / (1 + 2 * MARGIN))
     crop = np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge])
     found = [lm + np.array([edge, edge, 0], np.float32) for lm in finder.in_picture(crop)]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ..errors import brief
 from . import folding
 from .folding import Kernel, Norm, Style
 from .torso_appearance import DEPTH
@@ -30,7 +31,7 @@ IGNORED = re.compile(
 
 
 class StoredTensors:
-    """The checkpoint's tensors, handed out under a prefix; notes what is missing or misshapen, and what has been asked for.
+    """The checkpoint's tensors, handed out under a prefix; notes what is missing, misshapen or no weights, and what was asked for.
 
     What can not be had is replaced by ones, so that one pass over the table finds everything that is wrong.
     """
@@ -41,6 +42,7 @@ class StoredTensors:
         self.taken: set[str] = parent.taken if parent else set()
         self.missing: list[str] = parent.missing if parent else []
         self.misshapen: list[str] = parent.misshapen if parent else []
+        self.unusable: list[str] = parent.unusable if parent else []
 
     def at(self, prefix: str) -> StoredTensors:
         """The tensors whose names begin with `prefix` too."""
@@ -48,7 +50,7 @@ class StoredTensors:
 
     def unexpected(self) -> list[str]:
         """Names that nobody asked for and that are not known to be useless."""
-        return [name for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
+        return [brief(name) for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
 
     def take(self, key: str, *shape: int) -> Tensor:
         """The tensor as float64."""
@@ -59,6 +61,8 @@ class StoredTensors:
             self.missing.append(name)
         elif tuple(found.shape) != shape:
             self.misshapen.append(f"{name} (is {_size(found.shape)}, must be {_size(shape)})")
+        elif flaw := flaw_of(found):
+            self.unusable.append(f"{name} ({flaw})")
         else:
             return found.detach().double()
         return torch.ones(shape, dtype=torch.float64)
@@ -74,15 +78,32 @@ class StoredTensors:
             self.take(f"{key}.weight_u", shape[0]),
             self.take(f"{key}.weight_v", math.prod(shape[1:])),
         )
-        return Kernel(folding.without_spectral_norm(*stored), self.take(f"{key}.bias", shape[0]))
+        effective = folding.without_spectral_norm(*stored)
+        if not effective.isfinite().all():
+            self.unusable.append(f"{self.prefix}{key}.weight_orig (its spectral norm is not a positive number)")
+            effective = torch.ones_like(effective)
+        return Kernel(effective, self.take(f"{key}.bias", shape[0]))
 
     def norm(self, key: str, channels: int) -> Norm:
         """A batch norm."""
-        return Norm(*(self.take(f"{key}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var")))
+        norm = Norm(*(self.take(f"{key}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var")))
+        if norm.variance.min() < 0:
+            self.unusable.append(f"{self.prefix}{key}.running_var (negative variances)")
+            return norm._replace(variance=torch.ones_like(norm.variance))
+        return norm
 
     def style(self, key: str, channels: int) -> Style:
         """The dense layer of a modulated layer."""
         return Style(self.take(f"{key}.affine.weight", channels, 512), self.take(f"{key}.affine.bias", channels))
+
+
+def flaw_of(tensor: Tensor) -> str | None:
+    """Why a stored tensor can not be the weights of a layer; None: it can."""
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        return "not an ordinary tensor"
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        return f"{str(tensor.dtype).removeprefix('torch.')} instead of floating point"
+    return None if tensor.float().isfinite().all() else "not all finite"
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -4,8 +4,8 @@
 
 Prints one line of JSON: the address, and what runs of the nodes would have told the page (a head's token, a motion, a frame). The
 descriptions of the pack's nodes come from their own schemas; of ComfyUI's own nodes only what the examples use is described.
-POST /test/say sends a message to every page, POST /test/ran sets the outputs that the history has of every run, and GET of the head
-pictures is answered by the pack's own route.
+POST /test/say sends a message to every page, POST /test/ran sets the outputs that the history has of every run, POST /test/empty empties
+the input folder, which GET /test/input lists. What the pack serves itself is answered by its own routes.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def described(inputs: dict, outputs: list[str], shown: bool = False, optional: d
 
 
 COMFYUI_S_OWN = {
-    "LoadImage": described({"image": [["portrait.png", "portrait_2.png", "background.png"], {"image_upload": True}]}, ["IMAGE", "MASK"]),
-    "LoadAudio": described({"audio": [["voice.wav"], {"audio_upload": True}]}, ["AUDIO"]),
-    "LoadVideo": described({"file": ["COMBO", {"options": ["driving.mp4"], "video_upload": True}]}, ["VIDEO"]),
+    "LoadImage": described({"image": [[], {"image_upload": True}]}, ["IMAGE", "MASK"]),
+    "LoadAudio": described({"audio": [[], {"audio_upload": True}]}, ["AUDIO"]),
+    "LoadVideo": described({"file": ["COMBO", {"options": [], "video_upload": True}]}, ["VIDEO"]),
     "PreviewImage": described({"images": ["IMAGE"]}, [], shown=True),
     "CreateVideo": described({"images": ["IMAGE"], "fps": ["FLOAT", {"default": 30.0}]}, ["VIDEO"], optional={"audio": ["AUDIO"]}),
     "SaveVideo": described(
@@ -55,6 +55,18 @@ COMFYUI_S_OWN = {
     ),
     "ImageQuantize": described(
         {"image": ["IMAGE"], "colors": ["INT", {"default": 256}], "dither": ["COMBO", {"options": ["none", "floyd-steinberg"]}]}, ["IMAGE"]
+    ),
+    "ImageFromBatch": described({"image": ["IMAGE"], "batch_index": ["INT", {"default": 0}], "length": ["INT", {"default": 1}]}, ["IMAGE"]),
+    "ImageStitch": described(
+        {
+            "image1": ["IMAGE"],
+            "direction": ["COMBO", {"options": ["right", "down", "left", "up"]}],
+            "match_image_size": ["BOOLEAN", {"default": True}],
+            "spacing_width": ["INT", {"default": 0}],
+            "spacing_color": ["COMBO", {"options": ["white", "black"]}],
+        },
+        ["IMAGE"],
+        optional={"image2": ["IMAGE"]},
     ),
     "ImageBlend": described(
         {
@@ -89,6 +101,7 @@ def results(host) -> dict:
     motion = avatar.core.audio_to_motion(cut)
     turned = motion.euler + torch.linspace(-0.2, 0.2, len(motion))[:, None] * torch.tensor([0.3, 1.0, 0.1])
     return {
+        "folder": FOLDER_OF_THE_PACK,
         "head": preview.shown_head(avatar.core, head, one.euler, one.translation)["real3d_head"][0],
         "motion": preview.shown_motion(motion.with_pose(turned, motion.translation), cut),
         "frame": preview.frame_url(photo[0]),
@@ -102,6 +115,7 @@ class Page:
         self.settings: dict[str, object] = {}
         self.sockets: set[web.WebSocketResponse] = set()
         self.outputs: dict[str, dict] = {}
+        self.inputs = host.folder / "input"
         own = {}
         for name, node in host.nodes.items():
             own[name] = {**node.GET_NODE_INFO_V1(), "python_module": f"custom_nodes.{FOLDER_OF_THE_PACK}"}
@@ -166,6 +180,21 @@ class Page:
         async def ran(request):
             self.outputs = await request.json()
             return web.Response()
+
+        @table.post("/test/empty")
+        async def empty(request):
+            for path in self.inputs.iterdir():
+                path.unlink()
+            return web.Response()
+
+        @table.get("/test/input")
+        async def listed(request):
+            return web.json_response([path.name for path in self.inputs.iterdir()])
+
+        @table.get("/view")
+        async def view(request):
+            path = self.inputs / Path(request.query["filename"]).name
+            return web.FileResponse(path) if path.is_file() else web.Response(status=404)
 
         @table.get("/history/{id}")
         async def run(request):

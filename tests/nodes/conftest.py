@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pack_host import Host
+from pack_host import ROOT, Host
 from PIL import Image
 
 SECONDS = 0.6
@@ -21,6 +21,10 @@ def host(tmp_path_factory, assets: Path) -> Host:
         "background.png": torch.linspace(0, 1, 96)[None, :, None, None].expand(1, 96, 128, 3).contiguous(),
         "voice.wav": voice(loaded, assets / "speech" / "librivox_0880_en.wav", SECONDS),
     }
+    shipped = ROOT / "example_workflows" / "input"
+    loaded.inputs |= {path.name: image(path) for path in shipped.glob("*.jpg")}
+    loaded.inputs["real3d_voice.wav"] = voice(loaded, shipped / "real3d_voice.wav", SECONDS)
+    loaded.inputs["real3d_driving.mp4"] = shipped / "real3d_driving.mp4"
     return loaded
 
 

@@ -15,23 +15,6 @@ def twin(name: str) -> dict:
     return json.loads((ROOT / "tests" / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="session")
-def driving_clip(host, tmp_path_factory):
-    """A clip of a face that talks and turns, made by the pack itself of another portrait."""
-    video, *_ = host.execute(
-        "Real3DTalkingPortrait",
-        image=host.inputs["portrait_2.png"],
-        audio=host.inputs["voice.wav"],
-        head_pose="orbit",
-        blink="none",
-        size=SIZE,
-    )
-    path = tmp_path_factory.mktemp("clip") / "driving.mp4"
-    video[0].save_to(str(path))
-    host.inputs["driving.mp4"] = path
-    return path
-
-
 def landmarks(host, frames: torch.Tensor) -> np.ndarray:
     """[T, 478, 3]; every frame must show a face."""
     finder = host.core("portrait.landmarks").FaceLandmarks()
@@ -41,18 +24,18 @@ def landmarks(host, frames: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_makes_a_film_of_a_talking_face(host, driving_clip, name):
+def test_an_example_makes_a_film_of_a_talking_face(host, name):
     saved = host.run(twin(name), size=SIZE, resolution=64, framing="around the portrait" if name == "stage_by_stage" else "crop")
     film = next(one for one in saved if not isinstance(one, torch.Tensor))
+    assert all(len(shown) <= 4 for shown in saved if isinstance(shown, torch.Tensor)), "a whole clip is previewed as pictures"
     parts = film.get_components()
     frames = parts.images
     assert frames.dtype == torch.float32 and frames.shape[-1] == 3 and frames.min() >= 0 and frames.max() <= 1
-    expected = 15 if name != "driven_by_video" else host.core("video").open_clip(driving_clip).duration * 25
-    assert (len(frames), parts.frame_rate) == (round(expected), 25)
+    assert (len(frames), parts.frame_rate) == (75 if name == "driven_by_video" else 15, 25)
     if parts.audio is not None:
         seconds = parts.audio["waveform"].shape[-1] / parts.audio["sample_rate"]
         assert abs(len(frames) / 25 - seconds) < 0.04
-    found = landmarks(host, frames[::2])
+    found = landmarks(host, frames[:: len(frames) // 8])
     heights = np.linalg.norm(found[:, 10] - found[:, 152], axis=-1)
     gaps = host.core("motion.face_track").lip_gap(found) / heights
     assert np.ptp(gaps) > 0.01, "the lips do not move"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from official_files import write_face_model, write_voice
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 CHECKPOINT = "secc2plane_torso_orig/model_ckpt_steps_100000.ckpt"
@@ -85,6 +86,34 @@ def rendered(host, official, portrait, motion):
 def test_only_checkpoints_of_networks_are_offered(official, host):
     choices = host.part("runtime").avatar_choices()
     assert CHECKPOINT in choices and not any(name.startswith(("audio2secc_vae", "hubert", "bfm")) for name in choices)
+
+
+@pytest.mark.parametrize("top", ["", "real3dportrait_orig/", "somebody/elses/"])
+def test_weights_of_other_models_are_not_offered_wherever_they_lie(host, top):
+    folder = host.folder / "models" / "real3d"
+    networks, voice = {"secc_img2plane_backbone.x": torch.ones(1)}, {"mel_encoder.0.weight": torch.ones(1)}
+    files = {
+        "mine.ckpt": {"state_dict": {"model": {**networks, "cano_img2plane_backbone.x": torch.ones(1)}}},
+        "old/model_ckpt_steps_250000.ckpt": {"state_dict": {"model": {"module.cano_img2plane_backbone.x": torch.ones(1)}}},
+        "voice.ckpt": {"state_dict": {"model": voice}},
+        "model_ckpt_steps_400000.ckpt": {"state_dict": {"model": voice}},
+        "mit_b0.ckpt": {"patch_embed1.proj.weight": torch.ones(1)},
+        "pretrained_ckpts/mit_b0.pth": {"patch_embed1.proj.weight": torch.ones(1)},
+        "speech/pytorch_model.bin": {"hubert.encoder.x": torch.ones(1)},
+    }
+    paths = [folder / f"{top}{name}" for name in (*files, "speech/model.safetensors", "notes.txt")]
+    before = set(host.part("runtime").avatar_choices())
+    for path, content in zip(paths, files.values(), strict=False):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, path, _use_new_zipfile_serialization=path.name.startswith("m"))
+    save_file({"encoder.layers.0.x": torch.ones(1)}, paths[-2])
+    paths[-1].write_text("nothing")
+    try:
+        offered = set(host.part("runtime").avatar_choices()) - before
+    finally:
+        for path in paths:
+            path.unlink()
+    assert {name.replace("\\", "/") for name in offered} == {f"{top}mine.ckpt", f"{top}old/model_ckpt_steps_250000.ckpt"}
 
 
 def test_the_stages_make_frames(host, official, portrait, motion):

@@ -7,7 +7,6 @@ Takes many minutes per checkout. What a host does not offer is not asked of it.
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -135,9 +134,6 @@ def checkout(request) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, assets, checkout):
     with running(tmp_path_factory.mktemp("comfyui") / "base", assets, *checkout) as started:
-        made = started.run(twin("simple", {**SMALL, "image": "portrait_2.png", "head_pose": "orbit"}))
-        film = next(file for file in made["files"] if file["filename"].endswith(".mp4"))
-        shutil.copy(started.path(film), started.base / "input" / "driving.mp4")
         yield started
 
 
@@ -147,13 +143,12 @@ def running(base: Path, assets: Path, checkout: str, python: str):
     started = Server(base, checkout, python)
     try:
         inputs = base / "input"
-        shutil.copy(assets / "portraits" / "astronaut.png", inputs / "portrait.png")
-        Image.open(assets / "portraits" / "synthetic_p002.jpg").save(inputs / "portrait_2.png")
-        Image.new("RGB", (320, 200), (40, 90, 160)).save(inputs / "background.png")
         Image.new("RGB", (200, 320), (160, 90, 40)).save(inputs / "background_2.png")
-        for seconds, name in ((0.6, "voice"), (10, "voice_10"), (60, "voice_60")):
+        for seconds, name in ((0.6, "real3d_voice"), (10, "voice_10"), (60, "voice_60")):
             write_voice(assets / "speech" / "librivox_0880_en.wav", inputs / f"{name}.wav", seconds)
         started.wait()
+        missing = started.get("/real3d/examples")["missing"]
+        assert started.post("/real3d/examples", missing) == {"copied": missing}
         yield started
     finally:
         started.stop()
@@ -197,7 +192,7 @@ def test_an_example_runs_and_a_second_run_is_all_cached(server, name):
 def test_another_background_runs_only_what_depends_on_it(server):
     graph = twin("long_clip_video", SMALL)
     server.run(graph)
-    background = next(key for key, node in graph.items() if node["inputs"].get("image") == "background.png")
+    background = next(key for key, node in graph.items() if node["inputs"].get("image") == "real3d_background.jpg")
     graph[background]["inputs"]["image"] = "background_2.png"
     cached = set(server.run(graph)["messages"]["execution_cached"]["nodes"])
     assert set(graph) - cached == {background} | numbers(graph, "Real3DTalkingPortraitToVideo", "SaveVideo")

@@ -450,6 +450,24 @@ def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
     assert "wrong.safetensors" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker(host, monkeypatch):
+    runtime = host.part("runtime")
+    own = [host.folder / "models" / "real3d"]
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own}.__getitem__)
+    assert runtime.model_folders() == own, "0.3.64 knows no such folder"
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own, "detection": ["there"]}.__getitem__)
+    assert [folder.name for folder in runtime.model_folders()] == ["real3d", "there"]
+
+
+def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):
+    runtime = host.part("runtime")
+    (tmp_path / "face.safetensors").write_bytes(b"a detector")
+    folders = {"real3d": [host.folder / "models" / "real3d"], "detection": [tmp_path]}
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", folders.__getitem__)
+    with pytest.raises(host.core("errors").MissingModelError, match="no checkpoint 'face"):
+        host.execute("Real3DLoadAvatar", avatar="face.safetensors")
+
+
 def test_a_face_that_is_not_there_is_one_sentence(host):
     with pytest.raises(host.core("errors").NoFaceError, match="No face was found"):
         host.execute("Real3DPreparePortrait", image=torch.rand(1, 256, 256, 3))

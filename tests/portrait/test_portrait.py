@@ -93,7 +93,8 @@ def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, 
 
 def test_a_missing_landmark_model_is_named_with_its_source(monkeypatch, tmp_path):
     monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
-    with pytest.raises(MissingModelError, match=r"face_landmarker\.task.*download it from https"):
+    sentence = rf"^The model file 'face_landmarker\.task' is missing: download it from https://\S+ into the folder '{tmp_path}'\.$"
+    with pytest.raises(MissingModelError, match=sentence):
         find_model(FACE_LANDMARKER, (tmp_path,))
 
 
