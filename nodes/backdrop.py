@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
@@ -49,8 +48,7 @@ def _played(video: io.Video.Type, size: int, fps: float) -> FrameStream[Tensor]:
     from ..real3d_core.stream import forward_only
 
     clip = IncomingVideo(video)
-    length = max(1, round(clip.duration * fps))
-    pictures = forward_only(length, fps, lambda first: islice(clip.frames(fps), first, None))
+    pictures = forward_only(max(1, round(clip.duration * fps)), fps, lambda first: clip.frames(fps, first))
 
     def squares(chunk: list[np.ndarray], start: int, stop: int) -> Tensor:
         return torch.cat([square_backdrop(torch.from_numpy(picture)[None].float() / 255, size) for picture in chunk])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,8 +39,8 @@ class DrivingClip(Protocol):
     def duration(self) -> float:
         """Seconds."""
 
-    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
-        """Pictures at a constant rate, [height, width, 3] uint8, one at a time."""
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        """Pictures at a constant rate, from number `first` on: [height, width, 3] uint8, one at a time."""
 
     def sound(self) -> Sound | None:
         """None where there is none that is of use."""
@@ -62,9 +64,9 @@ class PictureBatch:
     def duration(self) -> float:
         return len(self.images) / self.fps
 
-    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
-        """For each moment the frame nearest in time."""
-        numbers = ((torch.arange(max(1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        """For each moment the picture nearest in time."""
+        numbers = ((torch.arange(first, max(first + 1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
         for number in numbers.clamp(0, len(self.images) - 1).tolist():
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
@@ -94,8 +96,13 @@ class IncomingVideo:
     def duration(self) -> float:
         return self._source.duration
 
-    def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
-        yield from self._source.frames(fps)
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        if isinstance(self._source, PictureBatch):
+            yield from self._source.frames(fps, first)
+            return
+        lead = min(first, math.ceil(fps))  # for a second, so that the picture that is nearest to `first` is among them
+        clip = self._source if lead == first else self._source.part((first - lead) / fps)
+        yield from islice(clip.frames(fps), lead, None)
 
     def sound(self) -> Sound | None:
         if isinstance(self._video, RenderedVideo):

@@ -92,6 +92,15 @@ def expected(start: float, stop: float) -> pytest.approx:
     return pytest.approx([grey(number / 25) for number in range(round(start * 25), round(stop * 25))], abs=3)
 
 
+@pytest.mark.parametrize("fps", [25.0, 24000 / 1001, 7.0])
+@pytest.mark.parametrize("first", [0, 1, 9, 25])
+def test_reading_may_begin_at_any_frame_of_any_rate(host, clip_of, film, fps, first):
+    """And gives the same pictures as reading from the start does."""
+    batch = torch.arange(100.0)[:, None, None, None].expand(100, 4, 4, 3) / 255
+    for clip in (clip_of(Video(str(film))), host.part("incoming_video").PictureBatch(batch, 25.0)):
+        assert np.array_equal(list(clip.frames(fps, first)), list(clip.frames(fps))[first:])
+
+
 def test_a_file_is_read_as_it_is(clip_of, film):
     clip = clip_of(Video(str(film)))
     assert levels(clip) == expected(0, SECONDS)

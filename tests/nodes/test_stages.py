@@ -247,7 +247,7 @@ class TestBackgroundVideo:
         assert lit[0, 1, 1].mean() == pytest.approx(0.5, abs=0.02)  # frame 14 is frame 4 of the second round, at 0.16 s
         film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages, background_video=clip))[0][0]
         frames = host.execute("Real3DSuperResolution", **composing(stages, background_video=clip))[0]
-        assert torch.equal(film.get_components().images, frames)
+        assert (film.get_components().images - frames).abs().max() <= 0.501 / 255, "a film has 8 bits per colour"
         beside = host.execute("Real3DSideBySide", **composing(stages, background_video=clip))[0]
         assert torch.equal(beside[:, :, 4 * 128 :], frames)
 
