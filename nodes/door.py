@@ -55,6 +55,9 @@ _KINDS = {
     "AUDIO": _Kind(lambda value: isinstance(value, Mapping) and "waveform" in value, "a sound", "'Load Audio'"),
     "VIDEO": _Kind(lambda value: hasattr(value, "get_components"), "a video", "'Load Video'"),
     "STRING": _Kind(_is(str), "a text", "a node for text"),
+    "LOAD3D_CAMERA": _Kind(
+        lambda value: isinstance(value, Mapping) and "position" in value, "a 3-D viewer's camera", "'Load 3D' or 'Create Camera Info'"
+    ),
     "LATENT": _Kind(
         lambda value: isinstance(value, Mapping) and isinstance(value.get("samples"), Tensor), "a latent", "a node for latents"
     ),
