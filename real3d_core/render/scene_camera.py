@@ -61,12 +61,12 @@ class SceneCamera:
         x, y, z = ((at - target) / math.dist(self.position, self.target) for at, target in zip(self.position, self.target, strict=True))
         yaw, pitch = math.asin(max(-1.0, min(1.0, -x))), math.atan2(y, z)
         angles = (yaw, pitch, self._roll(yaw, pitch))
-        yaw, pitch, roll = map(math.degrees, angles)
         if max(map(abs, angles)) > FARTHEST + _ROUNDING:
             raise Real3DError(
-                f"The 3-D viewer's camera is at yaw {yaw:.0f}, pitch {pitch:.0f} and roll {roll:.0f} degrees from the front of the head: "
-                f"turn it towards the front (+z), to at most {math.degrees(FARTHEST):.0f} of each."
+                f"The 3-D viewer's camera is {math.degrees(math.acos(max(-1.0, min(1.0, z)))):.0f} degrees off the front of the head, or "
+                f"upside down: turn it upright and towards the front (+z), to at most {math.degrees(FARTHEST):.0f} degrees."
             )
+        yaw, pitch, roll = map(math.degrees, angles)
         return yaw, pitch, self.half_height / FRONTAL.half_height, roll
 
     def at_start_of(self, view: View) -> SceneCamera:

@@ -123,5 +123,5 @@ def test_a_value_that_is_no_camera_is_answered_with_one_sentence(host, wrong):
 
 
 def test_a_camera_behind_the_head_is_answered_with_one_sentence(host):
-    with pytest.raises(host.core("errors").Real3DError, match="turn it towards the front"):
+    with pytest.raises(host.core("errors").Real3DError, match="degrees off the front of the head"):
         host.execute("Real3DCameraPath", camera_info={**LEFT, "position": {"x": -1.0, "y": 0.0, "z": -9.0}})
