@@ -5,6 +5,7 @@ from __future__ import annotations
 from .conversions import bounded, chosen
 from .runtime import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
+from .viewer_camera import ViewerCameraSocket, camera_info_of, scene_camera
 
 MODES = ("static", "orbit", "dolly", "keyframes")
 MOST_FRAMES = 90000
@@ -114,9 +115,21 @@ class CameraPathNode(io.ComfyNode):
                 ),
                 MotionSocket.Input("motion", optional=True, tooltip="Gives the head's pose, the length and the rate."),
                 *place_inputs(),
+                ViewerCameraSocket.Input(
+                    "camera_info",
+                    optional=True,
+                    tooltip=(
+                        "The camera of a 3-D viewer: the head is seen from the same side. The front (+z) is the photo's own view, "
+                        "15 units away at a fov of 35 is the photo's own distance; the view yaw, pitch and distance above come on top."
+                    ),
+                ),
             ],
             outputs=[
-                CameraSocket.Output(display_name="camera", tooltip="[T, 25] per portrait: camera-to-world 4 x 4, then intrinsics 3 x 3.")
+                CameraSocket.Output(display_name="camera", tooltip="[T, 25] per portrait: camera-to-world 4 x 4, then intrinsics 3 x 3."),
+                ViewerCameraSocket.Output(
+                    display_name="camera_info",
+                    tooltip="Where the path starts, as the camera of a 3-D viewer: for 'Preview 3D', 'Render Splat' or 'Render Mesh'.",
+                ),
             ],
         )
 
@@ -137,6 +150,7 @@ class CameraPathNode(io.ComfyNode):
         view_yaw: float = 0.0,
         view_pitch: float = 0.0,
         view_distance: float = 1.0,
+        camera_info=None,
     ) -> io.NodeOutput:
         import torch
 
@@ -161,13 +175,21 @@ class CameraPathNode(io.ComfyNode):
             view = camera_paths.keyframe_view(keyframes, frames, fps)
         else:
             view = camera_paths.static_view(frames)
-        view = view.from_place(*place(view_yaw, view_pitch, view_distance))
+        viewer = scene_camera(camera_info)
+        viewer_place = viewer.place()
+        view = view.from_place(*place(view_yaw, view_pitch, view_distance)).from_place(*viewer_place)
+        seen_first = camera_info_of(viewer.at_start_of(view))
+
+        def pose_from_viewer(euler, translation):
+            return camera_paths.seen_poses(euler, translation, camera_paths.static_view(1).from_place(*viewer_place))
+
         if portrait is None:
             euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
             frontal = camera_paths.viewed_from(euler, translation, view, fps)
-            return io.NodeOutput(Cameras((lambda avatar: frontal,), ((torch.zeros(1, 3), torch.zeros(1, 3)),)))
+            return io.NodeOutput(Cameras((lambda avatar: frontal,), (pose_from_viewer(torch.zeros(1, 3), torch.zeros(1, 3)),)), seen_first)
 
         def seen(one):
             return lambda avatar: avatar.cameras(one, Motion.still(avatar.motion_basis, frames, fps) if motion is None else motion, view)
 
-        return io.NodeOutput(Cameras(tuple(map(seen, portrait.items)), tuple((one.euler, one.translation) for one in portrait.items)))
+        poses = tuple(pose_from_viewer(one.euler, one.translation) for one in portrait.items)
+        return io.NodeOutput(Cameras(tuple(map(seen, portrait.items)), poses), seen_first)

@@ -58,6 +58,9 @@ _KINDS = {
         lambda value: isinstance(value, Mapping) and "frames" in value, "face landmarks", "'Detect Face Landmarks (MediaPipe)'"
     ),
     "STRING": _Kind(_is(str), "a text", "a node for text"),
+    "LOAD3D_CAMERA": _Kind(
+        lambda value: isinstance(value, Mapping) and "position" in value, "a 3-D viewer's camera", "'Load 3D' or 'Create Camera Info'"
+    ),
     "LATENT": _Kind(
         lambda value: isinstance(value, Mapping) and isinstance(value.get("samples"), Tensor), "a latent", "a node for latents"
     ),

@@ -35,9 +35,9 @@ class View:
     def __len__(self) -> int:
         return len(self.angles)
 
-    def from_place(self, yaw: float = 0.0, pitch: float = 0.0, distance: float = 1.0) -> View:
-        """The same movement of a viewer who stands elsewhere: yaw and pitch (degrees) are added, the distance is multiplied."""
-        turned = self.angles + torch.deg2rad(torch.tensor([pitch, yaw, 0.0]))
+    def from_place(self, yaw: float = 0.0, pitch: float = 0.0, distance: float = 1.0, roll: float = 0.0) -> View:
+        """The same movement of a viewer who stands elsewhere: the angles (degrees) are added, the distance is multiplied."""
+        turned = self.angles + torch.deg2rad(torch.tensor([pitch, yaw, roll]))
         return View(turned, self.distance * distance)
 
 

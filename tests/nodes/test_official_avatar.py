@@ -138,7 +138,7 @@ def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, 
     (held,) = host.execute("Real3DEditMotion", motion=motion, end=0.04)
     planes = host.execute("Real3DImageToPlane", avatar=official, portrait=portrait)[0]
     moving = host.execute("Real3DMotionAdapter", avatar=official, planes=planes, motion=held)[0]
-    (camera,) = host.execute("Real3DCameraPath", portrait=portrait, mode="orbit", frames=8)
+    camera, _ = host.execute("Real3DCameraPath", portrait=portrait, mode="orbit", frames=8)
     (render,) = host.execute("Real3DRenderHead", avatar=official, planes=moving, camera=camera)
     inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": held, "size": 64}
     frames, masks, _ = host.execute("Real3DSuperResolution", **inputs)
