@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -36,10 +36,12 @@ class RenderedVideo(Input.Video):
         frames: chunks [n, height, width, 3] in 0..1; each is computed once and then kept on the disk while there is room.
         size: (width, height) of a frame, known before any is computed.
         sound: None for a silent video.
+        about: names and texts that every file of it holds beside the workflow.
     """
 
-    def __init__(self, frames: FrameStream[Tensor], size: tuple[int, int], sound: Sound | None):
+    def __init__(self, frames: FrameStream[Tensor], size: tuple[int, int], sound: Sound | None, about: Mapping[str, str] | None = None):
         self.sound = sound
+        self._about = dict(about or {})
         self._frames = films().kept(frames)
         self._size = size
         self._node = executing_node()
@@ -135,7 +137,7 @@ class RenderedVideo(Input.Video):
             self.as_file().save_to(path, format=format, codec=codec, metadata=metadata, **given)
             return
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (metadata or {}).items()}
-        self._write(path, Encoding.chosen(path, container, coding, **given), texts)
+        self._write(path, Encoding.chosen(path, container, coding, **given), self._about | texts)
 
     def as_file(self) -> Input.Video:
         """ComfyUI's own video of the finished film, which is rendered once."""
@@ -143,7 +145,7 @@ class RenderedVideo(Input.Video):
             from ..real3d_core.encoding import Encoding
 
             path = new_temporary(".mp4")
-            self._write(str(path), Encoding(crf=_HANDOVER_CRF), {})
+            self._write(str(path), Encoding(crf=_HANDOVER_CRF), self._about)
             self._file = InputImpl.VideoFromFile(str(path))
         return self._file
 

@@ -20,6 +20,19 @@ BLINKS = ("auto", "natural", "periodic", "none", "driving")
 FRAMINGS = ("crop", "whole photo")
 
 
+def _provenance_input() -> io.Input:
+    """Last among a node's inputs: saved workflows count them."""
+    return io.Boolean.Input(
+        "provenance", default=True, optional=True, tooltip="Say in the video's metadata that it is a generated portrait, and by what."
+    )
+
+
+def _about(avatar, provenance: bool) -> dict[str, str]:
+    from ..real3d_core.provenance import provenance as told
+
+    return told(avatar.core.name) if provenance else {}
+
+
 class TalkingPortraitToVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -36,6 +49,7 @@ class TalkingPortraitToVideo(io.ComfyNode):
                 *composing_inputs(),
                 sound_input("The video's sound, or another video that has one; not connected: silent.", optional=True),
                 background_video_input(),
+                _provenance_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -48,11 +62,21 @@ class TalkingPortraitToVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, audio=None, background_video=None
+        cls,
+        avatar,
+        render,
+        portrait,
+        motion,
+        head_threshold: float,
+        size: int,
+        background=None,
+        audio=None,
+        background_video=None,
+        provenance: bool = True,
     ) -> io.NodeOutput:
         heard = None if audio is None else sound(audio)
         rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
-        return io.NodeOutput([RenderedVideo(frames, (size, size), heard) for frames, _ in rows])
+        return io.NodeOutput([RenderedVideo(frames, (size, size), heard, _about(avatar, provenance)) for frames, _ in rows])
 
 
 class TalkingPortrait(io.ComfyNode):
@@ -110,6 +134,7 @@ class TalkingPortrait(io.ComfyNode):
                 *face_inputs(optional=True),
                 transcript_input(),
                 background_video_input(),
+                _provenance_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -144,6 +169,7 @@ class TalkingPortrait(io.ComfyNode):
         face_area: float = 0.2,
         transcript: str = "",
         background_video=None,
+        provenance: bool = True,
     ) -> io.NodeOutput:
         import torch
 
@@ -193,6 +219,6 @@ class TalkingPortrait(io.ComfyNode):
             if framing == "whole photo":
                 frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])
                 shape = portrait.photo_size
-            videos.append(RenderedVideo(frames, shape, heard))
+            videos.append(RenderedVideo(frames, shape, heard, _about(avatar, provenance)))
             last.append(frames.frames(len(frames) - 1, len(frames)))
         return io.NodeOutput(videos, torch.cat(last), motion.fps, ui=seen)

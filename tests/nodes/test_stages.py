@@ -1,12 +1,14 @@
 """What the nodes promise beyond a picture: batches, streams, cancel, caching of nothing wrong, sounds and pictures of all kinds."""
 
 import importlib
+import json
 import sys
 import types
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -632,3 +634,14 @@ def test_a_back_end_that_there_is_not_is_refused_in_words(host, stages, backend)
     inputs = {"avatar": stages["avatar"], "planes": stages["moving"], "camera": stages["camera"]}
     with pytest.raises(host.core("errors").Real3DError, match=r"There is no back end .*: choose one of auto, cuda-nvrtc, "):
         host.execute("Real3DRenderHead", **inputs, backend=backend)
+
+
+@pytest.mark.parametrize("provenance", [True, False])
+def test_a_film_says_that_it_is_generated_unless_that_is_switched_off(host, stages, tmp_path, provenance):
+    film = host.execute("Real3DTalkingPortraitToVideo", **composing(stages), provenance=provenance)[0][0]
+    film.save_to(str(tmp_path / "film.mp4"), metadata={"workflow": {"nodes": []}})
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        metadata = dict(container.metadata)
+    assert json.loads(metadata["workflow"]) == {"nodes": []}
+    assert metadata.get("DigitalSourceType", "").endswith("algorithmicMedia") == provenance
+    assert ("avatar analytic" in metadata.get("comment", "")) == provenance
