@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +24,9 @@ from .refusal import Refusal
 
 MULTIPLE = 16  # the widest vectors
 RAYS_AT_ONCE = 256  # of a thread
-WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start", "through_axis", "through_length")
-SCALES = ("across_scale", "across_shift", "down_scale", "down_shift", "through_scale", "through_shift")
+WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start")
+SCALES = ("across_scale", "across_shift", "down_scale", "down_shift")
+STACKS = ("through_axis", "through_length", "through_scale", "through_shift")
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "polynomials.py"))
 
 _log = logging.getLogger(__name__)
@@ -36,12 +38,16 @@ def load() -> FusedMarcher:
     Raises:
         Refusal: numba is not installed.
     """
-    kernel = _kernel()
+    kernel_of = cache(_kernel)
+    kernel_of(False)
 
     def march_packed(head: PackedHead, cutoffs: Cutoffs, *rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         decoder, results = head.decoder, results_for(rays[0])
-        windows = np.array([[getattr(window, name) for name in WHERE] for window in head.windows], np.int32)
-        scales = np.array([[getattr(window, name) for name in SCALES] for window in head.windows], np.float32)
+        windows, scales, stacks = (
+            np.array([[getattr(window, name) for name in names] for window in head.windows], kind)
+            for names, kind in ((WHERE, np.int32), (SCALES, np.float32), (STACKS, np.float32))
+        )
+        trigrid = head.windows[0].through_length > 0
         by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
         to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
         weights = (
@@ -52,9 +58,20 @@ def load() -> FusedMarcher:
             decoder.constant,
             decoder.outputs,
         )
-        arguments = (head.early, head.late, *weights, windows, scales, *rays, cutoffs.stop_below, cutoffs.colour_above)
+        arguments = (
+            head.early,
+            head.late,
+            *weights,
+            windows,
+            scales,
+            stacks if trigrid else stacks[:0, 0],
+            *rays,
+            cutoffs.stop_below,
+            cutoffs.colour_above,
+        )
         arguments, outputs = ([part.numpy() if isinstance(part, Tensor) else part for part in group] for group in (arguments, results))
         count = len(rays[0])
+        kernel = kernel_of(trigrid)
 
         def march_some(first: int) -> None:
             kernel(*arguments, first, min(first + RAYS_AT_ONCE, count), *outputs)
@@ -66,14 +83,15 @@ def load() -> FusedMarcher:
     return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
 
 
-def _kernel() -> Callable[..., None]:
-    """The compiled function; kept on disk if the cache folder can be written."""
+def _kernel(trigrid: bool = False) -> Callable[..., None]:
+    """The compiled function for triplanes or for trigrids; kept on disk if the cache folder can be written."""
     try:
         numba = import_module("numba")
         source = import_module(".march_numba", __package__)
     except ImportError as failure:
         raise Refusal(f"numba is not installed or does not work here ({failure})") from None
     _log.info("numba compiles ray marching for this processor, unless it is in the cache; that takes some seconds")
+    signature = source.TRIGRID_SIGNATURE if trigrid else source.SIGNATURE
     folder = cache_folder() / f"numba-{_key(numba)}"
     if not is_sealed(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -81,7 +99,7 @@ def _kernel() -> Callable[..., None]:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            compiled = _compile(numba, source, cache=True)
+            compiled = _compile(numba, source, signature, cache=True)
             if not is_sealed(folder):
                 seal(folder)
             return compiled
@@ -89,12 +107,12 @@ def _kernel() -> Callable[..., None]:
             _log.debug("numba's cache in '%s' cannot be used: %s", folder, failure)
         finally:
             numba.config.CACHE_DIR = before
-    return _compile(numba, source, cache=False)
+    return _compile(numba, source, signature, cache=False)
 
 
-def _compile(numba: ModuleType, source: ModuleType, cache: bool) -> Callable[..., None]:
+def _compile(numba: ModuleType, source: ModuleType, signature: str, cache: bool) -> Callable[..., None]:
     # No threads of numba's own: its simplest kind ends the whole program when two of Python's threads march at the same time.
-    return numba.njit(source.SIGNATURE, nogil=True, cache=cache, **source.STRICT)(source.march)
+    return numba.njit(signature, nogil=True, cache=cache, **source.STRICT)(source.march)
 
 
 def _key(numba: ModuleType) -> str:

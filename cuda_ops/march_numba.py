@@ -74,7 +74,7 @@ def beyond_texel(positions, count):
 
 
 @njit(forceinline=True, **FUSED)
-def locate(windows, scales, ray, depths, places, beyond, points):
+def locate(windows, scales, stacks, ray, depths, places, beyond, points):
     """Where samples of a ray lie in the table: per window the first texel [K, n], and how far beyond it, across, down, through [K, 3, n].
 
     One array is written at a time: that LLVM can turn into vectors.
@@ -83,7 +83,7 @@ def locate(windows, scales, ray, depths, places, beyond, points):
     for axis in range(3):
         positions_along(ray[0, axis], ray[1, axis], depths, points[axis])
     for w in range(len(windows)):
-        across, columns, down, rows, start, through, layers = windows[w]
+        across, columns, down, rows, start = windows[w]
         right, below, place = beyond[w, 0, :count], beyond[w, 1, :count], places[w, :count]
         texels_along(points[across], scales[w, 0], scales[w, 1], columns, right)
         texels_along(points[down], scales[w, 2], scales[w, 3], rows, below)
@@ -91,9 +91,9 @@ def locate(windows, scales, ray, depths, places, beyond, points):
             place[k] = start + texel_before(below[k], rows) * columns + texel_before(right[k], columns)
         beyond_texel(right, columns)
         beyond_texel(below, rows)
-        if layers:
-            behind = beyond[w, 2, :count]
-            texels_along(points[through], scales[w, 4], scales[w, 5], layers, behind)
+        if stacks.ndim == 2:  # decided when it is compiled
+            layers, behind = np.int32(stacks[w, 1]), beyond[w, 2, :count]
+            texels_along(points[np.int32(stacks[w, 0])], stacks[w, 2], stacks[w, 3], layers, behind)
             for k in range(count):
                 place[k] += texel_before(behind[k], layers) * (columns * rows)
             beyond_texel(behind, layers)
@@ -164,9 +164,9 @@ def look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights
 
 
 @njit(forceinline=True, **SUMMED)
-def look_up(table, windows, places, beyond, r, k, hidden, sample, weights):
+def look_up(table, windows, stacks, places, beyond, r, k, hidden, sample, weights):
     """Hidden units of depth k of a ray, kept as those of a sample, and their product with weights."""
-    if windows[0, 6]:
+    if stacks.ndim == 2:
         product = look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights)
     elif len(windows) == 2:
         product = look_up_two(table, windows, places, beyond, r, k, hidden, sample, weights)
@@ -272,23 +272,27 @@ def add_colours(raw, s, share, sums):
 
 
 TABLE, ROW, NUMBER = "float32[:,::1]", "float32[::1]", "float32"
-SIGNATURE = f"""void(
+SIGNATURE, TRIGRID_SIGNATURE = (
+    f"""void(
     {TABLE}, {TABLE}, {ROW}, {NUMBER}, float32[:,:,::1], float32[:,:,::1], {TABLE}, {ROW}, int32[::1],
-    int32[:,::1], {TABLE}, {TABLE}, {TABLE}, {TABLE}, {TABLE}, {NUMBER}, {NUMBER}, int64, int64, {TABLE}, {ROW}, {ROW}
-)""".replace("\n", "")  # fmt: skip
+    int32[:,::1], {TABLE}, {stacks}, {TABLE}, {TABLE}, {TABLE}, {TABLE}, {NUMBER}, {NUMBER}, int64, int64, {TABLE}, {ROW}, {ROW}
+)""".replace("\n", "")
+    for stacks in (ROW, TABLE)
+)
 
 
 def march(
     early, late, to_density, density_bias, to_colour, late_to_colour, colour_bias, constant, outputs,
-    windows, scales, origins, directions, depths, positions, stop_below, colour_above, first, stop, colour, depth, opacity,
+    windows, scales, stacks, origins, directions, depths, positions, stop_below, colour_above, first, stop, colour, depth, opacity,
 ):  # fmt: skip
     """Marches rays first..stop - 1; what is not named here is as in march_cpu.cpp.
 
     Args:
         to_colour, late_to_colour: [varying / 4, 4, early or late units].
         colour_bias: [2, varying], twice the same.
-        windows: [K, 7] axis across, length across, axis down, length down, start, axis through, length through (0: no trigrid).
-        scales: [K, 6] scale and shift across, then down, then through.
+        windows: [K, 5] axis across, length across, axis down, length down, start.
+        scales: [K, 4] scale and shift across, then down.
+        stacks: [K, 4] axis, length, scale and shift through the layers of a trigrid; [0] for a triplane, which gets code of its own.
         positions: [rays or 1, Nf].
     """
     coarse, fine = depths.shape[1], positions.shape[1]
@@ -323,12 +327,12 @@ def march(
             until = min(start + WALK, coarse)
             for r in range(rays):
                 if passing[r] >= stop_below:
-                    locate(windows, scales, ray[r], depths[block + r, start:until], places[r], beyond[r], points)
+                    locate(windows, scales, stacks, ray[r], depths[block + r, start:until], places[r], beyond[r], points)
                     known[r] = until
             for i in range(start, until):
                 for r in range(rays):
                     if known[r] == until:
-                        product = look_up(early, windows, places, beyond, r, i - start, hidden, i, to_density)
+                        product = look_up(early, windows, stacks, places, beyond, r, i - start, hidden, i, to_density)
                         density[r, i] = product + density_bias
             for r in range(rays):
                 if known[r] == until:
@@ -347,13 +351,13 @@ def march(
             until = min(start + WALK, count)
             for r in range(rays):
                 if passing[r] >= stop_below:
-                    locate(windows, scales, ray[r], merged_z[r, start:until], places[r], beyond[r], points)
+                    locate(windows, scales, stacks, ray[r], merged_z[r, start:until], places[r], beyond[r], points)
                     seen[r] = until
             for k in range(start, until):
                 for r in range(rays):
                     sample = source[r, k]
                     if seen[r] == until and sample >= known[r]:
-                        product = look_up(early, windows, places, beyond, r, k - start, hidden, sample, to_density)
+                        product = look_up(early, windows, stacks, places, beyond, r, k - start, hidden, sample, to_density)
                         merged_density[r, k] = product + density_bias
             for r in range(rays):
                 if seen[r] == until:
@@ -378,8 +382,8 @@ def march(
                 if late_units:
                     for s in range(pair):
                         k = shown[one + s]
-                        locate(windows, scales, ray[r], merged_z[r, k : k + 1], places[r], beyond[r], points)
-                        look_up(late, windows, places, beyond, r, 0, late_hidden, s, unused)
+                        locate(windows, scales, stacks, ray[r], merged_z[r, k : k + 1], places[r], beyond[r], points)
+                        look_up(late, windows, stacks, places, beyond, r, 0, late_hidden, s, unused)
                 a, b = source[r, shown[one]], source[r, shown[one + pair - 1]]
                 add_units(hidden, r, a, b, to_colour, colour_bias, raw)
                 if late_units:
