@@ -5,6 +5,8 @@
     python3 dev.py test  [options of pytest]                  for example: python3 dev.py test -k render
     python3 dev.py bench [NAME [its options]]                 runs benchmarks/NAME.py; without a name, lists them
     python3 dev.py lint  [options of ruff check] [paths]      ruff check and ruff format --check
+    python3 dev.py pythons                                    the demo in a clean clone with every Python on this machine
+    python3 dev.py matrix [options of pytest]                 tests with the oldest and the newest packages, with every Python
 
 The first call makes .venv beside this file and installs the requirements there; later calls install again only when
 a requirements file or the version of Python has changed.
@@ -12,22 +14,27 @@ a requirements file or the version of Python has changed.
 
 import ast
 import hashlib
+import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "dev-stamp"
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-dev-nodeps.txt", "requirements-dev-optional.txt")
+MATRIX = ("av", "numpy", "transformers")  # packages whose interfaces have changed under us; pyproject.toml names the oldest of each
+MATRIX_TESTS = ("test_container", "test_sound", "test_video", "test_recording", "test_main", "real3d/test_hubert", "nodes/test_stages")
 PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requirements-dev.txt has packages for
 
 
 def main(arguments):
     """Exit status of one call. (No annotations here: they would keep an old Python from reading as far as its refusal.)"""
-    commands = {"demo": demo, "test": test, "bench": bench, "lint": lint}
+    commands = {"demo": demo, "test": test, "bench": bench, "lint": lint, "pythons": pythons, "matrix": matrix}
     if not arguments or arguments[0] not in commands:
         print(__doc__.strip())
         return 0 if arguments[:1] in (["-h"], ["--help"], ["help"]) else 2
@@ -76,6 +83,86 @@ def lint(arguments):
     checked = run(["-m", "ruff", "check", *options, *paths], folder=ROOT)
     formatted = run(["-m", "ruff", "format", "--check", *paths], folder=ROOT)
     return checked or formatted
+
+
+def pythons(arguments):
+    """A Python in which the packages cannot be installed is named and passed over: the machine may lack the room or the network."""
+    failed = []
+    for version, python in sorted(found_pythons().items()):
+        with tempfile.TemporaryDirectory() as folder:
+            clone = cleanly_cloned(folder)
+            if subprocess.call([python, "-c", "import dev; dev.prepare()"], cwd=str(clone)):
+                say("Python {}.{}: the packages could not be installed; not run.".format(*version))
+            elif subprocess.call([python, "dev.py", "demo"], cwd=str(clone)):
+                failed.append(version)
+            else:
+                say("Python {}.{}: the demo was made.".format(*version))
+    return fail("The demo failed with Python " + ", ".join("{}.{}".format(*one) for one in failed) + ".") if failed else 0
+
+
+def matrix(arguments):
+    """Prints a line for every combination; those that have no packages for a Python are named, not tried in other ways."""
+    oldest = dict(re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    rows = []
+    for version, python in sorted(found_pythons().items()):
+        with tempfile.TemporaryDirectory() as folder:
+            clone = cleanly_cloned(folder)
+            if subprocess.call([python, "-c", "import dev; dev.prepare()"], cwd=str(clone)):
+                rows.append((version, "all", "the packages could not be installed"))
+                continue
+            inside = [python, "-c", "import dev, sys; sys.exit(dev.tried(sys.argv[1].split(), sys.argv[2:]))"]
+            for choice in itertools.product(("oldest", "newest"), repeat=len(MATRIX)):
+                packages = [name if age == "newest" else f"{name}=={oldest[name]}" for name, age in zip(MATRIX, choice, strict=True)]
+                status = subprocess.call([*inside, " ".join(packages), *(arguments or test_files())], cwd=str(clone))
+                rows.append((version, " ".join(packages), {0: "passed", 3: "does not resolve"}.get(status, "FAILED")))
+    for version, packages, outcome in rows:
+        print("{}.{:<4}".format(*version) + f"{packages:60}{outcome}")
+    return 1 if any(outcome == "FAILED" for *_, outcome in rows) else 0
+
+
+def tried(packages, arguments):
+    """Exit status of pytest with these packages in .venv; 3 if there are no such packages for this Python."""
+    return 3 if pip(["--upgrade", "--only-binary", ":all:", *packages], optional=True) else run(["-m", "pytest", *arguments], folder=ROOT)
+
+
+def test_files():
+    return [f"tests/{name}.py" for name in MATRIX_TESTS]
+
+
+def found_pythons():
+    """{(major, minor): interpreter} of every suitable Python on this machine: this one, those on the path, pyenv's and Windows'."""
+    found = {}
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for minor in range(PYTHONS[0][1], PYTHONS[1][1] + 1):
+        version = (3, minor)
+        candidates = [
+            *([sys.executable] if sys.version_info[:2] == version else []),
+            *filter(None, [shutil.which(f"python3.{minor}")]),
+            *(str(path) for path in sorted(pyenv.glob(f"3.{minor}.*/bin/python3"), reverse=True)),
+        ]
+        commands = [[path] for path in candidates] + ([["py", f"-3.{minor}"]] if os.name == "nt" else [])
+        for command in commands:
+            answer = asked([*command, "-c", "import sys; print(sys.executable); print(sys.version_info[:2])"])
+            if answer and answer.splitlines()[-1] == str(version):
+                found[version] = answer.splitlines()[0]
+                break
+    return found
+
+
+def asked(command):
+    """What a command prints, None if it does not run."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def cleanly_cloned(folder):
+    """A clone of this repository's newest commit in a folder."""
+    clone = Path(folder) / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    return clone
 
 
 def unsuitable(version):

@@ -65,9 +65,11 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
     """Renders a head as real3d_core.render.march does, by the fastest back end for the planes' device.
 
     Features and opacity are within 1e-4 of it. The first call builds the back end, which takes some seconds once per machine.
+    Where a tensor requires gradients and grad mode is on, it is real3d_core.render.march itself that renders: compiled code
+    has no derivatives.
 
     Raises:
-        Real3DError: REAL3D_MARCH_BACKEND names no back end.
+        Real3DError: REAL3D_MARCH_BACKEND names no back end; or see real3d_core.render.march.
     """
     return marcher("auto")(planes, decoder, cameras, settings, first_frame)
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .build_cache import cache_folder, keep, kept
 from .refusal import Refusal
 
 COMPILERS = ("c++", "g++", "clang++")
@@ -20,26 +21,15 @@ SHARED = ("-std=c++17", "-O3", "-shared", "-fPIC")
 NUMBERS = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffp-contract=fast")
 NATIVE = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
 FLAGS_TO_TRY = ((NATIVE, "-fopenmp"), ("-fopenmp",), (NATIVE,), ())
+SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 SECONDS = 60
-
-
-def cache_folder() -> Path:
-    """Where builds are kept; REAL3D_CACHE names another place."""
-    if chosen := os.environ.get("REAL3D_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "real3d-portrait"
 
 
 def built_library(name: str, source: str, flags: tuple[str, ...] | None = None) -> ctypes.CDLL:
     """The source as a loaded library: from the cache, or compiled now.
 
-    A build goes to a temporary name and is renamed, so processes that build at the same time do not meet and need no locks.
+    A build goes to a temporary name and is renamed, so processes that build at the same time do not meet and need no locks. A kept
+    build is loaded only if it is as it was written: a shortened library would end the process.
 
     Args:
         name: of the files in the cache.
@@ -47,21 +37,19 @@ def built_library(name: str, source: str, flags: tuple[str, ...] | None = None) 
         flags: instead of those for this processor.
 
     Raises:
-        Refusal: no compiler, the compiler fails or takes too long, or the cache can not be written.
+        Refusal: no compiler, the compiler fails or takes too long, or the cache cannot be written.
     """
     compiler = _compiler()
     reasons = []
     for extra in (flags,) if flags is not None else FLAGS_TO_TRY:
         options = (*SHARED, *NUMBERS, *extra)
-        library = cache_folder() / f"{name}-{_key(source, compiler, options)}{'.dll' if sys.platform == 'win32' else '.so'}"
+        stem = f"{name}-{_key(source, compiler, options)}"
         try:
-            if not library.exists():
-                _compile(compiler, options, source, library)
+            library = kept(stem, SUFFIX) or _compile(compiler, options, source, stem)
             try:
                 return ctypes.CDLL(str(library))
-            except OSError:  # damaged, or of another system that shares this folder
-                _compile(compiler, options, source, library)
-                return ctypes.CDLL(str(library))
+            except OSError:  # of another system that shares this folder
+                return ctypes.CDLL(str(_compile(compiler, options, source, stem)))
         except (Refusal, OSError) as reason:
             reasons.append(str(reason))
     raise Refusal(reasons[-1])
@@ -81,11 +69,12 @@ def _key(source: str, compiler: list[str], options: tuple[str, ...]) -> str:
     """Changes with anything that a build depends on; "native" depends on the processor."""
     program = Path(compiler[0]).resolve()
     state = program.stat()
-    parts = (source, *compiler, str(program), str(state.st_size), str(state.st_mtime_ns), *options, _processor())
+    parts = (source, *compiler, str(program), str(state.st_size), str(state.st_mtime_ns), *options, processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What "native" code depends on."""
     try:
         described = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         abilities = next((line for line in described if line.lower().startswith(("flags", "features"))), "")
@@ -94,20 +83,22 @@ def _processor() -> str:
     return f"{platform.machine()} {platform.processor()} {abilities}"
 
 
-def _compile(compiler: list[str], options: tuple[str, ...], source: str, library: Path) -> None:
+def _compile(compiler: list[str], options: tuple[str, ...], source: str, stem: str) -> Path:
+    """Where the build is kept."""
+    cache = cache_folder()
     try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="building-", dir=library.parent)
+        cache.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="building-", dir=cache)
     except OSError as failure:
-        raise Refusal(f"the cache folder '{library.parent}' can not be written ({failure.strerror})") from None
+        raise Refusal(f"the cache folder '{cache}' cannot be written ({failure.strerror})") from None
     try:
-        text, result = Path(folder) / "source.cpp", Path(folder) / library.name
+        text, result = Path(folder) / "source.cpp", Path(folder) / f"library{SUFFIX}"
         text.write_text(source, encoding="utf-8")
         command = [*compiler, *options, str(text), "-o", str(result)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
         if done.returncode or not result.is_file():
             raise Refusal(f"the compiler '{compiler[0]}' failed: {_last_line(done.stderr)}")
-        os.replace(result, library)
+        return keep(result, stem)
     except subprocess.TimeoutExpired:
         raise Refusal(f"the compiler '{compiler[0]}' took longer than {SECONDS} seconds") from None
     except OSError as failure:

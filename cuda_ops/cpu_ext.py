@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .build import built_library
-from .core import PlaneTable
-from .fused_marching import Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from .core import PlaneTable, TableWindow
+from .fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
 SOURCE = Path(__file__).with_name("march_cpu.cpp")
@@ -32,6 +32,13 @@ class Sheets(ctypes.Structure):
     ]
 
 
+def source() -> str:
+    """march_cpu.cpp with what it takes from Python."""
+    sizes = STRUCT_BYTES | {"SHEET_BYTES": ctypes.sizeof(Sheet), "SHEETS_BYTES": ctypes.sizeof(Sheets)}
+    defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
+    return defines + c_constants() + SOURCE.read_text(encoding="utf-8")
+
+
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     """Builds it or takes it from the cache.
 
@@ -41,29 +48,25 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     Raises:
         Refusal: it can not be built here.
     """
-    library = built_library("march_cpu", c_constants() + SOURCE.read_text(encoding="utf-8"), flags)
+    library = built_library("march_cpu", source(), flags)
     number, pointer, real = ctypes.c_int32, ctypes.c_void_p, ctypes.c_float
     prepare = library.prepare
-    prepare.argtypes = [pointer, pointer, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]
+    prepare.argtypes = [pointer, pointer, number, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]
     prepare.restype = number
     run = library.march
     run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
     run.restype = number
 
     def project(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
-        sheets = [
-            Sheets(
-                *(window.down.first, window.across.first, *window.sheets[0].shape[1:], len(window.sheets)),
-                (Sheet * 2)(*(Sheet(sheet.data_ptr(), *sheet.stride()) for sheet in window.sheets)),
-            )
-            for window in table.windows
-        ]
-        count, units = len(windows), len(decoder.bias)
+        layers = [layer for pair in zip(table.windows, windows, strict=True) for layer in _layers(*pair)]
+        rectangles, sheets = zip(*layers, strict=True)
+        biased = len(_layers(table.windows[0], windows[0]))
+        count, units = len(layers), len(decoder.bias)
         weight = (decoder.weight.T / 3).contiguous()
         late_units = units - decoder.early_units
         early, late = (decoder.bias.new_empty(len(table), some) for some in (decoder.early_units, late_units))
         failed = prepare(
-            *((Window * count)(*windows), (Sheets * count)(*sheets), count),
+            *((Window * count)(*rectangles), (Sheets * count)(*sheets), count, biased),
             *(table.channels.data_ptr(), len(table.channels), weight.data_ptr(), decoder.bias.data_ptr()),
             *(decoder.early_units, late_units, torch.get_num_threads(), early.data_ptr(), late.data_ptr()),
         )
@@ -86,7 +89,22 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         _require_memory(failed)
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE, project)
+    return FusedMarcher(march_packed, MULTIPLE, project, trigrids=True)
+
+
+def _layers(window: TableWindow, struct: Window) -> list[tuple[Window, Sheets]]:
+    """A window, or each layer of a stack, and what fills it."""
+    through, area = window.through, len(window.across) * len(window.down)
+    filled = []
+    for number in range(len(through) if through else 1):
+        layer = through.first + number if through else None
+        inside = layer is None or 0 <= layer < window.sheets[0].shape[1]
+        planes = [sheet if layer is None else sheet[:, layer] for sheet in window.sheets] if inside else []
+        rectangle = Window.from_buffer_copy(struct)
+        rectangle.start += number * area
+        sheets = (Sheet * 2)(*(Sheet(plane.data_ptr(), *plane.stride()) for plane in planes))
+        filled.append((rectangle, Sheets(window.down.first, window.across.first, *window.sheets[0].shape[-2:], len(planes), sheets)))
+    return filled
 
 
 def _require_memory(failed: int) -> None:

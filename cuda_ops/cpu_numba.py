@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .build import cache_folder
+from .build import processor
+from .build_cache import cache_folder, is_sealed, seal
 from .fused_marching import Cutoffs, FusedMarcher, PackedHead, results_for
 from .refusal import Refusal
 
 MULTIPLE = 16  # the widest vectors
 RAYS_AT_ONCE = 256  # of a thread
+WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start", "through_axis", "through_length")
+SCALES = ("across_scale", "across_shift", "down_scale", "down_shift", "through_scale", "through_shift")
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "polynomials.py"))
 
 _log = logging.getLogger(__name__)
@@ -36,8 +40,8 @@ def load() -> FusedMarcher:
 
     def march_packed(head: PackedHead, cutoffs: Cutoffs, *rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         decoder, results = head.decoder, results_for(rays[0])
-        windows = np.array([(w.across_axis, w.across_length, w.down_axis, w.down_length, w.start) for w in head.windows], np.int32)
-        scales = np.array([(w.across_scale, w.across_shift, w.down_scale, w.down_shift) for w in head.windows], np.float32)
+        windows = np.array([[getattr(window, name) for name in WHERE] for window in head.windows], np.int32)
+        scales = np.array([[getattr(window, name) for name in SCALES] for window in head.windows], np.float32)
         by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
         to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
         weights = (
@@ -59,7 +63,7 @@ def load() -> FusedMarcher:
             list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
 
 
 def _kernel() -> Callable[..., None]:
@@ -71,13 +75,18 @@ def _kernel() -> Callable[..., None]:
         raise Refusal(f"numba is not installed or does not work here ({failure})") from None
     _log.info("numba compiles ray marching for this processor, unless it is in the cache; that takes some seconds")
     folder = cache_folder() / f"numba-{_key(numba)}"
+    if not is_sealed(folder):
+        shutil.rmtree(folder, ignore_errors=True)
     if _can_be_written(folder):
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            return _compile(numba, source, cache=True)
+            compiled = _compile(numba, source, cache=True)
+            if not is_sealed(folder):
+                seal(folder)
+            return compiled
         except Exception as failure:  # what numba kept may be damaged in any way
-            _log.debug("numba's cache in '%s' can not be used: %s", folder, failure)
+            _log.debug("numba's cache in '%s' cannot be used: %s", folder, failure)
         finally:
             numba.config.CACHE_DIR = before
     return _compile(numba, source, cache=False)
@@ -89,8 +98,8 @@ def _compile(numba: ModuleType, source: ModuleType, cache: bool) -> Callable[...
 
 
 def _key(numba: ModuleType) -> str:
-    """Changes with the sources and with numba; the processor is numba's own affair."""
-    parts = (numba.__version__, *(path.read_text(encoding="utf-8") for path in SOURCES))
+    """Changes with the sources, numba and the processor."""
+    parts = (numba.__version__, processor(), *(path.read_text(encoding="utf-8") for path in SOURCES))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .build import SECONDS, cache_folder
+from .build import SECONDS
+from .build_cache import cache_folder, keep, kept
 from .cuda_source import MULTIPLE, KernelShape, Launch, kernel_source
 from .fused_marching import Cutoffs, FusedMarcher, PackedHead
 from .refusal import Refusal
@@ -77,27 +79,25 @@ def gpu_marcher(compiler: Compiler, driver: Driver) -> FusedMarcher:
             driver.launch(kernels[key], launch, torch.cuda.current_stream(device).cuda_stream)
         return launch.results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
 
 
 def _kernel(compiler: Compiler, driver: Driver, capability: int, defines: tuple[str, ...]) -> ctypes.c_void_p:
-    """From the cache, or compiled now; a cache that can not be written or that is damaged does no harm."""
+    """From the cache, or compiled now; a cache that cannot be written or that is damaged does no harm."""
     source = kernel_source()
     parts = (source, compiler.version(), str(capability), *OPTIONS, *defines)
-    kept = cache_folder() / f"march_cuda-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}.bin"
-    try:
-        return driver.function(kept.read_bytes(), b"march")
-    except (OSError, Refusal):
-        image = compiler.image(source, capability, defines)
+    stem = f"march_cuda-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}"
+    if image := kept(stem, ".bin"):
+        with suppress(OSError, Refusal):
+            return driver.function(image.read_bytes(), b"march")
+    image = compiler.image(source, capability, defines)
     function = driver.function(image, b"march")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=kept.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(image)
-        os.replace(temporary, kept)
-    except OSError:
-        pass
+    with suppress(OSError):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="building-", dir=cache_folder()) as folder:
+            built = Path(folder) / "image.bin"
+            built.write_bytes(image)
+            keep(built, stem)
     return function
 
 
@@ -113,12 +113,11 @@ class Nvrtc:
         return f"nvrtc {major.value}.{minor.value}"
 
     def image(self, source: str, capability: int, defines: tuple[str, ...]) -> bytes:
-        known = self._capabilities()
-        newest = max(known)
-        if capability < min(known):
+        nearest = max((known for known in self._capabilities() if known <= capability), default=None)
+        if nearest is None:
             raise Refusal(f"{self.version()} no longer compiles for GPUs of compute capability {capability / 10}")
-        real = capability in known
-        target = f"--gpu-architecture={f'sm_{capability}' if real else f'compute_{newest}'}"
+        real = nearest == capability  # else the driver finishes PTX, which it can for newer GPUs only
+        target = f"--gpu-architecture={'sm' if real else 'compute'}_{nearest}"
         options = [option.encode() for option in (target, *OPTIONS, *defines)]
         program = ctypes.c_void_p()
         self._call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"march_cuda.cu", ctypes.c_int(0), None, None)
@@ -205,17 +204,23 @@ def find_nvrtc() -> ctypes.CDLL:
         Refusal: it is nowhere.
     """
     major = str(torch.version.cuda).partition(".")[0]
-    name = f"nvrtc64_{major}0_0.dll" if sys.platform == "win32" else f"libnvrtc.so.{major}"
-    return _library([name, *map(str, _places(name))], f"NVRTC ({name})")
+    windows = sys.platform == "win32"
+    name = f"nvrtc64_{major}0_0.dll" if windows else f"libnvrtc.so.{major}"
+    folders = list(_folders())
+    for folder in folders:  # NVRTC asks for its built-in functions by name, and packages do not tell it where they are
+        for builtins in sorted(folder.glob(f"nvrtc-builtins64_{major}*.dll" if windows else f"libnvrtc-builtins.so.{major}*")):
+            with suppress(OSError):
+                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
+    return _library([name, *(str(folder / name) for folder in folders)], f"NVRTC ({name})")
 
 
-def _places(name: str) -> Iterator[Path]:
+def _folders() -> Iterator[Path]:
     torch_folder = Path(torch.__file__).parent
     for pattern in ("*/lib", "*/bin", "*/bin/*"):
-        yield from sorted(found / name for found in (torch_folder.parent / "nvidia").glob(pattern))
-    yield torch_folder / "lib" / name
+        yield from sorted((torch_folder.parent / "nvidia").glob(pattern))
+    yield torch_folder / "lib"
     if toolkit := os.environ.get("CUDA_PATH") or os.environ.get("CUDA_HOME"):
-        yield from (Path(toolkit) / folder / name for folder in ("lib64", "bin", "bin/x64"))
+        yield from (Path(toolkit) / folder for folder in ("lib64", "bin", "bin/x64"))
 
 
 def _library(names: list[str], what: str) -> ctypes.CDLL:

@@ -8,36 +8,42 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .fused_marching import Cutoffs, Head, PackedHead, results_for
+from .fused_marching import STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
 from .polynomials import cuda_macro
 from .refusal import Refusal
 
 SOURCE = Path(__file__).with_name("march_cuda.cu")
 MULTIPLE = 32  # lanes of a warp
 WARPS = 4
-AT_ONCE = 4
+AT_ONCE = 4  # samples whose colours are worked out together
+ROWS_OF_ALL, ROWS_OF_COARSE = 5, 2  # of shared memory: one number for each sample, or for each coarse one
 SHARED_BYTES = 48 << 10  # that every GPU grants a block
 
 
 @dataclass(frozen=True)
 class KernelShape:
-    """Numbers that the kernel is compiled for: hidden units early and late, varying colours."""
+    """What the kernel is compiled for: hidden units early and late, varying colours, planes with depth."""
 
     early: int
     late: int
     varying: int
+    trigrid: bool = False
 
     @classmethod
     def of(cls, head: PackedHead) -> KernelShape:
-        return cls(head.early.shape[1], head.late.shape[1], head.decoder.to_colour.shape[1])
+        stacked = head.windows[0].through_length > 0
+        return cls(head.early.shape[1], head.late.shape[1], head.decoder.to_colour.shape[1], stacked)
 
     def defines(self) -> tuple[str, ...]:
         """Options for the compiler."""
-        return (f"-DEARLY={self.early}", f"-DLATE={self.late}", f"-DVARYING={self.varying}", f"-DWARPS={WARPS}")
+        shape = (f"-DEARLY={self.early}", f"-DLATE={self.late}", f"-DVARYING={self.varying}", f"-DSTACKED={int(self.trigrid)}")
+        memory = (f"-DWARPS={WARPS}", f"-DAT_ONCE={AT_ONCE}", f"-DROWS_OF_ALL={ROWS_OF_ALL}", f"-DROWS_OF_COARSE={ROWS_OF_COARSE}")
+        return (*shape, *memory, *(f"-D{name}={size}" for name, size in STRUCT_BYTES.items()))
 
     def room_per_ray(self, coarse: int, fine: int) -> int:
         """Floats of shared memory that a warp needs."""
-        return -(-(AT_ONCE * (self.early + self.late) + 5 * (coarse + fine) + 2 * coarse) // 4) * 4
+        floats = AT_ONCE * (self.early + self.late) + ROWS_OF_ALL * (coarse + fine) + ROWS_OF_COARSE * coarse
+        return -(-floats // 4) * 4
 
 
 def kernel_source() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,10 +11,27 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .core import OFFICIAL, HeadRender, LeanDecoder, MarchRays, MarchSettings, PlaneDecoder, Planes, PlaneTable, march_frames
+from .core import (
+    OFFICIAL,
+    HeadRender,
+    LeanDecoder,
+    MarchRays,
+    MarchSettings,
+    PlaneDecoder,
+    Planes,
+    PlaneTable,
+    Run,
+    checked_inputs,
+    march,
+    march_frames,
+    march_table,
+    wants_gradients,
+)
 
 CHANNELS = 32
 LN_2 = math.log(2)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,11 +100,13 @@ class PackedDecoder:
 
 
 class Window(ctypes.Structure):
-    """A rectangle of texels; the same fields in march_cpu.cpp and march_cuda.cu."""
+    """A rectangle of texels, or a stack of them; the same fields in march_cpu.cpp and march_cuda.cu. through_length 0: no stack."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
         *((name, ctypes.c_float) for name in ("across_scale", "across_shift", "down_scale", "down_shift")),
+        *((name, ctypes.c_int32) for name in ("through_axis", "through_length")),
+        *((name, ctypes.c_float) for name in ("through_scale", "through_shift")),
     ]
 
 
@@ -100,6 +120,9 @@ class Head(ctypes.Structure):
         ("window", Window * 3),
     ]
 
+
+STRUCT_BYTES = {"WINDOW_BYTES": ctypes.sizeof(Window), "HEAD_BYTES": ctypes.sizeof(Head)}
+"""Sizes that compiled code compares with those of its own structs; it does not compile where they differ."""
 
 Project = Callable[[PlaneTable, tuple[Window, ...], PackedDecoder], tuple[Tensor, Tensor]]
 """(table, its windows, decoder) -> what the early [T, early units] and the late units [T, late units] receive at every texel."""
@@ -130,6 +153,7 @@ class PackedHead:
                 *(window.across.axis, len(window.across), window.down.axis, len(window.down), window.start),
                 *(window.across.scale, window.across.shift - window.across.first),
                 *(window.down.scale, window.down.shift - window.down.first),
+                *_through(window.through),
             )
             for window in table.windows
         )
@@ -150,18 +174,20 @@ MarchPacked = Callable[[PackedHead, Cutoffs, Tensor, Tensor, Tensor, Tensor], tu
 
 @dataclass(frozen=True)
 class FusedMarcher:
-    """A back end's marcher; calling it is calling real3d_core.render.march.
+    """A back end's marcher; calling it is calling real3d_core.render.march, which it hands over to where gradients are asked for.
 
     march_packed: the compiled code.
     multiple: it wants unit counts that are multiples of this.
     project: makes the table.
     cutoffs: what it may leave out.
+    trigrids: it also marches planes with depth; PyTorch's marcher does where it does not.
     """
 
     march_packed: MarchPacked
     multiple: int
     project: Project = project_by_torch
     cutoffs: Cutoffs = DEFAULT
+    trigrids: bool = False
 
     def exact(self) -> FusedMarcher:
         """The same with nothing left out."""
@@ -170,6 +196,12 @@ class FusedMarcher:
     def __call__(
         self, planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
     ) -> HeadRender:
+        planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
+        if wants_gradients(planes, decoder, cameras):
+            return march(planes, decoder, cameras, settings, first_frame)
+        if planes.depth > 1 and not self.trigrids:
+            _log.info("Ray marching by torch: this back end marches no trigrids")
+            return march_table(planes, decoder, cameras, settings, first_frame)
         packed = PackedDecoder.of(decoder, self.multiple)
 
         def prepare(features: Tensor, reach: Tensor) -> MarchRays:
@@ -184,6 +216,10 @@ class FusedMarcher:
 def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Room for colour [r, 32], depth [r] and opacity [r]."""
     return origins.new_empty(len(origins), CHANNELS), origins.new_empty(len(origins)), origins.new_empty(len(origins))
+
+
+def _through(run: Run | None) -> tuple[int, int, float, float]:
+    return (0, 0, 0.0, 0.0) if run is None else (run.axis, len(run), run.scale, run.shift - run.first)
 
 
 def _up(count: int, multiple: int) -> int:

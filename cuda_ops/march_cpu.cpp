@@ -6,7 +6,7 @@
 //
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
-// cuda_ops/polynomials.py puts EXP2 and LOG2_1P in front of this text.
+// cuda_ops/cpu_ext.py puts EXP2, LOG2_1P and the sizes that the structs have in Python in front of this text.
 
 #include <cstdint>
 #include <cstdlib>
@@ -53,10 +53,13 @@ typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
 
 extern "C" {
 
-// A rectangle of texels: a point p lies at texel p[axis] * scale + shift of a side, counted from its first one.
+// A rectangle of texels: a point p lies at texel p[axis] * scale + shift of a side, counted from its first one. In a trigrid it is a stack
+// of through_length such rectangles; all windows of a head are stacks, or none (0).
 struct Window {
     int32_t across_axis, across_length, down_axis, down_length, start;
     float across_scale, across_shift, down_scale, down_shift;
+    int32_t through_axis, through_length;
+    float through_scale, through_shift;
 };
 
 // Unit counts are multiples of 16, padded with units that have no output weights; varying is a multiple of 16, padded with channels
@@ -87,10 +90,12 @@ struct Sheets {
     Sheet sheet[2];
 };
 
-int32_t march_lanes() { return LANES; }
+static_assert(sizeof(Window) == WINDOW_BYTES && sizeof(Head) == HEAD_BYTES, "fused_marching.py has other fields");
+static_assert(sizeof(Sheet) == SHEET_BYTES && sizeof(Sheets) == SHEETS_BYTES, "cpu_ext.py has other fields");
 
-int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, const int64_t* channels, int32_t inputs, const float* weight,
-                const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early, float* late);
+int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, int32_t biased, const int64_t* channels, int32_t inputs,
+                const float* weight, const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early,
+                float* late);
 
 int32_t march(const Head* head, const float* origins, const float* directions, const float* depths, const float* positions,
               int64_t rays, int32_t coarse, int32_t fine, int64_t positions_stride, float stop_below, float colour_above, int32_t threads,
@@ -184,16 +189,19 @@ inline Floats row_sums(Floats (&rows)[LANES]) {
     return rows[0];
 }
 
-// Where points lie in the table: per window and lane the first texel and the shares of its four corners.
+// Where points lie in the table: per window and lane the first texel and the shares of its four corners, and of those one layer deeper.
 struct Places {
     alignas(64) int32_t texel[3][LANES];
     alignas(64) float share[3][4][LANES];
+    alignas(64) float deeper[3][4][LANES];
 };
 
 struct Rays {
     Floats origin[3], direction[3];
 };
 
+// STACKED: the head's windows are stacks.
+template <bool STACKED>
 inline void locate(const Head& head, const Rays& rays, Floats depth, Places& places) {
     Floats point[3];
     for (int axis = 0; axis < 3; axis++) {
@@ -216,11 +224,21 @@ inline void locate(const Head& head, const Rays& rays, Floats depth, Places& pla
         at(places.share[w][1]) = right * above;
         at(places.share[w][2]) = left * below;
         at(places.share[w][3]) = right * below;
+        if (!STACKED) continue;
+        Floats z = point[window.through_axis] * window.through_scale + window.through_shift;
+        z = smaller(larger(z, Floats{}), all(window.through_length - 1));
+        Floats layer = smaller(__builtin_convertvector(__builtin_convertvector(z, Ints), Floats), all(window.through_length - 2));
+        at(places.texel[w]) += __builtin_convertvector(layer, Ints) * (window.across_length * window.down_length);
+        for (int corner = 0; corner < 4; corner++) {
+            Floats& share = at(places.share[w][corner]);
+            at(places.deeper[w][corner]) = share * (z - layer);
+            share *= 1 - (z - layer);
+        }
     }
 }
 
-// GROUP vectors of units at a time: sums of four texels per window, then softplus. WINDOWS: as many as the head has, 0 if unknown.
-template <int GROUP, int WINDOWS>
+// GROUP vectors of units at a time: sums of four texels per window and layer, then softplus. WINDOWS: as many as the head has, 0 if unknown.
+template <int GROUP, int WINDOWS, bool STACKED>
 inline __attribute__((always_inline)) void look_up(const Head& head, const float* table, int units, const Places& places, int lane,
                                                    int unit, Floats (&hidden)[GROUP]) {
     for (int v = 0; v < GROUP; v++) hidden[v] = Floats{};
@@ -234,6 +252,16 @@ inline __attribute__((always_inline)) void look_up(const Head& head, const float
             hidden[v] += b * at(top + units + v * LANES);
             hidden[v] += c * at(bottom + v * LANES);
             hidden[v] += d * at(bottom + units + v * LANES);
+        }
+        if (!STACKED) continue;
+        const int64_t layer = (int64_t)head.window[w].across_length * head.window[w].down_length * units;
+        const float e = places.deeper[w][0][lane], f = places.deeper[w][1][lane];
+        const float g = places.deeper[w][2][lane], h = places.deeper[w][3][lane];
+        for (int v = 0; v < GROUP; v++) {
+            hidden[v] += e * at(top + layer + v * LANES);
+            hidden[v] += f * at(top + layer + units + v * LANES);
+            hidden[v] += g * at(bottom + layer + v * LANES);
+            hidden[v] += h * at(bottom + layer + units + v * LANES);
         }
     }
     softplus_2(hidden);
@@ -420,7 +448,7 @@ struct Arguments {
 };
 
 // UNITS and WINDOWS: the numbers of early units and windows where the compiler is to know them, else 0.
-template <int UNITS, int WINDOWS>
+template <int UNITS, int WINDOWS, bool STACKED>
 class Marcher : Arguments {
   public:
     explicit Marcher(const Arguments& arguments) : Arguments(arguments) {}
@@ -437,12 +465,12 @@ class Marcher : Arguments {
 };
 
 // Densities that the chosen lanes have at a depth, UNSEEN in the others; samples: under which number each lane keeps its hidden units.
-template <int UNITS, int WINDOWS>
-inline Floats Marcher<UNITS, WINDOWS>::densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples,
+template <int UNITS, int WINDOWS, bool STACKED>
+inline Floats Marcher<UNITS, WINDOWS, STACKED>::densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples,
                                                  Workspace& space) const {
     const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1;
     Places places;
-    locate(head, rays, depth, places);
+    locate<STACKED>(head, rays, depth, places);
     Floats rows[LANES] = {};
     for (int i = 0; i < chosen.count; i++) {
         const int lane = chosen.lane[i];
@@ -450,7 +478,7 @@ inline Floats Marcher<UNITS, WINDOWS>::densities(const Rays& rays, Floats depth,
         Floats total = {};
         for (int unit = 0; unit < early_units(); unit += group * LANES) {
             Floats some[group];
-            look_up<group, WINDOWS>(head, head.early, early_units(), places, lane, unit, some);
+            look_up<group, WINDOWS, STACKED>(head, head.early, early_units(), places, lane, unit, some);
             for (int v = 0; v < group; v++) {
                 at(kept + unit + v * LANES) = some[v];
                 total += some[v] * at(head.to_density + unit + v * LANES);
@@ -472,8 +500,8 @@ inline void pad(float* z, float* d, int count) {
     }
 }
 
-template <int UNITS, int WINDOWS>
-void Marcher<UNITS, WINDOWS>::block(int64_t first, Workspace& space) const {
+template <int UNITS, int WINDOWS, bool STACKED>
+void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) const {
     const int lanes = rays - first < LANES ? rays - first : LANES;
     Rays block;
     for (int lane = 0; lane < LANES; lane++) {
@@ -551,8 +579,8 @@ void Marcher<UNITS, WINDOWS>::block(int64_t first, Workspace& space) const {
 }
 
 // Fine depths, where the first pass found weight (spec 03 section 8), merged with the coarse ones.
-template <int UNITS, int WINDOWS>
-void Marcher<UNITS, WINDOWS>::spread(int64_t first, int lanes, const int* known, Workspace& space) const {
+template <int UNITS, int WINDOWS, bool STACKED>
+void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const int* known, Workspace& space) const {
     const int last = coarse - 3;  // number of the last bin in use
     auto row = [](float* rows, int i) -> Floats& { return at(rows + i * LANES); };
     float *weight = space.weight, *cumulative = space.cumulative, *bins = space.bins, *z = space.coarse_depth;
@@ -610,8 +638,8 @@ void Marcher<UNITS, WINDOWS>::spread(int64_t first, int lanes, const int* known,
 }
 
 // Colours of one ray's samples that show.
-template <int UNITS, int WINDOWS>
-void Marcher<UNITS, WINDOWS>::colours(const Rays& block, int64_t ray, int lane, int seen, Workspace& space) const {
+template <int UNITS, int WINDOWS, bool STACKED>
+void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int64_t ray, int lane, int seen, Workspace& space) const {
     int shown = 0;
     for (int k = 0; k < seen; k++) {
         const float share = (space.weight[k * LANES + lane] + space.weight[(k + 1) * LANES + lane]) * 0.5f;
@@ -637,11 +665,11 @@ void Marcher<UNITS, WINDOWS>::colours(const Rays& block, int64_t ray, int lane, 
         }
         Places places;
         for (int start = 0; start < shown; start += LANES) {
-            locate(head, same, at(space.shown_depth + start), places);
+            locate<STACKED>(head, same, at(space.shown_depth + start), places);
             for (int i = start; i < shown && i < start + LANES; i++)
                 for (int unit = 0; unit < head.late_units; unit += LANES) {
                     Floats some[1];
-                    look_up<1, WINDOWS>(head, head.late, head.late_units, places, i - start, unit, some);
+                    look_up<1, WINDOWS, STACKED>(head, head.late, head.late_units, places, i - start, unit, some);
                     at(space.late_hidden + (int64_t)i * head.late_units + unit) = some[0];
                 }
         }
@@ -653,9 +681,9 @@ void Marcher<UNITS, WINDOWS>::colours(const Rays& block, int64_t ray, int lane, 
     for (int i = 0; i < head.written; i++) colour[ray * head.channels + head.outputs[i]] = space.sums[i];
 }
 
-template <int UNITS, int WINDOWS>
+template <int UNITS, int WINDOWS, bool STACKED>
 int32_t march_all(const Arguments& arguments, int32_t threads) {
-    const Marcher<UNITS, WINDOWS> marcher(arguments);
+    const Marcher<UNITS, WINDOWS, STACKED> marcher(arguments);
     int32_t failed = 0;
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads) reduction(| : failed)
@@ -676,10 +704,12 @@ int32_t march_all(const Arguments& arguments, int32_t threads) {
 
 // Fills the table of a head: what its hidden units receive at every texel of its windows.
 //   channels [inputs]: those of the planes that are heard. weight [inputs, early_units + late_units], bias [early_units + late_units].
-//   early [texels, early_units], late [texels, late_units]: the results. The bias is in every texel of the first window.
+//   early [texels, early_units], late [texels, late_units]: the results. The bias is in every texel of the first `biased` windows.
+//   A stack is given as one window for each of its layers.
 // Returns 0, or 1 for want of memory.
-int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, const int64_t* channels, int32_t inputs, const float* weight,
-                const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early, float* late) {
+int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, int32_t biased, const int64_t* channels, int32_t inputs,
+                const float* weight, const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early,
+                float* late) {
     const int units = early_units + late_units;
     int32_t failed = 0;
 #ifdef _OPENMP
@@ -701,8 +731,8 @@ int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, cons
                     for (int y = 0; y < SIDE && row + y < window.down_length; y++) {
                         const float* texel = square + y * SIDE;
                         const int64_t place = window.start + (int64_t)(row + y) * window.across_length + column;
-                        project(texel, inputs, weight, units, w ? nullptr : bias, early_units, texels, early + place * early_units);
-                        project(texel, inputs, weight + early_units, units, w ? nullptr : bias + early_units, late_units, texels,
+                        project(texel, inputs, weight, units, w >= biased ? nullptr : bias, early_units, texels, early + place * early_units);
+                        project(texel, inputs, weight + early_units, units, w >= biased ? nullptr : bias + early_units, late_units, texels,
                                 late + place * late_units);
                     }
                 }
@@ -720,7 +750,11 @@ int32_t march(const Head* head, const float* origins, const float* directions, c
               float* colour, float* depth, float* opacity) {
     const Arguments arguments{*head,  origins, directions, depths,     positions,    rays,   positions_stride,
                               coarse, fine,    stop_below, colour_above, colour, depth,  opacity};
-    if (head->windows == 2 && head->early_units == 64) return march_all<64, 2>(arguments, threads);  // trained planes
-    if (head->windows == 2 && head->early_units == 16) return march_all<16, 2>(arguments, threads);  // those of the built-in avatar
-    return march_all<0, 0>(arguments, threads);
+    if (head->window[0].through_length) {
+        if (head->windows == 2 && head->early_units == 64) return march_all<64, 2, true>(arguments, threads);  // trained trigrids
+        return march_all<0, 0, true>(arguments, threads);
+    }
+    if (head->windows == 2 && head->early_units == 64) return march_all<64, 2, false>(arguments, threads);  // trained planes
+    if (head->windows == 2 && head->early_units == 16) return march_all<16, 2, false>(arguments, threads);  // those of the built-in avatar
+    return march_all<0, 0, false>(arguments, threads);
 }

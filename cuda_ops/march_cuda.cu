@@ -1,26 +1,25 @@
 // Ray marching through a table of projected planes on NVIDIA GPUs (spec 07 sections 2 and 4.1). No includes: NVRTC has no headers.
 //
 // One warp marches one ray, up to WARPS rays a block. Units (hidden units, colours) are spread over the 32 lanes; what is done once per depth
-// has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32) and VARYING
-// (colours that vary, a multiple of 32).
+// has one depth per lane, 32 at a time. Whoever compiles this defines EARLY and LATE (hidden units, multiples of 32), VARYING
+// (colours that vary, a multiple of 32), STACKED and the rest that cuda_ops/cuda_source.py says.
 //
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
 // Every exchange of shared memory between lanes is preceded by __syncwarp. cuda_ops/polynomials.py puts LOG2_1P_SERIES in front of this text.
 
-#ifndef WARPS
-#define WARPS 4
-#endif
 #define EVERY 0xffffffffu
 #define LOG2_E 1.44269504f
 #define UNSEEN -1e30f       // density of depths behind all that shows
-#define AT_ONCE 4           // samples whose colours are worked out together
 #define UNITS (EARLY + LATE)
 
-// A rectangle of texels: a point p lies at texel p[axis] * scale + shift of a side, counted from its first one.
+// A rectangle of texels: a point p lies at texel p[axis] * scale + shift of a side, counted from its first one. In a trigrid (STACKED is 1)
+// it is a stack of through_length such rectangles.
 struct Window {
     int across_axis, across_length, down_axis, down_length, start;
     float across_scale, across_shift, down_scale, down_shift;
+    int through_axis, through_length;
+    float through_scale, through_shift;
 };
 
 // The same fields as in march_cpu.cpp.
@@ -32,6 +31,8 @@ struct Head {
     Window window[3];
 };
 
+static_assert(sizeof(Window) == WINDOW_BYTES && sizeof(Head) == HEAD_BYTES, "fused_marching.py has other fields");
+
 struct Ray {
     float origin[3], direction[3];
 };
@@ -40,6 +41,9 @@ struct Ray {
 struct Place {
     int texel[3];
     float right[3], below[3];
+#if STACKED
+    float behind[3];
+#endif
 };
 
 // log2(1 + 2^x)
@@ -61,6 +65,9 @@ __device__ inline Place locate(const Head& head, const Ray& ray, float depth) {
     for (int w = 0; w < 3; w++) {
         place.texel[w] = 0;
         place.right[w] = place.below[w] = 0.0f;
+#if STACKED
+        place.behind[w] = 0.0f;
+#endif
         if (w >= head.windows) continue;
         const Window& window = head.window[w];
         const float across = window.across_axis == 0 ? point[0] : window.across_axis == 1 ? point[1] : point[2];
@@ -71,6 +78,13 @@ __device__ inline Place locate(const Head& head, const Ray& ray, float depth) {
         place.right[w] = x - column;
         place.below[w] = y - row;
         place.texel[w] = window.start + (int)row * window.across_length + (int)column;
+#if STACKED
+        const float through = window.through_axis == 0 ? point[0] : window.through_axis == 1 ? point[1] : point[2];
+        const float z = fminf(fmaxf(through * window.through_scale + window.through_shift, 0.0f), window.through_length - 1.0f);
+        const float layer = fminf(floorf(z), window.through_length - 2.0f);
+        place.behind[w] = z - layer;
+        place.texel[w] += (int)layer * (window.across_length * window.down_length);
+#endif
     }
     return place;
 }
@@ -84,6 +98,9 @@ __device__ inline Place place_of(const Head& head, const Place& own, int lane) {
         place.texel[w] = __shfl_sync(EVERY, own.texel[w], lane);
         place.right[w] = __shfl_sync(EVERY, own.right[w], lane);
         place.below[w] = __shfl_sync(EVERY, own.below[w], lane);
+#if STACKED
+        place.behind[w] = __shfl_sync(EVERY, own.behind[w], lane);
+#endif
     }
     return place;
 }
@@ -99,10 +116,24 @@ __device__ inline void look_up(const Head& head, const float* table, const Place
         const float* top = table + (long long)place.texel[w] * COUNT + lane;
         const float* bottom = top + (long long)head.window[w].across_length * COUNT;
         const float right = place.right[w], below = place.below[w], left = 1.0f - right, above = 1.0f - below;
+#if STACKED
+        const long long deeper = (long long)head.window[w].across_length * head.window[w].down_length * COUNT;
+        const float behind = place.behind[w], before = 1.0f - behind;
+        #pragma unroll
+        for (int v = 0; v < COUNT / 32; v++) {
+            const float* here = top + 32 * v;
+            const float* under = bottom + 32 * v;
+            hidden[v] += before * (left * above * here[0] + right * above * here[COUNT] + left * below * under[0] +
+                                   right * below * under[COUNT]) +
+                         behind * (left * above * here[deeper] + right * above * here[deeper + COUNT] + left * below * under[deeper] +
+                                   right * below * under[deeper + COUNT]);
+        }
+#else
         #pragma unroll
         for (int v = 0; v < COUNT / 32; v++)
             hidden[v] += left * above * top[32 * v] + right * above * top[COUNT + 32 * v] + left * below * bottom[32 * v] +
                          right * below * bottom[COUNT + 32 * v];
+#endif
     }
     #pragma unroll
     for (int v = 0; v < COUNT / 32; v++) hidden[v] = softplus_2(hidden[v]);
@@ -145,7 +176,8 @@ __device__ inline float opaqueness(float nearer, float farther, float density_ne
 
 // Arguments and results are those of real3d_core.render.ray_marching.march_rays; positions_stride is 0 where all rays share their
 // positions. stop_below and colour_above: see fused_marching.py. Launch: at most 32 x WARPS threads a block, one warp a ray, and for each
-// warp room_per_ray floats of shared memory: AT_ONCE x UNITS + 5 (coarse + fine) + 2 coarse, rounded up to a multiple of 4.
+// warp room_per_ray floats of shared memory: AT_ONCE x UNITS + ROWS_OF_ALL (coarse + fine) + ROWS_OF_COARSE coarse, rounded up to a
+// multiple of 4.
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 march(Head head, const float* origins, const float* directions, const float* depths, const float* positions, long long rays, int coarse,
       int fine, int room_per_ray, long long positions_stride, float stop_below, float colour_above, float* colour, float* depth, float* opacity) {
@@ -154,6 +186,7 @@ march(Head head, const float* origins, const float* directions, const float* dep
     const long long number = (long long)blockIdx.x * (blockDim.x / 32) + warp;
     if (number >= rays) return;  // a warp as a whole
 
+    static_assert(ROWS_OF_ALL == 5 && ROWS_OF_COARSE == 2, "these are the rows");
     float* active = (float*)shared + warp * room_per_ray;  // [AT_ONCE][UNITS] hidden units of samples that show
     float* z = active + AT_ONCE * UNITS;                   // [count] coarse, then fine depths
     float* density = z + count;                            // [count] theirs

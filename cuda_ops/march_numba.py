@@ -54,10 +54,11 @@ def positions_along(origin, direction, depths, results):
 
 @njit(forceinline=True, **FUSED)
 def texels_along(points, scale, shift, count, results):
-    """Where points lie among `count` texels of a side."""
+    """Where points lie among `count` texels of a side; what is not a number lies at the first."""
     last = np.float32(count - 1)
     for k in range(len(results)):
-        results[k] = min(max(points[k] * scale + shift, ZERO), last)
+        position = points[k] * scale + shift
+        results[k] = min(position if position > ZERO else ZERO, last)
 
 
 @njit(forceinline=True, **STRICT)
@@ -74,7 +75,7 @@ def beyond_texel(positions, count):
 
 @njit(forceinline=True, **FUSED)
 def locate(windows, scales, ray, depths, places, beyond, points):
-    """Where samples of a ray lie in the table: per window the first texel [K, n], and how far beyond it, across and down [K, 2, n].
+    """Where samples of a ray lie in the table: per window the first texel [K, n], and how far beyond it, across, down, through [K, 3, n].
 
     One array is written at a time: that LLVM can turn into vectors.
     """
@@ -82,7 +83,7 @@ def locate(windows, scales, ray, depths, places, beyond, points):
     for axis in range(3):
         positions_along(ray[0, axis], ray[1, axis], depths, points[axis])
     for w in range(len(windows)):
-        across, columns, down, rows, start = windows[w]
+        across, columns, down, rows, start, through, layers = windows[w]
         right, below, place = beyond[w, 0, :count], beyond[w, 1, :count], places[w, :count]
         texels_along(points[across], scales[w, 0], scales[w, 1], columns, right)
         texels_along(points[down], scales[w, 2], scales[w, 3], rows, below)
@@ -90,6 +91,12 @@ def locate(windows, scales, ray, depths, places, beyond, points):
             place[k] = start + texel_before(below[k], rows) * columns + texel_before(right[k], columns)
         beyond_texel(right, columns)
         beyond_texel(below, rows)
+        if layers:
+            behind = beyond[w, 2, :count]
+            texels_along(points[through], scales[w, 4], scales[w, 5], layers, behind)
+            for k in range(count):
+                place[k] += texel_before(behind[k], layers) * (columns * rows)
+            beyond_texel(behind, layers)
 
 
 @njit(forceinline=True, **STRICT)
@@ -133,9 +140,35 @@ def look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights):
 
 
 @njit(forceinline=True, **SUMMED)
+def look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights):
+    for u in range(len(weights)):
+        hidden[r, sample, u] = ZERO
+    for w in range(len(windows)):
+        behind = beyond[r, w, 2, k]
+        before = ONE - behind
+        p = places[r, w, k]
+        below = p + windows[w, 1]
+        p_behind = p + windows[w, 1] * windows[w, 3]
+        below_behind = p_behind + windows[w, 1]
+        a, b, c, d = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
+        for u in range(len(weights)):
+            near = a * table[p, u] + b * table[p + 1, u] + c * table[below, u] + d * table[below + 1, u]
+            far = a * table[p_behind, u] + b * table[p_behind + 1, u] + c * table[below_behind, u] + d * table[below_behind + 1, u]
+            hidden[r, sample, u] += before * near + behind * far
+    product = ZERO
+    for u in range(len(weights)):
+        unit = softplus_2(hidden[r, sample, u])
+        hidden[r, sample, u] = unit
+        product += unit * weights[u]
+    return product
+
+
+@njit(forceinline=True, **SUMMED)
 def look_up(table, windows, places, beyond, r, k, hidden, sample, weights):
     """Hidden units of depth k of a ray, kept as those of a sample, and their product with weights."""
-    if len(windows) == 2:
+    if windows[0, 6]:
+        product = look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights)
+    elif len(windows) == 2:
         product = look_up_two(table, windows, places, beyond, r, k, hidden, sample, weights)
     else:
         product = look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights)
@@ -188,7 +221,8 @@ def spread(z, weight, positions, cumulative, fine_z):
         width = cumulative[hi] - cumulative[lo]
         if width < np.float32(1e-5):
             width = ONE
-        fine_z[k] = min(nearer + (u - cumulative[lo]) / width * (farther - nearer), farther)
+        found = nearer + (u - cumulative[lo]) / width * (farther - nearer)
+        fine_z[k] = found if found < farther else farther
 
 
 @njit(forceinline=True, **FUSED)
@@ -253,8 +287,8 @@ def march(
     Args:
         to_colour, late_to_colour: [varying / 4, 4, early or late units].
         colour_bias: [2, varying], twice the same.
-        windows: [K, 5] axis across, length across, axis down, length down, start.
-        scales: [K, 4] scale and shift across, then down.
+        windows: [K, 7] axis across, length across, axis down, length down, start, axis through, length through (0: no trigrid).
+        scales: [K, 6] scale and shift across, then down, then through.
         positions: [rays or 1, Nf].
     """
     coarse, fine = depths.shape[1], positions.shape[1]
@@ -263,7 +297,7 @@ def march(
     ray = np.empty((BLOCK, 2, 3), np.float32)
     places, beyond, points = (
         np.zeros((BLOCK, 3, WALK), np.int32),
-        np.zeros((BLOCK, 3, 2, WALK), np.float32),
+        np.zeros((BLOCK, 3, 3, WALK), np.float32),
         np.zeros((3, WALK), np.float32),
     )
     hidden = np.empty((BLOCK, count, early_units), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import example_files as example_files
 from .camera import CameraPathNode
+from .door import guarded
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane
 from .motion_adapter import MotionAdapter
@@ -52,7 +53,7 @@ NODES: list[type[io.ComfyNode]] = [
 
 class Real3DExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return NODES
+        return [guarded(node) for node in NODES]
 
 
 async def comfy_entrypoint() -> Real3DExtension:

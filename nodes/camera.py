@@ -142,12 +142,13 @@ class CameraPathNode(io.ComfyNode):
 
         from ..real3d_core.motion.motion import Motion
         from ..real3d_core.render import camera_paths
+        from ..real3d_core.stream import exact_rate
 
         chosen(mode, MODES, "mode")
         if motion is not None:
             frames, fps = len(motion), motion.fps
         bounded(frames, 1, MOST_FRAMES, "frames")
-        bounded(fps, 1, 240, "fps")
+        fps = float(exact_rate(bounded(fps, 1, 240, "fps")))
         if mode == "orbit":
             view = camera_paths.orbit_view(
                 frames, fps, bounded(yaw, -80, 80, "yaw"), bounded(pitch, -60, 60, "pitch"), bounded(period, 0.2, 600, "period")

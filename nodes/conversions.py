@@ -11,27 +11,16 @@ import torch
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
+from ..real3d_core.ranges import bounded
+from .incoming_video import DrivingClip, IncomingVideo, PictureBatch
 
 if TYPE_CHECKING:
     from ..real3d_core.sound import Sound
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
-SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
 _LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
-_SAME_LENGTH = 0.1  # seconds; newer versions of ComfyUI can hand over a part of a file
-
-
-def bounded(value: float, low: float, high: float, name: str) -> float:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is out of range; workflows can hold any number.
-    """
-    if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise Real3DError(f"{name} is {value}: choose {low:g} to {high:g}.")
-    return value
 
 
 def chosen(value: str, options: tuple[str, ...], name: str) -> str:
@@ -51,20 +40,35 @@ def photos(images: Tensor) -> list[np.ndarray]:
     Raises:
         PictureError: no picture, too many, or a size out of reach.
     """
-    if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
-        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
+    _refuse_no_pictures(images)
     if len(images) > _MOST_PHOTOS:
         raise PictureError(f"{len(images)} portraits came as one batch: connect at most {_MOST_PHOTOS}, or a video to 'Video to motion'.")
     if min(images.shape[1:3]) < 32 or images.shape[1] * images.shape[2] > _LARGEST_PHOTO:
         raise PictureError(
             f"The image is {images.shape[2]} x {images.shape[1]} pixels: scale it to something between 32 x 32 and 100 megapixels."
         )
-    colours = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
-    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in colours]
+    coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
+    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
+
+
+def colours(images: Tensor) -> Tensor:
+    """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels.
+
+    What is transparent is white: what hides there does not show.
+
+    Raises:
+        PictureError: no pictures.
+    """
+    _refuse_no_pictures(images)
+    pictures = images.detach().cpu().float().nan_to_num().clamp(0, 1)
+    plain = pictures[..., :3].expand(-1, -1, -1, 3)
+    return plain if images.shape[-1] < 4 else torch.lerp(torch.ones_like(plain), plain, pictures[..., 3:])
 
 
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
-    """MASK [B, H, W] or [H, W] -> one per portrait; an empty one (ComfyUI's sign for "none") counts as none.
+    """MASK [B, H, W] or [H, W] -> one per portrait, of its own size.
+
+    One that is the same all over says nothing and counts as none: empty is ComfyUI's sign for that, and full is its inverse.
 
     Raises:
         PictureError: neither one mask nor one per portrait.
@@ -74,89 +78,66 @@ def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     masks = mask.detach().cpu().float().nan_to_num().clamp(0, 1)
     masks = masks[None] if masks.ndim == 2 else masks
     if masks.ndim == 4:
-        masks = masks[..., 0]
+        masks = masks[:, 0] if masks.shape[1] == 1 else masks[..., 0]
     if len(masks) not in (1, count):
         raise PictureError(f"{len(masks)} masks meet {count} portraits: connect one mask, or one per portrait.")
-    return [None if not one.any() else one.numpy() for one in masks.expand(count, -1, -1)]
+    return [None if one.eq(one.flatten()[:1]).all() else one.numpy() for one in masks.expand(count, -1, -1)]
 
 
-def sound(audio: dict | None) -> Sound:
-    """AUDIO -> the first sound of the batch.
+def sound(audio) -> Sound:
+    """AUDIO -> the first sound of the batch; VIDEO -> its own sound.
 
     Raises:
         SoundError: there is none, as from a silent video, or it can not move a face.
     """
     from ..real3d_core.waveform import sound_from_waveform
 
+    if hasattr(audio, "get_components"):
+        return _short_enough(IncomingVideo(audio).sound())
     if not audio or audio.get("waveform") is None:
         raise SoundError("There is no sound: connect a sound, or a video that has one.")
     waveform = audio["waveform"]
+    if not isinstance(waveform, Tensor) or waveform.ndim not in (2, 3):
+        raise SoundError(f"The sound has the shape {list(getattr(waveform, 'shape', []))}: ComfyUI's are [batch, channels, samples].")
     waveform = waveform[None] if waveform.ndim == 2 else waveform
-    if waveform.ndim != 3:
-        raise SoundError(f"The sound has the shape {tuple(waveform.shape)}: ComfyUI's are [batch, channels, samples].")
     if len(waveform) > 1:
         _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
-    heard = sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0))
+    return _short_enough(sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0)))
+
+
+def _short_enough(heard: Sound | None) -> Sound:
+    if heard is None:
+        raise SoundError("There is no sound: connect a sound, or a video that has one.")
     if heard.duration > LONGEST:
         raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
     return heard
 
 
-def driving_frames(video, images: Tensor | None, fps: float) -> tuple[Iterator[np.ndarray], int]:
-    """A driving VIDEO or IMAGE batch -> uint8 frames at 25 a second, one at a time, and how many to expect.
+def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> DrivingClip:
+    """A driving VIDEO, or an IMAGE batch at its rate.
 
     Raises:
-        ClipError: neither or both are connected, or the clip can not be used.
+        ClipError: neither or both are connected, or the clip cannot be used.
     """
     if (video is None) == (images is None):
         raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
-    if video is None:
-        return _at_25(images, bounded(fps, 1, 240, "fps"))
-    source = _file_of(video)
-    if source is not None:
-        from ..real3d_core.video import open_clip
-
-        clip = open_clip(source)
-        if clip.duration > LONGEST:
-            raise ClipError(f"The driving video lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
-        return clip.frames(), max(1, round(clip.duration * 25))
-    parts = video.get_components()
-    return _at_25(parts.images, float(parts.frame_rate))
+    clip = PictureBatch(images, bounded(fps, 1, 240, "fps")) if video is None else IncomingVideo(video)
+    if clip.duration > LONGEST:
+        raise ClipError(f"The driving clip lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+    return clip
 
 
-def video_sound(video) -> dict | None:
-    """The AUDIO of a VIDEO, None if it is silent."""
-    source = _file_of(video)
-    if source is None:
-        return video.get_components().audio
-    from ..real3d_core.sound import load_sound
-    from ..real3d_core.video import open_clip
-
-    if not open_clip(source).has_sound:
-        return None
-    heard = load_sound(source)
-    return {"waveform": heard.samples[None], "sample_rate": heard.rate}
+def driving_frames(video, images: Tensor | None, fps: float) -> tuple[Iterator[np.ndarray], int]:
+    """The pictures of `driving_clip` and how many to expect."""
+    clip = driving_clip(video, images, fps)
+    return clip.frames(), expected_frames(clip)
 
 
-def _file_of(video) -> str | None:
-    """The file behind a VIDEO that is one and shows all of it."""
-    if type(video).__name__ != "VideoFromFile":
-        return None
-    source = video.get_stream_source()
-    if not isinstance(source, str):
-        return None
-    from ..real3d_core.video import open_clip
-
-    cut = video.get_duration() < open_clip(source).duration - _SAME_LENGTH
-    return None if cut else source
+def _refuse_no_pictures(images: Tensor) -> None:
+    if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
+        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
 
 
-def _at_25(images: Tensor, fps: float) -> tuple[Iterator[np.ndarray], int]:
-    """The frame nearest in time to each twenty-fifth of a second."""
-    if images is None or images.ndim != 4 or not len(images):
-        raise ClipError("The driving clip has no frames: connect one that shows a face.")
-    count = max(1, round(len(images) / fps * 25))
-    if count / 25 > LONGEST:
-        raise ClipError(f"The driving clip lasts {count / 1500:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
-    numbers = ((torch.arange(count) + 0.5) * fps / 25 - 0.5).round().long().clamp(0, len(images) - 1)
-    return ((images[n, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy() for n in numbers.tolist()), count
+def expected_frames(clip: DrivingClip) -> int:
+    """How many pictures a clip gives, at 25 a second, as far as its length is known beforehand."""
+    return max(1, round(clip.duration * 25))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .conversions import bounded, chosen, sound
 from .motion_sources import LARGEST_SEED
 from .runtime import CATEGORY, io, schema
-from .sockets import MotionSocket
+from .sockets import MotionSocket, sound_input
 
 MODES = ("keep", "static", "sway", "from other motion")
 
@@ -47,8 +47,9 @@ class HeadPose(io.ComfyNode):
                     tooltip="Of the sway; same seed, same movement.",
                 ),
                 MotionSocket.Input("pose_from", optional=True, tooltip="For 'from other motion': played to and fro if it is shorter."),
-                io.Audio.Input(
-                    "audio", optional=True, tooltip="For 'sway': the voice, so that the head nods with it and calms down in silence."
+                sound_input(
+                    "For 'sway': the voice, or a video that has one: the head nods with it and calms down in silence.",
+                    optional=True,
                 ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The same face on another head pose.")],

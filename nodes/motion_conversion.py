@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import runtime
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket
 
@@ -32,7 +33,7 @@ class ConvertMotion(io.ComfyNode):
 
     @classmethod
     def execute(cls, motion, avatar, made_with=None) -> io.NodeOutput:
-        from ..real3d_core.avatar import converted, load_avatar
+        from ..real3d_core.avatar import converted
 
-        source = load_avatar("analytic") if made_with is None else made_with.core
-        return io.NodeOutput(converted(motion, source, avatar.core))
+        source = made_with or runtime.load_avatar(runtime.BUILT_IN)
+        return io.NodeOutput(converted(motion, source.core, avatar.core))

@@ -19,7 +19,7 @@ class EditMotion(io.ComfyNode):
             display_name="Edit motion",
             category=f"{CATEGORY}/motion",
             description=(
-                "In this order: gains, smoothing, speed, trimming, joining or mixing with a second motion, looping. "
+                "In this order: gains, smoothing, speed, trimming, joining or mixing with a second motion, looping, frame rate. "
                 "As it comes it changes nothing."
             ),
             search_aliases=["retime", "loop", "blend motion"],
@@ -80,8 +80,21 @@ class EditMotion(io.ComfyNode):
                     tooltip="Length of the looped motion in seconds; 0 does not loop.",
                 ),
                 MotionSocket.Input("second", optional=True, tooltip="A second motion of the same avatar, to join or mix."),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=120.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Frames per second of the result, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly. 0 keeps the rate.",
+                ),
             ],
-            outputs=[MotionSocket.Output(display_name="motion", tooltip="The edited motion, at the rate of the first one.")],
+            outputs=[
+                MotionSocket.Output(
+                    display_name="motion", tooltip="The edited motion, at the rate of the first one unless 'fps' says otherwise."
+                )
+            ],
         )
 
     @classmethod
@@ -101,8 +114,10 @@ class EditMotion(io.ComfyNode):
         loop: str,
         loop_seconds: float,
         second=None,
+        fps: float = 0.0,
     ) -> io.NodeOutput:
         from ..real3d_core.motion import editing
+        from ..real3d_core.stream import exact_rate
 
         for name, value, low, high in (
             ("expression_gain", expression_gain, -3, 3),
@@ -114,6 +129,7 @@ class EditMotion(io.ComfyNode):
             ("mix", mix, 0, 1),
             ("overlap", overlap, 0, 5),
             ("loop_seconds", loop_seconds, 0, LONGEST),
+            ("fps", fps or 1, 1, 120),
         ):
             bounded(value, low, high, name)
         motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
@@ -125,4 +141,5 @@ class EditMotion(io.ComfyNode):
             else:
                 motion = editing.mixed(motion, second, mix)
         motion = editing.looped(motion, loop_seconds, chosen(loop, LOOPS, "loop"))
+        motion = editing.at_rate(motion, float(exact_rate(fps))) if fps else motion
         return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -44,7 +44,9 @@ class LoadMotion(io.ComfyNode):
             category=f"{CATEGORY}/files",
             description="A motion that 'Save motion' kept; it fits the kind of avatar that it was made with.",
             inputs=[
-                io.Combo.Input("file", options=runtime.kept_choices(), tooltip="A .safetensors file in ComfyUI's output or input folder.")
+                io.Combo.Input(
+                    "file", options=runtime.kept_choices("motion"), tooltip="A saved motion in ComfyUI's output or input folder."
+                )
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The motion, at its own frame rate.")],
         )

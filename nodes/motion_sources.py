@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_SEED
 from . import runtime
 from .conversions import bounded, chosen, driving_frames, sound
+from .face_landmarks import FaceLandmarksSocket, faces_at_25
 from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket, MotionSocket
+from .sockets import AvatarSocket, MotionSocket, sound_input
 
 BLINKS = ("natural", "periodic", "none")
-LARGEST_SEED = 2**63 - 1
+
+
+def transcript_input() -> io.Input:
+    """The words of a voice; shared by the nodes that hear one."""
+    return io.String.Input(
+        "transcript",
+        default="",
+        multiline=True,
+        optional=True,
+        tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
+    )
 
 
 class AudioToMotion(io.ComfyNode):
@@ -23,7 +35,7 @@ class AudioToMotion(io.ComfyNode):
             search_aliases=["lip sync", "speech to face", "audio2motion"],
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
-                io.Audio.Input("audio", tooltip="A voice, 0.2 s to 60 min, any rate; of a batch the first one is taken."),
+                sound_input("A voice, or a video that has one: 0.2 s to 60 min, any rate; of a batch the first one is taken."),
                 io.Float.Input(
                     "mouth_amplitude",
                     default=1.0,
@@ -51,13 +63,7 @@ class AudioToMotion(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the blinks and all else that is random; same seed, same motion.",
                 ),
-                io.String.Input(
-                    "transcript",
-                    default="",
-                    multiline=True,
-                    optional=True,
-                    tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
-                ),
+                transcript_input(),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the sound.")],
         )
@@ -109,18 +115,31 @@ class VideoToMotion(io.ComfyNode):
                     step=0.1,
                     tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
                 ),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip=(
+                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on all frames of the clip; not connected: found here. "
+                        "Without video and frames 'fps' is their rate."
+                    ),
+                ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
         )
 
     @classmethod
-    def execute(cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None) -> io.NodeOutput:
+    def execute(
+        cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
+    ) -> io.NodeOutput:
         from ..real3d_core.errors import ClipError
-        from ..real3d_core.motion.face_track import track_face
+        from ..real3d_core.motion.face_track import track_face, track_found_faces
 
-        pictures, expected = driving_frames(video, frames, fps)
-        bar = runtime.progress_bar(expected)
-        track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+        if face_landmarks is None:
+            pictures, expected = driving_frames(video, frames, fps)
+            bar = runtime.progress_bar(expected)
+            track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+        else:
+            track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), folders=runtime.model_folders())
         if neutral_frame >= len(track):
             raise ClipError(
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
-from .conversions import bounded, chosen
+from .conversions import bounded, chosen, colours
 from .runtime import CATEGORY, io, schema
 from .sockets import PortraitSocket
 
@@ -59,19 +59,19 @@ class PasteBack(io.ComfyNode):
                 f"{len(frames)} frames, {len(portraits)} portraits and {len(original)} photos do not belong together: "
                 "connect the photo that the portrait was prepared from."
             )
-        each = len(frames) // len(portraits)
-        rows = []
-        for number, one in enumerate(portraits):
-            photo = original[number, ..., :3].detach().cpu().float()
+        for photo, one in zip(original, portraits, strict=True):
             if (photo.shape[1], photo.shape[0]) != one.photo_size:
                 width, height = one.photo_size
                 raise Real3DError(
                     f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels, the portrait was cut from {width} x "
                     f"{height}: connect the same photo."
                 )
-            window = one.window
-            if framing == "around the portrait":
-                window, photo = cut_about(window, photo, MARGIN)
-            own = frames[number * each : (number + 1) * each, ..., :3].detach().cpu()
-            rows.append([paste_back(FrameStream(each, 25.0, lambda start, stop, own=own: own[start:stop], keep=0), window, photo, feather)])
+        windows, photos = [one.window for one in portraits], colours(original)
+        parts = zip(windows, photos, strict=True) if framing == "whole photo" else cut_about(windows, photos, MARGIN)
+        each = len(frames) // len(portraits)
+        rows = []
+        for number, (window, photo) in enumerate(parts):
+            own = frames[number * each : (number + 1) * each]
+            stream = FrameStream(each, 25.0, lambda start, stop, own=own: colours(own[start:stop]), keep=0)
+            rows.append([paste_back(stream, window, photo, feather)])
         return io.NodeOutput(*runtime.gather(rows))

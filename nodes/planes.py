@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
 from ..real3d_core.errors import Real3DError
 from . import runtime
 from .conversions import bounded
@@ -9,6 +14,8 @@ from .runtime import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket, one_for_each
 
 _LAYOUT = "frame, plane, feature, row, column"
+_MOST_IN_LATENT = 32  # frames
+_OWNER = "real3d_avatar"  # whose numbers a latent holds; nodes for latents pass on what they do not know
 FileSocket = io.Custom("COMBO")  # a file's name, so that it can be wired into a loader's list
 
 
@@ -49,7 +56,7 @@ class LoadPlanes(io.ComfyNode):
             category=f"{CATEGORY}/files",
             description="A head that 'Save planes' kept.",
             inputs=[
-                io.Combo.Input("file", options=runtime.kept_choices(), tooltip="A .safetensors file in ComfyUI's output or input folder.")
+                io.Combo.Input("file", options=runtime.kept_choices("planes"), tooltip="Saved planes in ComfyUI's output or input folder.")
             ],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
         )
@@ -113,13 +120,19 @@ class PlanesToTensor(io.ComfyNode):
             category=f"{CATEGORY}/render",
             description="The bare numbers of the planes, for nodes of your own that change them.",
             inputs=[PlanesSocket.Input("planes", tooltip="At rest or moving.")],
-            outputs=[TensorSocket.Output(display_name="tensor", tooltip="Streams of [n, 3, 32, 256, 256] float32, one per portrait.")],
+            outputs=[
+                TensorSocket.Output(display_name="tensor", tooltip="Streams of [n, 3, 32, 256, 256] float32, one per portrait."),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The same for nodes that calculate with latents: [n, 96, 256, 256], plane after plane; at most 32 frames.",
+                ),
+            ],
         )
 
     @classmethod
     def execute(cls, planes) -> io.NodeOutput:
         streams = tuple(stream.map(lambda chunk, start, stop: chunk.features, keep=0) for stream in planes.streams)
-        return io.NodeOutput(TensorFrames(streams, _LAYOUT, planes.avatar))
+        return io.NodeOutput(TensorFrames(streams, _LAYOUT, planes.avatar), _latent(planes))
 
 
 class PlanesFromTensor(io.ComfyNode):
@@ -132,7 +145,11 @@ class PlanesFromTensor(io.ComfyNode):
             description="Planes with other numbers: the box, the landmarks and the avatar are taken from the planes that they came from.",
             inputs=[
                 PlanesSocket.Input("planes", tooltip="The planes that the tensor was made from."),
-                TensorSocket.Input("tensor", tooltip="As many frames and portraits as the planes have, [n, 3, 32, H, W]."),
+                io.MultiType.Input(
+                    "tensor",
+                    [TensorSocket, io.Latent],
+                    tooltip="As many frames and portraits as the planes have, [n, 3, 32, H, W]; or a latent [n, 96, H, W].",
+                ),
             ],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The same heads with the tensor's numbers.")],
         )
@@ -141,13 +158,64 @@ class PlanesFromTensor(io.ComfyNode):
     def execute(cls, planes, tensor) -> io.NodeOutput:
         from dataclasses import replace
 
+        tensor = tensor if isinstance(tensor, TensorFrames) else _from_latent(tensor, planes)
         if [len(stream) for stream in tensor.streams] != [len(stream) for stream in planes.streams] or tensor.layout != _LAYOUT:
             raise Real3DError(
                 "The tensor does not belong to these planes: it must have the same portraits and frames, and come from 'Planes to tensor'."
             )
+        if tensor.avatar != planes.avatar:
+            raise Real3DError(
+                f"The numbers are those of the avatar '{tensor.avatar}', the planes those of '{planes.avatar}': "
+                "connect the planes that the numbers were made from."
+            )
 
         def numbers(own, other):
-            return own.map(lambda chunk, start, stop: replace(chunk, features=other.frames(start, stop)))
+            return own.map(lambda chunk, start, stop: replace(chunk, features=_fitting(other.frames(start, stop), chunk.features)))
 
         streams = tuple(numbers(own, other) for own, other in zip(planes.streams, tensor.streams, strict=True))
         return io.NodeOutput(Heads(planes.avatar, streams, planes.moving))
+
+
+def _latent(planes: Heads) -> dict | object:
+    """LATENT {"samples": [n, 96, H, W]}, or what stops the nodes behind it where there are too many frames."""
+    frames = sum(map(len, planes.streams))
+    if frames > _MOST_IN_LATENT:
+        return runtime.blocked(
+            f"{frames} frames of planes are too many for a latent: connect a head at rest, or at most {_MOST_IN_LATENT} frames of 25 MB."
+        )
+    chunks = []
+    for stream in planes.streams:
+        for chunk in stream.chunks(runtime.CHUNK):
+            runtime.check_interrupted()
+            chunks.append(chunk.features.float().cpu().flatten(1, 2))
+    return {"samples": torch.cat(chunks), _OWNER: planes.avatar}
+
+
+def _from_latent(latent: Mapping, planes: Heads) -> TensorFrames:
+    """The samples as `TensorFrames`; whose they are is known as long as the nodes between pass on what a latent carries."""
+    from ..real3d_core.stream import FrameStream
+
+    samples, lengths = latent["samples"].detach(), [len(stream) for stream in planes.streams]
+    if samples.ndim != 4 or samples.shape[:2] != (sum(lengths), 96):
+        raise Real3DError(
+            f"The latent is {list(samples.shape)}, but these planes are [{sum(lengths)}, 96, 256, 256] as a latent: "
+            "connect one that came from the 'latent' of 'Planes to tensor'."
+        )
+    streams = tuple(
+        FrameStream(len(one), stream.fps, lambda start, stop, one=one: one[start:stop].unflatten(1, (3, 32)), keep=0)
+        for one, stream in zip(samples.split(lengths), planes.streams, strict=True)
+    )
+    return TensorFrames(streams, _LAYOUT, latent.get(_OWNER, planes.avatar))
+
+
+def _fitting(numbers: Tensor, own: Tensor) -> Tensor:
+    """The numbers where and as the planes' own are.
+
+    Raises:
+        Real3DError: they are no numbers of planes.
+    """
+    if numbers.ndim != 5 or numbers.shape[:3] != own.shape[:3]:
+        raise Real3DError(f"The numbers are {list(numbers.shape)}, the planes {list(own.shape)}: only rows and columns may differ.")
+    if not torch.isfinite(numbers).all():
+        raise Real3DError("The numbers for the planes are not all finite: look for a division by zero in the nodes that changed them.")
+    return numbers.to(own)

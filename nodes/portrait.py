@@ -6,8 +6,36 @@ import torch
 
 from . import runtime
 from .conversions import bounded, person_masks, photos
+from .face_landmarks import FaceLandmarksSocket, faces_in_photos
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, Portraits, PortraitSocket
+
+
+def face_inputs(optional: bool = False) -> list[io.Input]:
+    """Which face of a photo is meant, and how closely it is cropped; shared by the nodes that take photos."""
+    return [
+        io.Int.Input(
+            "face_index", default=0, min=0, max=63, optional=optional, tooltip="Which face, counted from the largest, which is 0."
+        ),
+        io.Float.Input(
+            "face_area",
+            default=0.2,
+            min=0.02,
+            max=0.5,
+            step=0.01,
+            optional=optional,
+            tooltip="The least part of the crop that the face shall fill, 0.02 to 0.5; more crops closer.",
+        ),
+    ]
+
+
+def face_chosen(face_index: int, face_area: float) -> tuple[int, float]:
+    """The values of `face_inputs`.
+
+    Raises:
+        Real3DError: one is out of range.
+    """
+    return bounded(face_index, 0, 63, "face_index"), bounded(face_area, 0.02, 0.5, "face_area")
 
 
 class LoadAvatar(io.ComfyNode):
@@ -75,18 +103,15 @@ class PreparePortrait(io.ComfyNode):
                     "person_mask",
                     optional=True,
                     tooltip=(
-                        "White where the person is; empty or not connected: found in the photo. (Load Image's mask is the "
+                        "White where the person is, of any size; empty or not connected: found in the photo. (Load Image's mask is the "
                         "other way round: invert it.)"
                     ),
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, counted from the largest, which is 0."),
-                io.Float.Input(
-                    "face_area",
-                    default=0.2,
-                    min=0.02,
-                    max=0.5,
-                    step=0.01,
-                    tooltip="The least part of the crop that the face shall fill, 0.02 to 0.5; more crops closer.",
+                *face_inputs(),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on the same image; not connected: found here.",
                 ),
             ],
             outputs=[
@@ -100,16 +125,16 @@ class PreparePortrait(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, face_index: int, face_area: float, person_mask=None) -> io.NodeOutput:
+    def execute(cls, image, face_index: int, face_area: float, person_mask=None, face_landmarks=None) -> io.NodeOutput:
         from ..real3d_core.portrait.portrait import prepare_portrait
 
-        bounded(face_index, 0, 63, "face_index")
-        bounded(face_area, 0.02, 0.5, "face_area")
+        face_chosen(face_index, face_area)
         pictures = photos(image)
         show = runtime.progress_bar(len(pictures))
+        masks, found = person_masks(person_mask, len(pictures)), faces_in_photos(face_landmarks, pictures)
         prepared = []
-        for picture, mask in zip(pictures, person_masks(person_mask, len(pictures)), strict=True):
-            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders()))
+        for picture, mask, faces in zip(pictures, masks, found, strict=True):
+            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders(), faces))
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
         masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]

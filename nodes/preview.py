@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ..real3d_core.sound import Sound
 
 MOST_HEADS, MOST_PICTURES = 4, 64
-SIDE, SAMPLES = 112, 10  # rays along a side, and depths of each of the two passes
+SIDES = (112, 384)  # fewest and most rays along a side: of a head that is being dragged, and of one that stands still in a large node
+SAMPLES = 10  # depths of each of the two passes
 FRAME_SIDE = 192  # pixels of a picture that shows how a rendering gets on
 LIMITS = {"yaw": (-80.0, 80.0), "pitch": (-80.0, 80.0), "roll": (-180.0, 180.0), "distance": (0.5, 2.0)}
 _NO_TURN = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "distance": 1.0}
@@ -60,7 +61,7 @@ class Gallery:
 
     def __init__(self) -> None:
         self._heads: OrderedDict[str, tuple[Planes, Head]] = OrderedDict()
-        self._pictures: OrderedDict[tuple[str, Turn], bytes] = OrderedDict()
+        self._pictures: OrderedDict[tuple[str, Turn, int], bytes] = OrderedDict()
         self._newest: dict[str, int] = {}
         self._tickets = count()
         self._painter = ThreadPoolExecutor(1, "real3d-preview")
@@ -80,8 +81,8 @@ class Gallery:
             self._newest.pop(gone, None)
         return token
 
-    def picture(self, token: str, turn: Turn) -> Future[bytes | None]:
-        """A PNG of a head, or None if a newer one of the same head was wanted before this one was begun.
+    def picture(self, token: str, turn: Turn, side: int = SIDES[0]) -> Future[bytes | None]:
+        """A PNG of a head, `side` pixels square, or None if a newer one of the same head was wanted before this one was begun.
 
         Raises:
             KeyError: the head is gone, or never was.
@@ -90,14 +91,15 @@ class Gallery:
         ticket = self._newest[token] = next(self._tickets)
 
         def paint() -> bytes | None:
-            if (token, turn) in self._pictures:
-                return self._pictures[token, turn]
+            wanted = (token, turn, side)
+            if wanted in self._pictures:
+                return self._pictures[wanted]
             if self._newest.get(token) != ticket:
                 return None
-            self._pictures[token, turn] = painted(head, turn)
+            self._pictures[wanted] = painted(head, turn, side)
             while len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
-            return self._pictures[token, turn]
+            return self._pictures[wanted]
 
         return self._painter.submit(paint)
 
@@ -105,8 +107,8 @@ class Gallery:
 GALLERY = Gallery()
 
 
-def painted(head: Head, turn: Turn) -> bytes:
-    """A PNG with alpha, SIDE pixels square: the raw colours of a head seen from a turn."""
+def painted(head: Head, turn: Turn, side: int) -> bytes:
+    """A PNG with alpha, `side` pixels square: the raw colours of a head seen from a turn."""
     import numpy as np
     import torch
     from PIL import Image
@@ -120,7 +122,7 @@ def painted(head: Head, turn: Turn) -> bytes:
     with torch.inference_mode():
         view = View(torch.deg2rad(torch.tensor([[pitch, yaw, roll]])), torch.tensor([distance]))
         cameras = viewed_from(head.euler, head.translation, view, 25.0).cameras
-        render = march_table(head.planes, head.decoder, cameras, MarchSettings(SIDE, SAMPLES, SAMPLES))
+        render = march_table(head.planes, head.decoder, cameras, MarchSettings(side, SAMPLES, SAMPLES))
         opacity = render.opacity[0, 0, ..., None]
         colours = (raw_colour(render)[0] / opacity.clamp_min(1e-3)).clamp(0, 1)
         pixels = (torch.cat([colours, opacity.clamp(0, 1)], dim=-1) * 255).round().byte().numpy()
@@ -144,14 +146,26 @@ def turn_of(query: Mapping[str, str]) -> Turn:
     return tuple(turn)
 
 
+def side_of(query: Mapping[str, str]) -> int:
+    """The pixels along a side of the picture that a request wants.
+
+    Raises:
+        ValueError: no whole number, or out of its limits.
+    """
+    side = int(query.get("side", SIDES[0]))
+    if not SIDES[0] <= side <= SIDES[1]:
+        raise ValueError(f"side must be {SIDES[0]} to {SIDES[1]}")
+    return side
+
+
 async def answer(token: str, query: Mapping[str, str]) -> tuple[int, bytes]:
     """Status and body of GET /real3d/head/{token}: 200 with a PNG, 204 if a newer picture is on its way, 400, or 404."""
     try:
-        turn = turn_of(query)
+        turn, side = turn_of(query), side_of(query)
     except ValueError as failure:
         return 400, str(failure)[:200].encode()
     try:
-        wanted = GALLERY.picture(token, turn)
+        wanted = GALLERY.picture(token, turn, side)
     except KeyError:
         return 404, b"This head is gone: run the workflow again."
     picture = await asyncio.wrap_future(wanted)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
+from .conversions import colours
 from .runtime import CATEGORY, io, schema
 from .sockets import Renders, RenderSocket, TensorFrames, TensorSocket
+from .super_resolution import fps_output
 
 
 class RenderPasses(io.ComfyNode):
@@ -24,6 +26,7 @@ class RenderPasses(io.ComfyNode):
                 io.Image.Output(display_name="depth", tooltip="[T, R, R, 3]: near is bright, on black."),
                 io.Image.Output(display_name="normals", tooltip="[T, R, R, 3]: red right, green up, blue towards the viewer."),
                 TensorSocket.Output(display_name="features", tooltip="[T, 32, R, R], a stream: what super-resolution reads."),
+                fps_output(),
             ],
         )
 
@@ -41,7 +44,7 @@ class RenderPasses(io.ComfyNode):
             for stream in render.streams
         ]
         features = tuple(stream.map(lambda chunk, start, stop: chunk.features, keep=0) for stream in render.streams)
-        return io.NodeOutput(*runtime.gather(rows), TensorFrames(features, "frame, feature, row, column", "any"))
+        return io.NodeOutput(*runtime.gather(rows), TensorFrames(features, "frame, feature, row, column", "any"), features[0].fps)
 
 
 class ReplaceRenderColour(io.ComfyNode):
@@ -71,7 +74,7 @@ class ReplaceRenderColour(io.ComfyNode):
             raise Real3DError(
                 f"{len(image)} pictures can not replace the colours of {sum(lengths)} frames: give one per frame, or one for all."
             )
-        pictures = image[..., :3].detach().cpu().float().clamp(0, 1)
+        pictures = colours(image)
         starts = [sum(lengths[:i]) for i in range(len(lengths))]
 
         def replaced(stream, offset: int):

@@ -55,7 +55,9 @@ class RenderedVideo(Input.Video):
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
-        return Fraction(self._frames.fps).limit_denominator(1001)
+        from ..real3d_core.stream import exact_rate
+
+        return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:
         return float(len(self._frames) / self.get_frame_rate())

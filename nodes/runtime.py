@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ComfyExtension", "Input", "InputImpl", "Types", "io"]
 
+Interrupted = model_management.InterruptProcessingException
+"""Raised when the user pressed cancel."""
+
 CATEGORY = "Real3D-Portrait"
 CHUNK = 4  # frames computed at once
 BUILT_IN = "analytic (built in)"
 BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
+_DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
-_OTHER_MODELS = ("audio2secc_vae", "hubert", "bfm")  # subfolders with files of the avatar `real3d` that are no avatars themselves
 _KEPT = (".safetensors",)
+_LONGEST_HEADER = 2**20  # bytes; what this pack saves has less
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
 
@@ -51,14 +56,28 @@ def schema(**described) -> io.Schema:
 
 
 def model_folders() -> list[Path]:
-    """Where users keep this pack's model files, the first one first."""
-    return [Path(folder) for folder in folder_paths.get_folder_paths(_MODELS)]
+    """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
+    return _folders(_MODELS) + _folders(_DETECTION)
+
+
+def _folders(kind: str) -> list[Path]:
+    """The folders of a kind of model, none where this version of ComfyUI does not know it."""
+    try:
+        return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
+    except KeyError:
+        return []
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatar, then the checkpoints in the model folders; what an avatar's other models are kept in is left out."""
-    names = folder_paths.get_filename_list(_MODELS)
-    return [BUILT_IN, *(name for name in names if name.lower().endswith(_CHECKPOINTS) and Path(name).parts[0] not in _OTHER_MODELS)]
+    """The built-in avatar, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
+    return [BUILT_IN, *filter(_may_be_avatar, folder_paths.get_filename_list(_MODELS))]
+
+
+def _may_be_avatar(name: str) -> bool:
+    from ..real3d_core.real3d.model_folders import NETWORKS, kind_of
+
+    paths = (folder / name for folder in model_folders())
+    return name.lower().endswith(_CHECKPOINTS) and any(path.is_file() and kind_of(path) == NETWORKS for path in paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +241,13 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
 
 
+def blocked(sentence: str) -> object:
+    """As one output's value: the nodes connected to it do not run, and the page shows the sentence there."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(sentence)
+
+
 def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
     """Adds a route to ComfyUI's server whose bodies are JSON.
 
@@ -357,15 +383,26 @@ def input_folder() -> Path:
     return Path(folder_paths.get_input_directory())
 
 
-def kept_choices() -> list[str]:
-    """The .safetensors files in the output and the input folder, as ComfyUI annotates them."""
+def kept_choices(kind: str) -> list[str]:
+    """The files of a kind, "motion" or "planes", in the output and the input folder, as ComfyUI annotates them."""
     found = []
     for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
-        files = (
-            sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in _KEPT and path.is_file()) if Path(root).is_dir() else []
-        )
+        paths = sorted(Path(root).rglob("*")) if Path(root).is_dir() else []
+        files = [path for path in paths if path.suffix.lower() in _KEPT and path.is_file() and _kept_kind(path, *_stamp(path)[1:]) == kind]
         found += [path.relative_to(root).as_posix() + mark for path in files]
     return found or [NOTHING_KEPT]
+
+
+@lru_cache(4096)
+def _kept_kind(path: Path, changed: int, size: int) -> str:
+    """What this pack says in the header of a file that it wrote, "motion" or "planes"; empty for all other files."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
+        return json.loads(header["__metadata__"]["real3d"])["kind"].split("-")[1]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
 
 
 NOTHING_KEPT = "nothing saved yet"
@@ -410,12 +447,12 @@ def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
         raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
-    for folder in model_folders():
+    for folder in _folders(_MODELS):
         path = folder / choice
         if path.is_file():
             return path
     raise MissingModelError(
-        f"There is no checkpoint '{choice[:80]}' in the folder '{model_folders()[0]}': put it there, or choose another avatar."
+        f"There is no checkpoint '{choice[:80]}' in the folder '{_folders(_MODELS)[0]}': put it there, or choose another avatar."
     )
 
 

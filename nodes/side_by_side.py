@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from . import runtime
+from .backdrop import background_video_input
 from .runtime import CATEGORY, io, schema
 from .sockets import one_for_each
-from .super_resolution import composed, composing_inputs
+from .super_resolution import composed, composing_inputs, fps_output
 
 
 class SideBySide(io.ComfyNode):
@@ -20,20 +21,23 @@ class SideBySide(io.ComfyNode):
                 "and the finished frame."
             ),
             search_aliases=["debug", "PNCC", "compare stages"],
-            inputs=composing_inputs(),
+            inputs=[*composing_inputs(), background_video_input()],
             outputs=[
-                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other.")
+                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other."),
+                fps_output(),
             ],
         )
 
     @classmethod
-    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
+    def execute(
+        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
+    ) -> io.NodeOutput:
         from ..real3d_core.render.side_by_side import beside_each_other
 
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
         portraits = one_for_each(portrait.items, len(rows), "Render and portrait")
         pictures = [
             [beside_each_other(one.image, avatar.core.condition(one, motion.fitted(len(frames))), renders, frames)]
             for (frames, _), renders, one in zip(rows, render.streams, portraits, strict=True)
         ]
-        return io.NodeOutput(*runtime.gather(pictures))
+        return io.NodeOutput(*runtime.gather(pictures), pictures[0][0].fps)

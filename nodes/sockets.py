@@ -35,6 +35,11 @@ TensorSocket = io.Custom("REAL3D_TENSOR")  # TensorFrames
 Item = TypeVar("Item")
 
 
+def sound_input(tooltip: str, optional: bool = False) -> io.Input:
+    """A socket for a sound, or for a video whose own sound is meant."""
+    return io.MultiType.Input("audio", [io.Audio, io.Video], optional=optional, tooltip=tooltip)
+
+
 @dataclass(frozen=True, eq=False)
 class Portraits:
     """One prepared portrait per photo of a batch."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded
+from .backdrop import backdrop, background_video_input
+from .conversions import bounded
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
 
@@ -25,11 +27,14 @@ def composing_inputs() -> list[io.Input]:
         MotionSocket.Input("motion", tooltip="The one that the render shows; it gives the frame rate."),
         io.Float.Input(
             "head_threshold",
-            default=0.9,
+            default=0.0,
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="Where the head is more opaque than this it hides the background completely, 0 to 1; less makes thin hair firmer.",
+            tooltip=(
+                "Where the head is more opaque than this it hides the background completely, up to 1; less makes thin hair firmer. "
+                "0 takes the avatar's own (built in: 0.9)."
+            ),
         ),
         io.Int.Input(
             "size",
@@ -47,16 +52,19 @@ def composing_inputs() -> list[io.Input]:
     ]
 
 
+def fps_output() -> io.Output:
+    """The rate of frames that are given as a batch; last on each node."""
+    return io.Float.Output(display_name="fps", tooltip="Frames per second, for 'Create Video'.")
+
+
 def composed(
-    avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None
+    avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None, background_video=None
 ) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
     """Frames [n, size, size, 3] and person masks [n, size, size] of every portrait, as streams."""
-    from ..real3d_core.portrait.framing import square_backdrop
-
-    bounded(head_threshold, 0, 1, "head_threshold")
+    threshold = bounded(head_threshold, 0, 1, "head_threshold") or None
     bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
     motion.require_basis(avatar.core.motion_basis)
-    backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
+    behind = backdrop(background, background_video, size, render.streams[0].fps)
     portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
     for stream in render.streams:
         if len(motion) not in (1, len(stream)):
@@ -66,8 +74,8 @@ def composed(
     worn = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
     return [
         (
-            avatar.streamed(avatar.core.compose(stream, one, shown, backdrop, size, head_threshold)),
-            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, head_threshold)),
+            avatar.streamed(avatar.core.compose(stream, one, shown, behind, size, threshold)),
+            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, threshold)),
         )
         for stream, one, shown in zip(render.streams, portraits, worn, strict=True)
     ]
@@ -84,13 +92,17 @@ class SuperResolution(io.ComfyNode):
                 "Finished frames: the rendered head at full resolution, on its torso, before the photo's own or another background."
             ),
             search_aliases=["compose", "upscale head", "HTB-SR"],
-            inputs=composing_inputs(),
+            inputs=[*composing_inputs(), background_video_input()],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; a batch of portraits follows one after the other."),
                 io.Mask.Output(display_name="person mask", tooltip="[T, size, size]: white where head and torso hide the background."),
+                fps_output(),
             ],
         )
 
     @classmethod
-    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None) -> io.NodeOutput:
-        return io.NodeOutput(*runtime.gather(composed(avatar, render, portrait, motion, head_threshold, size, background)))
+    def execute(
+        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
+    ) -> io.NodeOutput:
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
+        return io.NodeOutput(*runtime.gather(rows), rows[0][0].fps)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
 from . import runtime
+from .backdrop import backdrop, background_video_input
 from .camera import place, place_inputs
-from .conversions import LARGEST_FRAME, SMALLEST_FRAME, bounded, chosen, driving_frames, photos, sound, video_sound
-from .motion_sources import LARGEST_SEED
+from .conversions import bounded, chosen, colours, driving_clip, expected_frames, photos, sound
+from .motion_sources import LARGEST_SEED, transcript_input
+from .portrait import face_chosen, face_inputs
 from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket
-from .super_resolution import composed, composing_inputs
+from .sockets import AvatarSocket, sound_input
+from .super_resolution import composed, composing_inputs, fps_output
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")
@@ -30,7 +33,11 @@ class TalkingPortraitToVideo(io.ComfyNode):
             ),
             essentials_category="Video Tools",
             search_aliases=["long video", "stream"],
-            inputs=[*composing_inputs(), io.Audio.Input("audio", optional=True, tooltip="The video's sound; not connected: silent.")],
+            inputs=[
+                *composing_inputs(),
+                sound_input("The video's sound, or another video that has one; not connected: silent.", optional=True),
+                background_video_input(),
+            ],
             outputs=[
                 io.Video.Output(
                     display_name="video",
@@ -41,9 +48,11 @@ class TalkingPortraitToVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, audio=None) -> io.NodeOutput:
+    def execute(
+        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, audio=None, background_video=None
+    ) -> io.NodeOutput:
         heard = None if audio is None else sound(audio)
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background)
+        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
         return io.NodeOutput([RenderedVideo(frames, (size, size), heard) for frames, _ in rows])
 
 
@@ -59,7 +68,7 @@ class TalkingPortrait(io.ComfyNode):
             search_aliases=["talking head", "lip sync", "animate photo"],
             inputs=[
                 io.Image.Input("image", tooltip="A photo of a face from the front; a batch gives a video each."),
-                io.Audio.Input("audio", optional=True, tooltip="A voice: moves the lips, and is the video's sound."),
+                sound_input("A voice, or a video that has one: moves the lips, and is the video's sound.", optional=True),
                 io.Video.Input(
                     "driving_video", optional=True, tooltip="A clip of a face: moves the head, and the whole face where there is no voice."
                 ),
@@ -91,6 +100,18 @@ class TalkingPortrait(io.ComfyNode):
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; its middle square is taken."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; not connected: the built-in one."),
                 *place_inputs(),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Frames per second of the video, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly.",
+                ),
+                *face_inputs(optional=True),
+                transcript_input(),
+                background_video_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -99,6 +120,7 @@ class TalkingPortrait(io.ComfyNode):
                 io.Image.Output(
                     display_name="last frame", tooltip="[B, H, W, 3]: the last frame of each portrait, to look at or to go on from."
                 ),
+                fps_output(),
             ],
         )
 
@@ -119,13 +141,17 @@ class TalkingPortrait(io.ComfyNode):
         view_yaw: float = 0.0,
         view_pitch: float = 0.0,
         view_distance: float = 1.0,
+        fps: float = 25.0,
+        face_index: int = 0,
+        face_area: float = 0.2,
+        transcript: str = "",
+        background_video=None,
     ) -> io.NodeOutput:
         import torch
 
         from ..real3d_core.avatar import SpeechStyle
         from ..real3d_core.motion.face_track import track_face
         from ..real3d_core.performance import Direction, direct, perform
-        from ..real3d_core.portrait.framing import square_backdrop
         from ..real3d_core.portrait.paste import paste_back
         from ..real3d_core.portrait.portrait import prepare_portrait
         from ..real3d_core.render.camera_paths import static_view
@@ -135,27 +161,28 @@ class TalkingPortrait(io.ComfyNode):
         chosen(framing, FRAMINGS, "framing")
         chosen(head_pose, POSES, "head_pose")
         chosen(blink, BLINKS, "blink")
+        face = face_chosen(face_index, face_area)
         stand = place(view_yaw, view_pitch, view_distance)
         driven = driving_video is not None
         direction = Direction(
             pose=head_pose if head_pose != "auto" else "driving" if driven else "sway",
             blink=blink if blink != "auto" else "driving" if driven else "natural",
-            speech=SpeechStyle(bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), None, seed),
+            speech=SpeechStyle(bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed),
+            fps=bounded(fps, 1, 120, "fps"),
         )
         avatar = avatar or runtime.load_avatar(runtime.BUILT_IN)
         folders = runtime.model_folders()
-        portraits = [prepare_portrait(photo, folders=folders) for photo in photos(image)]
+        portraits = [prepare_portrait(photo, None, *face, folders) for photo in photos(image)]
         voice = None if audio is None else sound(audio)
+        clip = driving_clip(driving_video) if driven else None
         track = None
         if driven:
-            pictures, expected = driving_frames(driving_video, None, 25.0)
+            expected = expected_frames(clip)
             bar = runtime.progress_bar(expected)
-            track = track_face(pictures, folders=folders, progress=lambda done: bar(min(done, expected)))
+            track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
-        backdrop = None if background is None else square_backdrop(background.detach().cpu().float().clamp(0, 1), size)
-        heard = voice
-        if voice is None and (own := video_sound(driving_video)) is not None:
-            heard = sound(own)
+        behind = backdrop(background, background_video, size, motion.fps)
+        heard = clip.sound() if voice is None else voice
 
         first = portraits[0]
         seen = shown_head(avatar.core, avatar.ready().lift(first), first.euler, first.translation)
@@ -163,11 +190,11 @@ class TalkingPortrait(io.ComfyNode):
         videos, last = [], []
         for number, portrait in enumerate(portraits):
             runtime.check_interrupted()
-            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, backdrop, size, runtime.marcher("auto"), view))
+            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, behind, size, runtime.marcher("auto"), view))
             shape = (size, size)
             if framing == "whole photo":
-                frames = paste_back(frames, portrait.window, image[number, ..., :3].detach().cpu().float())
+                frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])
                 shape = portrait.photo_size
             videos.append(RenderedVideo(frames, shape, heard))
             last.append(frames.frames(len(frames) - 1, len(frames)))
-        return io.NodeOutput(videos, torch.cat(last), ui=seen)
+        return io.NodeOutput(videos, torch.cat(last), motion.fps, ui=seen)

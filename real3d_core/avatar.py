@@ -15,9 +15,12 @@ from .errors import Real3DError
 from .motion.face_track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
+from .motion.spelling import words_of
+from .portrait.framing import Backdrop
 from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
+from .ranges import LARGEST_SEED, bounded, whole
 from .render.camera import CameraPath
 from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
@@ -39,6 +42,9 @@ class AvatarOptions:
     device: where networks run.
     own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
         that were published to start from the latter (spec 06 section 12, item 1).
+
+    Raises:
+        Real3DError: there is no such device.
     """
 
     folders: Sequence[Path] = (DEFAULT_FOLDER,)
@@ -46,21 +52,37 @@ class AvatarOptions:
     device: torch.device | str = "cpu"
     own_expression: bool = False
 
+    def __post_init__(self) -> None:
+        try:
+            torch.zeros(1, device=torch.device(self.device)).tolist()
+        except (RuntimeError, AssertionError, ImportError):
+            raise Real3DError(f"PyTorch has no device '{self.device}' here: choose cpu, or cuda on a machine that has one.") from None
+
 
 @dataclass(frozen=True)
 class SpeechStyle:
     """How a voice moves the face.
 
-    amplitude: how far the mouth opens; 1 is natural.
+    amplitude: how far the mouth opens, 0..3; 1 is natural.
     transcript: the words spoken, where they are known; avatars that can, time the lips by them.
-    seed: of everything random.
+    seed: of everything random, 0..2^63 - 1.
     temperature: how freely a variational avatar moves, 0..1; others ignore it.
+
+    Raises:
+        Real3DError: a number is out of range. SoundError: a transcript without words, or not in Latin letters.
     """
 
     amplitude: float = 1.0
     transcript: str | None = None
     seed: int = 0
     temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        bounded(self.amplitude, 0, 3, "The mouth's amplitude")
+        whole(self.seed, 0, LARGEST_SEED, "The seed")
+        bounded(self.temperature, 0, 1, "The temperature")
+        if self.transcript is not None:
+            words_of(self.transcript)
 
 
 NATURAL = SpeechStyle()
@@ -102,15 +124,15 @@ class Avatar(Protocol):
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """Head-torso-background super-resolution: frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are fewer).
-            head_threshold: where the head is more opaque than this it hides the background completely.
+            background: one for all frames or one per frame, from the first again where they are fewer; None keeps the photo's.
+            head_threshold: where the head is more opaque than this it hides the background completely; None: as the avatar was made.
         """
 
     def person_mask(
@@ -119,7 +141,7 @@ class Avatar(Protocol):
         portrait: Portrait,
         motion: Motion,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
 

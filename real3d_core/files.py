@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         found = Path(path).absolute()
         if found.is_dir():
             raise error(f"The {what} '{path}' is a folder; name a file in it.")
+        if found.exists() and not found.is_file():  # opening a pipe would wait for ever
+            raise error(f"The {what} '{path}' is not a file but a pipe or a device; name a file.")
         with open(found, "rb") as file:
             empty = not file.read(1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -38,7 +40,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
 def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Gives a temporary name beside `path` to write to; it becomes `path` when the block ends well, and vanishes otherwise.
 
-    The temporary file is made on entry, so a place that can not be written to is known before any work is done.
+    The temporary file is made on entry, so a place that can not be written to is known before any work is done. Who may read the
+    result is what the user's umask says, whatever the writer does: safetensors writes files that only their owner may read.
 
     Args:
         path: the wanted output; an existing file is replaced.
@@ -49,8 +52,11 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
     """
     temporary = _new_file_beside(path, suffixes)
     target = Path(path)
+    permissions = temporary.stat().st_mode
     try:
         yield temporary
+        with suppress(OSError):
+            temporary.chmod(permissions)
         try:
             os.replace(temporary, target)
         except OSError as failure:
@@ -66,9 +72,17 @@ def refuse_unwritable(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Non
     _new_file_beside(path, suffixes).unlink()
 
 
+def refuse_overwriting(output: str | os.PathLike, others: Iterable[str | os.PathLike]) -> None:
+    """Raises an OutputError if the output is one of the other files, under whatever name or through whatever link."""
+    for other in others:
+        with suppress(OSError, ValueError):  # what does not exist yet is no other file
+            if os.path.samefile(output, other):
+                raise OutputError(f"The output '{output}' is the same file as '{other}' and would overwrite it: choose another name.")
+
+
 def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path:
     """An empty file in the same folder with an unused name and the same ending."""
-    target = Path(path)
+    target = Path(path).absolute()  # FFmpeg takes a relative name with a colon for an address
     if target.suffix.lower() not in suffixes:
         raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")

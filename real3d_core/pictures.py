@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import PictureError
 from .files import readable_file, written_whole
 
 SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF = {b"avif", b"avis"}
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, RuntimeError)  # what Pillow raises on broken files
 
 
 def load_picture(path: str | os.PathLike) -> np.ndarray:
     """The picture as [H, W, 4] uint8 RGBA, turned upright by its EXIF orientation; of an animation, the first frame.
 
-    Alpha is straight (not premultiplied) and 255 where the file has none.
+    Alpha is straight (not premultiplied) and 255 where the file has none. HEIC is read where pillow-heif is installed.
 
     Raises:
         PictureError: the file is missing, empty, no picture, damaged, smaller than 32 x 32, or larger than 100 megapixels.
@@ -28,13 +32,24 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on damaged files; ours is the one sentence below
-            with Image.open(found) as picture:
+            with _opened(found) as picture:
                 _refuse_odd_size(picture.size, path)
                 return np.array(_rgba(ImageOps.exif_transpose(picture)))
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
+    except UnidentifiedImageError:
+        reason = _other_kind(found) or "can not be read: it is damaged, incomplete, or not a picture"
+        raise PictureError(f"The picture '{path}' {reason}.") from None
     except _BROKEN:
         raise PictureError(f"The picture '{path}' can not be read: it is damaged, incomplete, or not a picture.") from None
+
+
+def opaque(picture: np.ndarray, colour: int = 255) -> np.ndarray:
+    """[H, W, 4] uint8 RGBA -> [H, W, 3] over a grey level, white if none is given: what hides under transparency does not show."""
+    if picture.shape[2] == 3 or (picture[..., 3] == 255).all():
+        return picture[..., :3]
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return np.rint(picture[..., :3] * alpha + colour * (1 - alpha)).astype(np.uint8)
 
 
 def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -45,6 +60,48 @@ def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """
     with written_whole(path, (".png",)) as temporary:
         Image.fromarray(np.ascontiguousarray(image)).save(temporary, format="PNG")
+
+
+def _opened(path: Path) -> Image.Image:
+    """By Pillow, or by pillow-heif where it is installed; nothing is decoded yet."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        if not _brands(path) & _HEIC or importlib.util.find_spec("pillow_heif") is None:
+            raise
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile(path)
+
+
+def _other_kind(path: Path) -> str | None:
+    """What a file is that Pillow does not know, and what to do; None where that is not to be seen."""
+    with open(path, "rb") as file:
+        head = file.read(1000)
+    brands = _brands(path)
+    if brands & _AVIF and ".avif" not in Image.registered_extensions():
+        return "is an AVIF picture: update Pillow to 11.3 or newer, or save it as JPEG or PNG"
+    if brands & _HEIC and not brands & _AVIF:
+        return "is an HEIC picture: install pillow-heif (pip install pillow-heif), or save it as JPEG or PNG"
+    if (brands and not brands & _AVIF) or head.startswith(b"\x1aE\xdf\xa3") or (head[:4], head[8:12]) == (b"RIFF", b"AVI "):
+        return "is a video: save one of its frames as a picture"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "is a JPEG XL picture: save it as JPEG or PNG"
+    if head.startswith(b"%PDF"):
+        return "is a PDF document: save the photo in it as JPEG or PNG"
+    if b"<svg" in head.lower():
+        return "is an SVG drawing: save it as PNG"
+    return None
+
+
+def _brands(path: Path) -> set[bytes]:
+    """The names by which a file of the MP4 family says what it is; empty for other files."""
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if head[4:8] != b"ftyp":
+        return set()
+    length = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[start : start + 4] for start in (8, *range(16, length, 4)) if start + 4 <= length}
 
 
 def _refuse_odd_size(size: tuple[int, int], path: str | os.PathLike) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import statistics
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -12,12 +18,14 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .container import open_container, readable_frames
+from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero
 from .errors import SoundError
 
 SHORTEST = 0.2  # seconds; less than five frames of picture say nothing
 _RATES = (1000, 768000)  # samples per second; anything else is a damaged header
 _GAP = 0.05  # seconds; time stamps of neighbouring packets jitter by less
+_FLICKER = 0.1  # seconds; a layout that holds for less is a damaged header
+_BLOCK = 2048  # samples
 
 
 @dataclass(frozen=True)
@@ -45,29 +53,53 @@ class Sound:
         return Sound(self.samples[:, round(start * self.rate) : round(stop * self.rate)], self.rate)
 
     def mono(self, rate: int = 16000) -> Tensor:
-        """All channels mixed equally and resampled: [ceil(L * rate / self.rate)] float32."""
-        mixed = self.samples.mean(dim=0)
-        if rate == self.rate:
-            return mixed
-        shared = math.gcd(rate, self.rate)
-        return torch.from_numpy(resample_poly(mixed.numpy(), rate // shared, self.rate // shared, window=("kaiser", 8.0)))
+        """All channels mixed by `mixed_down` and resampled: [ceil(L * rate / self.rate)] float32."""
+        return torch.from_numpy(_resampled(mixed_down(self.samples).numpy(), self.rate, rate))
 
 
-def load_sound(path: str | os.PathLike) -> Sound:
-    """Reads a sound file, or the sound track of a video, from its start to its end or as far as it is readable.
+def mixed_down(samples: Tensor) -> Tensor:
+    """Channels [C, L] as one [L]: their mean, or the loudest of them where the mean would cancel what they hold.
 
-    Silence stands where packets are damaged or where the sound of a video starts after its picture, so time is kept.
+    Channels of no relation to each other lose half of their mean power by mixing two, inverted ones lose all of it. So the mean is
+    not taken if, where more than a twentieth of the sound's energy lies, less than half of what unrelated channels keep is left.
+    """
+    mean = samples.mean(dim=0)
+    if len(samples) == 1:
+        return mean
+    channels = torch.stack([_energies(channel) for channel in samples])
+    every = channels.sum(dim=0)
+    cancelled = _energies(mean) * len(samples) ** 2 < 0.5 * every
+    return samples[channels.sum(dim=1).argmax()] if every[cancelled].sum() > 0.05 * every.sum() else mean
+
+
+def _energies(channel: Tensor) -> Tensor:
+    """[ceil(L / 2048)] float64: the energy of each block of a channel [L], without its constant part."""
+    blocks = torch.nn.functional.pad(channel, (0, -len(channel) % _BLOCK)).view(-1, _BLOCK)
+    return blocks.var(dim=1, correction=0).double()
+
+
+def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.inf) -> Sound:
+    """Reads a sound file, or the sound track of a video, as far as it is readable.
+
+    Silence stands where packets are damaged or where the sound of a video starts after its picture, so time is kept. Where channels
+    or rate change midway, all is brought to those of the longest stretch.
+
+    Args:
+        start, stop: the part to read, in seconds from where the file's pictures or sound, whichever is earlier, begin.
 
     Raises:
         SoundError: the file is missing, empty, no sound, without samples, or shorter than 0.2 s.
     """
     with open_container(path, "sound", SoundError) as container:
-        if not container.streams.audio:
+        track = sound_track(container)
+        if track is None:
             raise SoundError(f"The file '{path}' has no sound track; give a sound file or a video with sound.")
         try:
-            samples, rate = _decode(container)
-        except av.FFmpegError:
+            links = ogg_links(path) if container.format.name == "ogg" and picture_track(container) is None else []
+            pieces = list(_chained_pieces(links) if len(links) > 1 else _pieces(container, track, start, stop))
+        except (av.FFmpegError, ValueError):
             raise SoundError(f"The sound '{path}' can not be read: its header is damaged.") from None
+        samples, rate = _laid_out(pieces, start, stop, (container.duration or 0) / av.time_base)
     if not samples.shape[1]:
         raise SoundError(f"The sound '{path}' holds no samples; record or export it again.")
     if not _RATES[0] <= rate <= _RATES[1]:
@@ -86,36 +118,116 @@ def long_enough(sound: Sound, name: str) -> Sound:
     return sound
 
 
-def _decode(container: av.container.InputContainer) -> tuple[np.ndarray, int]:
-    """The first sound track as [C, L] float32 in [-1, 1], and its rate."""
-    stream = container.streams.audio[0]
-    planar = av.AudioResampler(format="fltp")
-    origin, end = _span(container, stream)
-    pieces: list[np.ndarray] = []
-    filled, rate = 0, 0
-    usual = None
-    for frame in readable_frames(container, stream):
-        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        usual = usual or layout
-        if layout != usual:  # a damaged header
-            continue
-        time = frame.time
-        for piece in planar.resample(frame):
-            samples, rate = piece.to_ndarray(), piece.sample_rate
-            missing = 0 if time is None or time > end else round((time - origin) * rate) - filled
-            if missing > _GAP * rate:
-                pieces.append(np.zeros((samples.shape[0], missing), np.float32))
-                filled += missing
-            pieces.append(samples)
-            filled += samples.shape[1]
-    if not pieces:
+class _Piece(NamedTuple):
+    """time: seconds from time zero, None if unknown; rate: samples per second; samples: [C, n] float32."""
+
+    time: float | None
+    rate: int
+    samples: np.ndarray
+
+    @property
+    def layout(self) -> tuple[int, int]:
+        return self.rate, len(self.samples)
+
+
+def _laid_out(pieces: list[_Piece], start: float, stop: float, end: float) -> tuple[np.ndarray, int]:
+    """The part from `start` to `stop` seconds as [C, L] float32 in [-1, 1], and its rate; the file ends at `end`."""
+    stretches = _without_flickers([list(alike) for _, alike in groupby(pieces, lambda piece: piece.layout)])
+    if not stretches:
         return np.zeros((1, 0), np.float32), 1
-    return np.nan_to_num(np.concatenate(pieces, axis=1)).clip(-1.0, 1.0), rate
+    longest = max(stretches, key=_seconds)[0]
+    begin = stretches[0][0].time
+    begin = filled = start if begin is None else min(start, begin)
+    parts = []
+    for alike in _with_true_times(stretches):
+        joined = _joined(alike, filled, end)
+        filled += joined.shape[1] / alike[0].rate
+        parts.append(_with_channels(_resampled(joined, alike[0].rate, longest.rate), len(longest.samples)))
+    first = round((start - begin) * longest.rate)
+    count = None if stop == math.inf else round((stop - start) * longest.rate)
+    return np.nan_to_num(np.concatenate(parts, axis=1)[:, first:][:, :count]).clip(-1.0, 1.0), longest.rate
 
 
-def _span(container: av.container.InputContainer, stream: av.AudioStream) -> tuple[float, float]:
-    """Seconds on the file's clock at which the sound should start (with the picture, if there is one) and must have ended."""
-    start = float((stream.start_time or 0) * stream.time_base)
-    if container.streams.video and container.start_time is not None:
-        start = container.start_time / av.time_base
-    return start, start + (container.duration or 0) / av.time_base
+def _chained_pieces(links: list[bytes]) -> Iterator[_Piece]:
+    """All that is decoded of the links of an Ogg file; times are known in the first one only."""
+    for number, link in enumerate(links):
+        with suppress(av.FFmpegError), opened(io.BytesIO(link)) as container:
+            track = sound_track(container)
+            for piece in () if track is None else _pieces(container, track, 0.0, math.inf):
+                yield piece._replace(time=None) if number else piece
+
+
+def _pieces(container: av.container.InputContainer, track: av.AudioStream, start: float, stop: float) -> Iterator[_Piece]:
+    """What is decoded of a track from some time before `start` to `stop`, as floats in the layout that each packet has."""
+    zero = time_zero(container, track)
+    layout, resampler = None, None
+    for frame in frames_from(container, track, (zero or 0.0) + start):
+        if zero is None:
+            zero = frame.time or 0.0
+        time = None if frame.time is None else frame.time - zero
+        if time is not None and stop <= time:
+            return
+        if frame.sample_rate <= 0:
+            continue
+        if layout != (frame.format.name, frame.layout.name, frame.sample_rate):
+            layout, resampler = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="flt")
+        for piece in resampler.resample(frame):  # interleaved, as PyAV reads beyond the memory of more than eight planes
+            yield _Piece(time, piece.sample_rate, piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T)
+
+
+def _seconds(pieces: list[_Piece]) -> float:
+    return sum(piece.samples.shape[1] for piece in pieces) / pieces[0].rate
+
+
+def _without_flickers(stretches: list[list[_Piece]]) -> list[list[_Piece]]:
+    """Stretches of one layout each, without the short ones between two of another layout: their packets' headers are damaged."""
+    kept: list[list[_Piece]] = []
+    for number, pieces in enumerate(stretches):
+        following = stretches[number + 1][0].layout if number + 1 < len(stretches) else None
+        if kept and kept[-1][0].layout == pieces[0].layout:
+            kept[-1] += pieces
+        elif not (kept and kept[-1][0].layout == following and _seconds(pieces) < _FLICKER):
+            kept.append(pieces)
+    return kept
+
+
+def _with_true_times(stretches: list[list[_Piece]]) -> Iterator[list[_Piece]]:
+    """Stretches without their times from the first one on in which pieces last longer or shorter than from time to time.
+
+    Formats without time stamps, such as ADTS, are given some by FFmpeg, which keeps to the rate that the file starts with.
+    """
+    true = True
+    for alike in stretches:
+        timed = [piece for piece in alike if piece.time is not None]
+        drifts = [abs(b.time - a.time - _seconds([a])) / _seconds([a]) for a, b in pairwise(timed) if a.samples.size]
+        true = true and not (drifts and statistics.median(drifts) > 0.1)
+        yield alike if true else [piece._replace(time=None) for piece in alike]
+
+
+def _joined(pieces: list[_Piece], filled: float, end: float) -> np.ndarray:
+    """Pieces of one layout as [C, L], with silence where time was skipped, from `filled` seconds on; times after `end` are wrong."""
+    rate, channels = pieces[0].layout
+    joined, count = [], round(filled * rate)
+    for piece in pieces:
+        missing = 0 if piece.time is None or piece.time > end else round(piece.time * rate) - count
+        if missing > _GAP * rate:
+            joined.append(np.zeros((channels, missing), np.float32))
+            count += missing
+        joined.append(piece.samples)
+        count += piece.samples.shape[1]
+    return np.concatenate(joined, axis=1)
+
+
+def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """[..., L] at one rate as [..., ceil(L * wanted / rate)] at another."""
+    if rate == wanted:
+        return samples
+    shared = math.gcd(rate, wanted)
+    return resample_poly(samples, wanted // shared, rate // shared, axis=-1, window=("kaiser", 8.0))
+
+
+def _with_channels(samples: np.ndarray, channels: int) -> np.ndarray:
+    """[C, L] as [channels, L]; another number of channels is mixed down and repeated."""
+    if len(samples) == channels:
+        return samples
+    return np.broadcast_to(mixed_down(torch.from_numpy(samples)).numpy(), (channels, samples.shape[1]))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Generic, TypeVar
 
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
+_SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))  # frames per second of colour television
+_NEAR = 50  # frames; sooner passed over than found from a new start
+_MEANT = 0.005  # frames per second; people write two or three decimals
 
 
 class FrameStream(Generic[Chunk]):
@@ -71,3 +75,34 @@ class FrameStream(Generic[Chunk]):
     def map(self, change: Callable[[Chunk, int, int], Other], keep: int = 1) -> FrameStream[Other]:
         """A stream of `change(chunk, start, stop)`; nothing is computed yet."""
         return FrameStream(self.length, self.fps, lambda a, b: change(self.frames(a, b), a, b), keep)
+
+
+def forward_only(length: int, fps: float, opened: Callable[[int], Iterator[Chunk]]) -> FrameStream[list[Chunk]]:
+    """A stream of frames that can only be read one after the other, such as a film's; one is held in memory.
+
+    Frames that have passed, or are far ahead, are read from a new start.
+
+    Args:
+        opened: number of a frame -> that frame and those after it. Where they end too early the last one is held.
+    """
+    reading: Iterator[Chunk] = iter(())
+    place, latest = 0, None
+
+    def read(start: int, stop: int) -> list[Chunk]:
+        nonlocal reading, place, latest
+        if latest is None or not place <= start <= place + _NEAR:
+            reading, place = opened(start), start
+        frames = []
+        while place < stop:
+            latest = next(reading, latest)
+            if place >= start:
+                frames.append(latest)
+            place += 1
+        return frames
+
+    return FrameStream(length, fps, read)
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The rate that a number of frames per second means: 23.976 is 24000/1001, 29.97 is 30000/1001, 59.94 is 60000/1001."""
+    return next((slowed for slowed in _SLOWED if abs(fps - slowed) < _MEANT), Fraction(fps).limit_denominator(1001))

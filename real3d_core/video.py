@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -17,75 +19,126 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .container import open_container, readable_frames
+from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start
 from .encoding import CONTAINERS, Encoding
-from .errors import ClipError, OutputError
+from .errors import ClipError, OutputError, SoundError
 from .files import written_whole
 from .pictures import save_png
-from .sound import Sound
-from .stream import FrameStream
+from .sound import Sound, load_sound, mixed_down
+from .stream import FrameStream, exact_rate
 
-_UNSPECIFIED = 2
+_LOG = logging.getLogger("real3d")
+_UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
+_HDR_CURVES = (16, 18)  # PQ and HLG
 _SAME_TIME = 1e-6  # seconds
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A video file that has at least one readable picture.
+    """A video file that has at least one readable picture, or a part of one.
 
     path: the file.
     fps: pictures per second, on average.
     width, height: of a picture as it is shown: upright, with square pixels.
-    duration: seconds of picture, as the file or its packets state them.
-    has_sound: whether it has a sound track; `load_sound(clip.path)` reads it.
+    length: seconds from time zero to the end of the file's pictures, as the file or its packets state them.
+    has_sound: whether it has a sound track.
+    start, stop: the part, in seconds from time zero.
     """
 
     path: Path
     fps: float
     width: int
     height: int
-    duration: float
+    length: float
     has_sound: bool
+    start: float = 0.0
+    stop: float = math.inf
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return min(self.stop, self.length) - self.start
+
+    def part(self, start: float, duration: float | None = None) -> Clip:
+        """The part from `start` on, in seconds; to the end if no duration is given.
+
+        Raises:
+            ClipError: the part lies outside the clip.
+        """
+        begin = self.start + max(start, 0.0)
+        end = self.stop if duration is None else min(self.stop, begin + duration)
+        if not begin < min(end, self.length):
+            raise ClipError(f"The video '{self.path}' lasts {self.duration:.2f} s; the part from {start:.2f} s on holds no picture.")
+        return replace(self, start=begin, stop=end)
+
+    def sound(self) -> Sound | None:
+        """The clip's own sound; None where there is none that is readable and long enough to be of use, which the log says."""
+        if not self.has_sound:
+            return None
+        try:
+            return load_sound(self.path, self.start, self.stop)
+        except SoundError as refusal:
+            _LOG.info("The clip counts as silent. %s", refusal)
+            return None
 
     def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
         """Pictures at a constant rate, [height, width, 3] uint8 RGB: number k is the one nearest in time to k / fps seconds.
 
-        They are decoded as they are asked for. Damaged pictures are passed over; their neighbours stand in for them.
+        They are decoded as they are asked for. Damaged pictures are passed over; their neighbours stand in for them, as the first
+        one does where the sound starts earlier. HDR is turned into standard range where the installed PyAV can do so (from 18 on).
         """
-        number, latest, latest_time = 0, None, 0.0
+        number = 0
         with open_container(self.path, "video", ClipError) as container:
-            for time, picture in self._timed(container):
-                while latest is not None and number / fps + _SAME_TIME < (latest_time + time) / 2:
-                    yield self._upright(latest)
+            for picture, until in self._nearest(self._timed(container)):
+                while number / fps + _SAME_TIME < until:
+                    yield self._upright(picture)
                     number += 1
-                latest, latest_time = picture, time
-            while latest is not None and number / fps + _SAME_TIME < latest_time + 1 / self.fps:
-                yield self._upright(latest)
-                number += 1
+
+    def _nearest(self, timed: Iterator[tuple[float, av.VideoFrame]]) -> Iterator[tuple[av.VideoFrame, float]]:
+        """The pictures that begin in the part, each with the second up to which it is the nearest one; if none does, the one before."""
+        latest, since = None, 0.0
+        for time, picture in timed:
+            time -= self.start
+            if time >= self.stop - self.start - _SAME_TIME:
+                if latest is not None:
+                    yield latest, self.stop - self.start
+                return
+            if latest is not None and since > -_SAME_TIME:
+                yield latest, (since + time) / 2
+            latest, since = picture, time
+        if latest is not None:
+            yield latest, self._end(latest, since)
 
     def _timed(self, container: av.container.InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Pictures with rising times in seconds, the first at 0; a missing or impossible time stamp is replaced by the usual step."""
-        stream = _picture_track(container)
+        """Pictures with rising times in seconds from time zero; a missing or impossible time stamp is replaced by the usual step."""
+        stream = picture_track(container)
         stream.thread_type = "AUTO"
-        origin, previous = None, -math.inf
-        for picture in readable_frames(container, stream):
+        zero, previous = time_zero(container, stream), -math.inf
+        for picture in frames_from(container, stream, (zero or 0.0) + self.start):
             time = picture.time
-            if origin is None:
-                origin = time or 0.0
-            time = math.inf if time is None else time - origin
-            if time > self.duration + 1:
+            if zero is None:
+                zero = time or 0.0
+            time = math.inf if time is None else time - zero
+            if time > self.length + 1:
                 time = max(previous + 1 / self.fps, 0.0)
             if time > previous:
                 yield time, picture
                 previous = time
 
+    def _end(self, picture: av.VideoFrame, time: float) -> float:
+        """Seconds at which the last picture's time is over: as the file states it, if that can be, or else after the usual step."""
+        usual = time + 1 / self.fps
+        longest = max(usual, time + (picture.duration or 0) * float(picture.time_base)) + _SAME_TIME
+        return self.duration if time < self.duration <= longest else min(usual, self.stop - self.start)
+
     def _upright(self, picture: av.VideoFrame) -> np.ndarray:
-        turns = _quarter_turns(picture)
-        width, height = (self.height, self.width) if turns % 2 else (self.width, self.height)
+        turned = _orientation(picture)
+        width, height = (self.height, self.width) if turned.swaps else (self.width, self.height)
         untagged_hd = picture.colorspace == _UNSPECIFIED and picture.height >= 720
-        rgb = picture.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None)
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
+        shown = _standard_range(picture)
+        rgb = shown.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None)
+        return turned.applied(rgb.to_ndarray())
 
 
 def open_clip(path: str | os.PathLike) -> Clip:
@@ -95,17 +148,18 @@ def open_clip(path: str | os.PathLike) -> Clip:
         ClipError: the file is missing, empty, no video, damaged beyond its first picture, or sound only.
     """
     with open_container(path, "video", ClipError) as container:
-        stream = _picture_track(container)
+        stream = picture_track(container)
         if stream is None:
             raise ClipError(f"The video '{path}' has no picture track; give a video file.")
         first = next(readable_frames(container, stream), None)
         if first is None:
             raise ClipError(f"The video '{path}' has no readable picture; it may not have been copied completely.")
         width, height = round(first.width * _pixel_aspect(stream)), first.height
-        if _quarter_turns(first) % 2:
+        if _orientation(first).swaps:
             width, height = height, width
         fps = float(stream.average_rate or stream.guessed_rate or 25)
-        return Clip(Path(path), fps, width, height, _seconds(container, stream) or 1 / fps, bool(container.streams.audio))
+        length = _length(container, stream) or 1 / fps
+        return Clip(Path(path), fps, width, height, length, sound_track(container) is not None)
 
 
 def write_video(
@@ -180,7 +234,7 @@ def _encode(
     progress: Callable[[int, int], None] | None,
     encoding: Encoding,
 ) -> None:
-    rate = Fraction(frames.fps).limit_denominator(1001)
+    rate = exact_rate(frames.fps)
     pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     heard = 0.0
@@ -229,7 +283,7 @@ def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) ->
 
 def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
     """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
-    samples = sound.samples if len(sound.samples) <= 2 else sound.samples.mean(dim=0, keepdim=True)
+    samples = sound.samples if len(sound.samples) <= 2 else mixed_down(sound.samples)[None]
     layout = "stereo" if len(samples) == 2 else "mono"
     rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
     stream = container.add_stream(codec, rate=rate, layout=layout)
@@ -257,32 +311,60 @@ def _scaled(pixels: np.ndarray, width: int) -> Image.Image:
     return picture.resize((width, max(round(picture.height * width / picture.width), 1)), Image.Resampling.LANCZOS)
 
 
-def _picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The first video track that is not the cover picture of a sound file."""
-    tracks = (track for track in container.streams.video if not track.disposition & av.stream.Disposition.attached_pic)
-    return next(tracks, None)
-
-
 def _pixel_aspect(stream: av.VideoStream) -> float:
     """Width of a stored pixel over its height; nonsense counts as square."""
     aspect = float(stream.sample_aspect_ratio or 1)
     return aspect if 0.25 <= aspect <= 4 else 1.0
 
 
-def _quarter_turns(picture: av.VideoFrame) -> int:
-    """How often the stored picture must be turned by 90 degrees counter-clockwise to stand upright."""
-    return round(picture.rotation / 90) % 4
+class _Orientation(NamedTuple):
+    """How a stored picture becomes the one that is shown: first its axes are swapped, then it is flipped."""
+
+    swaps: bool
+    upside_down: bool
+    mirrored: bool
+
+    def applied(self, stored: np.ndarray) -> np.ndarray:
+        shown = stored.transpose(1, 0, 2) if self.swaps else stored
+        return np.ascontiguousarray(shown[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1])
 
 
-def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """Length of the track as the file states it, or else as its packets show; 0 if neither does."""
+def _orientation(picture: av.VideoFrame) -> _Orientation:
+    """From the display matrix (ISO 14496-12, 6.2.2), which may turn and mirror; it is rounded to quarter turns."""
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return _Orientation(False, False, False)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return _Orientation(False, d < 0, a < 0)
+    return _Orientation(True, b < 0, c < 0)
+
+
+def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
+    """The picture itself, or what an HDR picture looks like in sRGB."""
+    if picture.color_trc not in _HDR_CURVES:
+        return picture
+    try:
+        return picture.reformat(format="rgb24", dst_color_trc=_SRGB, dst_color_primaries=_BT709)
+    except TypeError:  # PyAV 14 cannot be asked for it
+        return picture
+
+
+def _lead(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Seconds from time zero to the first picture."""
+    start, zero = track_start(stream), time_zero(container, stream)
+    return 0.0 if start is None or zero is None else start - zero
+
+
+def _length(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Seconds from time zero to the end of the track, as the file states it or its packets show; 0 if neither does."""
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        return _lead(container, stream) + stream.duration * float(stream.time_base)
     if container.duration:
         return container.duration / av.time_base
     latest = 0.0
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):
             if packet.pts is not None:
-                latest = max(latest, float((packet.pts - (stream.start_time or 0) + (packet.duration or 0)) * stream.time_base))
-    return latest
+                latest = max(latest, (packet.pts - (stream.start_time or 0) + (packet.duration or 0)) * float(stream.time_base))
+    return _lead(container, stream) + latest if latest else 0.0

@@ -23,7 +23,8 @@ def write_voice(folder: Path) -> None:
     network = AudioToMotion()
     fill(network)
     (folder / "audio2secc_vae").mkdir(parents=True)
-    torch.save({"state_dict": {"model": network.state_dict()}}, folder / "audio2secc_vae" / "model_ckpt_steps_400000.ckpt")
+    content = {"epoch": 1, "state_dict": {"model": network.state_dict()}}
+    torch.save(content, folder / "audio2secc_vae" / "model_ckpt_steps_400000.ckpt", _use_new_zipfile_serialization=False)
     (folder / "audio2secc_vae" / "config.yaml").write_text("audio_type: hubert\n")
     sizes = {"hidden_size": 1024, "num_hidden_layers": 1, "num_attention_heads": 16, "intermediate_size": 64, "conv_dim": [32] * 7}
     kind = {"conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "feat_proj_layer_norm": True}

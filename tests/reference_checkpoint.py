@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +30,14 @@ def reference_tensors() -> dict[str, Tensor]:
     return tensors
 
 
-def write_checkpoint(path: Path, tensors: dict[str, Tensor]) -> None:
-    """As training writes it: the model's tensors among other things."""
-    torch.save({"epoch": 1, "global_step": 100000, "optimizer_states": [{}], "state_dict": {"model": tensors}}, path)
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], in_zip: bool = False) -> None:
+    """As training writes it: the model's tensors among other things, in torch's older format unless `in_zip`."""
+    some = list(tensors.values())[:3]
+    states = {number: {"step": 1, "exp_avg": torch.zeros_like(tensor), "exp_avg_sq": tensor} for number, tensor in enumerate(some)}
+    beside = {"epoch": 1, "global_step": 100000, "checkpoint_callback_best": np.float64(0.25), "hparams": Namespace(lr=1e-4)}
+    optimiser = {"state": states, "param_groups": [{"lr": 1e-4, "betas": (0.9, 0.99), "params": list(states)}]}
+    content = {**beside, "optimizer_states": [optimiser], "state_dict": OrderedDict(model=OrderedDict(tensors))}
+    torch.save(content, path, _use_new_zipfile_serialization=in_zip)
 
 
 def _tensor(name: str, shape: list[int], dtype: str) -> Tensor:

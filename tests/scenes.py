@@ -98,3 +98,10 @@ def soft_scene(settings: MarchSettings) -> Scene:
     weight2[0, 0], weight2[0, 1] = 5, -5
     cameras = camera_from_pose(torch.tensor([[0.1, 0.3, 0.0]]), torch.zeros(1, 3)).float()
     return Scene(Planes(features), PlaneDecoder(weight1, noise.bias1, weight2, noise.bias2), cameras, settings)
+
+
+def trigrid_scene(settings: MarchSettings, depth: int = 3, height: int = 40, width: int = 40) -> Scene:
+    """Planes of noise with depth; what is seen is half transparent, so that every layer shows."""
+    features = torch.from_numpy(make_input(f"trigrid of {depth}", (1, 3, 32 * depth, height, width), low=-60, high=60))
+    cameras = camera_from_pose(torch.tensor([[0.1, 0.3, 0.0]]), torch.zeros(1, 3)).float()
+    return Scene(Planes(features), noise_decoder(), cameras, settings)

@@ -197,3 +197,50 @@ def test_the_files_in_the_repository_are_complete():
     root = Path(dev.__file__).parent
     assert all((root / name).is_file() for name in dev.REQUIREMENTS)
     assert subprocess.run(["git", "check-ignore", "-q", ".venv"], cwd=root).returncode in (0, 128)
+
+
+class TestPythons:
+    def test_this_python_is_found_and_every_one_is_what_it_is_listed_as(self):
+        found = dev.found_pythons()
+        assert HERE in found
+        for version, python in found.items():
+            said = subprocess.run([python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True)
+            assert ast.literal_eval(said.stdout) == version
+
+    @pytest.mark.parametrize(
+        ("prepared", "made", "status", "says"),
+        [(0, 0, 0, "the demo was made"), (2, 0, 0, "could not be installed; not run"), (0, 1, 2, "The demo failed with Python 3.")],
+    )
+    def test_the_demo_runs_in_a_clone_with_each(self, monkeypatch, capfd, prepared, made, status, says):
+        asked = []
+        monkeypatch.setattr(dev, "found_pythons", lambda: {(3, 12): "python3.12"})
+        monkeypatch.setattr(dev, "cleanly_cloned", lambda folder: folder)
+        monkeypatch.setattr(
+            dev.subprocess, "call", lambda command, cwd: asked.append(command[1:]) or (made if "demo" in command else prepared)
+        )
+        assert dev.main(["pythons"]) == status
+        assert says in capfd.readouterr().err
+        assert (["dev.py", "demo"] in asked) == (prepared == 0)
+
+    def test_the_matrix_tries_the_oldest_and_the_newest_of_each_package(self, monkeypatch, capfd):
+        tried = []
+
+        def call(command, cwd):
+            tried.append(command[3:])
+            return 3 if "av==" in " ".join(command) else 0
+
+        monkeypatch.setattr(dev, "found_pythons", lambda: {(3, 12): "python3.12"})
+        monkeypatch.setattr(dev, "cleanly_cloned", lambda folder: folder)
+        monkeypatch.setattr(
+            dev.subprocess, "call", lambda command, cwd: tried.append(command[3:]) or (3 if "av==" in " ".join(command) else 0)
+        )
+        assert dev.main(["matrix", "-x"]) == 0
+        combinations = [command[0].split() for command in tried[1:]]
+        assert len(combinations) == 2 ** len(dev.MATRIX) == len({tuple(one) for one in combinations})
+        assert all(command[1:] == ["-x"] for command in tried[1:])
+        lines = capfd.readouterr().out.splitlines()
+        assert len(lines) == len(combinations) and sum("does not resolve" in line for line in lines) == len(combinations) // 2
+
+
+def test_the_tests_of_the_matrix_exist():
+    assert all((Path(dev.__file__).parent / name).is_file() for name in dev.test_files())

@@ -4,12 +4,14 @@ import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
-from real3d_core.errors import MotionMismatchError, Real3DError
+from real3d_core.avatar import AvatarOptions, SpeechStyle
+from real3d_core.errors import ClipError, MotionMismatchError, Real3DError, SoundError
 from real3d_core.motion.face_track import FaceTrack
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.performance import Direction, direct
+from real3d_core.performance import Direction, direct, perform, refuse_impossible
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.sound import Sound
+from real3d_core.stream import exact_rate
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +56,11 @@ def test_a_clip_alone_drives_everything(avatar, track):
     assert len(motion) == 10
 
 
-def test_another_frame_rate_keeps_the_duration(avatar):
-    motion = direct(avatar, Direction(pose="orbit", fps=30.0), silence(2.0))
-    assert len(motion) == 60 and motion.fps == 30.0
+@pytest.mark.parametrize(("fps", "frames"), [(30.0, 60), (23.976, 48), (29.97, 60), (59.94, 120), (1.0, 2), (120.0, 240)])
+def test_another_frame_rate_keeps_the_duration(avatar, fps, frames):
+    motion = direct(avatar, Direction(pose="orbit", fps=fps), silence(2.0))
+    assert len(motion) == frames and motion.fps == float(exact_rate(fps))
+    assert 0 <= frames / exact_rate(fps) - 2 < 1 / exact_rate(fps)
 
 
 @pytest.mark.parametrize(
@@ -69,16 +73,76 @@ def test_what_is_missing_is_told(avatar, direction, word):
         direct(avatar, Direction(**direction), sound)
 
 
-def test_nonsense_is_refused_by_name():
-    for wrong in ({"pose": "dance"}, {"blink": "wink"}, {"fps": 0}):
-        with pytest.raises(Real3DError):
-            Direction(**wrong)
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"pose": "dance"}, {"blink": "wink"}),
+        *({"fps": fps} for fps in (0, NAN, INFINITE, 1000, -25, "25")),
+        *({"pose_amount": amount} for amount in (NAN, INFINITE, -INFINITE, 1e9)),
+        *({"smoothing": smoothing} for smoothing in (NAN, INFINITE, -0.1, 99)),
+        *({"neutral": frame} for frame in (-1, 10**12, 1.5)),
+    ],
+)
+def test_a_direction_out_of_range_is_one_sentence(wrong):
+    with pytest.raises(Real3DError) as failure:
+        Direction(**wrong)
+    assert len(str(failure.value)) < 120 and str(failure.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"amplitude": amplitude} for amplitude in (NAN, INFINITE, -1, 99)),
+        *({"temperature": temperature} for temperature in (NAN, INFINITE, -0.1, 1.1)),
+        *({"seed": seed} for seed in (-1, 2**63, 10**40, 1.5)),
+        *({"transcript": transcript} for transcript in ("", " ", "?!", "你好")),
+    ],
+)
+def test_a_style_of_speech_out_of_range_is_one_sentence(wrong):
+    with pytest.raises(Real3DError) as failure:
+        SpeechStyle(**wrong)
+    assert len(str(failure.value)) < 160 and str(failure.value).endswith(".")
+
+
+@pytest.mark.parametrize("device", ["banana", "", "meta", "cuda:99", "xla"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(Real3DError, match=f"no device '{device}' here: choose cpu"):
+        AvatarOptions(device=device)
+
+
+def test_a_size_out_of_range_is_refused_before_anything_is_computed():
+    for size in (0, -8, 63, 2**40, NAN, 512.0):
+        with pytest.raises(Real3DError, match="The size is"):
+            perform(None, None, None, size=size)
+
+
+def test_the_extremes_of_every_range_can_be_performed(avatar, track):
+    for seed, amount in ((0, -3), (2**63 - 1, 3)):
+        for blink in ("natural", "periodic"):
+            style = SpeechStyle(amplitude=3, seed=seed)
+            direction = Direction(pose_amount=amount, blink=blink, speech=style, smoothing=5, neutral=9, fps=120)
+            assert len(direct(avatar, direction, silence(0.5), track)) == 60
+
+
+def test_a_neutral_frame_must_be_one_of_the_clip(avatar, track):
+    with pytest.raises(ClipError, match=r"Frame 10 .* the driving clip has 10"):
+        direct(avatar, Direction(pose="driving", blink="driving", neutral=10), None, track)
+    with pytest.raises(Real3DError, match="no driving clip"):
+        direct(avatar, Direction(neutral=0), silence(1.0))
+
+
+def test_more_words_than_the_sound_has_time_for_are_known_at_once():
+    many = Direction(speech=SpeechStyle(transcript="hello " * 500))
+    with pytest.raises(SoundError, match="does not fit the sound"):
+        refuse_impossible(many, silence(2.0), None)
+    refuse_impossible(many, silence(200.0), None)
 
 
 def test_the_same_seed_blinks_the_same_and_another_seed_otherwise(avatar):
-    first, again, other = (
-        direct(avatar, Direction(pose="static", speech=type(Direction().speech)(seed=seed)), silence(12.0)) for seed in (3, 3, 4)
-    )
+    first, again, other = (direct(avatar, Direction(pose="static", speech=SpeechStyle(seed=seed)), silence(12.0)) for seed in (3, 3, 4))
     assert torch.equal(first.expression, again.expression)
     assert not torch.equal(first.expression, other.expression)
 

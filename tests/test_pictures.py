@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError, features
 
 from real3d_core import pictures
 from real3d_core.errors import OutputError, PictureError
-from real3d_core.pictures import load_picture, save_png
+from real3d_core.pictures import load_picture, opaque, save_png
 
 
 @pytest.fixture
@@ -87,10 +87,77 @@ def test_transparency_is_kept(tmp_path, face):
     assert np.array_equal(load_picture(tmp_path / "a.png")[..., 3], np.asarray(alpha))
 
 
-def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+@pytest.mark.parametrize("kind", ["gif", "png", "webp", "avif"])
+def test_of_an_animation_the_first_frame_is_taken(tmp_path, kind):
+    if kind in ("webp", "avif") and not features.check(kind):
+        pytest.skip(f"this Pillow knows no {kind}")
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert load_picture(tmp_path / "a.gif")[20, 20].tolist() == [255, 0, 0, 255]
+    frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:], duration=100)
+    red, green, blue, alpha = load_picture(tmp_path / f"a.{kind}")[20, 20].tolist()
+    assert red > 245 and max(green, blue) < 10 and alpha == 255
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow knows no AVIF")
+def test_avif_is_read(tmp_path, face):
+    face.save(tmp_path / "a.avif", quality=95)
+    assert np.abs(load_picture(tmp_path / "a.avif")[..., :3].astype(float) - np.asarray(face)).mean() < 4
+
+
+def test_heic_is_read_upright_where_pillow_heif_is_installed(tmp_path, face):
+    heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    heif.from_pillow(face.transpose(Image.Transpose.ROTATE_90)).save(tmp_path / "a.heic", quality=95, exif=exif.tobytes())
+    picture = load_picture(tmp_path / "a.heic")
+    assert picture.shape == (96, 128, 4)
+    assert np.abs(picture[..., :3].astype(float) - np.asarray(face)).mean() < 4
+
+
+def ftyp(*brands: bytes) -> bytes:
+    """The start of a file of the MP4 family."""
+    names = brands[0] + bytes(4) + b"".join(brands[1:])
+    return struct.pack(">I", 8 + len(names)) + b"ftyp" + names + bytes(500)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (ftyp(b"heic", b"mif1", b"heic"), "is an HEIC picture: install pillow-heif"),
+        (ftyp(b"mif1", b"heix", b"miaf"), "is an HEIC picture: install pillow-heif"),
+        (ftyp(b"avif", b"mif1", b"miaf"), "is an AVIF picture: update Pillow"),
+        (ftyp(b"isom", b"mp41", b"avc1"), "is a video: save one of its frames"),
+        (ftyp(b"qt  "), "is a video"),
+        (b"\x1aE\xdf\xa3" + bytes(500), "is a video"),
+        (b"RIFF\0\0\0\0AVI LIST" + bytes(500), "is a video"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(500), "is a JPEG XL picture"),
+        (b"\xff\x0a" + bytes(500), "is a JPEG XL picture"),
+        (b"%PDF-1.7" + bytes(500), "is a PDF document"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG drawing"),
+        (b"\0\0\0\x08ftyp", "can not be read"),
+    ],
+)
+def test_what_no_library_here_reads_is_called_what_it_is(tmp_path, monkeypatch, content, says):
+    monkeypatch.setattr(pictures.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(pictures.Image, "registered_extensions", dict)
+    monkeypatch.setattr(pictures.Image, "open", unidentified)
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(PictureError) as failure:
+        load_picture(tmp_path / "a.png")
+    sentence = str(failure.value)
+    assert f"a.png' {says}" in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+def unidentified(path):
+    raise UnidentifiedImageError
+
+
+def test_what_hides_under_transparency_does_not_show():
+    picture = np.zeros((2, 2, 4), np.uint8)
+    picture[..., 0] = 200
+    picture[..., 3] = [[255, 0], [51, 255]]
+    assert opaque(picture).tolist() == [[[200, 0, 0], [255, 255, 255]], [[244, 204, 204], [200, 0, 0]]]
+    assert opaque(picture, 0)[..., 0].tolist() == [[200, 0], [40, 200]]
+    assert np.array_equal(opaque(picture[..., :3]), picture[..., :3])
 
 
 def missing(folder: Path, photo: bytes) -> Path:
@@ -163,7 +230,7 @@ def test_unusable_pictures_give_one_sentence(assets, tmp_path, broken, says):
     assert says in sentence and str(path) in sentence and "\n" not in sentence and sentence.endswith(".")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", *(["AVIF"] if features.check("avif") else [])])
 def test_damaged_bytes_never_give_another_error(tmp_path, face, kind):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from real3d_core.errors import SoundError
-from real3d_core.sound import Sound, load_sound, long_enough
+from real3d_core.sound import Sound, load_sound, long_enough, mixed_down
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int) -> Path:
@@ -74,6 +74,13 @@ def test_stereo_at_another_rate_is_mixed_and_resampled(tmp_path):
     time = torch.arange(16000) / 16000
     expected = 0.3 * torch.sin(2 * math.pi * 440 * time)
     assert (mono - expected)[200:-200].abs().max() < 2e-3
+
+
+def test_a_dozen_channels_are_read_each_as_it_is(tmp_path):
+    """PyAV counts planes beyond the eighth wrongly, which ended the program."""
+    channels = np.hstack([tone(100 * number, 0.5, 16000) for number in range(1, 13)])
+    sound = load_sound(write_wav(tmp_path / "a.wav", channels, 16000))
+    assert torch.equal(sound.samples, torch.from_numpy(channels.T.astype(np.float32) / 32768))
 
 
 def test_mixing_down_removes_what_the_lower_rate_can_not_hold():
@@ -144,6 +151,117 @@ def test_values_outside_the_range_are_clipped(tmp_path):
         container.mux(stream.encode(None))
     samples = load_sound(path).samples
     assert samples.max() == 1.0 and samples[0, 10] == 0.0
+
+
+def noise(seconds: float, rate: int = 16000, seed: int = 0) -> torch.Tensor:
+    return 0.3 * torch.randn(round(seconds * rate), generator=torch.Generator().manual_seed(seed)).clamp(-3, 3)
+
+
+class TestMixing:
+    """No voice is lost by mixing channels that cancel each other."""
+
+    @pytest.mark.parametrize("gain", [-1.0, -0.6], ids=["inverted", "inverted and softer"])
+    def test_an_inverted_channel_cancels_nothing(self, gain):
+        voice = noise(1.0)
+        assert torch.equal(mixed_down(torch.stack([voice, gain * voice])), voice)
+
+    def test_a_constant_part_hides_no_inversion(self):
+        voice = noise(1.0)
+        assert torch.equal(mixed_down(torch.stack([voice + 0.5, 0.5 - voice])), voice + 0.5)
+
+    def test_a_channel_that_is_inverted_for_a_while_counts(self):
+        voice = noise(4.0)
+        other = voice.clone()
+        other[16000:32000] *= -1
+        assert mixed_down(torch.stack([voice, other]))[16000:32000].std() > 0.9 * voice.std()
+
+    def test_six_channels_of_which_half_are_inverted(self):
+        voice = noise(1.0)
+        channels = voice * torch.tensor([1.0, -1, 1, -1, 1, -1])[:, None]
+        assert mixed_down(channels).std() > 0.9 * voice.std()
+
+    def test_two_speakers_are_both_kept(self):
+        both = torch.stack([noise(2.0, seed=1), noise(2.0, seed=2)])
+        assert torch.equal(mixed_down(both), both.mean(dim=0))
+
+    def test_silence_stays_silent(self):
+        assert not mixed_down(torch.zeros(2, 5000)).any()
+
+
+class TestChangesMidway:
+    """A file whose channels or rate change is read to its end."""
+
+    MP3, ADTS, AC3 = ("mp3", "libmp3lame", "mp3"), ("aac", "aac", "adts"), ("ac3", "ac3", "ac3")
+    TS, OPUS = ("ts", "aac", "mpegts"), ("opus", "libopus", "ogg")
+
+    @staticmethod
+    def joined(folder: Path, kind: tuple[str, str, str], *parts: tuple[float, int, str]) -> Path:
+        """A file of tones of 440 Hz, one after the other, each with its own seconds, rate and layout."""
+        ending, codec, container_format = kind
+        whole = b""
+        for number, (seconds, rate, layout) in enumerate(parts):
+            path = folder / f"{number}.{ending}"
+            with av.open(str(path), "w", format=container_format) as container:
+                stream = container.add_stream(codec, rate=rate, layout=layout)
+                samples = np.repeat(tone(440, seconds, rate).T / 32768, 2 if layout == "stereo" else 1, axis=0).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+                frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+                container.mux(stream.encode(frame))
+                container.mux(stream.encode(None))
+            whole += path.read_bytes()
+        (folder / f"joined.{ending}").write_bytes(whole)
+        return folder / f"joined.{ending}"
+
+    @pytest.mark.parametrize(
+        ("kind", "parts", "kept"),
+        [
+            (MP3, [(1.0, 16000, "mono"), (2.0, 16000, "stereo")], (16000, 2)),
+            (MP3, [(2.0, 16000, "stereo"), (1.0, 16000, "mono")], (16000, 2)),
+            (MP3, [(2.0, 16000, "mono"), (1.0, 24000, "mono")], (16000, 1)),
+            (MP3, [(1.0, 44100, "mono"), (1.0, 16000, "stereo"), (1.5, 48000, "stereo")], (48000, 2)),
+            (ADTS, [(1.0, 16000, "mono"), (1.5, 16000, "stereo")], (16000, 2)),
+            (ADTS, [(1.5, 16000, "mono"), (1.0, 48000, "mono")], (16000, 1)),
+            (AC3, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
+            (TS, [(1.0, 48000, "mono"), (1.5, 16000, "stereo")], (16000, 2)),
+            (OPUS, [(1.0, 48000, "mono"), (1.5, 48000, "stereo")], (48000, 2)),
+            (OPUS, [(1.0, 48000, "stereo"), (1.5, 48000, "mono"), (1.0, 48000, "mono")], (48000, 1)),
+        ],
+        ids=lambda value: value[0] if isinstance(value[0], str) else "",
+    )
+    def test_every_part_is_there(self, tmp_path, kind, parts, kept):
+        sound = load_sound(self.joined(tmp_path, kind, *parts))
+        assert (sound.rate, len(sound.samples)) == kept
+        assert abs(sound.duration - sum(seconds for seconds, _, _ in parts)) < 0.13 * len(parts), "encoders fill up each part"
+        mono, time = sound.mono(16000), 0.0
+        for seconds, _, _ in parts:
+            middle = mono[round((time + 0.3) * 16000) : round((time + seconds - 0.1) * 16000)]
+            assert abs(loudest_hertz(middle, 16000) - 440) < 3 and middle.unfold(0, 400, 400).abs().amax(dim=1).min() > 0.3, "no hole"
+            time += seconds
+
+    def test_a_part_of_a_chained_file(self, tmp_path):
+        path = self.joined(tmp_path, self.OPUS, (1.0, 48000, "mono"), (1.5, 48000, "stereo"))
+        whole, part = load_sound(path), load_sound(path, 0.8, 1.4)
+        assert torch.equal(part.samples, whole.samples[:, 38400:67200])
+
+    def test_a_single_odd_packet_is_a_damaged_header(self, tmp_path):
+        mono = encode(tmp_path / "mono.mp3", "libmp3lame", tone(440, 2.0, 16000), 16000).read_bytes()
+        odd = self.joined(tmp_path, self.MP3, (0.1, 16000, "stereo")).read_bytes()
+        start = mono.index(b"\xff\xf3", len(mono) // 2)
+        frame = odd.index(b"\xff\xf3", len(odd) // 2)
+        (tmp_path / "odd.mp3").write_bytes(mono[:start] + odd[frame : odd.index(b"\xff\xf3", frame + 4)] + mono[start:])
+        sound = load_sound(tmp_path / "odd.mp3")
+        assert (sound.rate, len(sound.samples)) == (16000, 1) and abs(sound.duration - 2.0) < 0.15
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.m4a", "aac"), ("a.flac", "flac")])
+def test_a_part_is_what_stands_there_in_the_whole(tmp_path, name, codec):
+    path = encode(tmp_path / name, codec, tone(60, 6.0, 48000) + tone(7, 6.0, 48000), 48000)
+    whole = load_sound(path)
+    for start, stop in ((0.0, 1.0), (0.7, 1.5), (4.1, 4.6)):
+        part = load_sound(path, start, stop)
+        assert part.samples.shape == (1, round((stop - start) * 48000))
+        assert torch.allclose(part.samples, whole.samples[:, round(start * 48000) : round(stop * 48000)], atol=2e-3)
+    assert abs(load_sound(path, start=5.0).duration - 1.0) < 0.03, "to the end"
 
 
 def missing(folder: Path) -> Path:

@@ -2,11 +2,12 @@
 
 import gc
 import weakref
+from fractions import Fraction
 
 import pytest
 import torch
 
-from real3d_core.stream import FrameStream
+from real3d_core.stream import FrameStream, exact_rate, forward_only
 
 
 def noisy(length: int, keep: int = 1) -> tuple[FrameStream, list[tuple[int, int]]]:
@@ -110,3 +111,48 @@ def test_impossible_streams_are_refused(length, fps):
 def test_empty_chunks_are_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         next(noisy(5)[0].chunks(0))
+
+
+@pytest.mark.parametrize(
+    ("fps", "exact"),
+    [
+        (23.976, Fraction(24000, 1001)),
+        (29.97, Fraction(30000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        (119.88, Fraction(120000, 1001)),
+        (24000 / 1001, Fraction(24000, 1001)),
+        (1, Fraction(1)),
+        (24, Fraction(24)),
+        (29.9, Fraction(299, 10)),
+        (12.5, Fraction(25, 2)),
+        (23.98, Fraction(24000, 1001)),
+    ],
+)
+def test_rounded_broadcast_rates_mean_the_exact_ones_and_others_stay(fps, exact):
+    assert exact_rate(fps) == exact
+
+
+class TestForwardOnly:
+    """Frames that can be read one after the other only."""
+
+    def stream(self, there: int = 1000) -> tuple[FrameStream, list[int]]:
+        openings: list[int] = []
+
+        def opened(first: int):
+            openings.append(first)
+            return iter(range(first, there))
+
+        return forward_only(1000, 25.0, opened), openings
+
+    def test_a_walk_from_the_start_opens_it_once(self):
+        stream, openings = self.stream()
+        assert [number for chunk in stream.chunks(7) for number in chunk] == list(range(1000)) and openings == [0]
+
+    def test_what_has_passed_or_is_far_ahead_is_opened_anew(self):
+        stream, openings = self.stream()
+        wanted = [(0, 4), (10, 14), (998, 1000), (3, 5), (5, 6)]
+        assert [stream.frames(*span) for span in wanted] == [list(range(*span)) for span in wanted] and openings == [0, 998, 3]
+
+    def test_the_last_frame_is_held_where_the_source_ends_too_early(self):
+        stream, _ = self.stream(there=3)
+        assert stream.frames(0, 5) == [0, 1, 2, 2, 2] and stream.frames(5, 7) == [2, 2]

@@ -20,6 +20,7 @@ from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
 from ..motion.speech import speech_controls
 from ..portrait.canonical_face import canonical_face
+from ..portrait.framing import Backdrop
 from ..portrait.landmark_sets import CHIN, FOREHEAD
 from ..portrait.model_files import DEFAULT_FOLDER
 from ..portrait.portrait import Portrait
@@ -116,17 +117,18 @@ class AnalyticAvatar:
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """Frames [n, size, size, 3] in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1, shown in place of the photo's own, one for all frames or one per frame; None keeps that.
-            head_threshold: where the head is more opaque than this it hides the background completely.
+            background: shown in place of the photo's own, which None keeps.
+            head_threshold: where the head is more opaque than this it hides the background completely; None: HEAD_THRESHOLD.
         """
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, head_threshold))
+        threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, threshold))
 
     def person_mask(
         self,
@@ -134,10 +136,11 @@ class AnalyticAvatar:
         portrait: Portrait,
         motion: Motion,
         size: int = 512,
-        head_threshold: float = HEAD_THRESHOLD,
+        head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """How much of each pixel is person, not background: [n, size, size] in 0..1."""
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, head_threshold))
+        threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, threshold))
 
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt, find_objects, label, maximum_filter
 from torch import Tensor
 
+from ..portrait.framing import Backdrop, behind
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
@@ -93,27 +94,27 @@ class Composer:
         self._from_rays = _Enlargement(at_rest.opacity.shape[-1], size, "bicubic")
         self._from_follow = _Enlargement(self._follow.shape[-1], size, "bilinear")
 
-    def __call__(self, render: HeadRender, background: Tensor | None = None, first: int = 0, head_threshold: float = 1.0) -> Tensor:
+    def __call__(self, render: HeadRender, background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
 
         Args:
-            background: [B, 3, size, size] in 0..1 in place of the photo's own, number (first + n) % B behind frame n; None keeps that.
+            background: in place of the photo's own, which None keeps.
             first: number of the first frame.
             head_threshold: where the head is more opaque than this nothing is seen through it.
         """
-        backdrops = self._background if background is None else background
+        backdrops = behind(self._background if background is None else background, first, first + len(render.cameras))
         change = None if render.colour_change is None else _enlarge(render.colour_change, self._size)
         frames = torch.empty(len(render.cameras), self._size, self._size, 3)
         for number, layers in enumerate(self._layers(render)):
             colour, rows_columns = layers.head[:3], (slice(None), *layers.box)
             if change is not None:
                 colour = colour + change[number][rows_columns]
-            picture = torch.lerp(backdrops[(first + number) % len(backdrops)], layers.torso[:3], layers.torso[3:])
+            picture = torch.lerp(backdrops[number], layers.torso[:3], layers.torso[3:])
             picture[rows_columns].lerp_(colour, _covers(layers, head_threshold))
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
-    def person(self, render: HeadRender, head_threshold: float = 1.0) -> Tensor:
+    def person(self, render: HeadRender, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
         return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
 

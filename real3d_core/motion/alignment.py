@@ -19,6 +19,7 @@ LONGEST_SKIP = 3  # sounds and pauses left out in a row at most
 UNHEARD = 0.02  # what is thought possible where the network hears something else
 BLOCK = 1000  # steps between the scores that are kept on the way
 
+_MISFIT = "The transcript does not fit the sound: write exactly what is said, or leave the transcript empty."
 _INSIDE = ("tongue", "s", "sh")  # consonants made inside the mouth, which spelling confuses
 
 
@@ -44,18 +45,21 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
     Raises:
         SoundError: the transcript has no words, is not in Latin letters, or plainly was not said in this sound.
     """
-    misfit = SoundError("The transcript does not fit the sound: write exactly what is said, or leave the transcript empty.")
-    words = words_of(transcript)
-    if FASTEST * sum(len(pronounce(word).split()) for word in words) > len(posteriors):
-        raise misfit
-    sounds = _sounds(words)
+    refuse_too_many_words(transcript, len(posteriors))
+    sounds = _sounds(words_of(transcript))
     allowed = np.stack([sound.visemes for sound in sounds])
     heard = np.log(np.maximum(closures_favoured(posteriors) @ allowed.T.astype(np.float32), UNHEARD))
     path = _best_path(heard, np.array([sound.skip for sound in sounds]))
     if path is None or np.log(np.maximum((posteriors * allowed[path]).sum(1), UNHEARD)).mean() < LEAST_FIT:
-        raise misfit
+        raise SoundError(_MISFIT)
     shares = np.maximum(posteriors, UNHEARD) * allowed[path]
     return shares / shares.sum(1, keepdims=True)
+
+
+def refuse_too_many_words(transcript: str, steps: float) -> None:
+    """Raises a SoundError if nobody says so much in so many steps of 10 ms, or if the transcript cannot be read."""
+    if FASTEST * sum(len(pronounce(word).split()) for word in words_of(transcript)) > steps:
+        raise SoundError(_MISFIT)
 
 
 def _sounds(words: list[str]) -> list[_Sound]:

@@ -68,6 +68,11 @@ def retimed(motion: Motion, speed: float) -> Motion:
     return replace(motion.resampled(motion.fps / speed, frames), fps=motion.fps)
 
 
+def at_rate(motion: Motion, fps: float) -> Motion:
+    """The same movement, as long as before, at another number of frames per second."""
+    return motion if motion.fps == fps else motion.resampled(fps, max(1, math.ceil(len(motion) * fps / motion.fps - 1e-6)))
+
+
 def trimmed(motion: Motion, start: float = 0.0, end: float | None = None) -> Motion:
     """The part from `start` to `end` seconds; None is the motion's end.
 
@@ -105,7 +110,7 @@ def joined(first: Motion, second: Motion, overlap: float = 0.0) -> Motion:
         MotionMismatchError: they belong to different avatars.
     """
     second.require_basis(first.basis)
-    second = _at_rate(second, first.fps)
+    second = at_rate(second, first.fps)
     shared = min(round(overlap * first.fps), len(first), len(second))
     share = _soft_step(shared)
 
@@ -123,12 +128,8 @@ def mixed(first: Motion, second: Motion, share: float) -> Motion:
         MotionMismatchError: they belong to different avatars.
     """
     second.require_basis(first.basis)
-    fitted = _at_rate(second, first.fps).fitted(len(first))
+    fitted = at_rate(second, first.fps).fitted(len(first))
     return _both(first, fitted, lambda a, b: torch.lerp(a, b, share))
-
-
-def _at_rate(motion: Motion, fps: float) -> Motion:
-    return motion if motion.fps == fps else motion.resampled(fps, max(1, math.ceil(len(motion) * fps / motion.fps - 1e-6)))
 
 
 def _soft_step(frames: int) -> Tensor:

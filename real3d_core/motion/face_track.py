@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import NoFaceError
 from ..portrait.canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS
-from ..portrait.landmarks import FaceLandmarks
+from ..portrait.landmarks import FaceLandmarks, follow_face
 from ..portrait.model_files import DEFAULT_FOLDER
 from .motion import FPS
 
@@ -65,9 +65,22 @@ def track_face(
     Raises:
         NoFaceError: no frame at all, or no face in the first one.
     """
+    return _track(FaceLandmarks(folders).in_frames(frames), fps, folders, progress)
+
+
+def track_found_faces(frames: Iterable[Sequence[np.ndarray]], fps: float = FPS, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> FaceTrack:
+    """Follows the face that is largest at first through faces [478, 3] that were found by others, any number of them in a frame.
+
+    Raises:
+        NoFaceError: no frame at all, or no face in the first one.
+    """
+    return _track(follow_face(frames), fps, folders, None)
+
+
+def _track(landmarks: Iterable[np.ndarray], fps: float, folders: Sequence[Path], progress: Callable[[int], None] | None) -> FaceTrack:
     found = []
-    for landmarks in FaceLandmarks(folders).in_frames(frames):
-        found.append(landmarks)
+    for points in landmarks:
+        found.append(points)
         if progress:
             progress(len(found))
     if not found:

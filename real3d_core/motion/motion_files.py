@@ -49,6 +49,6 @@ def load_motion(path: str | Path) -> Motion:
         whole = all(torch.isfinite(part).all() for part in (expression, euler, translation))
         if not (1 <= len(motion) <= _LONGEST and 0 < motion.fps <= 240 and whole and len(basis.controls) <= basis.size):
             raise ValueError("out of range")
-    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError):
         raise Real3DError(f"The motion '{found.name}' is damaged or incomplete: save it again.") from None
     return motion

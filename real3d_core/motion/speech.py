@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SoundError
-from .alignment import fit_transcript
+from .alignment import fit_transcript, refuse_too_many_words
 from .articulation import Articulation, articulate
-from .loudness import STEP_RATE, loudness
+from .loudness import STEP, STEP_RATE, loudness
 from .motion import FPS
 from .phonemes import Phoneme, align, phoneme_source_available
 from .viseme_network import viseme_posteriors
@@ -55,8 +55,11 @@ def speech_controls(
 
 
 def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
+    written = transcript is not None and transcript.strip()
+    if written:
+        refuse_too_many_words(transcript, len(samples) / STEP)
     shares = viseme_posteriors(samples)
-    if transcript is not None and transcript.strip():
+    if written:
         timed = phoneme_source_available()
         shares = _said(align(samples, transcript), shares) if timed else fit_transcript(shares, transcript)
     return articulate(shares, loudness(samples))

@@ -1,4 +1,4 @@
-"""MediaPipe's canonical face, read from the landmark model itself, and the head pose it gives.
+"""MediaPipe's canonical face, read from the landmark model's file, and the head pose it gives.
 
 The canonical face is a mean face of 468 points in centimetres, frontal, x to image right, y up, z towards the viewer.
 """
@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .face_networks import SAFETENSORS
 from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from .model_runner import read_model
+from .safetensors_face import read_tensors
 
 _METADATA = "geometry_pipeline_metadata_landmarks.binarypb"
 _MESH, _POSE_WEIGHT, _VERTICES, _FLOATS_PER_VERTEX = 1, 2, 3, 5  # protobuf field numbers; x y z and two texture coordinates
@@ -38,8 +41,13 @@ class HeadPose:
 
 
 def canonical_face(folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> CanonicalFace:
-    """The canonical face inside `face_landmarker.task`. Raises MissingModelError where that file is missing."""
-    return _read(find_model(FACE_LANDMARKER, folders))
+    """The canonical face in the landmark model's file.
+
+    Raises:
+        MissingModelError: the file is missing or damaged.
+    """
+    model = find_model(FACE_LANDMARKER, folders)
+    return read_model(_from_safetensors if model.suffix == SAFETENSORS else _from_bundle, model)
 
 
 def head_pose(landmarks: np.ndarray, face: CanonicalFace) -> HeadPose:
@@ -68,7 +76,13 @@ def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) 
 
 
 @lru_cache(maxsize=2)
-def _read(model: Path) -> CanonicalFace:
+def _from_safetensors(model: Path) -> CanonicalFace:
+    points, known = read_tensors(model, "canonical_")["vertices"], read_tensors(model, "procrustes_")
+    return _with_weights(points.double().numpy(), known["indices"].tolist(), known["weights"].tolist())
+
+
+@lru_cache(maxsize=2)
+def _from_bundle(model: Path) -> CanonicalFace:
     with zipfile.ZipFile(model) as bundle:
         metadata = bundle.read(_METADATA)
     points, weights = None, {}
@@ -79,8 +93,12 @@ def _read(model: Path) -> CanonicalFace:
         elif field == _POSE_WEIGHT and isinstance(value, bytes):
             index, weight = (v for _, v in _fields(value))
             weights[index] = weight
+    return _with_weights(points, list(weights), list(weights.values()))
+
+
+def _with_weights(points: np.ndarray, indices: Sequence[int], weights: Sequence[float]) -> CanonicalFace:
     dense = np.zeros(len(points))
-    dense[list(weights)] = list(weights.values())
+    dense[indices] = weights
     return CanonicalFace(points, dense)
 
 

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ranges import bounded, whole
+
 FACE_AREA = 0.2
 _SIDE = 512  # the window is found on a 512 x 512 picture
+
+
+def refuse_unknown_face(face_index: int, face_area: float) -> None:
+    """Raises a Real3DError unless the number is one of 0..63 and the area, as a part of the picture, 0.02..0.5."""
+    whole(face_index, 0, 63, "The number of the face")
+    bounded(face_area, 0.02, 0.5, "The face area")
 
 
 @dataclass(frozen=True)

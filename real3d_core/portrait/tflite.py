@@ -24,7 +24,11 @@ Step = Callable[[Values], Tensor]
 
 
 class UnreadableNetworkError(ValueError):
-    """The file is damaged, or its network needs an operator that is not implemented here."""
+    """The file is damaged, or holds something else."""
+
+
+class UnknownOperatorError(ValueError):
+    """The network is in order but needs an operator that is not implemented here."""
 
 
 class TFLiteNetwork:
@@ -33,15 +37,17 @@ class TFLiteNetwork:
     side: rows and columns of the square pictures that it takes.
 
     Raises:
-        UnreadableNetworkError: see there.
+        UnreadableNetworkError, UnknownOperatorError: see there.
     """
 
     def __init__(self, content: bytes):
         try:
-            graph = _read(content)
-            self._steps = [(operator.output, _BUILDERS[operator.kind](graph, operator)) for operator in graph.operators]
+            graph = read_graph(content)
+            self._steps = [(operator.output, _step(graph, operator)) for operator in graph.operators]
+        except UnknownOperatorError:
+            raise
         except (struct.error, IndexError, KeyError, ValueError, RuntimeError) as failure:
-            raise UnreadableNetworkError(f"the network can not be read ({type(failure).__name__}: {failure})") from failure
+            raise UnreadableNetworkError(f"the network can not be read: {type(failure).__name__}: {failure}") from failure
         self._inputs, self._outputs = graph.inputs, graph.outputs
         self.side = graph.shapes[graph.inputs[0]][1]
 
@@ -91,7 +97,7 @@ class _Table:
 
 
 @dataclass(frozen=True)
-class _Operator:
+class Operator:
     """kind: its code, or its name if it is a custom one. inputs, output: numbers of tensors."""
 
     kind: int | str
@@ -104,12 +110,12 @@ class _Operator:
 
 
 @dataclass(frozen=True)
-class _Graph:
+class Graph:
     """shapes: of every tensor, channels last. constants: the tensors that the file holds, as it holds them."""
 
     shapes: list[list[int]]
     constants: dict[int, Tensor]
-    operators: list[_Operator]
+    operators: list[Operator]
     inputs: list[int]
     outputs: list[int]
 
@@ -122,7 +128,8 @@ class _Graph:
         return lambda values: constant
 
 
-def _read(content: bytes) -> _Graph:
+def read_graph(content: bytes) -> Graph:
+    """The operators and constants of a .tflite file. Damaged ones raise whatever reading beyond their end raises."""
     model = _Table(content, struct.unpack_from("<I", content, 0)[0])
     kinds = [_kind(code) for code in model.tables(1)]
     graph, buffers = model.tables(2)[0], model.tables(4)
@@ -140,8 +147,14 @@ def _read(content: bytes) -> _Graph:
         if kind == _DEQUANTIZE:
             constants[outputs[0]] = constants[inputs[0]]
         else:
-            operators.append(_Operator(kind, inputs, outputs[0], operator.table(4)))
-    return _Graph(shapes, constants, operators, graph.array(1).tolist(), graph.array(2).tolist())
+            operators.append(Operator(kind, inputs, outputs[0], operator.table(4)))
+    return Graph(shapes, constants, operators, graph.array(1).tolist(), graph.array(2).tolist())
+
+
+def _step(graph: Graph, operator: Operator) -> Step:
+    if operator.kind not in _BUILDERS:
+        raise UnknownOperatorError(f"the operator {operator.kind} is not known")
+    return _BUILDERS[operator.kind](graph, operator)
 
 
 def _kind(code: _Table) -> int | str:
@@ -161,7 +174,7 @@ def _activated(x: Tensor, activation: int) -> Tensor:
     return F.relu(x) if activation == _RELU else F.relu6(x) if activation == _RELU6 else x
 
 
-def _padding(graph: _Graph, operator: _Operator, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> list[int]:
+def _padding(graph: Graph, operator: Operator, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> list[int]:
     """Left, right, top, bottom."""
     if operator.option(0, "b") != _SAME:
         return [0, 0, 0, 0]
@@ -173,15 +186,15 @@ def _padding(graph: _Graph, operator: _Operator, kernel: tuple[int, int], stride
     return padding
 
 
-def _convolution(graph: _Graph, operator: _Operator) -> Step:
+def _convolution(graph: Graph, operator: Operator) -> Step:
     return _convolved(graph, operator, axes=(0, 3, 1, 2), later_fields=0)
 
 
-def _depthwise_convolution(graph: _Graph, operator: _Operator) -> Step:
+def _depthwise_convolution(graph: Graph, operator: Operator) -> Step:
     return _convolved(graph, operator, axes=(3, 0, 1, 2), later_fields=1)
 
 
-def _convolved(graph: _Graph, operator: _Operator, axes: tuple[int, ...], later_fields: int) -> Step:
+def _convolved(graph: Graph, operator: Operator, axes: tuple[int, ...], later_fields: int) -> Step:
     source, kernel, bias = operator.inputs
     weight, bias = graph.constants[kernel].permute(axes).contiguous(), graph.constants[bias]
     stride = operator.option(2, "i", 1), operator.option(1, "i", 1)
@@ -199,64 +212,64 @@ def _convolved(graph: _Graph, operator: _Operator, axes: tuple[int, ...], later_
     return step
 
 
-def _transposed_convolution(graph: _Graph, operator: _Operator) -> Step:
+def _transposed_convolution(graph: Graph, operator: Operator) -> Step:
     source, kernel, bias = operator.inputs
     weight, bias = graph.constants[kernel].permute(3, 0, 1, 2).contiguous(), graph.constants[bias]
     return lambda values: F.conv_transpose2d(values[source], weight, bias, stride=2)
 
 
-def _sum(graph: _Graph, operator: _Operator) -> Step:
+def _sum(graph: Graph, operator: Operator) -> Step:
     a, b = (graph.value(number) for number in operator.inputs)
     activation = operator.option(0, "b")
     return lambda values: _activated(a(values) + b(values), activation)
 
 
-def _product(graph: _Graph, operator: _Operator) -> Step:
+def _product(graph: Graph, operator: Operator) -> Step:
     a, b = (graph.value(number) for number in operator.inputs)
     activation = operator.option(0, "b")
     return lambda values: _activated(a(values) * b(values), activation)
 
 
-def _window(operator: _Operator) -> tuple[tuple[int, int], tuple[int, int]]:
+def _window(operator: Operator) -> tuple[tuple[int, int], tuple[int, int]]:
     return (operator.option(4, "i"), operator.option(3, "i")), (operator.option(2, "i", 1), operator.option(1, "i", 1))
 
 
-def _max_pool(graph: _Graph, operator: _Operator) -> Step:
+def _max_pool(graph: Graph, operator: Operator) -> Step:
     kernel, stride = _window(operator)
     padding = _padding(graph, operator, kernel, stride, (1, 1))
     return lambda values: F.max_pool2d(F.pad(values[operator.inputs[0]], padding, value=-math.inf), kernel, stride)
 
 
-def _average_pool(graph: _Graph, operator: _Operator) -> Step:
+def _average_pool(graph: Graph, operator: Operator) -> Step:
     kernel, stride = _window(operator)
     if any(_padding(graph, operator, kernel, stride, (1, 1))):
-        raise ValueError("an average over a padded picture is not implemented")
+        raise UnknownOperatorError("an average over a padded picture is not known")
     return lambda values: F.avg_pool2d(values[operator.inputs[0]], kernel, stride)
 
 
-def _pad(graph: _Graph, operator: _Operator) -> Step:
+def _pad(graph: Graph, operator: Operator) -> Step:
     _, rows, columns, channels = graph.constants[operator.inputs[1]].tolist()
     return lambda values: F.pad(values[operator.inputs[0]], [*columns, *rows, *channels])
 
 
-def _prelu(graph: _Graph, operator: _Operator) -> Step:
+def _prelu(graph: Graph, operator: Operator) -> Step:
     slope = graph.constants[operator.inputs[1]].reshape(-1)
     return lambda values: F.prelu(values[operator.inputs[0]], slope)
 
 
-def _each(function: Callable[[Tensor], Tensor]) -> Callable[[_Graph, _Operator], Step]:
+def _each(function: Callable[[Tensor], Tensor]) -> Callable[[Graph, Operator], Step]:
     return lambda graph, operator: lambda values: function(values[operator.inputs[0]])
 
 
-def _resize(graph: _Graph, operator: _Operator) -> Step:
+def _resize(graph: Graph, operator: Operator) -> Step:
     source, rows = operator.inputs[0], graph.constants[operator.inputs[1]].tolist()
     corners, centres = bool(operator.option(2, "?")), bool(operator.option(3, "?"))
     if not (corners or centres):
-        raise ValueError("a resize by corners of pixels is not implemented")
+        raise UnknownOperatorError("a resize by the corners of pixels is not known")
     return lambda values: F.interpolate(values[source], rows, mode="bilinear", align_corners=corners)
 
 
-def _reshape(graph: _Graph, operator: _Operator) -> Step:
+def _reshape(graph: Graph, operator: Operator) -> Step:
     shape = graph.shapes[operator.output][1:]
 
     def step(values: Values) -> Tensor:
@@ -266,7 +279,7 @@ def _reshape(graph: _Graph, operator: _Operator) -> Step:
     return step
 
 
-def _concatenation(graph: _Graph, operator: _Operator) -> Step:
+def _concatenation(graph: Graph, operator: Operator) -> Step:
     rank = len(graph.shapes[operator.output])
     axis = operator.option(0, "i") % rank
     axis = (0, 2, 3, 1)[axis] if rank == 4 else axis
@@ -274,7 +287,7 @@ def _concatenation(graph: _Graph, operator: _Operator) -> Step:
 
 
 _DEQUANTIZE = 6  # these networks use it for constants alone
-_BUILDERS: dict[int | str, Callable[[_Graph, _Operator], Step]] = {
+_BUILDERS: dict[int | str, Callable[[Graph, Operator], Step]] = {
     0: _sum,
     1: _average_pool,
     2: _concatenation,

@@ -17,7 +17,7 @@ class TorchSegmenter:
     """A segmenter's network, from its .tflite file.
 
     Raises:
-        UnreadableNetworkError: it is damaged, or of a kind that is not implemented.
+        UnreadableNetworkError, UnknownOperatorError: see there.
     """
 
     def __init__(self, model: Path):

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import MissingModelError
-from ..files import readable_file
+from ..errors import MissingModelError, brief
 from .audio_to_motion import AudioToMotion, AudioToMotionConfig
-from .checkpoint import latest_checkpoint, read_tensors
+from .checkpoint import checkpoint_file, read_tensors
+from .model_folders import VOICE
+from .reference_keys import flaw_of
 
 
 def load_audio_to_motion(path: Path | str, device: torch.device | str = "cpu") -> AudioToMotion:
@@ -24,7 +25,7 @@ def load_audio_to_motion(path: Path | str, device: torch.device | str = "cpu") -
 
     Raises: MissingModelError: no such file; damaged, holds code, another model, or a variant that is not supported.
     """
-    path = latest_checkpoint(Path(path)) if Path(path).is_dir() else readable_file(path, "audio-to-motion checkpoint", MissingModelError)
+    path = checkpoint_file(path, VOICE, "audio-to-motion checkpoint")
     tensors, _ = read_tensors(path)
     return build_audio_to_motion(tensors, path.name).to(device)
 
@@ -50,13 +51,10 @@ def build_audio_to_motion(state: Mapping[str, Tensor], source: str) -> AudioToMo
     expected = model.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
     problems += [f"{name} is not expected" for name in weights if name not in expected]
-    problems += [
-        f"{name} is {list(weights[name].shape)} instead of {list(expected[name].shape)}"
-        for name in expected
-        if name in weights and weights[name].shape != expected[name].shape
-    ]
+    problems += [f"{name} is {flaw}" for name in expected if name in weights and (flaw := _flaw(name, weights[name], expected[name].shape))]
     if problems:
-        listed = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
+        listed = "; ".join(brief(problem, 160) for problem in problems[:3])
+        listed += f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise MissingModelError(f"'{source}' is not the audio-to-motion checkpoint it should be: {listed}.")
     for name, value in expected.items():
         if name.endswith("num_batches_tracked"):
@@ -71,10 +69,23 @@ def _plain_name(name: str) -> str:
     return name.replace("parametrizations.weight.original0", "weight_g").replace("parametrizations.weight.original1", "weight_v")
 
 
+def _flaw(name: str, tensor: Tensor, shape: torch.Size) -> str | None:
+    if tensor.shape != shape:
+        return f"{list(tensor.shape)} instead of {list(shape)}"
+    if name.endswith("num_batches_tracked"):
+        return None  # a counter of the training
+    flaw = flaw_of(tensor)
+    if flaw is None and name.endswith("running_var") and (tensor < 0).any():
+        return "negative"
+    if flaw is None and name.endswith("weight_v") and (tensor.flatten(1).norm(dim=1) == 0).any():
+        return "without a direction"
+    return flaw
+
+
 def _unsupported_variant(weights: Mapping[str, Tensor]) -> str | None:
-    if "mel_encoder.0.weight" not in weights:
+    channels = _sizes(weights).get("features")
+    if channels is None:
         return None  # not such a checkpoint at all; the names say it better
-    channels = weights["mel_encoder.0.weight"].shape[1]
     if channels == 13:
         return "for MFCC input"
     if "pitch_embed.weight" not in weights:
@@ -88,6 +99,5 @@ def _unsupported_variant(weights: Mapping[str, Tensor]) -> str | None:
 
 def _sizes(weights: Mapping[str, Tensor]) -> dict[str, int]:
     """Sound features need not be HuBERT-large's: a small stand-in of both networks is used in tests."""
-    if "mel_encoder.0.weight" not in weights:
-        return {}
-    return {"features": weights["mel_encoder.0.weight"].shape[1]}
+    first = weights.get("mel_encoder.0.weight")
+    return {"features": first.shape[1]} if first is not None and first.ndim == 3 and first.shape[1] else {}

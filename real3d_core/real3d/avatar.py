@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
-from ..errors import MissingModelError
+from ..errors import MissingModelError, Real3DError
 from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
+from ..portrait.framing import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
 from ..render.camera import CameraPath, camera_rays
@@ -99,7 +100,7 @@ class Real3DAvatar:
         return self._prepare(portrait)
 
     def lift(self, portrait: Portrait) -> FacePlanes:
-        """The canonical planes [1, 3, 32, 256, 256] of a portrait; the latest ones are remembered."""
+        """The canonical planes [1, 3, 32 depth, 256, 256] of a portrait; the latest ones are remembered."""
         return self._lifted(portrait)
 
     def _lift(self, portrait: Portrait) -> FacePlanes:
@@ -112,11 +113,17 @@ class Real3DAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
+            Real3DError: the planes have another depth than this checkpoint's.
             ValueError: the planes were not lifted by this avatar.
         """
         motion.require_basis(self.motion_basis)
         if not isinstance(planes, FacePlanes) or planes.fit is None:
             raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
+        if planes.depth != self.networks.motion_adapter.depth:
+            raise Real3DError(
+                f"Planes of depth {planes.depth} cannot be moved by a checkpoint whose planes have depth "
+                f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
+            )
         pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
 
         @cache
@@ -152,15 +159,15 @@ class Real3DAvatar:
         renders: FrameStream[HeadRender],
         portrait: Portrait,
         motion: Motion,
-        background: Tensor | None = None,
+        background: Backdrop | None = None,
         size: int = _SIDE,
         head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
         """Frames [n, size, size, 3] in 0..1; drawn at 512 and resized.
 
         Args:
-            background: [B, 3, size, size] in 0..1, one for all frames or one per frame (from the first again where they are
-                fewer); None keeps the photo's. A head-only checkpoint shows no background.
+            background: one for all frames or one per frame, from the first again where they are fewer; None keeps the photo's.
+                A head-only checkpoint shows no background.
             head_threshold: where the head is more opaque than this it hides the background completely; None: as the checkpoint's
                 configuration says.
         """
@@ -270,7 +277,7 @@ class Real3DAvatar:
         fit = self.source(portrait).fit
         return Trajectory(fit.euler + motion.euler, fit.translation + motion.translation)
 
-    def _stage(self, portrait: Portrait, motion: Motion, background: Tensor | None) -> Callable[[int], tuple[Tensor, SceneCode]]:
+    def _stage(self, portrait: Portrait, motion: Motion, background: Backdrop | None) -> Callable[[int], tuple[Tensor, SceneCode]]:
         """frame -> key points [1, 68, 3] and scene; what is constant is computed once, when the first frame asks for it."""
         source, network = self.source(portrait), self.networks.super_resolution
         driven = self._face.driving_key_points(source.fit, motion.expression[:, 1:], self._trajectory(portrait, motion))
@@ -282,7 +289,7 @@ class Real3DAvatar:
 
         @cache
         def only_other() -> SceneCode:
-            return network.with_background(own(), self._network_background(background[:1]))
+            return network.with_background(own(), self._network_background(behind(background, 0, 1)))
 
         def stage(frame: int) -> tuple[Tensor, SceneCode]:
             if background is None:
@@ -290,8 +297,7 @@ class Real3DAvatar:
             elif len(background) == 1:
                 scene = only_other()
             else:
-                shown = frame % len(background)
-                scene = network.with_background(own(), self._network_background(background[shown : shown + 1]))
+                scene = network.with_background(own(), self._network_background(behind(background, frame, frame + 1)))
             return driven[frame : frame + 1], scene
 
         return stage

@@ -11,7 +11,6 @@ import argparse
 import json
 import re
 import sys
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,16 +18,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import MissingModelError, Real3DError
-from ..files import readable_file, written_whole
+from ..errors import MissingModelError, Real3DError, brief
+from ..files import readable_file, refuse_overwriting, written_whole
 from ..render.decoder import PlaneDecoder
+from ..render.planes import MOST_LAYERS
 from . import reference_keys
 from .config import HONOURED, Real3DConfig, official_config, read_config
 from .folding import Kernel
-from .image_to_plane import ImageToPlane
+from .image_to_plane import PLANE_CHANNELS, ImageToPlane
+from .model_folders import NETWORKS, latest_checkpoint
 from .motion_adapter import MotionAdapter
+from .pickle_reader import code_in
 from .reference_keys import IGNORED, StoredTensors
 from .super_resolution import HeadSuperResolution, SuperResolution
+from .torch_files import TorchFile, UnusableTensorError, is_torch_file
 
 IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "cano_img2plane_backbone.",
@@ -37,7 +40,9 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
     "superresolution.",
 )
 
-_OFFICIAL_NAME = re.compile(r"model_ckpt_steps_(\d+)\.(ckpt|safetensors)")
+GRID = "plane2grid_module."  # of trigrid_v2 only
+
+_WRAPPERS = re.compile(r"^(?:(?:model|module|_orig_mod)\.)+")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
 
@@ -69,39 +74,38 @@ def load_networks(
     Raises:
         MissingModelError: no such file; not a checkpoint, damaged, holds code, another model, or an unsupported variant.
     """
-    path = latest_checkpoint(Path(path)) if Path(path).is_dir() else readable_file(path, "checkpoint", MissingModelError)
+    path = checkpoint_file(path, NETWORKS, "checkpoint")
     tensors, settings = read_tensors(path)
     beside = path.parent / "config.yaml"
     if config is not None:
         settings = read_config(readable_file(config, "configuration", MissingModelError))
-    elif beside.is_file():
-        settings = read_config(beside)
+    elif beside.exists():
+        settings = read_config(readable_file(beside, "configuration", MissingModelError))
     try:
         return build_networks(tensors, settings, device, dtype)
     except MissingModelError as failure:
         raise MissingModelError(f"The checkpoint '{path.name}' can not be used: {failure}") from None
 
 
-def is_checkpoint_name(name: str) -> bool:
-    """Whether training names its checkpoints so; a converted one keeps the name."""
-    return _OFFICIAL_NAME.fullmatch(name) is not None
+def checkpoint_file(path: str | Path, kind: str, what: str) -> Path:
+    """The file that a user's choice means: itself, or the one of the most training steps in a folder.
 
-
-def latest_checkpoint(folder: Path) -> Path:
-    """The file of the most training steps in a folder; a converted file of the same steps is preferred, it loads faster.
+    Args:
+        kind: NETWORKS or VOICE, what is looked for in a folder. what: the word for it in messages.
 
     Raises:
-        MissingModelError: there is none.
+        MissingModelError: there is none, or it is neither torch's nor safetensors.
     """
-    found = []
-    for path in folder.iterdir():
-        if steps := _OFFICIAL_NAME.fullmatch(path.name):
-            found.append((int(steps[1]), steps[2], path))
-    if not found:
-        raise MissingModelError(
-            f"There is no model_ckpt_steps_<n>.ckpt in '{folder}': put the official checkpoint and its config.yaml there."
-        )
-    return max(found)[2]
+    if Path(path).is_dir():
+        found = latest_checkpoint(Path(path), kind)
+        if found is None:
+            raise MissingModelError(
+                f"There is no file model_ckpt_steps_<n>.ckpt in '{path}': put the official checkpoint and its config.yaml there."
+            )
+        path = found
+    file = readable_file(path, what, MissingModelError)
+    is_safetensors(file)
+    return file
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -116,65 +120,75 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a checkpoint is a safetensors file or else a zip file as torch writes it, by its first bytes.
+    """Whether a checkpoint is a safetensors file or else one of torch's, by its first bytes.
 
     Raises:
         MissingModelError: it is neither.
     """
     with open(path, "rb") as file:
-        start = file.read(9)
-    if start[:2] == b"PK" or start[8:] == b"{":
-        return start[:2] != b"PK"
+        start = file.read(32)
+    if is_torch_file(start):
+        return False
+    if start[8:9] == b"{":
+        return True
     raise MissingModelError(
-        f"'{path.name}' is not a checkpoint (neither torch's zip format nor safetensors): download model_ckpt_steps_<n>.ckpt again."
+        f"'{path.name}' is not a checkpoint (neither torch's nor safetensors): download model_ckpt_steps_<n>.ckpt again."
     )
 
 
 def _read_ckpt(path: Path) -> dict[str, Tensor]:
-    # torch itself would take a file with zeros in the place of an interrupted download
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError):
-        damaged = "its end is missing"
-    if damaged:
-        raise MissingModelError(f"The checkpoint '{path.name}' is damaged ({damaged}): download or copy it again, completely.")
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as failure:  # on foreign bytes the unpickler fails in many ways
-        blocked = re.search(r"GLOBAL ([\w.]+)", str(failure))
-        found = f"it wants to call {blocked[1]}" if blocked else "it holds more than tensors"
+        file = TorchFile(path)
+        code = code_in(file.pickle)
+        if code:
+            raise MissingModelError(
+                f"The checkpoint '{path.name}' is refused because reading it could execute code (it wants to call {brief(code)}): "
+                "use the official file, or a .safetensors one."
+            )
+        return _tensors(file, path)
+    except ValueError as failure:
         raise MissingModelError(
-            f"The checkpoint '{path.name}' is refused because reading it could execute code ({found}): "
-            "use the official file, or a .safetensors one."
+            f"The checkpoint '{path.name}' is damaged or changed ({failure}): download or copy it again, completely."
         ) from None
-    model = stored.get("state_dict", stored) if isinstance(stored, dict) else {}
-    if isinstance(model, dict) and isinstance(model.get("model"), dict):
-        model = model["model"]
-    if not isinstance(model, dict):
-        model = {}
-    plain = {_plain_name(str(name)): value for name, value in model.items() if isinstance(value, Tensor)}
-    if not plain:
+
+
+def _tensors(file: TorchFile, path: Path) -> dict[str, Tensor]:
+    model = file.pickle.value
+    for entry in ("state_dict", "model"):
+        if isinstance(model, dict) and isinstance(model.get(entry), dict):
+            model = model[entry]
+    found, unusable = {}, []
+    for name, value in model.items() if isinstance(model, dict) else ():
+        if file.is_tensor(value):
+            try:
+                found[_plain_name(str(name))] = file.tensor(value)
+            except UnusableTensorError as failure:
+                unusable.append(f"{brief(str(name))} {failure}")
+    if unusable:
+        raise MissingModelError(f"The checkpoint '{path.name}' can not be used, {_few(unusable)}: use the official file.")
+    if not found:
         raise MissingModelError(
             f"The checkpoint '{path.name}' holds no tensors under state_dict / model: use the official model_ckpt_steps_<n>.ckpt."
         )
-    return plain
+    return found
 
 
 def _plain_name(name: str) -> str:
-    """Without what torch.compile and the flat form of a checkpoint put in: model.a._orig_mod.b is a.b."""
-    return name.removeprefix("model.").replace("_orig_mod.", "")
+    """Without what DDP, torch.compile and the flat form of a checkpoint put in: model.module.a._orig_mod.b is a.b."""
+    return _WRAPPERS.sub("", name).replace("_orig_mod.", "").replace(".module.", ".")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {_plain_name(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             settings = json.loads((file.metadata() or {}).get("real3d", "{}"))
-    except (SafetensorError, OSError, ValueError):
+    except Exception:  # on foreign bytes its reader fails in many ways
         raise MissingModelError(f"The checkpoint '{path.name}' is damaged or incomplete: copy or convert it again.") from None
+    if not isinstance(settings, dict):
+        raise MissingModelError(f"The checkpoint '{path.name}' carries no table of settings: convert it again.")
     return tensors, settings
 
 
@@ -189,10 +203,13 @@ def build_networks(
     refuse_other_models(tensors)
     refuse_other_variants(tensors)
     with_torso = any(name.startswith(f"{SUPER_RESOLUTION}torso_model.") for name in tensors)
-    config = official_config(settings, with_torso)
+    depth, refined = planes_depth(tensors), any(name.startswith(GRID) for name in tensors)
+    config = official_config(settings, with_torso, "trigrid_v2" if refined else "trigrid" if depth > 1 else "triplane", depth)
     stored = StoredTensors(tensors)
 
-    def build(kind: type[nn.Module], rows: Callable[[StoredTensors], reference_keys.Rows], prefix: str, dtype: torch.dtype) -> nn.Module:
+    def build(
+        kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], reference_keys.Rows], prefix: str, dtype: torch.dtype
+    ) -> nn.Module:
         with torch.device("meta"):
             network = kind()
         fill(network, rows(stored.at(prefix)), device, dtype)
@@ -202,8 +219,14 @@ def build_networks(
         super_resolution = build(SuperResolution, reference_keys.super_resolution, SUPER_RESOLUTION, dtype)
     else:
         super_resolution = build(HeadSuperResolution, reference_keys.head_super_resolution, SUPER_RESOLUTION, dtype)
-    motion_adapter = build(MotionAdapter, reference_keys.motion_adapter, MOTION_ADAPTER, dtype)
-    image_to_plane = build(ImageToPlane, reference_keys.image_to_plane, IMAGE_TO_PLANE, torch.float32)
+
+    def image_to_plane_rows(own: StoredTensors) -> reference_keys.Rows:
+        yield from reference_keys.image_to_plane(own, depth)
+        if refined:
+            yield from reference_keys.grid_refinement(stored.at(GRID), depth)
+
+    motion_adapter = build(lambda: MotionAdapter(depth), lambda own: reference_keys.motion_adapter(own, depth), MOTION_ADAPTER, dtype)
+    image_to_plane = build(lambda: ImageToPlane(depth, refined), image_to_plane_rows, IMAGE_TO_PLANE, torch.float32)
     layers = {key: stored.at(DECODER).take(key, *shape) for key, shape in DECODER_SHAPES.items()}
     refuse_misfits(stored)
     decoder = PlaneDecoder.from_checkpoint(layers, prefix="").to(device)
@@ -224,6 +247,8 @@ def fill(network: nn.Module, rows: reference_keys.Rows, device: torch.device | s
                     raise ValueError(f"{name}.{part} is {tuple(place.shape)}, the key table gives {tuple(value.shape)}")
                 layout = getattr(layer, "layout", None) or CHANNELS_LAST.get(value.ndim, torch.contiguous_format)
                 value = value.to(device, getattr(layer, "precision", dtype)).contiguous(memory_format=layout)
+                if not value.isfinite().all():
+                    raise MissingModelError(f"its numbers are so large that the layer {name} can not be computed.")
                 setattr(layer, part, nn.Parameter(value, requires_grad=False))
 
 
@@ -244,6 +269,19 @@ def refuse_other_variants(tensors: Mapping[str, Tensor]) -> None:
             raise MissingModelError(f"it is a variant that is not supported, {variant} ({name}); use the released checkpoint.")
 
 
+def planes_depth(tensors: Mapping[str, Tensor]) -> int:
+    """Layers of the planes that these networks draw: 1 for a triplane, more for a trigrid (spec 09).
+
+    Raises:
+        MissingModelError: they draw no whole number of layers.
+    """
+    drawn = tensors.get(f"{IMAGE_TO_PLANE}triplane_predictor_vit.final_conv.weight")
+    channels = drawn.shape[0] if drawn is not None and drawn.ndim else PLANE_CHANNELS
+    if channels % PLANE_CHANNELS or not 1 <= channels // PLANE_CHANNELS <= MOST_LAYERS:
+        raise MissingModelError(f"it is a variant that is not supported, planes of {channels} channels; use the released checkpoint.")
+    return channels // PLANE_CHANNELS
+
+
 # a tensor, the axis of its shape that tells the variant, the released size, what other sizes mean
 VARIANTS = (
     (
@@ -252,7 +290,6 @@ VARIANTS = (
         5,
         {6: "image-to-plane with alpha", 8: "image-to-plane with camera", 9: "image-to-plane with alpha and camera"},
     ),
-    (f"{IMAGE_TO_PLANE}triplane_predictor_vit.final_conv.weight", 0, 96, {288: "trigrid planes of depth 3"}),
     (f"{MOTION_ADAPTER}prenet.weight", 1, 9, {6: "motion adapter in the mode cano_tgt"}),
     (f"{MOTION_ADAPTER}mix_vit.patch_embed1.proj.weight", 0, 32, {64: "motion adapter of a scale above b0"}),
 )
@@ -260,7 +297,12 @@ VARIANTS = (
 
 def refuse_misfits(stored: StoredTensors) -> None:
     """Raises MissingModelError if anything was missing, misshapen or left over."""
-    problems = (("misses", stored.missing), ("has other shapes for", stored.misshapen), ("has unexpectedly", stored.unexpected()))
+    problems = (
+        ("misses", stored.missing),
+        ("has other shapes for", stored.misshapen),
+        ("has unusable numbers in", stored.unusable),
+        ("has unexpectedly", stored.unexpected()),
+    )
     found = [f"it {verb} {_few(names)}" for verb, names in problems if names]
     if found:
         raise MissingModelError(f"its tensors are not those of the released model, {'; '.join(found)}.")
@@ -268,7 +310,7 @@ def refuse_misfits(stored: StoredTensors) -> None:
 
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return ", ".join(brief(name, 160) for name in names[:3]) + more
 
 
 def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
@@ -280,19 +322,24 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
         half: matrices and kernels in float16, half the size; vectors (norms, biases) stay as they are.
 
     Raises:
-        MissingModelError: see load_networks. OutputError: the target can not be written.
+        MissingModelError: see load_networks. OutputError: the target can not be written, or is the source.
     """
     from safetensors.torch import save_file
 
     source = readable_file(source, "checkpoint", MissingModelError)
+    refuse_overwriting(target, [source])
     with written_whole(target, (".safetensors",)) as temporary:
         config = load_networks(source).config
         tensors, _ = read_tensors(source)
         kept = {name: _stored(value, half) for name, value in tensors.items() if not IGNORED.search(name)}
         settings = {HONOURED[ours][0]: value for ours, value in asdict(config).items()}
-        permissions = temporary.stat().st_mode
-        save_file(kept, temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
-        temporary.chmod(permissions)  # safetensors writes files that only their owner may read
+        save_file(_each_its_own(kept), temporary, metadata={"format": "pt", "real3d": json.dumps(settings)})
+
+
+def _each_its_own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of those that share their numbers with one before, which safetensors can not keep."""
+    first: dict[int, str] = {}
+    return {name: value if first.setdefault(value.data_ptr(), name) == name else value.clone() for name, value in tensors.items()}
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

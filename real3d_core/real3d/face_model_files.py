@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import loadmat, savemat
-from scipy.io.matlab import MatReadError
+from scipy.io import savemat
 from scipy.spatial import cKDTree
 
-from ..errors import MissingModelError, OutputError
+from ..errors import MissingModelError, OutputError, brief
 from ..files import written_whole
 from ..portrait.canonical_face import canonical_face, fit_similarity
 from ..portrait.landmark_sets import LEFT_EYE, RIGHT_EYE
 from ..portrait.model_files import DEFAULT_FOLDER
 from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
+from .mat_files import LARGEST, read_arrays
 
 _LOG = logging.getLogger("real3d")
 
@@ -44,28 +44,38 @@ _INNER_51 = [
     *(61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178),
 ]
 _GENUINE_EXTENT = (1.490096, 1.751148, 1.161463)  # dm
+_FRONT_ARRAYS = ("meanshape", "idBase", "exBase", "tri", "keypoints")
 
 
-def load_face_model(folder: Path | str, landmark_model_folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> FaceModel:
+def load_face_model(
+    folder: Path | str, landmark_model_folders: Sequence[Path] = (DEFAULT_FOLDER,), table_folders: Sequence[Path] = ()
+) -> FaceModel:
     """The face model in `folder`: the converted file, or the raw files, which are converted once.
 
     Args:
         folder: holds BFM_model_front.mat or the raw files, and the small index tables if the user has them.
         landmark_model_folders: where MediaPipe's landmark model is; needed only to estimate missing index tables.
+        table_folders: where the index tables may be if not in `folder`.
 
     Raises: MissingModelError that names every missing file at once, or the one that is not what it should be.
     """
     folder = Path(folder)
-    arrays = _front_model(folder)
-    mean = np.asarray(arrays["meanshape"], np.float32).reshape(-1, 3)
-    triangles = np.asarray(arrays["tri"]).astype(np.int64) - 1
-    keypoints = np.asarray(arrays["keypoints"]).astype(np.int64).reshape(-1) - 1
+    kept = (folder / FRONT).is_file()
+    arrays = _read_mat(folder / FRONT, _FRONT_ARRAYS) if kept else _converted(folder)
+    mean = arrays["meanshape"].astype(np.float32).reshape(-1)
+    mean = mean[: len(mean) // 3 * 3].reshape(-1, 3)
+    triangles, keypoints = (arrays[name].astype(np.float64) - 1 for name in ("tri", "keypoints"))
+    keypoints = keypoints.reshape(-1)
     _require_consistent(folder, mean, arrays, triangles, keypoints)
+    triangles, keypoints = triangles.astype(np.int64), keypoints.astype(np.int64)
+    if not kept:
+        _keep(folder / FRONT, arrays)
 
     low, high = mean.min(0), mean.max(0)
     if not np.allclose(high - low, _GENUINE_EXTENT, atol=1e-4):
         _LOG.warning("The face model in '%s' is not the Basel Face Model 2009: the published networks will not give faces with it.", folder)
-    table, eyes = _landmark_table(folder, len(mean)), _eye_triangles(folder, len(triangles))
+    places = (folder, *table_folders)
+    table, eyes = _landmark_table(places, len(mean)), _eye_triangles(places, len(triangles))
     estimated = table is None or eyes is None
     if estimated:
         _LOG.warning(
@@ -100,12 +110,15 @@ def has_face_model(folder: Path) -> bool:
 
 def convert_raw(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of BFM_model_front.mat from the raw files; lengths from micrometres to decimetres."""
-    neutral = _read_mat(folder / "01_MorphableModel.mat")
-    info = _read_mat(folder / "facemodel_info.mat")
+    neutral = _read_mat(folder / "01_MorphableModel.mat", ("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV"))
+    copied = ("point_buf", "tri_mask2", "frontmask2_idx", "skinmask")
+    info = _read_mat(folder / "facemodel_info.mat", ("tri", "keypoints"), copied)
     deviations = np.loadtxt(folder / "std_exp.txt").reshape(-1)
     expressions = _expression_directions(folder / "Exp_Pca.bin", len(deviations))
-    front = _read_mat(folder / "BFM_front_idx.mat")["idx"].astype(np.int64).reshape(-1) - 1
-    whole = _read_mat(folder / "BFM_exp_idx.mat")["trimIndex"].astype(np.int64).reshape(-1)[front] - 1
+    front = _read_mat(folder / "BFM_front_idx.mat", ("idx",))["idx"].astype(np.int64).reshape(-1) - 1
+    whole = _read_mat(folder / "BFM_exp_idx.mat", ("trimIndex",))["trimIndex"].astype(np.int64).reshape(-1)[front] - 1
+    if min(front.min(), whole.min()) < 0:
+        raise ValueError("vertices are counted from 1")
 
     def chosen(rows: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         return rows.reshape(-1, 3, rows.shape[1])[vertices].reshape(3 * len(vertices), rows.shape[1])
@@ -120,8 +133,7 @@ def convert_raw(folder: Path) -> dict[str, np.ndarray]:
         "exBase": chosen(scaled(expressions.T, deviations, EXPRESSIONS), front) / 1e5,
         "texBase": chosen(scaled(neutral["texPC"], neutral["texEV"], IDENTITIES), whole),
     }
-    copied = ("tri", "keypoints", "point_buf", "tri_mask2", "frontmask2_idx", "skinmask")
-    return {name: array.astype(np.float32) for name, array in arrays.items()} | {name: info[name] for name in copied if name in info}
+    return {name: array.astype(np.float32) for name, array in arrays.items()} | info
 
 
 def estimate_landmark_table(mean: np.ndarray, keypoints: np.ndarray, landmark_model_folders: Sequence[Path]) -> np.ndarray:
@@ -139,9 +151,7 @@ def estimate_eye_triangles(mean: np.ndarray, triangles: np.ndarray, table: np.nd
     return np.nonzero(inside[0] | inside[1])[0]
 
 
-def _front_model(folder: Path) -> dict[str, np.ndarray]:
-    if (folder / FRONT).is_file():
-        return _read_mat(folder / FRONT)
+def _converted(folder: Path) -> dict[str, np.ndarray]:
     missing = {source: [name for name in names if not (folder / name).is_file()] for source, names in RAW_SOURCES.items()}
     wanted = "; ".join(f"{', '.join(names)} from {source}" for source, names in missing.items() if names)
     if wanted:
@@ -151,12 +161,14 @@ def _front_model(folder: Path) -> dict[str, np.ndarray]:
         )
     try:
         arrays = convert_raw(folder)
-    except (KeyError, ValueError, IndexError) as error:
+        spoilt = [name for name in _FRONT_ARRAYS if not _finite_numbers(arrays[name])]
+        if spoilt:
+            raise ValueError(f"{spoilt[0]} would not be finite")
+        return arrays
+    except (ValueError, IndexError, OSError, MemoryError) as error:
         raise MissingModelError(
-            f"The raw face model files in '{folder}' do not belong together ({error}): get them from {SOURCE} again."
+            f"The raw face model files in '{folder}' do not belong together ({brief(str(error))}): get them from {SOURCE} again."
         ) from error
-    _keep(folder / FRONT, arrays)
-    return arrays
 
 
 def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -168,11 +180,24 @@ def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
         _LOG.warning("The converted face model is not kept and will be converted again next time: %s", error)
 
 
-def _read_mat(path: Path) -> dict[str, np.ndarray]:
+def _read_mat(path: Path, wanted: Sequence[str], welcome: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The wanted arrays of a MATLAB file, and those welcome ones that it has: finite numbers, at least one each."""
     try:
-        return loadmat(path)
-    except (MatReadError, OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise MissingModelError(f"'{path}' can not be read as a MATLAB 5 file ({error}): get it from {SOURCE} again.") from error
+        arrays = read_arrays(path, {*wanted, *welcome})
+    except (ValueError, OSError) as error:
+        raise MissingModelError(
+            f"'{path}' can not be read as a MATLAB 5 file ({brief(str(error))}): get it from {SOURCE} again."
+        ) from error
+    problems = [f"{name} is missing" for name in wanted if name not in arrays]
+    problems += [f"{name} does not hold finite numbers" for name, array in arrays.items() if not _finite_numbers(array)]
+    if problems:
+        raise MissingModelError(f"'{path}' is not the face model's ({'; '.join(problems)}): get it from {SOURCE} again.")
+    return arrays
+
+
+def _finite_numbers(array: np.ndarray | None) -> bool:
+    with np.errstate(over="ignore"):
+        return array is not None and array.size > 0 and bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def _expression_directions(path: Path, count: int) -> np.ndarray:
@@ -193,30 +218,36 @@ def _require_consistent(
         for name, columns in (("idBase", IDENTITIES), ("exBase", EXPRESSIONS))
         if arrays[name].shape != (rows, columns)
     ]
-    if keypoints.shape != (68,) or keypoints.min() < 0 or keypoints.max() >= len(mean):
+    if rows != arrays["meanshape"].size or not (len(mean) and (np.ptp(mean, axis=0) > 0).all()):
+        problems.append("meanshape does not hold points in space")
+    if keypoints.shape != (68,) or not _vertex_numbers(keypoints, len(mean)):
         problems.append("keypoints are not 68 vertex numbers")
-    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(mean):
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or not _vertex_numbers(triangles, len(mean)):
         problems.append("tri does not hold vertex numbers")
     if problems:
         raise MissingModelError(f"The face model in '{folder}' is not the expected one: {'; '.join(problems)}. Get it from {SOURCE}.")
 
 
-def _landmark_table(folder: Path, vertices: int) -> np.ndarray | None:
-    for name in LANDMARK_TABLES:
-        table = _table(folder / name)
+def _vertex_numbers(numbers: np.ndarray, vertices: int) -> bool:
+    return numbers.min() >= 0 and numbers.max() < vertices and bool((numbers == np.floor(numbers)).all())
+
+
+def _landmark_table(folders: Sequence[Path], vertices: int) -> np.ndarray | None:
+    for path in (folder / name for folder in folders for name in LANDMARK_TABLES):
+        table = _table(path)
         if table is None:
             continue
         if table.shape != (468,) or table.max() >= vertices:
-            raise MissingModelError(f"'{folder / name}' does not belong to this face model: it must hold 468 numbers below {vertices}.")
+            raise MissingModelError(f"'{path}' does not belong to this face model: it must hold 468 numbers below {vertices}.")
         return table
     return None
 
 
-def _eye_triangles(folder: Path, triangles: int) -> np.ndarray | None:
-    tables = [_table(folder / name) for name in EYE_TABLES]
-    if any(table is None for table in tables):
+def _eye_triangles(folders: Sequence[Path], triangles: int) -> np.ndarray | None:
+    folder = next((folder for folder in folders if all((folder / name).is_file() for name in EYE_TABLES)), None)
+    if folder is None:
         return None
-    numbers = np.unique(np.concatenate(tables)) - 1  # the files count triangles from 1 (spec 06 section 5)
+    numbers = np.unique(np.concatenate([_table(folder / name) for name in EYE_TABLES])) - 1  # files count from 1 (spec 06 section 5)
     if numbers.min() < 0 or numbers.max() >= triangles:
         raise MissingModelError(
             f"The eye tables in '{folder}' do not belong to this face model: they must hold numbers of its {triangles} triangles."
@@ -225,12 +256,21 @@ def _eye_triangles(folder: Path, triangles: int) -> np.ndarray | None:
 
 
 def _table(path: Path) -> np.ndarray | None:
+    """[n] the whole numbers of a .npy file, n at least 1; None: there is no such file."""
     if not path.is_file():
         return None
     try:
-        return np.load(path, allow_pickle=False).astype(np.int64).reshape(-1)
-    except (ValueError, OSError) as error:
-        raise MissingModelError(f"'{path}' can not be read as a table of numbers ({error}): get it again or remove it.") from error
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size that is only claimed is noticed, not allocated
+        if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "iuf" or not 1 <= stored.size <= LARGEST:
+            raise ValueError("it holds something else")
+        numbers = np.array(stored).reshape(-1)
+        if not (numbers == np.floor(numbers)).all():
+            raise ValueError("its numbers are not whole")
+    except Exception as error:  # on foreign bytes the reader fails in many ways
+        raise MissingModelError(
+            f"'{path}' can not be read as a table of numbers ({brief(str(error))}): get it again or remove it."
+        ) from error
+    return numbers.astype(np.int64)
 
 
 def _inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:

@@ -50,6 +50,11 @@ def normed(kernel: Kernel, norm: Norm) -> Kernel:
     return Kernel(kernel.weight * _per_output(scale, kernel.weight), bias)
 
 
+def scaled(kernel: Kernel, gain: Tensor) -> Kernel:
+    """A layer whose result is multiplied by one number."""
+    return Kernel(kernel.weight * gain, kernel.bias * gain)
+
+
 def without_spectral_norm(weight: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """The effective weight; the stored vectors are used as they are."""
     return weight / (left @ (weight.flatten(1) @ right))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import MissingModelError, SoundError
+from ..errors import MissingModelError, SoundError, brief
 from ..progress import Progress, untold
 from .pitch import pitch_track
 
@@ -29,6 +28,7 @@ SOURCE = "https://huggingface.co/facebook/hubert-large-ls960-ft"
 
 _RECEPTIVE_FIELD = 400
 _CHUNK = 1000 * HOP  # 20 s
+_LARGEST_CONFIG = 10**6  # characters
 _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
 
 
@@ -149,19 +149,42 @@ def load_hubert(folder: Path | str) -> HubertModel:
         raise MissingModelError(
             "The paper's audio-to-motion needs the Python package 'transformers': install it with 'pip install transformers'."
         ) from error
+    _refuse_other_sizes(folder)
     try:
         with _unheard():
             model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # on foreign files the package fails in many ways
         raise MissingModelError(
-            f"The HuBERT model in '{folder}' can not be read ({error}): download its files from {SOURCE} again."
+            f"The HuBERT model in '{folder}' can not be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
         ) from error
     # what the file lacks would be left random; the embedding of masked frames is for training only
     lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})
     if lacking or not model.config.do_stable_layer_norm:
         reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
-    return model.float().eval().requires_grad_(False)
+    model = model.float()
+    damaged = [name for name, values in model.state_dict().items() if not values.isfinite().all()]
+    if damaged:
+        raise MissingModelError(f"The HuBERT model in '{folder}' is damaged ({damaged[0]} is not all finite): download its files again.")
+    return model.eval().requires_grad_(False)
+
+
+def _refuse_other_sizes(folder: Path) -> None:
+    """Raises MissingModelError unless config.json is a table of sizes that a HuBERT can have: `transformers` would build any."""
+    try:
+        with open(folder / "config.json", encoding="utf-8") as file:
+            config = json.loads(file.read(_LARGEST_CONFIG))
+        values = list(config.values())
+        numbers = [value for value in values if isinstance(value, int)] + [
+            len(value) for value in values if isinstance(value, (list, dict))
+        ]
+        numbers += [number for value in values if isinstance(value, list) for number in value if isinstance(number, int)]
+        if max(numbers, default=0) > 10**6 or config.get("num_hidden_layers", 0) > 100:
+            raise ValueError("its sizes are not a HuBERT's")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise MissingModelError(
+            f"The HuBERT model in '{folder}' has an unusable config.json ({brief(str(error))}): download its files from {SOURCE} again."
+        ) from None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .grid_refinement import GridRefinement
 from .layers import MixBlock, PatchEmbedding, PlainConv2d, ScaleShift, split_planes, to_image
 
 PLANE_CHANNELS = 96  # three planes of 32 features
@@ -18,14 +19,19 @@ class ImageToPlane(nn.Module):
 
     A convolutional encoder and a transformer look at the picture at an eighth of its size, a second encoder at half of its
     size, and the triplane predictor draws the planes from both.
+
+    Args:
+        depth: layers of a plane, 1 for a triplane.
+        refined: the planes pass the grid module of trigrid_v2.
     """
 
-    def __init__(self):
+    def __init__(self, depth: int = 1, refined: bool = False):
         super().__init__()
         self.low_resolution_encoder = LowResolutionEncoder()
         self.low_resolution_vit = LowResolutionVit()
         self.high_resolution_encoder = HighResolutionEncoder()
-        self.triplane_predictor = TriplanePredictor()
+        self.triplane_predictor = TriplanePredictor(depth)
+        self.refine = GridRefinement(depth) if refined else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         """Canonical planes of a head.
@@ -33,7 +39,7 @@ class ImageToPlane(nn.Module):
         Args:
             image: [N, 3, S, S] RGB in [-1, 1], black (-1) where the head is not; S a multiple of 16, 512 for the official model.
 
-        Returns: [N, 3, 32, S/2, S/2] float32.
+        Returns: [N, 3, 32 depth, S/2, S/2] float32.
 
         Raises:
             ValueError: the image is not square or its side is not a multiple of 16.
@@ -44,7 +50,7 @@ class ImageToPlane(nn.Module):
         placed = with_position(image).to(self.high_resolution_encoder.first.weight.dtype)
         coarse = self.low_resolution_vit(self.low_resolution_encoder(placed))
         fine = self.high_resolution_encoder(placed)
-        return split_planes(self.triplane_predictor(coarse, fine))
+        return self.refine(split_planes(self.triplane_predictor(coarse, fine)))
 
 
 def with_position(image: Tensor) -> Tensor:
@@ -165,16 +171,16 @@ class HighResolutionEncoder(nn.Module):
 
 
 class TriplanePredictor(nn.Module):
-    """Both encodings -> the planes as one image of 96 channels, [N, 96, H, W] each (spec 01 section 8)."""
+    """Both encodings [N, 96, H, W] -> the planes as one image [N, 96 depth, H, W] (spec 01 section 8)."""
 
-    def __init__(self):
+    def __init__(self, depth: int = 1):
         super().__init__()
         self.join = nn.ModuleList((nn.Conv2d(2 * PLANE_CHANNELS, 256, 3, padding=1), nn.Conv2d(256, 128, 3, padding=1)))
         self.embed = PatchEmbedding(128, 1024, kernel=3, stride=2)
         self.block = MixBlock(1024, heads=4, hidden=2048, reduction=2, eps=1e-5)
         self.shuffle = nn.PixelShuffle(2)
         self.draw = nn.ModuleList(nn.Conv2d(*channels, 3, padding=1) for channels in ((256 + PLANE_CHANNELS, 256), (256, 128), (128, 128)))
-        self.final = nn.Conv2d(128, PLANE_CHANNELS, 3, padding=1)
+        self.final = nn.Conv2d(128, PLANE_CHANNELS * depth, 3, padding=1)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         x = torch.cat((coarse, fine), dim=1)

@@ -95,7 +95,7 @@ def to_image(tokens: Tensor, height: int, width: int) -> Tensor:
 def split_planes(stacked: Tensor) -> Tensor:
     """What a network draws as one image [N, 96, H, W] -> planes [N, 3, 32, H, W] float32, mirrored as the renderer reads them.
 
-    Spec 01 section 9: planes 0 and 1 are mirrored along rows, plane 2 along rows and columns.
+    Spec 01 section 9: planes 0 and 1 are mirrored along rows, plane 2 along rows and columns. A trigrid has more channels (spec 09).
     """
     xy, xz, zy = stacked.float().flip(2).chunk(3, dim=1)
     return torch.stack((xy, xz, zy.flip(3)), dim=1)

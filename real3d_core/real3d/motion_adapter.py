@@ -12,14 +12,15 @@ WIDTHS = (32, 64, 160, 256)
 
 
 class MotionAdapter(nn.Module):
-    """PNCC images -> residual planes, to be added to the canonical ones; runs once per frame."""
+    """PNCC images -> residual planes, to be added to the canonical ones; runs once per frame. depth: layers of a plane."""
 
-    def __init__(self):
+    def __init__(self, depth: int = 1):
         super().__init__()
+        self.depth = depth
         self.prenet = nn.Conv2d(9, 3, 1)
         self.transformer = MixTransformer()
         self.fuse = LevelFusion()
-        self.draw = PlaneConvolutions()
+        self.draw = PlaneConvolutions(depth)
 
     def forward(self, canonical: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Residual planes of each frame.
@@ -29,7 +30,7 @@ class MotionAdapter(nn.Module):
             source: [1 or N, 3, H, W], the face with the expression that the motion starts from.
             target: [N, 3, H, W], the face with the expression of each frame.
 
-        Returns: [N, 3, 32, H/2, W/2] float32.
+        Returns: [N, 3, 32 depth, H/2, W/2] float32.
         """
         faces = torch.cat([image.expand(len(target), -1, -1, -1) for image in (canonical, source, target)], dim=1)
         faces = faces.to(self.prenet.weight.dtype).contiguous(memory_format=torch.channels_last)
@@ -97,13 +98,13 @@ class LevelFusion(nn.Module):
 
 
 class PlaneConvolutions(nn.Module):
-    """Draws the planes as one image: [N, 256, h, w] -> [N, 96, 2h, 2w] (spec 02 section 6.2)."""
+    """Draws the planes as one image: [N, 256, h, w] -> [N, 96 depth, 2h, 2w] (spec 02 section 6.2)."""
 
-    def __init__(self):
+    def __init__(self, depth: int):
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(256, 256, 3, padding=1) for _ in range(3))
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
-        self.final = nn.Conv2d(256, 96, 3, padding=1)
+        self.final = nn.Conv2d(256, 96 * depth, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:

@@ -6,11 +6,13 @@ models/real3d/
     audio2secc_vae/           model_ckpt_steps_<n>.ckpt, config.yaml                       needed for a voice only
     hubert/                   config.json, pytorch_model.bin or model.safetensors          needed for a voice only
     face_landmarker.task, selfie_multiclass_256x256.tflite                                 MediaPipe's
+
+Where they are not there they are looked for in all folders below, so that the unpacked downloads may stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,21 +20,20 @@ import torch
 
 from ..avatar import AvatarOptions
 from ..errors import MissingModelError
-from ..files import readable_file
 from ..portrait.model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
 from . import hubert
 from .audio_to_motion_files import load_audio_to_motion
 from .avatar import Real3DAvatar
-from .checkpoint import is_checkpoint_name, is_safetensors, latest_checkpoint, load_networks
+from .checkpoint import checkpoint_file, load_networks
 from .driven_face import DrivenFace
 from .face_model_files import FRONT, has_face_model, load_face_model
 from .face_model_files import SOURCE as BASEL
 from .hubert import has_hubert, load_hubert
+from .model_folders import FACE, HUBERT, NETWORKS, VOICE, folders_below, has_checkpoint, is_hubert, latest_checkpoint
 from .source import prepare_source
 from .voice import Voice, VoiceNetworks
 
-NETWORKS, FACE, VOICE, HUBERT = "secc2plane_torso_orig", "bfm", "audio2secc_vae", "hubert"
-OTHER_FOLDERS = (FACE, VOICE, HUBERT)  # what lies there is no checkpoint of the networks
+_TRAINED_WITH = hubert.SOURCE.rpartition("/")[2]
 SOURCE = "the downloads of https://github.com/yerfor/Real3DPortrait"
 
 
@@ -56,11 +57,12 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
         MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
     """
     folders = [Path(folder) for folder in options.folders] or [DEFAULT_FOLDER]
-    checkpoint = _given_checkpoint(Path(options.checkpoint)) if options.checkpoint else find_checkpoint(folders)
+    given = options.checkpoint
+    checkpoint = checkpoint_file(given, NETWORKS, "checkpoint") if given else find_checkpoint(folders)
     needed = _missing_for_pictures(folders, checkpoint)
     if needed:
         raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(folders)))
-    face = load_face_model(_place(folders, FACE), folders)
+    face = load_face_model(face_folder(folders), folders, folders_below(folders))
     return Real3DAvatar(
         load_networks(checkpoint, device=options.device),
         DrivenFace(face, options.device),
@@ -79,14 +81,7 @@ def load_voice(folders: Sequence[Path], device: torch.device | str) -> VoiceNetw
     missing = _missing_for_voice(folders)
     if missing:
         raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
-    return VoiceNetworks(load_hubert(_place(folders, HUBERT)), load_audio_to_motion(_place(folders, VOICE))).to(device)
-
-
-def _given_checkpoint(path: Path) -> Path:
-    """The file itself, or the latest one of a folder; a wrong one is told before anything that may be missing besides."""
-    file = latest_checkpoint(path) if path.is_dir() else readable_file(path, "checkpoint", MissingModelError)
-    is_safetensors(file)
-    return file
+    return VoiceNetworks(load_hubert(hubert_folder(folders)), load_audio_to_motion(voice_folder(folders))).to(device)
 
 
 def find_checkpoint(folders: Sequence[Path]) -> Path | None:
@@ -95,33 +90,46 @@ def find_checkpoint(folders: Sequence[Path]) -> Path | None:
     Raises:
         MissingModelError: there are several and none of them lies where the released one belongs.
     """
-    for folder in folders:
-        if _has_checkpoint(folder / NETWORKS):
-            return latest_checkpoint(folder / NETWORKS)
-    places = [place for folder in folders if folder.is_dir() for place in (folder, *sorted(folder.iterdir()))]
-    found = [place for place in places if place.name not in OTHER_FOLDERS and _has_checkpoint(place)]
+    places = [place for place in folders_below(folders) if has_checkpoint(place, NETWORKS)]
+    found = [place for place in places if place.name == NETWORKS][:1] or places
     if len(found) > 1:
-        listed = ", ".join(f"'{place}'" for place in found)
+        listed = ", ".join(f"'{place}'" for place in found[:3]) + (" and more" if len(found) > 3 else "")
         raise MissingModelError(f"There are several checkpoints ({listed}): choose one, or name the folder of the one to use '{NETWORKS}'.")
-    return latest_checkpoint(found[0]) if found else None
+    return latest_checkpoint(found[0], NETWORKS) if found else None
 
 
-def _has_checkpoint(folder: Path) -> bool:
-    return folder.is_dir() and any(is_checkpoint_name(path.name) for path in folder.iterdir())
+def face_folder(folders: Sequence[Path]) -> Path:
+    """Where the face model is, or belongs."""
+    return _place(folders, FACE, has_face_model)
 
 
-def _place(folders: Sequence[Path], name: str) -> Path:
-    """The first of the folders' subfolders of this name that is there; where it belongs if there is none."""
-    return next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
+def voice_folder(folders: Sequence[Path]) -> Path:
+    """Where the audio-to-motion model is, or belongs."""
+    return _place(folders, VOICE, lambda folder: has_checkpoint(folder, VOICE))
+
+
+def hubert_folder(folders: Sequence[Path]) -> Path:
+    """Where HuBERT is, or belongs; of several, the one that the audio-to-motion model was trained with."""
+    return _place(folders, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)), _TRAINED_WITH)
+
+
+def _place(folders: Sequence[Path], name: str, holds: Callable[[Path], bool], published: str = "") -> Path:
+    """The folder that holds something; where it belongs if there is none.
+
+    Of several, one of this name is preferred, then one whose path has the published name in it, then the shallowest.
+    """
+    places = [place for place in folders_below(folders) if holds(place)]
+    belongs = next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
+    return min(places, key=lambda place: (place.name != name, published not in str(place)), default=belongs)
 
 
 def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> list[Wanted]:
     missing = []
     if checkpoint is None:
         missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "about 600 MB", SOURCE, folders[0] / NETWORKS))
-    if not has_face_model(_place(folders, FACE)):
+    if not has_face_model(face_folder(folders)):
         raw = f"127 MB; or the raw files of {BASEL}, see docs/official_models.md"
-        missing.append(Wanted(FRONT, raw, SOURCE, _place(folders, FACE)))
+        missing.append(Wanted(FRONT, raw, SOURCE, face_folder(folders)))
     try:
         find_model(FACE_LANDMARKER, folders)
     except MissingModelError:
@@ -131,10 +139,10 @@ def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> l
 
 def _missing_for_voice(folders: Sequence[Path]) -> list[Wanted]:
     missing = []
-    if not _has_checkpoint(_place(folders, VOICE)):
-        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, _place(folders, VOICE)))
-    if not has_hubert(_place(folders, HUBERT)):
-        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, _place(folders, HUBERT)))
+    if not has_checkpoint(voice_folder(folders), VOICE):
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, voice_folder(folders)))
+    if not has_hubert(hubert_folder(folders)):
+        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, hubert_folder(folders)))
     return missing
 
 

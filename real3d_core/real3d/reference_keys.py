@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ..errors import brief
+from ..render.planes import CHANNELS
 from . import folding
 from .folding import Kernel, Norm, Style
+from .grid_refinement import grid_blocks
 from .torso_appearance import DEPTH
 
 Rows = Iterator[tuple[str, Kernel]]
@@ -30,7 +33,7 @@ IGNORED = re.compile(
 
 
 class StoredTensors:
-    """The checkpoint's tensors, handed out under a prefix; notes what is missing or misshapen, and what has been asked for.
+    """The checkpoint's tensors, handed out under a prefix; notes what is missing, misshapen or no weights, and what was asked for.
 
     What can not be had is replaced by ones, so that one pass over the table finds everything that is wrong.
     """
@@ -41,6 +44,7 @@ class StoredTensors:
         self.taken: set[str] = parent.taken if parent else set()
         self.missing: list[str] = parent.missing if parent else []
         self.misshapen: list[str] = parent.misshapen if parent else []
+        self.unusable: list[str] = parent.unusable if parent else []
 
     def at(self, prefix: str) -> StoredTensors:
         """The tensors whose names begin with `prefix` too."""
@@ -48,7 +52,7 @@ class StoredTensors:
 
     def unexpected(self) -> list[str]:
         """Names that nobody asked for and that are not known to be useless."""
-        return [name for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
+        return [brief(name) for name in self.tensors if name not in self.taken and not IGNORED.search(name)]
 
     def take(self, key: str, *shape: int) -> Tensor:
         """The tensor as float64."""
@@ -59,6 +63,8 @@ class StoredTensors:
             self.missing.append(name)
         elif tuple(found.shape) != shape:
             self.misshapen.append(f"{name} (is {_size(found.shape)}, must be {_size(shape)})")
+        elif flaw := flaw_of(found):
+            self.unusable.append(f"{name} ({flaw})")
         else:
             return found.detach().double()
         return torch.ones(shape, dtype=torch.float64)
@@ -74,15 +80,32 @@ class StoredTensors:
             self.take(f"{key}.weight_u", shape[0]),
             self.take(f"{key}.weight_v", math.prod(shape[1:])),
         )
-        return Kernel(folding.without_spectral_norm(*stored), self.take(f"{key}.bias", shape[0]))
+        effective = folding.without_spectral_norm(*stored)
+        if not effective.isfinite().all():
+            self.unusable.append(f"{self.prefix}{key}.weight_orig (its spectral norm is not a positive number)")
+            effective = torch.ones_like(effective)
+        return Kernel(effective, self.take(f"{key}.bias", shape[0]))
 
     def norm(self, key: str, channels: int) -> Norm:
         """A batch norm."""
-        return Norm(*(self.take(f"{key}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var")))
+        norm = Norm(*(self.take(f"{key}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var")))
+        if norm.variance.min() < 0:
+            self.unusable.append(f"{self.prefix}{key}.running_var (negative variances)")
+            return norm._replace(variance=torch.ones_like(norm.variance))
+        return norm
 
     def style(self, key: str, channels: int) -> Style:
         """The dense layer of a modulated layer."""
         return Style(self.take(f"{key}.affine.weight", channels, 512), self.take(f"{key}.affine.bias", channels))
+
+
+def flaw_of(tensor: Tensor) -> str | None:
+    """Why a stored tensor can not be the weights of a layer; None: it can."""
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        return "not an ordinary tensor"
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        return f"{str(tensor.dtype).removeprefix('torch.')} instead of floating point"
+    return None if tensor.float().isfinite().all() else "not all finite"
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -92,11 +115,21 @@ def _size(shape: tuple[int, ...]) -> str:
 # Image-to-plane, spec 01
 
 
-def image_to_plane(stored: StoredTensors) -> Rows:
+def image_to_plane(stored: StoredTensors, depth: int = 1) -> Rows:
     yield from _low_resolution_encoder(stored.at("low_reso_encoder."))
     yield from _low_resolution_vit(stored.at("low_reso_vit."))
     yield from _high_resolution_encoder(stored.at("high_reso_encoder."))
-    yield from _triplane_predictor(stored.at("triplane_predictor_vit."))
+    yield from _triplane_predictor(stored.at("triplane_predictor_vit."), depth)
+
+
+def grid_refinement(stored: StoredTensors, depth: int) -> Rows:
+    """Of image-to-plane, though stored beside it (spec 09)."""
+    for block in range(grid_blocks(depth)):
+        ours, theirs = f"refine.blocks.{block}", stored.at(f"res_blocks_3d.{block}.")
+        yield f"{ours}.norm1", theirs.kernel("norm1", CHANNELS)
+        yield f"{ours}.conv1", theirs.kernel("conv1", CHANNELS, CHANNELS, 3, 3, 3)
+        yield f"{ours}.norm2", theirs.kernel("norm2", CHANNELS)
+        yield f"{ours}.conv2", folding.scaled(theirs.kernel("conv2", CHANNELS, CHANNELS, 3, 3, 3), theirs.take("alpha", 1))
 
 
 def _low_resolution_encoder(stored: StoredTensors) -> Rows:
@@ -141,7 +174,7 @@ def _high_resolution_encoder(stored: StoredTensors) -> Rows:
     yield f"{ours}.final", stored.kernel("final", 96, 96, 3, 3)
 
 
-def _triplane_predictor(stored: StoredTensors) -> Rows:
+def _triplane_predictor(stored: StoredTensors, depth: int) -> Rows:
     ours = "triplane_predictor"
     yield f"{ours}.join.0", stored.kernel("first_conv", 256, 192, 3, 3)
     yield f"{ours}.join.1", stored.kernel("second_conv", 128, 256, 3, 3)
@@ -150,7 +183,7 @@ def _triplane_predictor(stored: StoredTensors) -> Rows:
     yield f"{ours}.draw.0", stored.kernel("first_conv_after_cat", 256, 352, 3, 3)
     yield f"{ours}.draw.1", stored.kernel("second_conv_after_cat", 128, 256, 3, 3)
     yield f"{ours}.draw.2", stored.kernel("third_conv_after_cat", 128, 128, 3, 3)
-    yield f"{ours}.final", stored.kernel("final_conv", 96, 128, 3, 3)
+    yield f"{ours}.final", stored.kernel("final_conv", 96 * depth, 128, 3, 3)
 
 
 def _patch_embedding(ours: str, stored: StoredTensors, channels: int, width: int, kernel: int) -> Rows:
@@ -175,7 +208,7 @@ def _mix_block(ours: str, stored: StoredTensors, width: int, hidden: int, reduct
 # Motion adapter, spec 02
 
 
-def motion_adapter(stored: StoredTensors) -> Rows:
+def motion_adapter(stored: StoredTensors, depth: int = 1) -> Rows:
     prenet = stored.kernel("prenet", 3, 9, 1, 1)
     yield "prenet", Kernel(prenet.weight / 3, prenet.bias)  # the run-time gain 1/sqrt(9), spec 02 section 4
     channels = 3
@@ -193,7 +226,7 @@ def motion_adapter(stored: StoredTensors) -> Rows:
         yield f"fuse.levels.{level}", share
     for conv in range(3):
         yield f"draw.convs.{conv}", stored.kernel(f"to_plane_cnn.{2 * conv}", 256, 256, 3, 3)
-    yield "draw.final", stored.kernel("to_plane_cnn.7", 96, 256, 3, 3)
+    yield "draw.final", stored.kernel("to_plane_cnn.7", 96 * depth, 256, 3, 3)
 
 
 # Super-resolution, spec 04

@@ -1,4 +1,4 @@
-"""Three feature planes as one table with a row per texel, so that looking a point up is summing a few rows (spec 07 section 2)."""
+"""Three feature planes, or a trigrid's, as one table with a row per texel: looking a point up is summing a few rows (spec 07 section 2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ X, Y, Z = 0, 1, 2
 
 @dataclass(frozen=True)
 class Run:
-    """A run of texels along one side of a plane: `first` to `last`, where -1 and the side's length are a border of zeros.
+    """A run of texels along one side of a plane or through its layers: `first` to `last`; -1 and the side's length are a border of zeros.
 
     axis: the world axis it follows; a point p lies at texel p * scale + shift, whole numbers being texel centres.
     """
@@ -45,34 +45,44 @@ class Run:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of texels; they fill the table's rows from `start` on, in reading order.
+    """A rectangle of texels; they fill the table's rows from `start` on, in reading order, layer after layer.
 
-    sheets: the planes [C, H, W] whose sum they are, turned so that rows of texels follow `across`.
+    sheets: the planes [C, H, W] or [C, D, H, W] whose sum they are, turned so that rows of texels follow `across`.
+    through: which layers; None: planes have none.
     """
 
     across: Run
     down: Run
     start: int
     sheets: tuple[Tensor, ...]
+    through: Run | None = None
+
+    def runs(self) -> tuple[Run, ...]:
+        """Innermost first."""
+        return (self.across, self.down, *([self.through] if self.through else []))
 
     def texels(self, channels: Tensor) -> Tensor:
-        """[len(channels), h, w], with the border of zeros where the window reaches it."""
-        first, *others = (_cut(sheet, self.across, self.down) for sheet in self.sheets)
+        """[len(channels), h, w] or [len(channels), d, h, w], with the border of zeros where the window reaches it."""
+        runs = self.runs()
+        inside_runs = tuple(slice(max(run.first, 0), run.last + 1) for run in reversed(runs))
+        first, *others = (sheet[(slice(None), *inside_runs)] for sheet in self.sheets)
         inside = sum(others, start=first)
         if len(channels) < len(inside):
             inside = inside.index_select(0, channels)
-        height, width = self.sheets[0].shape[1:]
-        edges = (self.across.first < 0, self.across.last == width, self.down.first < 0, self.down.last == height)
-        return F.pad(inside, [int(edge) for edge in edges])
+        sides = reversed(self.sheets[0].shape[1:])
+        return F.pad(inside, [int(edge) for run, side in zip(runs, sides, strict=True) for edge in (run.first < 0, run.last == side)])
 
     def __len__(self) -> int:
         """How many texels."""
-        return len(self.across) * len(self.down)
+        return math.prod(map(len, self.runs()))
 
 
 @dataclass(frozen=True)
 class Corners:
-    """Where points lie in a table: the rows of the texels round each point [P, 4 K] int32, and their bilinear shares [P, 4 K]."""
+    """Where points lie in a table: the rows of the texels round each point [P, c] int32, and their shares [P, c].
+
+    c: 4 for each window, 8 in a trigrid.
+    """
 
     rows: Tensor
     shares: Tensor
@@ -89,7 +99,8 @@ class Corners:
 class PlaneTable:
     """The part of a head's planes that its samples can reach.
 
-    A lookup of a plane at swapped coordinates is one of the plane's transpose, so square planes (x, z) and (z, x) share a window.
+    A lookup of a plane at swapped coordinates is one of the plane's transpose, so square planes (x, z) and (z, x) share a window;
+    so do square grids, whose layers both follow y.
     Planes that are zero have none. Where lookups reach over the edge, a border of zeros stands in for "zero outside".
 
     windows: K of them.
@@ -103,25 +114,29 @@ class PlaneTable:
     def of(cls, planes: Tensor, channels: Tensor, box_side: float, reach: Tensor) -> PlaneTable:
         """
         Args:
-            planes: [3, C, H, W].
+            planes: [3, C, H, W] or [3, C, D, H, W].
             channels: [i], those that are wanted.
             box_side: of the cube that they span.
             reach: [2, 3] lower and upper corner of a world box that holds all points that will be looked up.
         """
-        height, width = planes.shape[2:]
+        *depth, height, width = planes.shape[2:]
         lower, upper = reach.tolist()
-        columns, rows = ([Run.within(axis, side, box_side, lower[axis], upper[axis]) for axis in (X, Y, Z)] for side in (width, height))
-        layout = [(columns[X], rows[Y], planes[0]), (columns[X], rows[Z], planes[1])]
-        layout += [(columns[X], rows[Z], planes[2].mT)] if width == height else [(columns[Z], rows[X], planes[2])]
 
-        sheets: dict[tuple[Run, Run], tuple[Tensor, ...]] = {}
-        for across, down, plane in layout:
+        def runs(side: int) -> list[Run]:
+            return [Run.within(axis, side, box_side, lower[axis], upper[axis]) for axis in (X, Y, Z)]
+
+        columns, rows, layers = runs(width), runs(height), runs(depth[0]) if depth else [None] * 3
+        layout = [(columns[X], rows[Y], layers[Z], planes[0]), (columns[X], rows[Z], layers[Y], planes[1])]
+        layout += [(columns[X], rows[Z], layers[Y], planes[2].mT)] if width == height else [(columns[Z], rows[X], layers[Y], planes[2])]
+
+        sheets: dict[tuple[Run, Run, Run | None], tuple[Tensor, ...]] = {}
+        for *place, plane in layout:
             if not sheets or _is_anything(plane, channels):
-                sheets[across, down] = (*sheets.get((across, down), ()), plane)
+                sheets[tuple(place)] = (*sheets.get(tuple(place), ()), plane)
 
         windows, start = [], 0
-        for (across, down), planes_of in sheets.items():
-            windows.append(Window(across, down, start, planes_of))
+        for (across, down, through), planes_of in sheets.items():
+            windows.append(Window(across, down, start, planes_of, through))
             start += len(windows[-1])
         return cls(tuple(windows), channels)
 
@@ -143,19 +158,27 @@ class PlaneTable:
 
     def locate(self, points: Tensor) -> Corners:
         """points [3, P] world."""
-        runs = {run for window in self.windows for run in (window.across, window.down)}
-        located = {run: run.locate(points) for run in runs}
-        rows = torch.empty(points.shape[1], 4 * len(self.windows), dtype=torch.int32, device=points.device)
+        located = {run: run.locate(points) for run in {run for window in self.windows for run in window.runs()}}
+        around = 2 ** len(self.windows[0].runs())
+        rows = torch.empty(points.shape[1], around * len(self.windows), dtype=torch.int32, device=points.device)
         shares = torch.empty_like(rows, dtype=points.dtype)
-        for number, window in enumerate(self.windows):
+        place = 0
+        for window in self.windows:
             (column, right), (row, below) = located[window.across], located[window.down]
-            left, above = 1 - right, 1 - below
-            corner = (row * len(window.across)).add_(column).add_(window.start)
-            steps = (0, 1, len(window.across), len(window.across) + 1)
-            parts = ((left, above), (right, above), (left, below), (right, below))
-            for place, step, (sideways, downwards) in zip(range(4 * number, 4 * number + 4), steps, parts, strict=True):
-                torch.add(corner, step, out=rows[:, place])
-                torch.mul(sideways, downwards, out=shares[:, place])
+            left, above, width = 1 - right, 1 - below, len(window.across)
+            corner = (row * width).add_(column).add_(window.start)
+            layers = [(0, above, below)]
+            if window.through:
+                (layer, behind), area = located[window.through], width * len(window.down)
+                corner.add_(layer * area)
+                before = 1 - behind
+                layers = [(0, above * before, below * before), (area, above * behind, below * behind)]
+            for first, upper, lower in layers:
+                corners = ((0, left, upper), (1, right, upper), (width, left, lower), (width + 1, right, lower))
+                for step, sideways, downwards in corners:
+                    torch.add(corner, first + step, out=rows[:, place])
+                    torch.mul(sideways, downwards, out=shares[:, place])
+                    place += 1
         return Corners(rows, shares)
 
 
@@ -164,9 +187,4 @@ def _is_anything(plane: Tensor, channels: Tensor) -> bool:
     if not len(channels):
         return False
     heard = plane[channels[0] : channels[-1] + 1]
-    return bool(heard[:, ::16, ::16].any() or heard.any())
-
-
-def _cut(plane: Tensor, across: Run, down: Run) -> Tensor:
-    """The texels of a plane [C, H, W] in two runs, without the border."""
-    return plane[:, max(down.first, 0) : down.last + 1, max(across.first, 0) : across.last + 1]
+    return bool(heard[..., ::16, ::16].any() or heard.any())

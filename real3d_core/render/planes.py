@@ -1,4 +1,4 @@
-"""The head as a radiance field on three feature planes (spec 03 section 5)."""
+"""The head as a radiance field on three feature planes (spec 03 section 5), or on three grids with depth (spec 09)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+CHANNELS = 32  # features of a point
+MOST_LAYERS = 64  # of a trigrid
+
 
 @dataclass(frozen=True)
 class Planes:
     """A head per frame, or one head for all frames.
 
     features: [N, 3, 32, H, W] float32. Texel columns and rows of plane 0 run along world x and y, of plane 1 along x and z,
-        of plane 2 along z and x, each from the lower to the upper face of the cube.
+        of plane 2 along z and x, each from the lower to the upper face of the cube. A trigrid has D layers along the remaining
+        axis and [N, 3, 32 D, H, W], channel c D + d being feature c of layer d.
     box_side: side of the cube, centred on the world's origin, that the planes span.
     bounds: [2, 3] lower and upper corner of a world box; the maker of the planes promises that density is zero outside
         of it, and rays that miss it are not marched. None: no promise. Frames of one stream should share their bounds,
@@ -33,6 +37,15 @@ class Planes:
 
     def __len__(self) -> int:
         return self.features.shape[0]
+
+    @property
+    def depth(self) -> int:
+        """Layers of a plane: 1 for a triplane, more for a trigrid."""
+        return max(self.features.shape[2] // CHANNELS, 1)
+
+    def grids(self) -> Tensor:
+        """[N, 3, 32, H, W], or [N, 3, 32, D, H, W] for a trigrid."""
+        return self.features if self.depth == 1 else self.features.unflatten(2, (-1, self.depth))
 
     def frame(self, index: int) -> Planes:
         """The planes of one frame; a single head serves every frame."""

@@ -68,9 +68,10 @@ def load_planes(path: str | Path) -> tuple[list[Planes], str]:
                 Planes(file.get_tensor(f"{i}.features").float(), side, tensor(f"{i}.bounds"), tensor(f"{i}.landmarks"))
                 for i, side in enumerate(sides)
             ]
-        whole = all(len(head) == 1 and head.box_side > 0 and torch.isfinite(head.features).all() for head in heads)
+        whole = all(len(head) == 1 and 0 < head.box_side < 1e6 and torch.isfinite(head.features).all() for head in heads)
+        whole &= all(part is None or torch.isfinite(part).all() for head in heads for part in (head.bounds, head.landmarks))
         if not (1 <= len(heads) <= _MOST_HEADS and whole):
             raise ValueError("out of range")
         return heads, str(told["avatar"])
-    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError):
         raise Real3DError(f"The planes '{found.name}' are damaged or incomplete: save them again.") from None

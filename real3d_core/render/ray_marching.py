@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import Real3DError
 from .camera import camera_rays
 from .decoder import PlaneDecoder
+from .march_inputs import checked_inputs, full_float32
 from .planes import Planes
 
 
@@ -73,13 +75,22 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
 
     With `planes.bounds`, rays are marched between their entry to and exit from that box, and those that miss it are not marched.
 
+    The result is always finite: a ray that meets features which are infinite or not numbers is empty.
+
+    This is the differentiable marcher: gradients reach the features, the decoder and the cameras. All others hand over to it
+    where a tensor requires them and grad mode is on; it needs much more memory and time than they do.
+
     Args:
         planes: of N heads, or of one that all cameras share.
         decoder: turns features into density and colour.
-        cameras: [N, 25] float32, on the device of the planes and the decoder.
+        cameras: [N, 25].
         settings: how finely.
         first_frame: number of the first frame, which random depths are drawn from.
+
+    Raises:
+        Real3DError: planes, decoder or cameras have other shapes or types of numbers (see checked_inputs), or a camera has no rays.
     """
+    planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
 
     def prepare(features: Tensor, reach: Tensor) -> MarchRays:
         return lambda *rays: march_rays(features, planes.box_side, decoder, *rays)
@@ -100,14 +111,27 @@ def march_frames(
     """What all marchers share: casts the rays, marches them chunk by chunk, and lays the results out as images.
 
     Args:
-        prepare: (features of one frame's planes [3, C, H, W], lower and upper corner [2, 3] of the box that all its samples lie
-            in) -> the function that marches rays through them.
-        planes, cameras, settings, first_frame: see `march`.
+        prepare: (grids of one frame's planes, [3, C, H, W] or [3, C, D, H, W], lower and upper corner [2, 3] of the box that all
+            its samples lie in) -> the function that marches rays through them.
+        planes, cameras: checked; settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
         raise ValueError(f"{len(planes)} heads can not be seen by {len(cameras)} cameras: give one head, or as many as cameras")
+    with full_float32(cameras.device):
+        return _march_frames(prepare, planes, cameras, settings, first_frame)
+
+
+def _march_frames(
+    prepare: Callable[[Tensor, Tensor], MarchRays], planes: Planes, cameras: Tensor, settings: MarchSettings, first_frame: int
+) -> HeadRender:
     side = settings.resolution
     origins, directions = camera_rays(cameras, side)
+    sound = (directions.square().sum(-1) > 0.5).all(dim=1) & origins[:, 0].isfinite().all(dim=1)
+    if not sound.all():
+        raise Real3DError(
+            f"The camera of frame {first_frame + int(sound.int().argmin())} sees nothing: its numbers must be finite, "
+            "its focal lengths not zero and its matrix a rotation."
+        )
     near, far, hit = ray_span(origins, directions, planes)
     marched = hit if planes.bounds is not None else hit.any().expand_as(hit)
 
@@ -126,13 +150,18 @@ def march_frames(
         farthest.append(depths[:, -1].amax())
         starts, towards = origins[frame].index_select(0, rays), directions[frame].index_select(0, rays)
         ends = torch.cat([starts + depths[:, end, None] * towards for end in (0, -1)])
-        march_rays = prepare(planes.frame(frame).features[0], torch.stack(ends.aminmax(dim=0)))
+        march_rays = prepare(planes.frame(frame).grids()[0], torch.stack(ends.aminmax(dim=0)))
         for chunk, *its in zip(*(part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths)), strict=True):
             features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(*its, _of(chunk, positions))
     if farthest:
         depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
     else:
         depth = origins.norm(dim=-1)
+
+    broken = ~(features.sum(dim=-1) + opacity).isfinite()
+    if broken.any():
+        features, opacity = features.masked_fill(broken[..., None], 0), opacity.masked_fill(broken, 0)
+        depth = depth.masked_fill(broken, depth.amax())
 
     def image(values: Tensor) -> Tensor:
         return values.transpose(1, 2).unflatten(2, (side, side)).contiguous()
@@ -146,7 +175,7 @@ def march_rays(
     """Both passes for r rays through one head (spec 03 sections 7-9).
 
     Args:
-        planes: [3, 32, H, W].
+        planes: [3, 32, H, W] or [3, 32, D, H, W].
         box_side: of the cube that the planes span.
         decoder: turns features into density and colour.
         origins, directions: [r, 3].
@@ -198,7 +227,8 @@ def ray_span(origins: Tensor, directions: Tensor, planes: Planes) -> tuple[Tenso
 
 def ray_box(origins: Tensor, directions: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
     """Depths [...] at which rays [..., 3] enter and leave the box between two corners [3]; a miss has its exit before its entry."""
-    inverse = 1 / directions
+    # along an axis the others' faces are as good as infinitely far away; 1 / 0 would make gradients of 0 * inf
+    inverse = 1 / directions.where(directions != 0, torch.finfo(torch.float32).tiny)
     to_lower, to_upper = (lower - origins) * inverse, (upper - origins) * inverse
     backwards = inverse < 0
     entries, exits = torch.where(backwards, to_upper, to_lower), torch.where(backwards, to_lower, to_upper)
@@ -212,7 +242,8 @@ def sample_numbers(settings: MarchSettings, frame: int, device: torch.device | s
         jitter [M or 1, Nc] in [0, 1) for coarse_depths, positions [M or 1, Nf] in 0..1, ascending, for importance_depths.
     """
     if settings.seed is None:
-        return torch.full((1, settings.coarse), 0.5, device=device), torch.linspace(0, 1, settings.fine, device=device)[None]
+        kind = {"device": device, "dtype": torch.float32}
+        return torch.full((1, settings.coarse), 0.5, **kind), torch.linspace(0, 1, settings.fine, **kind)[None]
     rays = settings.resolution**2
     generator = np.random.Generator(np.random.PCG64([settings.seed, frame]))
     jitter, positions = (
@@ -227,19 +258,27 @@ def coarse_depths(near: Tensor, far: Tensor, jitter: Tensor) -> Tensor:
     near, far [r], jitter [r or 1, Nc] -> [r, Nc] ascending.
     """
     steps = jitter.shape[1] - 1
-    strata = torch.linspace(0, 1, steps + 1, device=near.device)
+    strata = torch.linspace(0, 1, steps + 1, device=near.device, dtype=near.dtype)
     span = (far - near)[:, None]
     return near[:, None] + strata * span + jitter * (span / steps)
 
 
 def sample_planes(planes: Tensor, points: Tensor, box_side: float) -> Tensor:
-    """Mean of the three planes' bilinear values at points, zeros outside (spec 03 section 5).
+    """Mean of the three planes' values at points (spec 03 section 5): see `look_up`; points [r, S, 3] world -> [r, S, C]."""
+    return look_up(planes, points, box_side).mean(dim=0).permute(1, 2, 0)
 
-    planes [3, C, H, W], points [r, S, 3] world -> [r, S, C].
+
+def look_up(planes: Tensor, points: Tensor, box_side: float) -> Tensor:
+    """Each plane's values at points, between texels bilinear, and between the layers of a trigrid linear (spec 09); zeros outside.
+
+    planes [3, C, H, W] or [3, C, D, H, W], points [r, S, 3] world -> [3, C, r, S].
     """
     x, y, z = (2 / box_side * points).unbind(-1)
+    if planes.ndim == 5:
+        grid = torch.stack([torch.stack([x, y, z], -1), torch.stack([x, z, y], -1), torch.stack([z, x, y], -1)])
+        return F.grid_sample(planes, grid[:, None], align_corners=False)[:, :, 0]
     grid = torch.stack([torch.stack([x, y], -1), torch.stack([x, z], -1), torch.stack([z, x], -1)])
-    return F.grid_sample(planes, grid, align_corners=False).mean(dim=0).permute(1, 2, 0)
+    return F.grid_sample(planes, grid, align_corners=False)
 
 
 def interval_weights(depths: Tensor, densities: Tensor) -> Tensor:
@@ -260,8 +299,10 @@ def integrate(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def mean_depth(weights: Tensor, depths: Tensor) -> Tensor:
-    """Depth of the picture: [r, S-1], [r, S] -> [r]; not finite where the weights are all zero."""
-    return integrate(weights, depths[..., None])[:, 0] / weights.sum(dim=1)
+    """Depth of the picture: [r, S-1], [r, S] -> [r]; infinite where the weights are all zero."""
+    total = weights.sum(dim=1)
+    shown = total > 0
+    return (integrate(weights, depths[..., None])[:, 0] / total.where(shown, 1)).where(shown, torch.inf)
 
 
 def importance_depths(depths: Tensor, weights: Tensor, positions: Tensor) -> Tensor:
@@ -285,14 +326,15 @@ def importance_depths(depths: Tensor, weights: Tensor, positions: Tensor) -> Ten
     cumulative = F.pad(share.cumsum(dim=1), (1, 0))
     bins = ((depths[:, :-1] + depths[:, 1:]) / 2)[:, :-1]
 
-    positions = positions.expand(len(depths), -1).contiguous()
+    positions = positions.to(depths).expand(len(depths), -1).contiguous()
     right = torch.searchsorted(cumulative, positions, right=True)
     left = (right - 1).clamp(min=0)
     right = right.clamp(max=cumulative.shape[1] - 1)
     start, end = cumulative.gather(1, left), cumulative.gather(1, right)
     nearer, farther = bins.gather(1, left), bins.gather(1, right)
     width = (end - start).where(end - start >= 1e-5, 1)
-    return (nearer + (positions - start) / width * (farther - nearer)).minimum(farther)  # rounding must not pass into the next bin
+    # fmin: rounding must not pass into the next bin, and depths stay numbers where weights are not
+    return (nearer + (positions - start) / width * (farther - nearer)).fmin(farther)
 
 
 def _of(rays: Tensor, numbers: Tensor) -> Tensor:

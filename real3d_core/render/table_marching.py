@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .decoder import PlaneDecoder, colour_from_raw
+from .march_inputs import checked_inputs, wants_gradients
 from .plane_table import Corners, PlaneTable
 from .planes import Planes
 from .ray_marching import (
@@ -23,6 +24,7 @@ from .ray_marching import (
     MarchSettings,
     importance_depths,
     interval_weights,
+    march,
     march_frames,
     mean_depth,
 )
@@ -37,7 +39,12 @@ def march_table(
 
     What has no influence costs nothing: planes of zeros, texels out of the samples' reach, hidden units without output weights,
     colour channels that are the same everywhere, and hidden units that only colour needs wherever nothing shows.
+
+    Hands over to `march` where gradients are asked for.
     """
+    planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
+    if wants_gradients(planes, decoder, cameras):
+        return march(planes, decoder, cameras, settings, first_frame)
     lean = LeanDecoder.of(decoder)
 
     def prepare(features: Tensor, reach: Tensor) -> MarchRays:

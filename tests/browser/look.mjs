@@ -114,8 +114,8 @@ const where = (type) => page.evaluate((type) => [...window.app.graph.nodes.find(
 const idOf = (type) => page.evaluate((type) => String(window.app.graph.nodes.find((one) => one.type === type).id), type);
 
 /** What a run of a node would have told the page. */
-async function say(type, output) {
-  const id = await idOf(type);
+async function say(type, output, id = null) {
+  id ??= await idOf(type);
   await page.request.post(`${url}/test/say`, { data: { type: "executed", data: { node: id, display_node: id, output, prompt_id: "test" } } });
 }
 async function tell(type, data) {
@@ -136,6 +136,39 @@ const untidy = () => page.evaluate(() => {
   const groups = graph.groups.map((group) => [group.title, [...group.boundingRect]]);
   return overlapping.concat(boxes.flatMap(([name, box]) => groups.filter(([, group]) => meet(box, group) && !inside(box, group)).map(([group]) => `${name} sticks out of ${group}`)));
 });
+
+/**
+ * What the orbit views that can be seen say, and what the widgets of their nodes hold, node by node: [id, words, [yaw, pitch, distance],
+ * live, whether the picture is the server's for these numbers].
+ */
+const heads = () => page.evaluate((token) => {
+  const { graph, ds } = window.app.canvas;
+  const bytes = async (address) => String(new Uint8Array(await (await fetch(address)).arrayBuffer()));
+  const seen = [...document.querySelectorAll(".r3d-orbit")].filter((element) => element.checkVisibility() && element.getBoundingClientRect().width);
+  return Promise.all(seen.map(async (element) => {
+    const box = element.getBoundingClientRect();
+    const [x, y] = [(box.x + box.width / 2) / ds.scale - ds.offset[0], (box.y + box.height / 2) / ds.scale - ds.offset[1]];
+    const node = graph.nodes.findLast(({ pos, size }) => x > pos[0] && x < pos[0] + size[0] && y > pos[1] && y < pos[1] + size[1]);
+    const place = ["view_yaw", "view_pitch", "view_distance"].map((name) => node?.widgets.find((widget) => widget.name === name).value);
+    const image = element.querySelector("img"), [yaw, pitch, distance] = place;
+    const address = `/api/real3d/head/${token}?yaw=${yaw}&pitch=${pitch}&distance=${distance}&side=${image.naturalWidth}`;
+    const right = image.hidden || (image.naturalWidth > 0 && (await bytes(image.src)) === (await bytes(address)));
+    return [String(node?.id), element.querySelector(".r3d-numbers").textContent, place, !image.hidden, right];
+  }));
+}, plan.head);
+/** The same once the first of them shows the head and all of them their own numbers, or after a while as it is. */
+async function headsAtRest() {
+  let all = [];
+  await until(async () => {
+    all = await heads();
+    return all[0]?.[3] && all.every(([, words, [yaw], , right]) => right && words.includes(`yaw ${yaw}°`));
+  });
+  return all;
+}
+async function press(keys) {
+  await page.keyboard.press(keys);
+  await page.waitForTimeout(700);
+}
 
 const steps = {
   /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
@@ -279,7 +312,7 @@ const steps = {
     const type = "Real3DTalkingPortrait";
     await load(plan.examples[example], [type]);
     const id = await idOf(type);
-    const told = { idle: await shown(".r3d-rendering output").innerText() };
+    const told = { idle: await shown(".r3d-rendering .r3d-empty").innerText() };
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
     told.running = await shown(".r3d-rendering output").innerText();
     await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 0.043, picture: plan.frame });
@@ -296,6 +329,180 @@ const steps = {
     told.cancelled = await shown(".r3d-rendering output").innerText();
     await tell("real3d.rendering", { node: "no:such", done: 1, total: 2, fps: 1, picture: plan.frame });
     seen.rendering = told;
+  },
+
+  /** The head is dragged, undone, done again, copied and loaded anew; what is seen must be what the widgets hold. */
+  async again(type, example) {
+    await load(plan.examples[example], [type]);
+    const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
+    await say(owner, { real3d_head: [plan.head] });
+    await until(async () => (await face()) !== "");
+    await page.evaluate(() => {
+      const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow; // what the run has changed is a step of its own
+      changeTracker.beforeChange();
+      changeTracker.afterChange();
+    });
+    await page.waitForTimeout(200); // the page adds to a step what changes in the next 50 ms
+    const told = {};
+    const note = async (name) => {
+      told[name] = await headsAtRest();
+      await picture(`${type}_${name}`);
+    };
+    await dragStage(30, 0);
+    await note("first");
+    await dragStage(50, 20);
+    await note("second");
+    await press("Control+z");
+    await note("undone");
+    await press("Control+z");
+    await note("undoneTwice");
+    await press("Control+y");
+    await note("redone");
+    await dragStage(-75, 0);
+    await note("draggedOn");
+    const id = await idOf(type);
+    if (type === owner) {
+      await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+      told.rendering = await page.locator(".r3d-rendering output").allInnerTexts();
+      await press("Control+z");
+      await note("undoneWhileRendering");
+      told.renderingAfter = await page.locator(".r3d-rendering output").allInnerTexts();
+      await tell("real3d.rendering", { node: id, done: 13, total: 60, fps: 8.25, picture: plan.frame });
+      told.renderingOn = await page.locator(".r3d-rendering output").allInnerTexts();
+      await tell("execution_success", { prompt_id: "test" });
+      told.renderingDone = await page.locator(".r3d-rendering output").allInnerTexts();
+    }
+    await page.evaluate((id) => {
+      const { canvas, graph } = window.app;
+      document.activeElement?.blur();
+      canvas.select(graph.nodes.find((node) => String(node.id) === id));
+    }, id);
+    await press("Control+c");
+    await page.mouse.move(800, 950);
+    await page.keyboard.press("Control+v");
+    await page.waitForTimeout(700);
+    await page.evaluate((type) => {
+      const [one, copy] = window.app.graph.nodes.filter((node) => node.type === type);
+      copy.pos = [one.pos[0] + one.size[0] + 60, one.pos[1]];
+      copy.widgets.find((widget) => widget.name === "view_yaw").value = 33;
+    }, type);
+    await fit([type]);
+    await note("copied");
+    await page.evaluate(async () => window.app.loadGraphData(JSON.parse(JSON.stringify(window.app.graph.serialize()))));
+    await fit([type]);
+    await note("reloaded");
+    told.prompt = await page.evaluate(async (type) => Object.values((await window.app.graphToPrompt()).output).find((node) => node.class_type === type).inputs, type);
+    seen[`again_${type}`] = told;
+  },
+
+  /** Which widgets of a camera path can be seen in each mode, and its orbit picture when the node is made larger. */
+  async modes(example) {
+    const type = "Real3DCameraPath";
+    await load(plan.examples[example], [type]);
+    await say("Real3DRenderHead", { real3d_head: [plan.head] });
+    const told = { seen: {}, before: await values(type) };
+    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+      await page.evaluate(([type, mode]) => {
+        const node = window.app.graph.nodes.find((one) => one.type === type);
+        const widget = node.widgets.find((one) => one.name === "mode");
+        widget.value = mode;
+        widget.callback?.(mode);
+      }, [type, mode]);
+      await page.waitForTimeout(700);
+      told.seen[mode] = await page.evaluate(([type, vue]) => {
+        const node = window.app.graph.nodes.find((one) => one.type === type);
+        const elements = node.widgets.filter((one) => one.element?.checkVisibility() && one.element.getBoundingClientRect().width).map((one) => one.name);
+        if (!vue) return node.widgets.filter((one) => (one.element ? elements.includes(one.name) : node.isWidgetVisible(one))).map((one) => one.name);
+        const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
+        return node.widgets.map((one) => one.name).filter((name) => elements.includes(name) || labels.includes(name.replaceAll("_", " ")));
+      }, [type, plan.vue]);
+      await picture(`mode_${mode}`);
+    }
+    told.after = await values(type);
+    const stored = await page.evaluate((type) => window.app.graph.serialize().nodes.find((node) => node.type === type).widgets_values, type);
+    told.stored = stored.length;
+    const size = () => page.evaluate(() => [document.querySelector(".r3d-stage").clientHeight, document.querySelector(".r3d-stage img").naturalWidth]);
+    told.small = await size();
+    await page.evaluate((type) => {
+      const node = window.app.graph.nodes.find((one) => one.type === type);
+      node.setSize([620, 1400]);
+      node.setDirtyCanvas(true, true);
+    }, type);
+    await until(async () => (await size())[0] > 400);
+    await page.waitForTimeout(1500);
+    told.large = await size();
+    await picture("grown");
+    seen.modes = told;
+  },
+
+  /** The help of a node: what the page asks for, and what it shows. */
+  async help(type, example) {
+    const asked = [];
+    // the page cuts the folder's name at its first dot
+    await page.route("**/extensions/*/docs/**", (route) => route.continue({ url: route.request().url().replace(/extensions\/[^/]+/, `extensions/${plan.folder}`) }));
+    page.on("response", (answer) => { if (answer.url().includes("/docs/")) asked.push([answer.url().split("/docs/")[1], answer.status()]); });
+    await load(plan.examples[example], [type]);
+    const title = await page.evaluate((type) => {
+      const { graph, ds, canvas } = window.app.canvas;
+      const { pos } = graph.nodes.find((one) => one.type === type), box = canvas.getBoundingClientRect();
+      return [(pos[0] + 150 + ds.offset[0]) * ds.scale + box.x, (pos[1] - 15 + ds.offset[1]) * ds.scale + box.y];
+    }, type);
+    await page.mouse.click(...title);
+    await shown('[data-testid="info-button"]').click();
+    const text = shown(".comfy-markdown-content, .node-help-content");
+    await until(async () => (await text.count()) > 0 && (await text.innerText()).length > 200);
+    await picture("help");
+    seen.help = { asked, text: await text.innerText() };
+  },
+
+  /** A camera path two subgraphs deep, and its motion in another one; the simple node two deep: the server calls them "1:2:3". */
+  async subgraphs(path, simple) {
+    /** Puts the only node of a type into a subgraph; the id that the server has for what is inside. */
+    const wrap = (type, times) => page.evaluate(([type, times]) => {
+      const { graph } = window.app;
+      const within = (one) => one.type === type || one.subgraph?.nodes.some(within);
+      for (let i = 0; i < times; i++) graph.convertToSubgraph(new Set([graph.nodes.find(within)]));
+      const ids = [];
+      for (let inside = graph; inside;) {
+        const node = inside.nodes.find(within);
+        ids.push(node.id);
+        inside = node.subgraph;
+      }
+      return ids.join(":");
+    }, [type, times]);
+    const open = async (id) => {
+      await page.evaluate((id) => {
+        const { canvas } = window.app;
+        for (const part of id.split(":").slice(0, -1)) {
+          const node = canvas.graph.nodes.find((one) => String(one.id) === part);
+          canvas.openSubgraph(node.subgraph, node);
+        }
+        const [node] = canvas.graph.nodes;
+        [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - node.pos[0], 120 - node.pos[1]];
+        canvas.setDirty(true, true);
+      }, id);
+      await page.waitForTimeout(600);
+    };
+    await load(plan.examples[path]);
+    const [camera, motion] = [await wrap("Real3DCameraPath", 2), await wrap("Real3DAudioToMotion", 1)];
+    await say("Real3DRenderHead", { real3d_head: [plan.head] });
+    await say("Real3DAudioToMotion", { ...plan.motion, real3d_seconds: [0.6] }, motion);
+    await open(camera);
+    const told = { camera, path: await headsAtRest(), clock: await shown(".r3d-strip .r3d-clock").innerText() };
+    await dragStage(30, 0);
+    told.pathDragged = await headsAtRest();
+    await picture("subgraph_path");
+    await press("Control+z");
+    told.pathUndone = await headsAtRest();
+    await load(plan.examples[simple]);
+    const id = await wrap("Real3DTalkingPortrait", 2);
+    await say("Real3DTalkingPortrait", { real3d_head: [plan.head] }, id);
+    await open(id);
+    await tell("real3d.rendering", { node: id, done: 12, total: 60, fps: 8.25, picture: plan.frame });
+    told.simple = await headsAtRest();
+    told.rendering = await page.locator(".r3d-rendering output").innerText();
+    await picture("subgraph_simple");
+    seen.subgraphs = told;
   },
 
   /** Opens an example whose files are missing: what the page asks, and what happens on "yes" and on "no". */

@@ -16,7 +16,7 @@ from conftest import ROOT
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "example_workflows").glob("*.json"))}
-SECONDS = 240
+SECONDS = 480
 
 
 def chromium() -> str:
@@ -74,7 +74,10 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
 def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
-    told = {name: served[name] for name in ("head", "motion", "frame")}
+    steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
+    steps += [["help", "Real3DCameraPath", "novel_view_orbit"]]
+    steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
+    told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
     return looked(served["url"], pictures, steps, vue=vue, light=vue, **told)
@@ -133,6 +136,59 @@ def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
     assert told["slow"] == "Frame 12 of 60, 0.04 a second"
     assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
+
+
+@pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
+def test_undo_copies_and_reloads_keep_the_picture_and_the_numbers_one(seen, kind):
+    told = seen[f"again_{kind}"]
+    yaws = {"first": [12], "second": [32], "undone": [12], "undoneTwice": [0], "redone": [12], "draggedOn": [-18]}
+    for moment in (*yaws, "copied", "reloaded"):
+        for _, words, (yaw, pitch, distance), _, right in told[moment]:
+            assert right, f"{moment}: the picture is another one's"
+            assert words == f"yaw {yaw}\u00b0  pitch {pitch}\u00b0  distance {distance:.2f}", moment
+        assert told[moment][0][3], f"{moment}: the head of the last run is not seen"
+    assert {moment: [place[0] for _, _, place, *_ in told[moment]] for moment in yaws} == yaws
+    assert len(told["copied"]) == 2 and told["copied"][1][2][0] == 33 and told["reloaded"] == told["copied"]
+
+
+def test_a_rendering_goes_on_after_undo(seen):
+    told = seen["again_Real3DTalkingPortrait"]
+    assert told["rendering"] == told["renderingAfter"] == ["Frame 12 of 60, 8.3 a second"]
+    assert told["renderingOn"] == ["Frame 13 of 60, 8.3 a second"] and told["renderingDone"] == ["60 frames, 8.3 a second"]
+
+
+@pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
+def test_pictures_are_no_inputs(seen, kind):
+    inputs = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))[kind]["inputs"]
+    assert set(seen[f"again_{kind}"]["prompt"]) <= set(inputs)
+
+
+def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
+    told = seen["modes"]
+    own = {"static": [], "orbit": ["yaw", "pitch", "period"], "dolly": ["distance_start", "distance_end"], "keyframes": ["keyframes"]}
+    place = ["view_yaw", "view_pitch", "view_distance", "orbit"]
+    assert told["seen"] == {mode: ["mode", "frames", "fps", *names, *place] for mode, names in own.items()}
+    assert told["after"] == {**told["before"], "mode": "keyframes"} and told["stored"] == 12, "hidden numbers keep values and places"
+
+
+def test_the_picture_of_the_head_grows_with_its_node(seen):
+    (low, _), (high, side) = seen["modes"]["small"], seen["modes"]["large"]
+    assert high > 2 * low and 300 < side <= 384
+
+
+def test_the_help_of_a_node_is_where_the_page_looks_first(seen):
+    asked, text = seen["help"]["asked"], seen["help"]["text"]
+    assert asked == [["Real3DCameraPath/en.md", 200]] and text.startswith("Camera path") and "Good to know" in text
+
+
+def test_subgraphs_show_what_the_workflow_shows(seen):
+    told = seen["subgraphs"]
+    assert told["camera"].count(":") == 2 and told["clock"] == "0.00 / 0.60 s", "the motion is in another subgraph"
+    yaws = {
+        moment: [(place[0], live) for _, _, place, live, _ in told[moment]] for moment in ("path", "pathDragged", "pathUndone", "simple")
+    }
+    assert yaws == {"path": [(0, True)], "pathDragged": [(12, True)], "pathUndone": [(0, True)], "simple": [(0, True)]}
+    assert told["rendering"] == "Frame 12 of 60, 8.3 a second"
 
 
 def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):

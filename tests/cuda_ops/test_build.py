@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cuda_ops import build
+from cuda_ops import build, build_cache
 from cuda_ops.refusal import Refusal
 
 SOURCE = 'extern "C" int answer() { return 42; }'
@@ -52,13 +52,40 @@ def test_a_second_process_compiles_nothing(compiler, cache, tmp_path, monkeypatc
     assert (tmp_path / "calls").read_text() == "x"
 
 
-def test_a_damaged_build_is_made_again(compiler, cache):
+def in_another_process():
+    """What the library answers; another process, since a library that is not whole may end it."""
+    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    return done.stdout.strip(), done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_build_of_which_only_the_beginning_was_written_is_made_again(compiler, cache, share):
     build.built_library("answer", SOURCE)
     (built,) = cache.iterdir()
-    other = 'extern "C" int answer() { return 43; }'
-    damaged = cache / f"answer-{build._key(other, build._compiler(), (*build.SHARED, *build.NUMBERS))}{built.suffix}"
-    damaged.write_bytes(b"not a library")
-    assert build.built_library("answer", other, flags=()).answer() == 43
+    whole = built.read_bytes()
+    built.unlink()  # this process has it mapped
+    built.write_bytes(whole[: int(share * len(whole))])
+    assert in_another_process() == ("42", 0, "")
+    assert [path.read_bytes() for path in cache.iterdir()] == [whole]
+
+
+def test_a_build_with_a_hole_is_made_again(compiler, cache):
+    build.built_library("answer", SOURCE)
+    (built,) = cache.iterdir()
+    whole = built.read_bytes()
+    built.unlink()
+    built.write_bytes(whole[:4096] + bytes(4096) + whole[8192:])
+    assert in_another_process() == ("42", 0, "")
+
+
+def test_a_build_that_cannot_be_loaded_is_made_again(compiler, cache, tmp_path):
+    """Whole, but of another system that shares the folder."""
+    cache.mkdir()
+    foreign = tmp_path / f"foreign{build.SUFFIX}"
+    foreign.write_bytes(b"no library here")
+    build_cache.keep(foreign, f"answer-{build._key(SOURCE, build._compiler(), (*build.SHARED, *build.NUMBERS))}")
+    assert build.built_library("answer", SOURCE, flags=()).answer() == 42
 
 
 def test_another_source_or_flag_is_another_build(compiler, cache):
@@ -133,7 +160,7 @@ def test_a_compiler_that_never_ends(monkeypatch, tmp_path):
 def test_a_cache_that_can_not_be_written(compiler, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("REAL3D_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(Refusal, match="can not be written"):
+    with pytest.raises(Refusal, match="cannot be written"):
         build.built_library("answer", SOURCE)
 
 

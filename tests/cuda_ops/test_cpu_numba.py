@@ -65,11 +65,24 @@ def test_a_build_is_kept_in_the_packs_own_cache(small_kernel):
     assert before == numba.config.CACHE_DIR
 
 
-def test_a_damaged_build_is_made_again(small_kernel):
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_damaged_build_is_made_again(small_kernel, share):
     cpu_numba._kernel()
     for kept in small_kernel.glob("numba-*/**/*.nb?"):
-        kept.write_bytes(b"damaged")
-    assert cpu_numba._kernel()(41) == 42
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[: int(share * len(whole))])
+    kernel = cpu_numba._kernel()
+    assert kernel(41) == 42 and hits(kernel) == 0
+    assert hits(cpu_numba._kernel()) == 1
+
+
+def test_machine_code_with_a_hole_is_not_run(small_kernel):
+    cpu_numba._kernel()
+    for kept in small_kernel.glob("numba-*/**/*.nbc"):
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :])
+    kernel = cpu_numba._kernel()
+    assert kernel(41) == 42 and hits(kernel) == 0
 
 
 def test_a_cache_that_can_not_be_written_does_no_harm(small_kernel):

@@ -171,6 +171,13 @@ def test_a_gpu_newer_than_the_compiler_gets_code_that_its_driver_finishes():
     assert driver.images[0].startswith(PTX.decode())
 
 
+def test_a_gpu_between_those_that_the_compiler_knows_gets_code_of_the_older_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 7))
+    nvrtc = FakeNvrtc()
+    picture(gpu_marcher(Nvrtc(nvrtc), Driver(FakeDriver())), soft_scene(QUICK))
+    assert nvrtc.compiled[0][0] == "--gpu-architecture=compute_86"
+
+
 def test_a_gpu_older_than_the_compiler_is_left_to_torch(monkeypatch, caplog):
     assert chosen_with(monkeypatch, Nvrtc(FakeNvrtc(capabilities=(90, 100))), Driver(FakeDriver())) == ("torch", "torch")
 
@@ -214,15 +221,20 @@ def test_no_gpu_no_nvrtc(monkeypatch, tmp_path):
 def test_nvrtc_beside_pytorch_is_found(monkeypatch, tmp_path):
     opened = []
 
-    def only_there(name):
-        opened.append(name)
+    def only_there(name, mode=ctypes.DEFAULT_MODE):
+        opened.append((name, mode))
         if "nvidia" not in name:
             raise OSError
         return "found"
 
-    (tmp_path / "nvidia" / "cu99" / "lib").mkdir(parents=True)
+    folder = tmp_path / "nvidia" / "cu99" / "lib"
+    folder.mkdir(parents=True)
+    for builtins in ("libnvrtc-builtins.so.99.0", "nvrtc-builtins64_990.dll"):
+        (folder / builtins).write_bytes(b"")
     monkeypatch.setattr(torch, "__file__", str(tmp_path / "torch" / "__init__.py"))
     monkeypatch.setattr(torch.version, "cuda", "99.0")
     monkeypatch.setattr(ctypes, "CDLL", only_there)
     assert cuda_nvrtc.find_nvrtc() == "found"
-    assert "99" in opened[0] and len(opened) == 2
+    (builtins, mode), (by_name, _), (by_place, _) = opened
+    assert "builtins" in builtins and mode == ctypes.RTLD_GLOBAL, "its built-in functions first: it does not find them itself"
+    assert "99" in by_name and by_place.startswith(str(folder))

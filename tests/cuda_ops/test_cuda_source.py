@@ -5,10 +5,14 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import cuda_emulation
 import pytest
 from scenes import golden_scene, soft_scene, solid_scene
 
+from cuda_ops import cpu_ext, cuda_source
 from cuda_ops.cuda_source import WARPS, KernelShape, kernel_source
+from cuda_ops.fused_marching import STRUCT_BYTES
+from cuda_ops.refusal import Refusal
 from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=5, coarse=16, fine=16)
@@ -68,14 +72,29 @@ def test_the_kernel_draws_nothing_and_a_wall(emulated, density):
     assert agrees(emulated, replace(scene, decoder=replace(scene.decoder, bias2=bias2)))
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 8])
+def test_another_number_of_samples_at_once_draws_the_same(monkeypatch, at_once):
+    monkeypatch.setattr(cuda_source, "AT_ONCE", at_once)
+    assert agrees(cuda_emulation.load(), soft_scene(replace(QUICK, resolution=3)))
+
+
+def test_a_struct_of_another_size_does_not_compile(monkeypatch, tmp_path):
+    monkeypatch.setenv("REAL3D_CACHE", str(tmp_path))
+    monkeypatch.setitem(STRUCT_BYTES, "HEAD_BYTES", STRUCT_BYTES["HEAD_BYTES"] + 8)
+    for load in (cuda_emulation.load, cpu_ext.load):
+        with pytest.raises(Refusal, match="other fields"):
+            load()
+
+
 SANITIZED = """
 import torch
 import cuda_emulation
-from scenes import soft_scene, solid_scene
+from scenes import soft_scene, solid_scene, trigrid_scene
 from real3d_core.render import MarchSettings, march_table
 torch.set_num_threads(1)
 marcher = cuda_emulation.load(("-O1", "-g1", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
-for scene in (soft_scene(MarchSettings(3, 16, 9)), solid_scene(MarchSettings(3, 16, 16))):
+scenes = (soft_scene(MarchSettings(3, 16, 9)), solid_scene(MarchSettings(3, 16, 16)), trigrid_scene(MarchSettings(3, 16, 9), 3, 24, 17))
+for scene in scenes:
     for one in (marcher, marcher.exact()):
         render, expected = (m(scene.planes, scene.decoder, scene.cameras, scene.settings) for m in (one, march_table))
         assert (render.features - expected.features).abs().max() < 1e-4
@@ -92,7 +111,9 @@ def test_the_source_needs_no_header():
     assert "#include" not in kernel_source()
 
 
-@pytest.mark.parametrize("shape", [KernelShape(64, 0, 32), KernelShape(32, 32, 32)], ids=["trained", "built in"])
+@pytest.mark.parametrize(
+    "shape", [KernelShape(64, 0, 32), KernelShape(32, 32, 32), KernelShape(64, 0, 32, True)], ids=["trained", "built in", "trigrid"]
+)
 def test_every_architecture_compiles_without_spills(tmp_path, shape):
     nvcc = shutil.which("nvcc")
     if not nvcc:

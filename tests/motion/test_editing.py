@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from real3d_core.errors import MotionMismatchError, Real3DError
 from real3d_core.motion import editing
@@ -88,6 +89,16 @@ def test_the_second_motion_is_brought_to_the_first_ones_rate():
     assert len(joined) == 30 and joined.fps == 25
 
 
+@pytest.mark.parametrize("fps", [12.5, 30.0, 24000 / 1001])
+def test_another_rate_shows_the_same_movement_in_the_same_time(fps):
+    before = Motion.still(BASIS, 50)
+    before = before.with_pose(torch.arange(50.0)[:, None].expand(50, 3) / 50, before.translation)
+    after = editing.at_rate(before, fps)
+    assert after.fps == fps and len(after) == math.ceil(2 * fps)
+    middle = (torch.arange(len(after)) + 0.5) / fps * 25 - 0.5
+    assert torch.allclose(after.euler[1:-1, 0], middle.clamp(0, 49)[1:-1] / 50, atol=1e-5)
+
+
 def test_mixing_is_between_the_two():
     mixed = editing.mixed(ramp(10), Motion.still(BASIS, 4), 0.25)
     assert torch.allclose(mixed.expression, 0.75 * ramp(10).expression)
@@ -110,4 +121,11 @@ def test_a_kept_motion_comes_back(tmp_path):
 def test_a_file_without_a_motion_is_refused(tmp_path, content):
     (tmp_path / "m.safetensors").write_bytes(content)
     with pytest.raises(Real3DError, match=r"m\.safetensors"):
+        load_motion(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("told", ["[1]", "null", "[" * 100_000, '{"kind": "real3d-motion-1"}', '{"a":' * 100_000, "9" * 5000])
+def test_what_a_motions_file_says_of_itself_is_a_table_or_refused(tmp_path, told):
+    save_file({"expression": torch.zeros(2, 3)}, tmp_path / "m.safetensors", metadata={"real3d": told})
+    with pytest.raises(Real3DError, match=r"'m\.safetensors'"):
         load_motion(tmp_path / "m.safetensors")

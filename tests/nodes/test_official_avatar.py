@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from official_files import write_face_model, write_voice
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 CHECKPOINT = "secc2plane_torso_orig/model_ckpt_steps_100000.ckpt"
@@ -87,13 +88,41 @@ def test_only_checkpoints_of_networks_are_offered(official, host):
     assert CHECKPOINT in choices and not any(name.startswith(("audio2secc_vae", "hubert", "bfm")) for name in choices)
 
 
+@pytest.mark.parametrize("top", ["", "real3dportrait_orig/", "somebody/elses/"])
+def test_weights_of_other_models_are_not_offered_wherever_they_lie(host, top):
+    folder = host.folder / "models" / "real3d"
+    networks, voice = {"secc_img2plane_backbone.x": torch.ones(1)}, {"mel_encoder.0.weight": torch.ones(1)}
+    files = {
+        "mine.ckpt": {"state_dict": {"model": {**networks, "cano_img2plane_backbone.x": torch.ones(1)}}},
+        "old/model_ckpt_steps_250000.ckpt": {"state_dict": {"model": {"module.cano_img2plane_backbone.x": torch.ones(1)}}},
+        "voice.ckpt": {"state_dict": {"model": voice}},
+        "model_ckpt_steps_400000.ckpt": {"state_dict": {"model": voice}},
+        "mit_b0.ckpt": {"patch_embed1.proj.weight": torch.ones(1)},
+        "pretrained_ckpts/mit_b0.pth": {"patch_embed1.proj.weight": torch.ones(1)},
+        "speech/pytorch_model.bin": {"hubert.encoder.x": torch.ones(1)},
+    }
+    paths = [folder / f"{top}{name}" for name in (*files, "speech/model.safetensors", "notes.txt")]
+    before = set(host.part("runtime").avatar_choices())
+    for path, content in zip(paths, files.values(), strict=False):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, path, _use_new_zipfile_serialization=path.name.startswith("m"))
+    save_file({"encoder.layers.0.x": torch.ones(1)}, paths[-2])
+    paths[-1].write_text("nothing")
+    try:
+        offered = set(host.part("runtime").avatar_choices()) - before
+    finally:
+        for path in paths:
+            path.unlink()
+    assert {name.replace("\\", "/") for name in offered} == {f"{top}mine.ckpt", f"{top}old/model_ckpt_steps_250000.ckpt"}
+
+
 def test_the_stages_make_frames(host, official, portrait, motion):
     assert motion.basis.name == "real3d" and len(motion) == 3 and motion.expression[:, 1:].std() > 0
     render, camera = rendered(host, official, portrait, motion)
     inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": motion, "size": 64}
-    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    frames, masks, _ = host.execute("Real3DSuperResolution", **inputs)
     assert frames.shape == (3, 64, 64, 3) and masks.shape == (3, 64, 64)
-    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    pictures, _ = host.execute("Real3DSideBySide", **inputs)
     assert pictures.shape == (3, 64, 320, 3) and torch.equal(pictures[:, :, 256:], frames)
     face = pictures[:, :, 64:128]
     assert 0.05 < (face > 0).any(-1).float().mean() < 0.9 and not torch.equal(face[0], face[2])
@@ -112,9 +141,9 @@ def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, 
     (camera,) = host.execute("Real3DCameraPath", portrait=portrait, mode="orbit", frames=8)
     (render,) = host.execute("Real3DRenderHead", avatar=official, planes=moving, camera=camera)
     inputs = {"avatar": official, "render": render, "portrait": portrait, "motion": held, "size": 64}
-    frames, masks = host.execute("Real3DSuperResolution", **inputs)
+    frames, masks, _ = host.execute("Real3DSuperResolution", **inputs)
     assert len(held) == 1 and frames.shape == (8, 64, 64, 3) and masks.shape == (8, 64, 64)
-    (pictures,) = host.execute("Real3DSideBySide", **inputs)
+    pictures, _ = host.execute("Real3DSideBySide", **inputs)
     assert torch.equal(pictures[:, :, 256:], frames)
     face = pictures[:, :, 64:128]
     assert torch.equal(face, face[:1].expand_as(face))
@@ -124,7 +153,7 @@ def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, 
 
 def test_the_simple_node_makes_a_film(host, official, tmp_path):
     audio = {"waveform": host.inputs["voice.wav"]["waveform"][..., :5000], "sample_rate": host.inputs["voice.wav"]["sample_rate"]}
-    videos, last = host.execute(
+    videos, last, _ = host.execute(
         "Real3DTalkingPortrait", image=host.inputs["portrait.png"], audio=audio, avatar=official, size=64, head_pose="static"
     )
     videos[0].save_to(str(tmp_path / "film.mp4"))

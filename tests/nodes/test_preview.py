@@ -50,14 +50,24 @@ def pixels(png: bytes) -> np.ndarray:
 def test_the_route_shows_the_head_turned(preview, token):
     status, front = ask(preview, token)
     picture = pixels(front)
-    assert status == 200 and picture.shape == (preview.SIDE, preview.SIDE, 4)
+    assert status == 200 and picture.shape == (preview.SIDES[0], preview.SIDES[0], 4)
     assert 0.1 < (picture[..., 3] > 128).mean() < 0.9, "a head on nothing"
     skin = picture[picture[..., 3] > 200][:, :3].mean(axis=0)
     assert skin[0] > skin[2] + 20, "the photo's colours: a face is redder than blue"
-    across = [np.average(np.arange(preview.SIDE), weights=pixels(ask(preview, token, yaw=yaw)[1])[..., 3].sum(0)) for yaw in ("-40", "40")]
+    across = [
+        np.average(np.arange(preview.SIDES[0]), weights=pixels(ask(preview, token, yaw=yaw)[1])[..., 3].sum(0)) for yaw in ("-40", "40")
+    ]
     assert abs(across[0] - across[1]) > 1
     near, far = ((pixels(ask(preview, token, distance=one)[1])[..., 3] > 128).sum() for one in ("0.8", "1.6"))
     assert near > 2 * far
+
+
+def test_the_picture_is_as_large_as_it_is_shown(preview, token):
+    most = preview.SIDES[1]
+    small, large = (pixels(ask(preview, token, side=str(side))[1]) for side in (128, most))
+    assert small.shape == (128, 128, 4) and large.shape == (most, most, 4)
+    apart = np.array(Image.fromarray(large).resize((128, 128), Image.Resampling.BOX)).astype(float) - small
+    assert np.abs(apart[..., 3]).mean() < 8, "the same head from the same place, out of 255"
 
 
 @pytest.mark.parametrize("hostile", ["", "../../etc/passwd", "x" * 64, "%00", "__class__"])
@@ -65,7 +75,7 @@ def test_a_token_that_is_none_is_not_found(preview, token, hostile):
     assert ask(preview, hostile)[0] == 404
 
 
-@pytest.mark.parametrize("name", ["yaw", "pitch", "roll", "distance"])
+@pytest.mark.parametrize("name", ["yaw", "pitch", "roll", "distance", "side"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e9", "-1e9", "", "1;2", "0x10", "yaw", "9" * 400])
 def test_numbers_out_of_reach_are_refused(preview, token, name, value):
     status, sentence = ask(preview, token, **{name: value})
@@ -80,7 +90,7 @@ def test_of_many_pictures_only_the_newest_is_rendered(preview, gallery, token, m
     begun, go = threading.Event(), threading.Event()
     rendered = []
 
-    def slow(head, turn):
+    def slow(head, turn, side):
         rendered.append(turn[0])
         begun.set()
         assert go.wait(10)
@@ -106,7 +116,7 @@ def test_what_is_kept_is_bounded_and_pictures_are_kept(preview, gallery, lifted,
     with pytest.raises(KeyError):
         gallery.picture(tokens[0], (0.0, 0.0, 0.0, 1.0))
     painted = []
-    monkeypatch.setattr(preview, "painted", lambda head, turn: painted.append(turn) or b"picture")
+    monkeypatch.setattr(preview, "painted", lambda head, turn, side: painted.append(turn) or b"picture")
     for yaw in [*range(preview.MOST_PICTURES + 10), preview.MOST_PICTURES]:
         gallery.picture(tokens[-1], (float(yaw), 0.0, 0.0, 1.0)).result(10)
     assert len(painted) == preview.MOST_PICTURES + 10, "the last one was there already"

@@ -1,6 +1,7 @@
-"""The examples on a real ComfyUI server. Needs a checkout of ComfyUI v0.3.64 and is skipped without one:
+"""The examples on real ComfyUI servers. Needs checkouts of ComfyUI, 0.3.64 or later, and is skipped without any:
 
-REAL3D_COMFYUI names the checkout, REAL3D_COMFYUI_PYTHON the Python that can run it (this one if not given). Takes many minutes.
+REAL3D_COMFYUI names them, separated as in PATH, each as CHECKOUT=PYTHON with the Python that can run it (this one if not given).
+Takes many minutes per checkout. What a host does not offer is not asked of it.
 """
 
 import json
@@ -12,17 +13,20 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import wave
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from pack_host import ROOT
 from PIL import Image
 
-COMFYUI = os.environ.get("REAL3D_COMFYUI")
-pytestmark = pytest.mark.skipif(not COMFYUI, reason="REAL3D_COMFYUI names no checkout of ComfyUI")
+HOSTS = [host.partition("=")[::2] for host in os.environ.get("REAL3D_COMFYUI", "").split(os.pathsep) if host]
+pytestmark = pytest.mark.skipif(not HOSTS, reason="REAL3D_COMFYUI names no checkout of ComfyUI")
 
 EXAMPLES = ("simple", "stage_by_stage", "driven_by_video", "novel_view_orbit", "restyle_between_stages", "long_clip_video", "keep_and_mix")
 SMALL = {"size": 256, "resolution": 64}
@@ -32,7 +36,7 @@ MEBIBYTE = 1024  # of the kibibytes that /proc counts in
 class Server:
     """main.py --cpu with the pack linked in, in a folder of its own."""
 
-    def __init__(self, base: Path):
+    def __init__(self, base: Path, checkout: str, python: str):
         self.base = base
         for name in ("custom_nodes", "input", "output", "models", "user", "temp"):
             (base / name).mkdir(parents=True)
@@ -42,7 +46,7 @@ class Server:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         command = [
-            os.environ.get("REAL3D_COMFYUI_PYTHON", sys.executable),
+            python or sys.executable,
             "main.py",
             "--cpu",
             "--listen",
@@ -53,7 +57,7 @@ class Server:
         command += ["--base-directory", str(base), "--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
         self.log = base / "server.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, cwd=COMFYUI, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen(command, cwd=checkout, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def wait(self) -> None:
         for _ in range(600):
@@ -83,8 +87,18 @@ class Server:
             body = answer.read()
         return json.loads(body) if body else None
 
-    def queue(self, graph: dict) -> str:
-        return self.post("/prompt", {"prompt": graph})["prompt_id"]
+    def queue(self, graph: dict, workflow: dict | None = None) -> str:
+        saved = {"extra_pnginfo": {"workflow": workflow}} if workflow else {}
+        queued = self.post("/prompt", {"prompt": graph, "extra_data": saved})
+        assert not queued["node_errors"], queued["node_errors"]
+        return queued["prompt_id"]
+
+    def offers(self, node: str) -> dict | None:
+        """The description of a node, None where the host has none of this name."""
+        return self.get(f"/object_info/{urllib.parse.quote(node)}").get(node)
+
+    def path(self, file: dict) -> Path:
+        return self.base / file["type"] / file["subfolder"] / file["filename"]
 
     def ended(self, number: str, seconds: float = 3600) -> dict:
         """The history of a run that has ended: messages by kind, and the files of its outputs."""
@@ -100,8 +114,8 @@ class Server:
             time.sleep(0.2)
         raise TimeoutError(number)
 
-    def run(self, graph: dict) -> dict:
-        ended = self.ended(self.queue(graph))
+    def run(self, graph: dict, workflow: dict | None = None) -> dict:
+        ended = self.ended(self.queue(graph, workflow))
         assert ended["status"] == "success", ended["messages"].get("execution_error", ended["messages"])
         return ended
 
@@ -111,16 +125,22 @@ class Server:
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // MEBIBYTE
 
 
+@pytest.fixture(scope="module", params=HOSTS, ids=lambda host: Path(host[0]).name)
+def checkout(request) -> tuple[str, str]:
+    """A checkout of ComfyUI and the Python that runs it."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, assets):
-    with running(tmp_path_factory.mktemp("comfyui") / "base", assets) as started:
+def server(tmp_path_factory, assets, checkout):
+    with running(tmp_path_factory.mktemp("comfyui") / "base", assets, *checkout) as started:
         yield started
 
 
 @contextmanager
-def running(base: Path, assets: Path):
+def running(base: Path, assets: Path, checkout: str, python: str):
     """A server with pictures and voices in its input folder."""
-    started = Server(base)
+    started = Server(base, checkout, python)
     try:
         inputs = base / "input"
         Image.new("RGB", (200, 320), (160, 90, 40)).save(inputs / "background_2.png")
@@ -164,7 +184,7 @@ def test_an_example_runs_and_a_second_run_is_all_cached(server, name):
     graph = twin(name, SMALL)
     first = server.run(graph)
     films = [file for file in first["files"] if file["filename"].endswith(".mp4")]
-    assert films and all((server.base / "output" / film["subfolder"] / film["filename"]).stat().st_size > 5000 for film in films)
+    assert films and all(server.path(film).stat().st_size > 5000 for film in films)
     again = server.run(graph)
     assert set(again["messages"]["execution_cached"]["nodes"]) == set(graph)
 
@@ -202,9 +222,55 @@ def test_cancel_stops_a_film_and_the_next_run_works(server):
     server.run(twin("simple", {**SMALL, "seed": 7}))
 
 
-def test_memory_does_not_grow_with_the_length_of_a_film(tmp_path, assets):
+def test_core_saves_cuts_joins_and_takes_apart_our_film(server):
+    """Everything behind one VIDEO, each where the host offers it."""
+    graph = twin("simple", SMALL)
+    (source,) = numbers(graph, "Real3DTalkingPortrait")
+    dynamic = "DYNAMIC" in str(server.offers("SaveVideo")["input"]["required"]["format"][0])
+    wanted = {}
+
+    def save(name: str, video: list, inputs: dict, **expected) -> None:
+        graph[name] = {"class_type": "SaveVideo", "inputs": {"video": video, "filename_prefix": f"chains/{name}", **inputs}}
+        wanted[name] = expected
+
+    save("plain", [source, 0], {"format": "auto", "codec": "auto"}, frames=15, codecs={"h264", "aac"})
+    save("h264", [source, 0], {"format": "mp4", "codec": "h264"}, frames=15, codecs={"h264", "aac"})
+    if dynamic:
+        quality = {"format.codec.encoding.crf": 40.0, "format.codec.encoding.color_space": "auto"}
+        coarse = {"format": "mp4", "format.codec": "h264", "format.codec.encoding": "re-encode", **quality}
+        save("mkv", [source, 0], {"format": "mkv", "format.codec": "auto"}, frames=15, codecs={"h264", "aac"})
+        save("webm", [source, 0], {"format": "webm", "format.codec": "av1"}, frames=15, codecs={"av1", "opus"})
+        save("coarse", [source, 0], coarse, frames=15, codecs={"h264", "aac"})
+    if server.offers("Video Slice"):
+        graph["cut"] = {
+            "class_type": "Video Slice",
+            "inputs": {"video": [source, 0], "start_time": 0.2, "duration": 0.2, "strict_duration": True},
+        }
+        save("part", ["cut", 0], {"format": "auto", "codec": "auto"}, frames=5, codecs={"h264", "aac"})
+    graph["apart"] = {"class_type": "GetVideoComponents", "inputs": {"video": [source, 0]}}
+    graph["again"] = {"class_type": "CreateVideo", "inputs": {"images": ["apart", 0], "audio": ["apart", 1], "fps": ["apart", 2]}}
+    save("rebuilt", ["again", 0], {"format": "auto", "codec": "auto"}, frames=15, codecs={"h264", "aac"})
+
+    files = server.run(graph, workflow={"nodes": [], "note": "kept"})["files"]
+    for name, expected in wanted.items():
+        path = next((server.path(file) for file in files if file["filename"].startswith(f"{name}_")), None)
+        assert path, f"{name} was not saved: {files}"
+        with av.open(str(path)) as container:
+            pictures = [picture.time for picture in container.decode(video=0)]
+            codecs = {stream.codec_context.codec.canonical_name for stream in container.streams}
+            metadata = {key.lower(): text for key, text in container.metadata.items()}
+        assert len(pictures) == expected["frames"], name
+        assert np.allclose(pictures, np.arange(len(pictures)) / 25, atol=0.002), name
+        assert codecs == expected["codecs"], name
+        assert json.loads(metadata["workflow"])["note"] == "kept" and set(json.loads(metadata["prompt"])) == set(graph), name
+    if dynamic:
+        sizes = {file["filename"].partition("_")[0]: server.path(file).stat().st_size for file in files}
+        assert sizes["coarse"] < 0.6 * sizes["plain"]
+
+
+def test_memory_does_not_grow_with_the_length_of_a_film(tmp_path, assets, checkout):
     small = {"size": 256, "resolution": 32}
-    with running(tmp_path / "base", assets) as server:
+    with running(tmp_path / "base", assets, *checkout) as server:
         server.run(twin("long_clip_video", {**small, "audio": "voice_10.wav"}))
         short = server.peak()
         server.run(twin("long_clip_video", {**small, "audio": "voice_60.wav"}))

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_a_class_is_the_likeliest_one(assets, monkeypatch):
 
 def test_mediapipe_is_the_first_choice_and_the_log_says_so_once(model, caplog):
     mediapipe_runs.cache_clear()
-    with caplog.at_level(logging.INFO, "real3d"):
+    with caplog.at_level(logging.DEBUG, "real3d"):
         for _ in range(2):
             with landmarker(model):
                 pass
@@ -149,6 +150,16 @@ def test_a_damaged_model_file_is_one_sentence(tmp_path, content):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(MissingModelError, match=f"{name}' can not be used .*download it again"), opened(tmp_path / name):
             pass
+
+
+def test_a_network_that_only_mediapipe_knows_is_one_sentence_and_not_called_damaged(model, tmp_path, without_mediapipe):
+    with zipfile.ZipFile(model) as bundle:
+        (tmp_path / "other.tflite").write_bytes(bundle.read("face_blendshapes.tflite"))
+    with (
+        pytest.raises(MissingModelError, match=r"other\.tflite' needs MediaPipe.*operator \d+ is not known"),
+        segmenter(tmp_path / "other.tflite"),
+    ):
+        pass
 
 
 def test_the_number_of_threads_stays_as_it_was(model, assets):

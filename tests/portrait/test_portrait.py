@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from real3d_core.errors import MissingModelError, NoFaceError, PictureError
+from real3d_core.errors import MissingModelError, NoFaceError
 from real3d_core.pictures import load_picture
 from real3d_core.portrait import model_files
 from real3d_core.portrait.landmarks import FaceLandmarks
@@ -58,6 +59,29 @@ def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
     assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
 
 
+def with_transparency(photo, opacity):
+    return np.dstack([photo[..., :3], np.rint(255 * opacity).astype(np.uint8)])
+
+
+def test_what_hides_under_transparency_never_shows(photo, portrait):
+    """Cutting tools leave the old background, or anything, in the colours of transparent pixels."""
+    opacity = person_mask(photo[..., :3].copy(), FaceLandmarks().in_picture(photo[..., :3].copy())[0]).round(2)
+    opacity[opacity < 0.1] = 0
+    cut, other = with_transparency(photo, opacity), with_transparency(photo, opacity)
+    other[opacity == 0, :3] = np.random.default_rng(0).integers(0, 256, (int((opacity == 0).sum()), 3))
+    first, second = prepare_portrait(cut), prepare_portrait(other)
+    for name in ("photo", "head", "torso", "background", "person"):
+        assert torch.equal(getattr(first.plates, name), getattr(second.plates, name)), name
+    assert first.background[0, :, 20:60, 20:60].min() > 0.98
+    assert (first.person_mask - portrait.person_mask).abs().mean() < 0.05
+
+
+def test_a_round_picture_is_no_cut_out_person(photo, portrait):
+    rows, columns = np.mgrid[:512, :512] - 255.5
+    person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2)).person_mask
+    assert (person - portrait.person_mask).abs().mean() < 0.05
+
+
 def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, tmp_path):
     studio = load_picture(assets / "portraits" / "synthetic_p002.jpg")[..., :3].copy()
     landmarks = FaceLandmarks().in_picture(studio)[0]
@@ -69,7 +93,8 @@ def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, 
 
 def test_a_missing_landmark_model_is_named_with_its_source(monkeypatch, tmp_path):
     monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
-    with pytest.raises(MissingModelError, match=r"face_landmarker\.task.*download it from https"):
+    sentence = rf"^The model file 'face_landmarker\.task' is missing: download it from https://\S+ into the folder '{tmp_path}'\.$"
+    with pytest.raises(MissingModelError, match=sentence):
         find_model(FACE_LANDMARKER, (tmp_path,))
 
 
@@ -88,9 +113,15 @@ def test_a_face_index_beyond_the_faces_is_refused(photo):
         prepare_portrait(photo, face_index=1)
 
 
-def test_a_mask_of_another_size_is_refused(photo):
-    with pytest.raises(PictureError, match="one size"):
-        prepare_portrait(photo, np.ones((10, 10), np.float32))
+@pytest.mark.parametrize("scale", [0.5, 1.7], ids=["smaller", "larger and of another shape"])
+def test_a_mask_of_another_size_is_fitted(photo, scale):
+    import cv2
+
+    mask = np.zeros(photo.shape[:2], np.float32)
+    mask[60:, 120:400] = 1
+    other = cv2.resize(mask, (round(mask.shape[1] * scale), round(mask.shape[0] * scale * scale)))
+    wanted, fitted = (prepare_portrait(photo, one).person_mask for one in (mask, other))
+    assert (wanted - fitted).abs().mean() < 0.01
 
 
 def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):

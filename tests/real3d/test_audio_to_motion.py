@@ -135,6 +135,62 @@ def test_a_published_checkpoint_is_loaded_whichever_form_it_has(model: AudioToMo
         assert torch.equal(tensor, model.state_dict()[name]), name
 
 
+def test_a_checkpoint_as_training_writes_it_is_loaded(model: AudioToMotion, tmp_path):
+    """The older format of torch, the optimiser and a best score beside the weights, and the names as DDP has them."""
+    weights = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
+    states = {0: {"exp_avg": torch.zeros(3, 3), "step": 1}}
+    content = {
+        "optimizer_states": [{"state": states, "param_groups": [{"params": [0]}]}],
+        "checkpoint_callback_best": np.float64(0.5),
+        "state_dict": {"model": weights, "syncnet": {"a.weight": torch.ones(2)}},
+    }
+    path = tmp_path / "model_ckpt_steps_400000.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    loaded = load_audio_to_motion(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
+SPOILT = {
+    "a number": lambda tensor: torch.tensor(1.0),
+    "no numbers": lambda tensor: tensor[:0],
+    "another shape": lambda tensor: tensor[None],
+    "nan": lambda tensor: tensor * float("nan"),
+    "infinity": lambda tensor: tensor + float("inf"),
+    "whole numbers": lambda tensor: tensor.to(torch.int8),
+    "complex numbers": lambda tensor: tensor.to(torch.complex64),
+    "booleans": lambda tensor: tensor > 0,
+    "twice the precision, out of range": lambda tensor: tensor.double() + 1e300,
+    "sparse": lambda tensor: tensor.to_sparse(),
+    "nowhere": lambda tensor: tensor.to("meta"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("part", ["mel_encoder.0.weight", "mouth_amp_embed", "pitch_embed.weight", "all"])
+def test_what_can_not_be_weights_is_refused_in_a_sentence(model: AudioToMotion, spoil: str, part: str):
+    weights = {
+        name: SPOILT[spoil](tensor) if part in (name, "all") and tensor.is_floating_point() else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    with pytest.raises(MissingModelError, match=r"'x\.ckpt'") as caught:
+        build_audio_to_motion(weights, "x.ckpt")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_negative_variances_dead_directions_and_endless_names_are_refused(model: AudioToMotion):
+    weights = model.state_dict()
+    variance = next(name for name in weights if name.endswith("running_var"))
+    direction = next(name for name in weights if name.endswith("weight_v"))
+    for name, spoilt, words in (
+        (variance, -weights[variance], "negative"),
+        (direction, 0 * weights[direction], "without a direction"),
+        ("z" * 2**20, torch.ones(1), "not expected"),
+    ):
+        with pytest.raises(MissingModelError, match="zzz|" + words) as caught:
+            build_audio_to_motion({**weights, name: spoilt}, "x.ckpt")
+        assert len(str(caught.value)) < 400
+
+
 def test_a_converted_checkpoint_is_loaded(model: AudioToMotion, tmp_path):
     save_file(model.state_dict(), tmp_path / "a2m.safetensors")
     loaded = load_audio_to_motion(tmp_path / "a2m.safetensors")

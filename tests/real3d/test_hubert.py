@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from golden import fill, load_vector, make_input
+from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError, SoundError
 from real3d_core.real3d.hubert import chunk_spans, feature_frames, hubert_features, load_hubert, normalise, speech_features
@@ -160,6 +161,53 @@ def test_the_large_model_has_the_published_names(goldens):
 
 def test_missing_files_are_named_together(tmp_path):
     with pytest.raises(MissingModelError, match=r"config\.json and pytorch_model\.bin .*model\.safetensors.*hubert-large"):
+        load_hubert(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[1]",
+        "null",
+        "{" * 5000,
+        '{"a":' * 100_000,
+        '{"num_hidden_layers": 1000000000}',
+        '{"num_hidden_layers": "many"}',
+        '{"hidden_size": 1000000000000}',
+        '{"conv_dim": [1000000000]}',
+        '{"model_type": "bert"}',
+        '{"hidden_size": "x"}',
+        "\x00",
+    ],
+)
+def test_a_description_that_is_no_huberts_is_refused_at_once(tiny_hubert, tmp_path, content):
+    tiny_hubert.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(MissingModelError) as caught:
+        load_hubert(tmp_path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("form", ["safetensors", "zip", "legacy"])
+def test_the_hubs_folder_is_read_with_all_that_lies_in_it(tiny_hubert, tmp_path, form):
+    state = {f"hubert.{name}": tensor.contiguous() for name, tensor in tiny_hubert.state_dict().items()}
+    tiny_hubert.config.to_json_file(tmp_path / "config.json")
+    for name in ("preprocessor_config.json", "tokenizer_config.json", "vocab.json", "special_tokens_map.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "tf_model.h5").write_bytes(b"other")
+    if form == "safetensors":
+        save_file(state, tmp_path / "model.safetensors")
+    else:
+        torch.save(state, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=form == "zip")
+    wave = make_input("hub", (3000,))
+    torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+
+
+def test_numbers_that_are_not_finite_are_refused(tiny_hubert, tmp_path):
+    tiny_hubert.config.to_json_file(tmp_path / "config.json")
+    torch.save({name: tensor * float("nan") for name, tensor in tiny_hubert.state_dict().items()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(MissingModelError, match="not all finite"):
         load_hubert(tmp_path)
 
 

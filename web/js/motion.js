@@ -1,7 +1,6 @@
 // The motion time line: what the face and the head do over time, over the sound.
 
-import { app } from "../../../scripts/app.js";
-import { addElement, after, drag, keepFresh, make, t } from "./page.js";
+import { addElement, drag, keepFresh, make, outputOf, saveOutput, t } from "./page.js";
 import { clamp } from "./views.js";
 
 const HEIGHT = 168;
@@ -28,12 +27,11 @@ export function addMotionLine(node) {
   const hint = make("p", { class: "r3d-empty" }, t("Run the workflow to see what the face and the head do"));
   const line = make("div", { class: "r3d-motion-track", tabindex: "0", role: "slider", "aria-label": t("Time in the motion"), "aria-valuemin": "0" }, drawing);
   const root = make("div", { class: "r3d-motion" }, line, legend, hint);
-  let curves = null; // {names, curves, seconds, sound} of the last run
   let drawn = null;
   let time = 0, hovered = null;
 
   const known = () => {
-    const output = curves ?? app.nodeOutputs?.[String(node.id)];
+    const output = outputOf(node);
     return output?.real3d_curves?.length && output.real3d_seconds?.[0] > 0 ? output : null;
   };
 
@@ -95,13 +93,8 @@ export function addMotionLine(node) {
     event.preventDefault();
   });
 
-  addElement(node, "motion_line", root, () => HEIGHT);
-  after(node, "onExecuted", (output) => {
-    if (!output?.real3d_curves) return;
-    curves = output;
-    node.real3dSeconds = output.real3d_seconds[0];
-    refresh();
-  });
+  addElement(node, "motion_line", root, HEIGHT);
+  saveOutput(node, "real3d_seconds");
   keepFresh(node, root, refresh);
   refresh();
 }

@@ -2,22 +2,35 @@
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
-import { addElement, after, changed, drag, keepFresh, make, origin, setWidget, t, targets, widgetOf } from "./page.js";
+import { showNumbersOfMode } from "./modes.js";
+import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
 import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
 
 const DEGREES_PER_PIXEL = 0.4;
 const STAGE = 190, STRIP = 58;
+const SIDES = [112, 384], STEP = 32; // pixels of a picture: fewest and most that the server renders, and in which steps
+const STILL = 250; // milliseconds after which a view stands still
 const PLACE = [["view_yaw", -80, 80, 0], ["view_pitch", -60, 60, 0], ["view_distance", 0.5, 2, 2]];
 
-/** A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted. */
+/**
+ * A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted.
+ * A view that is new is asked for small, and once it stands still as large as it is shown.
+ */
 class Picture {
   constructor(image, gone) {
-    Object.assign(this, { image, gone, wanted: "", shown: "", busy: false });
+    Object.assign(this, { image, gone, view: "", wanted: "", shown: "", busy: false, still: 0 });
   }
 
-  want(token, view) {
-    const [yaw, pitch, roll, distance] = view;
-    this.wanted = `/real3d/head/${encodeURIComponent(token)}?yaw=${yaw.toFixed(1)}&pitch=${pitch.toFixed(1)}&roll=${roll.toFixed(1)}&distance=${distance.toFixed(2)}`;
+  want(token, [yaw, pitch, roll, distance], side) {
+    const view = `/real3d/head/${encodeURIComponent(token)}?yaw=${yaw.toFixed(1)}&pitch=${pitch.toFixed(1)}&roll=${roll.toFixed(1)}&distance=${distance.toFixed(2)}`;
+    if (view !== this.view) this.ask(`${view}&side=${SIDES[0]}`);
+    this.view = view;
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.ask(`${view}&side=${side}`), STILL);
+  }
+
+  ask(address) {
+    this.wanted = address;
     if (!this.busy) this.fetch();
   }
 
@@ -28,37 +41,43 @@ class Picture {
       this.shown = asked;
       try {
         const answer = await api.fetchApi(asked);
-        if (answer.status === 200) {
-          const before = this.image.src;
-          this.image.src = URL.createObjectURL(await answer.blob());
-          this.image.hidden = false;
-          if (before.startsWith("blob:")) URL.revokeObjectURL(before);
-        } else if (answer.status !== 204) this.gone(answer.status);
+        if (answer.status === 200) this.show(await answer.blob());
+        else if (answer.status === 204) this.shown = ""; // another node has asked for its own picture of this head in between
+        else this.gone(answer.status);
       } catch {
         this.gone(0); // the server is away; the drawn head goes on
       }
     }
     this.busy = false;
   }
+
+  show(blob) {
+    this.drop();
+    this.image.src = URL.createObjectURL(blob);
+    this.image.hidden = false;
+  }
+
+  drop() {
+    if (this.image.src) URL.revokeObjectURL(this.image.src);
+  }
 }
 
-/** Keeps the token of the head that a run of this node has shown; it is saved with the workflow, and good until the server ends. */
-export function rememberHead(node) {
-  after(node, "onExecuted", (output) => {
-    if (output?.real3d_head?.[0]) node.properties.real3d_head = output.real3d_head[0];
-  });
-}
+/** Saves the token of the head that a run of this node has shown; it is good until the server ends. */
+export const rememberHead = (node) => saveOutput(node, "real3d_head");
 
-/** The node whose run gave the planes that this one looks at. */
-function headOwner(node) {
-  if (node.comfyClass !== "Real3DCameraPath") return node;
-  return targets(node).find((one) => one.properties?.real3d_head) ?? null;
+/** The token of the head that a node looks at. */
+function headOf(node) {
+  if (node.comfyClass !== "Real3DCameraPath") return savedOutput(node, "real3d_head");
+  const shows = (one) => savedOutput(one, "real3d_head") && origins(one, "camera").includes(node);
+  const owner = everyNode().find(shows);
+  return owner && savedOutput(owner, "real3d_head");
 }
 
 /** Seconds of the motion that is connected, as far as a run has told. */
-function secondsOfMotion(node) {
-  for (let one = origin(node, "motion"), hops = 0; one && hops < 20; one = origin(one, "motion"), hops++) {
-    if (one.real3dSeconds) return one.real3dSeconds;
+function secondsOfMotion(node, hops = 20) {
+  for (const one of hops ? origins(node, "motion") : []) {
+    const seconds = savedOutput(one, "real3d_seconds") || secondsOfMotion(one, hops - 1);
+    if (seconds) return seconds;
   }
   return 0;
 }
@@ -84,7 +103,7 @@ export function addOrbitView(node) {
   );
   const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
 
-  let time = 0;
+  const time = () => seenOf(node).time ?? 0;
   let gone = null; // a token that the server does not know any more
   let signature = "";
   const value = (name) => widgetOf(node, name)?.value;
@@ -92,7 +111,7 @@ export function addOrbitView(node) {
   const fps = () => Math.max(Number(value("fps")) || 25, 1);
   const editsKeys = () => isPath && value("mode") === "keyframes";
   const keys = () => parseKeyframes(String(value("keyframes") ?? ""));
-  const keyNow = () => keys().find((key) => Math.abs(key.time - time) < 0.5 / fps());
+  const keyNow = () => keys().find((key) => Math.abs(key.time - time()) < 0.5 / fps());
   const pathSeconds = () => secondsOfMotion(node) || Math.max(Number(value("frames")) || 1, 1) / fps();
   const seconds = () => Math.max(pathSeconds(), ...(editsKeys() ? keys().map((key) => key.time) : []), 0.04);
   const path = () => ({
@@ -100,9 +119,9 @@ export function addOrbitView(node) {
     distanceStart: Number(value("distance_start")), distanceEnd: Number(value("distance_end")),
     keyframes: String(value("keyframes") ?? ""), seconds: pathSeconds() - 1 / fps(),
   });
-  const ownView = () => (isPath ? viewAt(path(), time) : [0, 0, 0, 1]);
+  const ownView = () => (isPath ? viewAt(path(), time()) : [0, 0, 0, 1]);
   const picture = new Picture(image, () => {
-    gone = headOwner(node)?.properties?.real3d_head ?? null;
+    gone = headOf(node) ?? null;
     image.hidden = true;
     signature = "";
   });
@@ -113,7 +132,7 @@ export function addOrbitView(node) {
       const [, , roll] = ownView();
       const view = within([Math.round(yaw), Math.round(pitch), roll, +distance.toFixed(2)]);
       const text = String(value("keyframes") ?? ""), key = keyNow();
-      setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time.toFixed(3), view));
+      setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time().toFixed(3), view));
     } else {
       [yaw, pitch, distance].forEach((wanted, i) => {
         const [name, low, high, digits] = PLACE[i];
@@ -128,14 +147,16 @@ export function addOrbitView(node) {
   };
 
   function refresh() {
-    const owner = headOwner(node);
-    const token = owner?.properties?.real3d_head;
+    if (isPath) showNumbersOfMode(node);
+    const token = headOf(node);
     const live = token && token !== gone;
     const view = fromPlace(ownView(), place());
-    const now = JSON.stringify([view, live && token, time, isPath && [path(), seconds()]]);
+    const box = stage.getBoundingClientRect();
+    const side = clamp(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, ...SIDES);
+    const now = JSON.stringify([view, live && token, live && side, time(), isPath && [path(), seconds()]]);
     if (now === signature) return;
     signature = now;
-    if (live) picture.want(token, view);
+    if (live) picture.want(token, view, side);
     else image.hidden = true;
     drawn.toggleAttribute("hidden", !image.hidden);
     if (image.hidden) drawHead(drawn, view);
@@ -171,14 +192,17 @@ export function addOrbitView(node) {
   });
   front.addEventListener("click", () => { turn(0, 0, 1); changed(); });
 
-  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time: () => time, goTo }) : null;
+  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) : null;
   function goTo(wanted) {
-    time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
+    seenOf(node).time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
     refresh();
   }
   if (strip) root.append(strip.element);
-  addElement(node, "orbit", root, () => STAGE + (strip ? STRIP : 0));
+  addElement(node, "orbit", root, STAGE + (strip ? STRIP : 0));
   keepFresh(node, root, refresh);
+  after(node, "onConfigure", refresh);
+  if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 draws it
+  after(node, "onRemoved", () => picture.drop());
   refresh();
 }
 

@@ -43,11 +43,24 @@ export function setWidget(node, name, value) {
   node.setDirtyCanvas?.(true, true);
 }
 
-/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
-export const changed = () => app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState?.();
+/** Begins what is to be one step of the page's undo; returns what ends it. */
+function step() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  tracker?.beforeChange();
+  return () => tracker?.afterChange();
+}
 
-/** Puts an element below a node's widgets. Its value is not saved; `height` is a function. */
-export function addElement(node, name, element, height) {
+/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
+export const changed = () => step()();
+
+let elements = 0;
+
+/**
+ * Puts an element below a node's widgets: `least` pixels high, and higher where the node has room. Its value is not saved.
+ * Nodes 2.0 shows the first element it was given for as long as node id, name and type stay the same, and undo makes a new node with the
+ * old id: so each element has a type of its own.
+ */
+export function addElement(node, name, element, least) {
   element.classList.add("real3d");
   element.prepend(make("link", { rel: "stylesheet", href: new URL("./real3d.css", import.meta.url).href }));
   // what happens in here is not for the canvas: no dragging of the node, no deleting it, no zooming
@@ -55,28 +68,20 @@ export function addElement(node, name, element, height) {
     element.addEventListener(kind, (event) => event.stopPropagation());
   }
   element.dataset.captureWheel = "true";
-  const widget = node.addDOMWidget(name, `REAL3D_${name.toUpperCase()}`, element, {
+  const widget = node.addDOMWidget(name, `REAL3D_${name.toUpperCase()}_${++elements}`, element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: height,
-    getMaxHeight: height,
+    getMinHeight: () => least,
   });
   widget.serialize = false;
-  fit(node);
-  return widget;
-}
-
-/** Makes a node as large as its widgets need. */
-export function fit(node) {
   const wanted = node.computeSize();
   node.setSize([Math.max(node.size[0], wanted[0]), Math.max(node.size[1], wanted[1])]);
-  node.setDirtyCanvas?.(true, true);
 }
 
-/** Calls `then` after a method of this one node. */
-export function after(node, method, then) {
-  const own = node[method];
-  node[method] = function (...values) {
+/** Calls `then` after a method of this one node, or of one of its widgets. */
+export function after(owner, method, then) {
+  const own = owner[method];
+  owner[method] = function (...values) {
     const result = own?.apply(this, values);
     then.apply(this, values);
     return result;
@@ -85,10 +90,10 @@ export function after(node, method, then) {
 
 const views = new Set();
 
-/** Calls `refresh` a few times a second for as long as the node is there and its element can be seen. */
+/** Calls `refresh` a few times a second for as long as the node is in a graph and its element can be seen. */
 export function keepFresh(node, element, refresh) {
   const view = { element, refresh };
-  views.add(view);
+  after(node, "onAdded", () => views.add(view));
   after(node, "onRemoved", () => views.delete(view));
 }
 
@@ -97,14 +102,58 @@ setInterval(() => {
   for (const { element, refresh } of views) if (element.isConnected) refresh();
 }, 150);
 
-/** The node behind one of our node's inputs, or null. */
-export function origin(node, input) {
-  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
-  return slot < 0 ? null : (node.getInputNode(slot) ?? null);
+/** Where a node is, as the page counts: undo and reload make new nodes for the old places. */
+const placeOf = (node) => (node.graph && !node.graph.isRootGraph ? `${node.graph.id}:${node.id}` : String(node.id));
+
+/** What the newest run has shown of a node; the page keeps it as long as the workflow is open. */
+export const outputOf = (node) => app.nodeOutputs?.[placeOf(node)];
+
+/** Shows a node's output that the page was not sent. */
+export function setOutput(node, output) {
+  app.nodeOutputs[placeOf(node)] = output;
+  node.onExecuted?.(output);
 }
 
-/** The nodes that an output of a node goes to. */
-export const targets = (node, output = 0) => (node.graph && node.getOutputNodes(output)) || [];
+/** Saves the first value of an output with the workflow, so that it outlives the page. */
+export function saveOutput(node, name) {
+  after(node, "onExecuted", (output) => {
+    if (output?.[name]?.length) node.properties[name] = output[name][0];
+  });
+}
+export const savedOutput = (node, name) => outputOf(node)?.[name]?.[0] ?? node.properties?.[name];
+
+const seen = new WeakMap(); // workflow -> Map of place -> what is seen there
+
+/** What is seen of a node and not saved with it: an object for its place, as long as the workflow is open. */
+export function seenOf(node) {
+  const workflow = app.extensionManager?.workflow?.activeWorkflow ?? app;
+  if (!seen.has(workflow)) seen.set(workflow, new Map());
+  const places = seen.get(workflow), place = placeOf(node);
+  if (!places.has(place)) places.set(place, {});
+  return places.get(place);
+}
+
+/** All nodes of the workflow, those inside its subgraphs too. */
+export function everyNode() {
+  const root = app.rootGraph ?? app.graph;
+  return [root, ...(root.subgraphs?.values() ?? [])].flatMap((graph) => [...graph.nodes]);
+}
+
+/** The nodes that feed an input, through reroutes and the borders of subgraphs; inside a subgraph that is used twice there may be two. */
+export function origins(node, input) {
+  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
+  return slot < 0 ? [] : behind(node.graph, node, slot);
+}
+
+function behind(graph, target, targetSlot) {
+  const link = [...graph.links.values()].find((one) => String(one.target_id) === String(target.id) && one.target_slot === targetSlot);
+  if (!link) return [];
+  const node = graph.getNodeById(link.origin_id), slot = link.origin_slot;
+  if (!node) return everyNode().filter((one) => one.subgraph === graph).flatMap((one) => behind(one.graph, one, slot));
+  if (node.subgraph) return behind(node.subgraph, node.subgraph.outputNode, slot);
+  if (node.isVirtualNode) return behind(graph, node, 0);
+  return [node];
+}
 
 /** The node that the server means by "12" or, inside subgraphs, "3:12". */
 export function nodeOfServer(id) {
@@ -117,20 +166,20 @@ export function nodeOfServer(id) {
   return node;
 }
 
-/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. */
-export function drag(element, start, move, end = () => {}) {
+/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. It is one step of undo. */
+export function drag(element, start, move) {
   element.addEventListener("pointerdown", (down) => {
     if (down.button !== 0 || start(down) === false) return;
     down.preventDefault();
     element.focus({ preventScroll: true });
     element.setPointerCapture(down.pointerId);
-    const moved = (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event);
+    const done = step();
+    const following = new AbortController();
     const up = () => {
-      element.removeEventListener("pointermove", moved);
-      end();
-      changed();
+      following.abort();
+      done();
     };
-    element.addEventListener("pointermove", moved);
-    element.addEventListener("lostpointercapture", up, { once: true });
+    element.addEventListener("pointermove", (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event), { signal: following.signal });
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, up, { signal: following.signal, capture: true }); // wherever: undo may take the element away
   });
 }

@@ -4,7 +4,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { addMotionLine } from "./motion.js";
 import { addOrbitView, rememberHead } from "./orbit.js";
-import { loadWords, nodeOfServer } from "./page.js";
+import { loadWords, nodeOfServer, setOutput } from "./page.js";
 import { addRendering } from "./rendering.js";
 
 const PARTS = {
@@ -27,17 +27,17 @@ app.registerExtension({
   },
 });
 
-let cached = null; // {prompt, nodes: [id, node] ...}: our nodes that the run in progress takes from ComfyUI's cache
+let cached = null; // {prompt_id, nodes}: what the run in progress takes from ComfyUI's cache
 
 // ComfyUI sends no outputs of those, and a page that was opened after they ran has never seen them; its history has them.
-api.addEventListener("execution_cached", ({ detail: { prompt_id, nodes } }) => {
-  cached = { prompt: prompt_id, nodes: nodes.map((id) => [id, nodeOfServer(id)]).filter(([, node]) => PARTS[node?.comfyClass]) };
-});
+api.addEventListener("execution_cached", ({ detail }) => { cached = detail; });
 api.addEventListener("executing", async ({ detail }) => {
-  if (detail !== null || !cached?.nodes.length) return; // null: the run has ended
-  const { prompt, nodes } = cached;
+  if (detail !== null || !cached) return; // null: the run has ended
+  const { prompt_id: prompt, nodes } = cached;
   cached = null;
+  const ours = () => nodes.map((id) => [id, nodeOfServer(id)]).filter(([, node]) => PARTS[node?.comfyClass]);
+  if (!ours().length) return;
   const answer = await api.fetchApi(`/history/${prompt}`);
   const outputs = answer.ok ? (await answer.json())[prompt]?.outputs : null;
-  for (const [id, node] of nodes) if (outputs?.[id]) node.onExecuted(outputs[id]);
+  for (const [id, node] of ours()) if (outputs?.[id]) setOutput(node, outputs[id]);
 });

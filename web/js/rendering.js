@@ -1,50 +1,63 @@
 // How a rendering gets on: the newest frame, frames per second, and a button that cancels.
 
 import { api } from "../../../scripts/api.js";
-import { addElement, after, fit, make, nodeOfServer, t } from "./page.js";
+import { addElement, keepFresh, make, nodeOfServer, seenOf, t } from "./page.js";
 
-const IDLE = 30, ACTIVE = 212;
+const HEIGHT = 212;
 const speed = (fps) => fps.toFixed(fps < 1 ? 2 : 1);
-const boxes = new Map(); // node -> what shows its rendering
+
+let run = { cancelled: false, end: "" }; // the newest run; each rendering points to its own
+
+function state({ run }) {
+  if (run.end) return run.end === "execution_success" ? "done" : "stopped";
+  return run.cancelled ? "cancelling" : "running";
+}
+
+function sentence({ done, total, fps, run }) {
+  return {
+    running: () => t("Frame {0} of {1}, {2} a second", done, total, speed(fps)),
+    cancelling: () => t("Cancelling …"),
+    done: () => t("{0} frames, {1} a second", total, speed(fps)),
+    stopped: () => t(run.end === "execution_interrupted" ? "Cancelled at frame {0} of {1}" : "Stopped at frame {0} of {1}", done, total),
+  };
+}
 
 export function addRendering(node) {
   const picture = make("img", { alt: t("The newest frame"), draggable: "false" });
   const bar = make("progress", { max: "1", value: "0", "aria-label": t("Rendering") });
-  const told = make("output", {}, t("The newest frame appears here while it is rendered"));
+  const hint = make("p", { class: "r3d-empty" }, t("The newest frame appears here while it is rendered"));
+  const told = make("output");
   const cancel = make("button", { type: "button", class: "r3d-button", onclick: stop }, t("Cancel"));
-  const root = make("div", { class: "r3d-rendering", "data-state": "idle" }, make("div", { class: "r3d-picture" }, picture), bar, make("div", { class: "r3d-row" }, told, cancel));
-  let last = null;
-  addElement(node, "rendering", root, () => (root.dataset.state === "idle" ? IDLE : ACTIVE));
+  const root = make("div", { class: "r3d-rendering", "data-state": "idle" }, make("div", { class: "r3d-picture" }, picture, hint), bar, make("div", { class: "r3d-row" }, told, cancel));
+  addElement(node, "rendering", root, HEIGHT);
 
-  function state(name, text) {
-    const grows = root.dataset.state === "idle";
-    root.dataset.state = name;
-    told.textContent = text;
-    if (grows) fit(node);
+  function refresh() {
+    const { rendering } = seenOf(node);
+    const now = rendering ? state(rendering) : "idle";
+    told.textContent = rendering ? sentence(rendering)[now]() : "";
+    if (rendering && picture.getAttribute("src") !== rendering.picture) picture.src = rendering.picture;
+    bar.max = rendering?.total ?? 1;
+    bar.value = rendering?.done ?? 0;
+    root.dataset.state = now;
   }
   function stop() {
-    state("cancelling", t("Cancelling …"));
+    const { rendering } = seenOf(node);
+    if (!rendering) return;
+    rendering.run.cancelled = true;
+    refresh();
     api.interrupt(null);
   }
-  boxes.set(node, {
-    show({ done, total, fps, picture: url }) {
-      last = { done, total, fps };
-      picture.src = url;
-      bar.max = total;
-      bar.value = done;
-      if (root.dataset.state !== "cancelling") state("running", t("Frame {0} of {1}, {2} a second", done, total, speed(fps)));
-    },
-    end(how) {
-      if (!["running", "cancelling"].includes(root.dataset.state)) return;
-      const { done, total, fps } = last ?? { done: 0, total: 0, fps: 0 };
-      if (how === "execution_success") state("done", t("{0} frames, {1} a second", total, speed(fps)));
-      else state("stopped", t(how === "execution_interrupted" ? "Cancelled at frame {0} of {1}" : "Stopped at frame {0} of {1}", done, total));
-    },
-  });
-  after(node, "onRemoved", () => boxes.delete(node));
+  keepFresh(node, root, refresh);
+  refresh();
 }
 
-api.addEventListener("real3d.rendering", ({ detail }) => boxes.get(nodeOfServer(detail.node))?.show(detail));
-for (const kind of ["execution_success", "execution_error", "execution_interrupted"]) {
-  api.addEventListener(kind, () => { for (const box of boxes.values()) box.end(kind); });
+api.addEventListener("real3d.rendering", ({ detail }) => {
+  const node = nodeOfServer(detail.node);
+  if (node) seenOf(node).rendering = { ...detail, run };
+});
+for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
+  api.addEventListener(end, () => {
+    run.end = end;
+    run = { cancelled: false, end: "" };
+  });
 }

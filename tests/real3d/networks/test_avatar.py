@@ -11,7 +11,7 @@ import torch
 from golden import make_input
 
 from real3d_core.avatar import SpeechStyle
-from real3d_core.errors import MissingModelError, MotionMismatchError
+from real3d_core.errors import MissingModelError, MotionMismatchError, Real3DError
 from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.performance import Direction, direct
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
@@ -143,6 +143,9 @@ def test_another_avatars_motion_and_planes_are_refused(avatar):
         avatar.adapt(avatar.lift(PORTRAIT), Motion.still(MotionBasis("analytic", (), 3), 1))
     with pytest.raises(ValueError, match="real3d"):
         avatar.adapt(Planes(torch.zeros(1, 3, 32, 4, 4)), motion_of(1.0))
+    deeper = replace(avatar.lift(PORTRAIT), features=torch.zeros(1, 3, 96, 256, 256))
+    with pytest.raises(Real3DError, match=r"depth 3 cannot be moved .* depth 1"):
+        avatar.adapt(deeper, motion_of(1.0))
 
 
 def test_a_voice_needs_the_model_that_hears_it(avatar):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import pytest
 import torch
+from reference_checkpoint import write_checkpoint
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d.checkpoint import build_networks, convert, load_networks, main, read_tensors
 from real3d_core.real3d.config import Real3DConfig, official_config, read_config
+from real3d_core.real3d.folding import scale_shift
+from real3d_core.real3d.reference_keys import StoredTensors
 
 
 class Intruder:
@@ -116,7 +121,7 @@ def test_what_does_not_fit_is_named_three_of_a_kind(tensors):
     ("name", "shape", "variant"),
     [
         ("cano_img2plane_backbone.low_reso_encoder.encoder.conv1.weight", (64, 6, 7, 7), "with alpha"),
-        ("cano_img2plane_backbone.triplane_predictor_vit.final_conv.weight", (288, 128, 3, 3), "trigrid"),
+        ("cano_img2plane_backbone.triplane_predictor_vit.final_conv.weight", (100, 128, 3, 3), "planes of 100 channels"),
         ("secc_img2plane_backbone.prenet.weight", (3, 6, 1, 1), "cano_tgt"),
     ],
 )
@@ -138,16 +143,155 @@ def test_torso_settings_do_not_matter_without_a_torso():
     assert official_config({"torso_model_version": "v1", "htbsr_head_threshold": 1}, with_torso=False).head_threshold == 1.0
 
 
-@pytest.mark.parametrize("content", ["a: [1", "- only\n- a list", "x: !!python/object/apply:os.system [echo]"])
+LAUGHS = "a: &a [ha, ha]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(20))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: [1",
+        "- only\n- a list",
+        "x: !!python/object/apply:os.system [echo]",
+        "just text",
+        "42",
+        "[" * 1000,
+        "a: " + "[" * 5000 + "]" * 5000,
+        "a:\n" + "".join(" " * i + "b:\n" for i in range(1, 1000)),
+        "a: b\n" * 100_000,
+        "n: " + "9" * 5000,
+        "*nowhere",
+        "t: 2024-99-99",
+        "a: \x00",
+    ],
+    ids=lambda content: content[:12],
+)
 def test_unreadable_configurations_are_refused(content, tmp_path):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(MissingModelError, match=r"config\.yaml"):
         read_config(tmp_path / "config.yaml")
 
 
-def test_unusable_settings_are_refused():
-    with pytest.raises(MissingModelError, match="num_samples_fine"):
-        official_config({"num_samples_fine": "many"}, with_torso=True)
+def test_a_configuration_that_swells_without_end_is_read_at_once(tmp_path):
+    (tmp_path / "config.yaml").write_text(f"{LAUGHS}<<: [{', '.join(['*t'] * 9)}]\nnum_samples_fine: 12\ntorso_kp_num: *t\n")
+    settings = read_config(tmp_path / "config.yaml")
+    assert settings["num_samples_fine"] == 12
+    with pytest.raises(MissingModelError, match="torso_kp_num: a list or a table"):
+        official_config(settings, with_torso=True)
+
+
+def test_plain_settings_are_read_whatever_is_nested_beside_them(tmp_path):
+    content = "base_config: [./a.yaml]\nnum_samples_fine: 8\nbox_warp: 1\nlosses: {mse: 1.0, at: [1]}\nray_start: auto\n"
+    for start in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "config.yaml").write_bytes(start + content.encode())
+        assert official_config(read_config(tmp_path / "config.yaml"), with_torso=True) == Real3DConfig(fine=8)
+    (tmp_path / "config.yaml").write_bytes(b"# nothing yet\n")
+    assert read_config(tmp_path / "config.yaml") == {}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("num_samples_fine", "many"),
+        ("num_samples_fine", -1),
+        ("num_samples_fine", 10**9),
+        ("num_samples_fine", 1.5),
+        ("num_samples_coarse", 3),
+        ("num_samples_coarse", True),
+        ("num_samples_coarse", 10**6000),
+        ("neural_rendering_resolution", 0),
+        ("neural_rendering_resolution", 10**9),
+        ("box_warp", 0),
+        ("box_warp", float("nan")),
+        ("box_warp", float("inf")),
+        ("box_warp", -1.0),
+        ("box_warp", "x" * 2**20),
+        ("htbsr_head_threshold", 2),
+        ("htbsr_head_threshold", None),
+        ("mask_invalid_rays", "yes"),
+        ("mask_invalid_rays", [[[]]]),
+        ("ray_start", {"a": [1] * 10**6}),
+    ],
+    ids=lambda setting: f"{setting[0]}-{type(setting[1]).__name__}",
+)
+def test_unusable_settings_are_refused(setting):
+    with pytest.raises(MissingModelError, match=setting[0]) as caught:
+        official_config(dict([setting]), with_torso=True)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "metadata", ["[1]", "1", "null", "{", "[" * 100_000, '{"a": ' * 100_000, "9" * 5000, '"text"'], ids=lambda text: text[:6]
+)
+def test_what_a_converted_file_says_of_itself_is_a_table_or_refused(tmp_path, metadata):
+    save_file({"decoder.net.0.weight": torch.ones(2)}, tmp_path / "odd.safetensors", metadata={"real3d": metadata})
+    assert "odd.safetensors" in refusal(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "model_ckpt_steps_9.ckpt", "model_ckpt_steps_9.safetensors"])
+def test_pipes_are_not_waited_for(official_tensors, tmp_path, name):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes with names here")
+    os.mkfifo(tmp_path / name)
+    if name == "config.yaml":
+        torch.save({"a": torch.ones(1)}, tmp_path / "model_ckpt_steps_1.ckpt")
+        assert "pipe" in refusal(tmp_path)
+    else:
+        assert "There is no file model_ckpt_steps" in refusal(tmp_path)
+        assert "pipe" in refusal(tmp_path / name)
+
+
+def test_a_folder_named_like_a_checkpoint_is_none(tmp_path):
+    (tmp_path / "model_ckpt_steps_9.ckpt").mkdir()
+    for path in (tmp_path, tmp_path / "model_ckpt_steps_9.ckpt"):
+        assert "There is no file model_ckpt_steps" in refusal(path)
+
+
+FLAWS = {
+    "nan": torch.tensor([float("nan"), 1]),
+    "inf": torch.tensor([float("-inf"), 1]),
+    "int8": torch.ones(2, dtype=torch.int8),
+    "complex": torch.ones(2, dtype=torch.complex64),
+    "bool": torch.ones(2, dtype=torch.bool),
+    "float8": torch.ones(2).to(torch.float8_e4m3fn),
+    "sparse": torch.ones(2).to_sparse(),
+    "meta": torch.ones(2, device="meta"),
+    "scalar": torch.tensor(1.0),
+    "empty": torch.ones(0),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_what_can_not_be_weights_is_noted(flaw):
+    stored = StoredTensors({"a.weight": FLAWS[flaw], "a.bias": torch.ones(2).half()})
+    stored.kernel("a", 2)
+    assert [name[:8] for name in stored.unusable + stored.misshapen] == ["a.weight"] and not stored.missing
+
+
+def test_negative_variances_and_dead_spectral_norms_are_noted():
+    norm = {f"n.{part}": torch.ones(2) for part in ("weight", "bias", "running_mean")} | {"n.running_var": torch.tensor([1.0, -2.0])}
+    dead = {"s.weight_orig": torch.zeros(2, 2), "s.weight_u": torch.ones(2), "s.weight_v": torch.ones(2), "s.bias": torch.ones(2)}
+    stored = StoredTensors(norm | dead)
+    kernels = (scale_shift(stored.norm("n", 2)), stored.spectral("s", 2, 2))
+    assert all(part.isfinite().all() for kernel in kernels for part in kernel), "what is told in the end must not be hidden by what follows"
+    assert [name.split()[0] for name in stored.unusable] == ["n.running_var", "s.weight_orig"]
+
+
+def test_unusable_numbers_and_endless_names_make_one_short_sentence(official_tensors):
+    tensors = dict(official_tensors)
+    names = [name for name in tensors if name.endswith("block1.conv1.bias") or name.endswith(("norm1.weight", "running_var"))]
+    for number, name in enumerate(names):
+        tensors[name] = tensors[name].bool() if number % 2 else -tensors[name] * float("inf")
+    tensors["decoder.net.0.bias"] = torch.full((64,), float("nan"))
+    tensors["y" * 2**20] = torch.ones(1)
+    with pytest.raises(MissingModelError, match=r"unusable numbers in .*instead of floating point.*and \d+ more") as caught:
+        build_networks(tensors, {})
+    assert len(str(caught.value)) < 900
+
+
+def test_weights_whose_product_overflows_are_refused(official_tensors):
+    name = "superresolution.block1.conv1.bias"
+    with pytest.raises(MissingModelError, match="so large"):
+        build_networks({**official_tensors, name: torch.full_like(official_tensors[name], 3e38)}, {})
 
 
 def test_safetensors_give_the_very_same_networks(checkpoint, networks, tmp_path):
@@ -165,6 +309,16 @@ def test_safetensors_give_the_very_same_networks(checkpoint, networks, tmp_path)
     with torch.inference_mode():
         assert torch.equal(networks.motion_adapter(*faces), again.motion_adapter(*faces))
     assert torch.equal(networks.decoder.weight2, again.decoder.weight2)
+
+
+def test_both_formats_of_torch_give_the_very_same_networks(official_tensors, networks, tmp_path):
+    wrapped = {f"module.{name}": tensor for name, tensor in official_tensors.items()}
+    write_checkpoint(tmp_path / "model_ckpt_steps_1.ckpt", wrapped, in_zip=True)
+    again = load_networks(tmp_path)
+    for part in ("image_to_plane", "motion_adapter", "super_resolution"):
+        first, second = getattr(networks, part).state_dict(), getattr(again, part).state_dict()
+        assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(networks.decoder.weight1, again.decoder.weight1)
 
 
 def test_half_conversion_halves_the_file_and_keeps_vectors(checkpoint, networks, tmp_path, capsys):

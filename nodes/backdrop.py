@@ -1,0 +1,56 @@
+"""What is shown behind the person: a picture, a batch of pictures, or a video that is read as the frames are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..real3d_core.errors import Real3DError
+from .conversions import colours
+from .incoming_video import IncomingVideo
+from .runtime import io
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..real3d_core.portrait.framing import Backdrop
+    from ..real3d_core.stream import FrameStream
+
+
+def background_video_input() -> io.Input:
+    """Last among a node's inputs: saved workflows count them."""
+    return io.Video.Input(
+        "background_video",
+        optional=True,
+        tooltip="In place of 'background': a clip, by its own time, from its start again when it ends; its middle square is taken.",
+    )
+
+
+def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, fps: float) -> Backdrop | None:
+    """What the inputs 'background' and 'background_video' say, for frames of `size` pixels at a rate; None where neither is connected.
+
+    Raises:
+        Real3DError: both are connected, or the pictures or the clip cannot be used.
+    """
+    from ..real3d_core.portrait.framing import square_backdrop
+
+    if background is not None and video is not None:
+        raise Real3DError("Two backgrounds are connected: keep 'background' or 'background_video', not both.")
+    if video is not None:
+        return _played(video, size, fps)
+    return None if background is None else square_backdrop(colours(background), size)
+
+
+def _played(video: io.Video.Type, size: int, fps: float) -> FrameStream[Tensor]:
+    import torch
+
+    from ..real3d_core.portrait.framing import square_backdrop
+    from ..real3d_core.stream import forward_only
+
+    clip = IncomingVideo(video)
+    pictures = forward_only(max(1, round(clip.duration * fps)), fps, lambda first: clip.frames(fps, first))
+
+    def squares(chunk: list[np.ndarray], start: int, stop: int) -> Tensor:
+        return torch.cat([square_backdrop(torch.from_numpy(picture)[None].float() / 255, size) for picture in chunk])
+
+    return pictures.map(squares)

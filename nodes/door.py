@@ -1,0 +1,120 @@
+"""What every node does before its own work: looks at what came in by its sockets, and says in one sentence what is missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+
+from torch import Tensor
+
+from ..real3d_core.errors import Real3DError
+from .runtime import LoadedAvatar, io
+from .sockets import Cameras, Heads, Portraits, Renders, TensorFrames
+
+_REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
+_REQUIRED = ("mediapipe", "cv2")  # packages that come with it
+_OTHER_NAMES = {"PIL": "pillow"}  # package -> what pip calls it
+_PACK = __name__.removesuffix(".nodes.door")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a socket takes.
+
+    fits: whether a value is one. what: the word for it. source: the node or nodes that make it.
+    """
+
+    fits: Callable[[object], bool]
+    what: str
+    source: str
+
+
+def _is_motion(value: object) -> bool:
+    from ..real3d_core.motion.motion import Motion
+
+    return isinstance(value, Motion)
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+_KINDS = {
+    "REAL3D_AVATAR": _Kind(_is(LoadedAvatar), "an avatar", "'Load avatar'"),
+    "REAL3D_PORTRAIT": _Kind(_is(Portraits), "a portrait", "'Prepare portrait'"),
+    "REAL3D_PLANES": _Kind(_is(Heads), "planes", "'Image to plane' or 'Motion adapter'"),
+    "REAL3D_MOTION": _Kind(_is_motion, "a motion", "'Audio to motion' or 'Video to motion'"),
+    "REAL3D_CAMERA": _Kind(_is(Cameras), "a camera path", "'Camera path'"),
+    "REAL3D_RENDER": _Kind(_is(Renders), "a render", "'Render head'"),
+    "REAL3D_TENSOR": _Kind(_is(TensorFrames), "a tensor of this pack's", "'Planes to tensor'"),
+    "IMAGE": _Kind(lambda value: isinstance(value, Tensor) and value.ndim == 4, "pictures [B, H, W, C]", "'Load Image'"),
+    "MASK": _Kind(lambda value: isinstance(value, Tensor) and 2 <= value.ndim <= 4, "a mask [B, H, W]", "'Load Image (as Mask)'"),
+    "AUDIO": _Kind(lambda value: isinstance(value, Mapping) and "waveform" in value, "a sound", "'Load Audio'"),
+    "VIDEO": _Kind(lambda value: hasattr(value, "get_components"), "a video", "'Load Video'"),
+    "FACE_LANDMARKS": _Kind(
+        lambda value: isinstance(value, Mapping) and "frames" in value, "face landmarks", "'Detect Face Landmarks (MediaPipe)'"
+    ),
+    "STRING": _Kind(_is(str), "a text", "a node for text"),
+    "LATENT": _Kind(
+        lambda value: isinstance(value, Mapping) and isinstance(value.get("samples"), Tensor), "a latent", "a node for latents"
+    ),
+}
+
+
+def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+    """The node itself; from now on its `execute` refuses what is not of a socket's kind, and names a package that is not installed.
+
+    ComfyUI compares the names of sockets only, and nodes of other packs may send anything through a socket of any type.
+    """
+    execute = node.execute.__func__
+
+    @cache
+    def sockets() -> dict[str, tuple[bool, list[_Kind]]]:
+        inputs = {one.id: (one.optional, one.get_io_type().split(",")) for one in node.GET_SCHEMA().inputs}
+        return {name: (optional, [_KINDS[kind] for kind in kinds if kind in _KINDS]) for name, (optional, kinds) in inputs.items()}
+
+    @wraps(execute)
+    def checked(cls, **inputs) -> io.NodeOutput:
+        for name, (optional, kinds) in sockets().items():
+            value = inputs.get(name)
+            if kinds and not (optional and value is None):
+                _refuse_other(name, value, kinds)
+        try:
+            return execute(cls, **inputs)
+        except ImportError as failure:
+            if (failure.name or "").startswith(_PACK):
+                raise
+            raise Real3DError(_missing(failure)) from failure
+
+    node.execute = classmethod(checked)
+    return node
+
+
+def _refuse_other(name: str, value: object, kinds: list[_Kind]) -> None:
+    if not any(kind.fits(value) for kind in kinds):
+        wanted, sources = " or ".join(kind.what for kind in kinds), " or ".join(kind.source for kind in kinds)
+        raise Real3DError(f"The input '{name}' takes {wanted}, but {_described(value)} came: connect {sources}.")
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, Tensor):
+        return f"a plain tensor {list(value.shape)}"
+    return next((kind.what for kind in _KINDS.values() if kind.fits(value)), f"a value of the type '{type(value).__name__[:40]}'")
+
+
+def _missing(failure: ImportError) -> str:
+    package = (failure.name or "").partition(".")[0]
+    wanted = f'-r "{_REQUIREMENTS}"' if package in _REQUIRED or not package else _OTHER_NAMES.get(package, package)
+    command = f'"{sys.executable}" -m pip install {wanted}'
+    if isinstance(failure, ModuleNotFoundError):
+        return f"The Python package '{package}' is not installed: run {command} and start ComfyUI again."
+    reason = " ".join(str(failure).split())[:200]
+    return (
+        f"The Python package '{package or 'of this step'}' cannot be loaded ({reason}): install the system library that is named there, "
+        f"or run {command} and start ComfyUI again."
+    )

@@ -1,0 +1,204 @@
+"""A VIDEO that comes in, as ComfyUI means it: trimmed, cropped, resized, and read picture by picture."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import shutil
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..real3d_core.errors import ClipError, Real3DError, SoundError
+from .rendered_video import RenderedVideo
+from .runtime import Input, InputImpl, Interrupted, new_temporary
+
+if TYPE_CHECKING:
+    from ..real3d_core.sound import Sound
+    from ..real3d_core.video import Clip
+
+_LOG = logging.getLogger("real3d")
+_SAME_LENGTH = 0.02  # seconds
+_HANDOVER = {"preset": "ultrafast", "crf": 12.0}  # of a file that is read once and then removed
+
+
+class DrivingClip(Protocol):
+    """Pictures that drive a face, and the sound that belongs to them."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        """Pictures at a constant rate, from number `first` on: [height, width, 3] uint8, one at a time."""
+
+    def sound(self) -> Sound | None:
+        """None where there is none that is of use."""
+
+
+@dataclass(frozen=True, eq=False)
+class PictureBatch:
+    """A driving clip in memory: IMAGE [B, H, W, 3 or more] at a rate, and an AUDIO."""
+
+    images: Tensor
+    fps: float
+    audio: dict | None = None
+
+    def __post_init__(self) -> None:
+        if self.images is None or self.images.ndim != 4 or not len(self.images):
+            raise ClipError("The driving clip has no frames: connect one that shows a face.")
+        if not self.fps > 0:
+            raise ClipError(f"The driving clip claims {self.fps:g} frames per second: give it a rate, or connect another one.")
+
+    @property
+    def duration(self) -> float:
+        return len(self.images) / self.fps
+
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        """For each moment the picture nearest in time."""
+        numbers = ((torch.arange(first, max(first + 1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
+        for number in numbers.clamp(0, len(self.images) - 1).tolist():
+            yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
+
+    def sound(self) -> Sound | None:
+        from ..real3d_core.waveform import sound_from_waveform
+
+        if not self.audio:
+            return None
+        try:
+            return sound_from_waveform(self.audio["waveform"][0], int(self.audio["sample_rate"]))
+        except SoundError as refusal:
+            _LOG.info("The clip counts as silent. %s", refusal)
+            return None
+
+
+class IncomingVideo:
+    """The driving clip of a VIDEO. Where it is read from is found once, when it is first needed.
+
+    That is the VIDEO's own file if it shows what the VIDEO does, but for its ends; or else a file that the VIDEO saves itself to,
+    which is removed together with this object; and only where it cannot do that, its pictures in memory.
+    """
+
+    def __init__(self, video):
+        self._video = video
+
+    @property
+    def duration(self) -> float:
+        return self._source.duration
+
+    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
+        if isinstance(self._source, PictureBatch):
+            yield from self._source.frames(fps, first)
+            return
+        lead = min(first, math.ceil(fps))  # for a second, so that the picture that is nearest to `first` is among them
+        clip = self._source if lead == first else self._source.part((first - lead) / fps)
+        yield from islice(clip.frames(fps), lead, None)
+
+    def sound(self) -> Sound | None:
+        if isinstance(self._video, RenderedVideo):
+            return self._video.sound
+        return self._source.sound()
+
+    @cached_property
+    def _source(self) -> Clip | PictureBatch:
+        in_memory = getattr(InputImpl, "VideoFromComponents", None)
+        if in_memory is None or not isinstance(self._video, in_memory):
+            clip = self._streamed() or self._saved()
+            if clip is not None:
+                return clip
+        parts = _answer(self._video.get_components)
+        if parts is None:
+            raise ClipError("The driving video cannot be read: it may be damaged or incomplete; connect another one.")
+        return PictureBatch(parts.images, float(parts.frame_rate), getattr(parts, "audio", None))
+
+    def _streamed(self) -> Clip | None:
+        """The VIDEO's file between the ends that it is trimmed to; None if that is not what it shows."""
+        from ..real3d_core.video import open_clip
+
+        edited = _answer(self._video.has_pending_frame_edits) if hasattr(self._video, "has_pending_frame_edits") else False
+        if edited is not False or not _defines(self._video, "get_stream_source"):
+            return None
+        source = _answer(self._video.get_stream_source)
+        if hasattr(source, "read"):
+            path = self._temporary("")
+            with open(path, "wb") as file:
+                shutil.copyfileobj(source, file)
+        elif isinstance(source, str) and Path(source).exists():
+            path = Path(source)
+        else:
+            return None
+        return _trimmed(self._video, open_clip(path))
+
+    def _saved(self) -> Clip | None:
+        """A file that the VIDEO saves itself to; None if it cannot."""
+        from ..real3d_core.video import open_clip
+
+        save = getattr(self._video, "save_to", None)
+        if save is None:
+            return None
+        known = _answer(lambda: inspect.signature(save).parameters) or {}
+        quickly = {name: value for name, value in _HANDOVER.items() if name in known}
+        for suffix, options in ((".mp4", quickly), (".mp4", {}), (".mkv", {})):
+            path = self._temporary(suffix)
+            _answer(lambda path=path, options=options: save(str(path), **options))
+            with suppress(ClipError):
+                return open_clip(path)
+        return None
+
+    def _temporary(self, suffix: str) -> Path:
+        path = new_temporary(suffix)
+        weakref.finalize(self, path.unlink, missing_ok=True)
+        return path
+
+
+def _defines(video, name: str) -> bool:
+    """Whether a VIDEO's class answers this itself; the answers of the host's base class load the whole video."""
+    return hasattr(video, name) and getattr(type(video), name, None) is not getattr(Input.Video, name, None)
+
+
+def _answer(question: Callable):
+    """What a VIDEO answers; None where it fails, as files and other packs' classes may in any way."""
+    try:
+        return question()
+    except (Real3DError, Interrupted):
+        raise
+    except Exception:
+        _LOG.info("A video did not answer.", exc_info=True)
+        return None
+
+
+def _trimmed(video, clip: Clip) -> Clip | None:
+    """The part of its file that a VIDEO shows; None if it shows something else than a part, or does not tell which."""
+    if not _defines(video, "get_active_trim_window"):
+        return clip if _is_whole(video, clip) else None
+    window = _answer(video.get_active_trim_window)
+    if window is None:
+        return None
+    start, duration = window
+    start = max(clip.duration + start, 0.0) if start < 0 else start
+    return clip.part(start, duration or None) if start or duration else clip
+
+
+def _is_whole(video, clip: Clip) -> bool:
+    """Whether a VIDEO that tells nothing of its ends is as long and as large as its file."""
+    import av
+
+    from ..real3d_core.container import open_container, picture_track
+
+    with open_container(clip.path, "video", ClipError) as container:
+        track = picture_track(container)
+        length, stored = (container.duration or 0) / av.time_base, (track.width, track.height)
+    stated = _answer(video.get_duration) if _defines(video, "get_duration") else length
+    size = _answer(video.get_dimensions) if _defines(video, "get_dimensions") else stored
+    known_sizes = [sorted(stored), sorted((clip.width, clip.height))]  # turned upright or not
+    return stated is not None and size is not None and stated >= length - _SAME_LENGTH and sorted(size) in known_sizes
