@@ -82,7 +82,9 @@ def test_an_example_opens_on_every_host(host, path, version):
         if node["type"] in known:
             here = widget_names(known[node["type"]])
             saved = widget_names(VERSIONS[EVERYWHERE].get(node["type"], known[node["type"]]))
-            assert len(widgets_of(node)) == len(saved), f"{node['type']} has the widgets {saved}"
+            count = len(widgets_of(node))
+            ours = node["type"] in host.nodes  # gets new widgets behind those of older saved workflows
+            assert count == len(saved) or (ours and count < len(saved)), f"{node['type']} has the widgets {saved}"
             assert here[: len(saved)] == saved, f"the widgets of {node['type']} are shifted"
 
 
