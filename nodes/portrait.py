@@ -93,6 +93,7 @@ class PreparePortrait(io.ComfyNode):
                 "Finds the face in a photo, crops it, and takes the photo apart into head, torso and background, "
                 "each complete where another hid it."
             ),
+            essentials_category="Image Tools",
             search_aliases=["face crop", "segment head", "matting"],
             inputs=[
                 io.Image.Input(

@@ -44,6 +44,7 @@ class TalkingPortraitToVideo(io.ComfyNode):
                 "Finished frames with their sound as a video that is rendered while it is being saved, so that "
                 "memory does not grow with length."
             ),
+            essentials_category="Video Tools",
             search_aliases=["long video", "stream"],
             inputs=[
                 *composing_inputs(),
@@ -87,6 +88,7 @@ class TalkingPortrait(io.ComfyNode):
             display_name="Talking portrait (simple)",
             category=CATEGORY,
             description="One photo and a voice, a driving video, or both, become a talking portrait: all stages in one node.",
+            essentials_category="Video Tools",
             search_aliases=["talking head", "lip sync", "animate photo"],
             inputs=[
                 io.Image.Input("image", tooltip="A photo of a face from the front; a batch gives a video each."),

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pack_host import ROOT
 
 # What a schema and the inputs may be given on ComfyUI 0.3.64; anything else raises TypeError there and the whole pack disappears.
 SCHEMA_FIELDS = {"node_id", "display_name", "category", "description", "inputs", "outputs", "hidden", "is_output_node", "search_aliases"}
+SCHEMA_FIELDS |= {"essentials_category"}  # dropped there, as search_aliases are
 COMMON = {"display_name", "optional", "tooltip", "lazy"}
 INPUT_FIELDS = {
     "Int": COMMON | {"default", "min", "max", "step", "control_after_generate"},
@@ -54,6 +56,21 @@ def test_schemas_use_the_words_of_comfyui_0_3_64(path):
             assert given <= known, f"{path.name}, line {call.lineno}: {given - known}"
         elif name.endswith(".Output"):
             assert given <= {"display_name", "tooltip", "is_output_list"}, f"{path.name}, line {call.lineno}"
+
+
+def test_main_nodes_are_essentials_where_comfyui_has_such(host, monkeypatch):
+    @dataclass
+    class Schema:
+        node_id: str
+        essentials_category: str | None = None
+
+    monkeypatch.setattr(host.part("runtime").io, "Schema", Schema)
+    described = [node.define_schema() for node in host.nodes.values()]
+    assert {one.node_id: one.essentials_category for one in described if one.essentials_category} == {
+        "Real3DTalkingPortrait": "Video Tools",
+        "Real3DTalkingPortraitToVideo": "Video Tools",
+        "Real3DPreparePortrait": "Image Tools",
+    }
 
 
 @pytest.mark.parametrize("node_id", IDS)
