@@ -13,7 +13,7 @@ def turned(degrees: float) -> np.ndarray:
     points = canonical_face().points * [1, -1, -1] / 40
     angle = np.radians(degrees)
     points = points @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
-    return np.concatenate([points + [0.5, 0.5, 0], np.full((10, 3), 0.5)])
+    return np.concatenate([points + np.array([0.5, 0.5, 0]), np.full((10, 3), 0.5)])
 
 
 @pytest.mark.parametrize("degrees", [-60, -50, -34, 34, 50, 60, 80])
