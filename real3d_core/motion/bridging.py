@@ -45,7 +45,7 @@ def plan_bridges(trusted: np.ndarray, shots: np.ndarray, neutral: np.ndarray, po
     frames = len(trusted)
     before, toward, share = np.arange(frames) - 1, np.arange(frames), np.ones(frames)
     begins = set(np.flatnonzero(trusted[1:] & trusted[:-1] & (shots[1:] != shots[:-1])) + 1)
-    for first, stop in _gaps(trusted):
+    for first, stop in gaps_of(trusted):
         if first == 0:  # the face has yet to come
             toward[:stop] = neutral[stop]
             begins.add(stop)
@@ -71,7 +71,7 @@ def plan_bridges(trusted: np.ndarray, shots: np.ndarray, neutral: np.ndarray, po
     return Bridges(before, toward, share)
 
 
-def _gaps(trusted: np.ndarray) -> list[tuple[int, int]]:
+def gaps_of(trusted: np.ndarray) -> list[tuple[int, int]]:
     """First frame of each gap, and the first one after it."""
     edges = np.diff(np.concatenate([[1], trusted.astype(int), [1]]))
     return list(zip(np.flatnonzero(edges < 0).tolist(), np.flatnonzero(edges > 0).tolist(), strict=True))

@@ -15,13 +15,14 @@ from ..portrait.face_following import Sighting
 from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS
 from ..portrait.landmarks import FaceLandmarks, follow_face
 from ..portrait.model_files import DEFAULT_FOLDER
-from .bridging import Bridges, plan_bridges
+from .bridging import Bridges, gaps_of, plan_bridges
 from .motion import FPS
 from .plausibility import plausibility
 
 _TRUSTED = 0.5  # confidence from which a frame is followed
 _FEW = 9  # of the mesh's points one in so many tells how far a head has moved
 _DECIMETRES_OF_A_FACE = 1.8
+_MOST_GAPS = 5  # that are told one by one
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,16 @@ class FaceTrack:
         points = np.einsum("tij,tpj->tpi", turned, faces) - faces[neutral] + moved[:, None]
         return plan_bridges(self.trusted, self.shots, neutral, points)
 
-    def bridged(self) -> list[tuple[int, int, str]]:
-        """The gaps: first and last frame, and why."""
-        gaps: list[tuple[int, int, str]] = []
-        for frame in np.flatnonzero(~self.trusted):
-            doubt = self.doubts[frame] if self.doubts else "no face"
-            if gaps and gaps[-1][1:] == (frame - 1, doubt):
-                gaps[-1] = (gaps[-1][0], int(frame), doubt)
-            else:
-                gaps.append((int(frame), int(frame), doubt))
-        return gaps
+    def gaps(self) -> str:
+        """What is bridged, in words such as "frames 151 to 168: no face", counted from 0; empty where every frame is trusted."""
+        gaps = gaps_of(self.trusted)
+        words = [f"{_frames(first, stop - 1)}: {self._doubt(first, stop)}" for first, stop in gaps[:_MOST_GAPS]]
+        return "; ".join(words + [f"and {len(gaps) - _MOST_GAPS} more gaps"] * (len(gaps) > _MOST_GAPS))
+
+    def _doubt(self, first: int, stop: int) -> str:
+        """The commonest reason."""
+        doubts = [doubt for doubt in self.doubts[first:stop] if doubt]
+        return max(doubts, key=doubts.count, default="no face")
 
     def _one_of_each_shot(self, choose: Callable[[np.ndarray], int], chosen: int | None) -> np.ndarray:
         seen = self._trusted_shots()
@@ -157,6 +158,10 @@ def track_found_faces(frames: Iterable[Sequence[np.ndarray]], fps: float = FPS, 
         NoFaceError: no frame at all, or none with a face that can be trusted.
     """
     return _track(list(follow_face(frames)), fps, folders, None)
+
+
+def _frames(first: int, last: int) -> str:
+    return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
 def _track(sightings: Sequence[Sighting], fps: float, folders: Sequence[Path], size: tuple[int, int] | None) -> FaceTrack:

@@ -147,8 +147,11 @@ def test_one_person_is_followed_and_gaps_are_bridged(host, photos, no_tracking):
     assert (found.translation - expected.translation).abs().max() < 0.1  # the other one is 4 dm away
 
 
-def test_a_face_that_comes_late_is_waited_for(host, photos, no_tracking):
+def test_a_face_that_comes_late_is_waited_for(host, photos, no_tracking, monkeypatch):
+    said = []
+    monkeypatch.setattr(host.part("runtime"), "show_on_node", lambda node, text: said.append(text))
     motion = motion_of(host, [[], [], *([face] for face in talking(photos[1][0], 20))])
+    assert said == ["Bridged in the driving clip: frames 0 to 2: no face"]  # one more, as a face that comes may be seen in part
     assert len(motion) == 22 and motion.expression[:2].abs().max() < 1e-4
 
 
