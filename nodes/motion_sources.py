@@ -125,6 +125,7 @@ class VideoToMotion(io.ComfyNode):
                 ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -146,4 +147,5 @@ class VideoToMotion(io.ComfyNode):
             )
         neutral = None if neutral_frame < 0 else neutral_frame
         motion = avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing"), runtime.steps_bar())
+        runtime.show_bridged(cls, track.gaps())
         return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -197,6 +197,12 @@ def show_on_node(node: type[io.ComfyNode], text: str) -> None:
         PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
 
 
+def show_bridged(node: type[io.ComfyNode], gaps: str) -> None:
+    """Says below a node where its driving clip shows no face to follow."""
+    if gaps:
+        show_on_node(node, f"Bridged in the driving clip: {gaps}")
+
+
 def check_interrupted() -> None:
     """Raises the host's own exception if the user pressed cancel."""
     model_management.throw_exception_if_processing_interrupted()

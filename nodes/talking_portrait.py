@@ -147,6 +147,7 @@ class TalkingPortrait(io.ComfyNode):
                 ),
                 fps_output(),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -206,6 +207,7 @@ class TalkingPortrait(io.ComfyNode):
             expected = expected_frames(clip)
             bar = runtime.progress_bar(expected)
             track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
+            runtime.show_bridged(cls, track.gaps())
         motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
         behind = backdrop(background, background_video, size, motion.fps)
         heard = clip.sound() if voice is None else voice

@@ -98,7 +98,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.contact_sheet:
         contact_sheet(frames, options.contact_sheet)
     speed = f"{len(frames) / seconds:.1f} frames per second, rays by {marched_by}"
-    print(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}")
+    bridged = "" if track is None or track.trusted.all() else f"; bridged in the driving clip: {track.gaps()}"
+    print(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}")
 
 
 def _refuse_numbers_and_places(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 from torch import Tensor
 
+from ..motion.bridging import Bridges
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion, closed_lids
 from ..motion.motion import Motion
@@ -26,14 +27,17 @@ def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: f
 
     Args:
         track: of the clip.
-        neutral: number of the frame that stands for the portrait's own expression and pose; None finds the most neutral one.
+        neutral: number of the frame that stands for the portrait's own expression and pose; each other shot has a neutral frame of its
+            own, and so has the frame's own shot for None.
         smoothing: 0 keeps every tremble of the tracker, 1 is gentle, more is softer.
     """
-    rest_frame = track.neutral_frame() if neutral is None else neutral
-    rest = track.shapes[rest_frame]
-    lids = closed_lids(track.eye_opening / np.maximum(track.eye_opening[rest_frame], 1e-3))
-    pose = relative_pose(track, rest_frame, smoothing)
-    return motion_from_landmarks(LandmarkMotion(rest, _smooth(track.shapes - rest, 1.2 * smoothing), lids, *pose, track.fps))
+    at_rest = track.neutral_frames(neutral)
+    bridged = track.bridges(at_rest)
+    rest = track.shapes[at_rest]
+    lids = bridged(closed_lids(track.eye_opening / np.maximum(track.eye_opening[at_rest], 1e-3)))
+    pose = _relative_pose(track, at_rest, bridged, smoothing)
+    shifts = _smooth(bridged(track.shapes - rest), 1.2 * smoothing)
+    return motion_from_landmarks(LandmarkMotion(rest[0], shifts, lids, *pose, track.fps))
 
 
 def motion_from_landmarks(told: LandmarkMotion) -> Motion:
@@ -62,12 +66,12 @@ def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
     return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps)
 
 
-def relative_pose(track: FaceTrack, rest_frame: int, smoothing: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Euler angles [T, 3] (radians) and translation [T, 3] (decimetres) of the head, relative to one frame."""
+def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Euler angles [T, 3] (radians) and translation [T, 3] (decimetres) of the head, relative to the frames at rest [T]."""
     euler = matrix_to_euler(torch.from_numpy(track.rotations)).numpy()
-    euler = np.unwrap(euler, axis=0)
-    turned = _smooth(euler - euler[rest_frame], 2.0 * smoothing)
-    moved = _smooth(track.positions - track.positions[rest_frame], 2.0 * smoothing)
+    euler = np.unwrap(euler - euler[at_rest], axis=0)
+    turned = _smooth(bridged(euler), 2.0 * smoothing)
+    moved = _smooth(bridged(track.positions - track.positions[at_rest]), 2.0 * smoothing)
     moved = _FARTHEST * np.tanh(moved / _FARTHEST)
     return torch.from_numpy(turned).float(), torch.from_numpy(moved).float()
 

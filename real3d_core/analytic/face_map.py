@@ -92,7 +92,7 @@ class _Frame:
     def polyline(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns, made ascending, and heights of a contour."""
         along, down = self(points)
-        return np.maximum.accumulate(along + 1e-6 * np.arange(len(along))), down
+        return np.maximum.accumulate(along) + 1e-6 * np.arange(len(along)), down  # a turned mouth's far end folds back on itself
 
 
 def _line(columns: np.ndarray, heights: np.ndarray, at: np.ndarray) -> np.ndarray:

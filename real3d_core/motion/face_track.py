@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,18 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import NoFaceError
 from ..portrait.canonical_face import CanonicalFace, canonical_face, head_pose, upright
+from ..portrait.face_following import Sighting
 from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS
 from ..portrait.landmarks import FaceLandmarks, follow_face
 from ..portrait.model_files import DEFAULT_FOLDER
+from .bridging import Bridges, gaps_of, plan_bridges
 from .motion import FPS
+from .plausibility import plausibility
+
+_TRUSTED = 0.5  # confidence from which a frame is followed
+_FEW = 9  # of the mesh's points one in so many tells how far a head has moved
+_DECIMETRES_OF_A_FACE = 1.8
+_MOST_GAPS = 5  # that are told one by one
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,12 @@ class FaceTrack:
     positions: [T, 3] of the head in decimetres of a real head: x right, y up, z to the viewer (from the change of size).
     lip_gap: [T] in face heights. eye_opening: [T, 2] right and left eye, height over width.
     fps: frames per second.
+    confidence: [T] in 0..1, that this is the face of the person followed and what the landmarks say is what it does.
+    shots: [T] numbers of the shots: from cut to cut, or from one person to the next.
+    doubts: [T] in two or three words why a frame is not trusted, else empty.
+    frame_size: (width, height) of the frames in pixels, if they are known.
+
+    Frames that are not trusted hold the face of the frame before.
     """
 
     landmarks: np.ndarray
@@ -36,22 +50,81 @@ class FaceTrack:
     lip_gap: np.ndarray
     eye_opening: np.ndarray
     fps: float = FPS
+    confidence: np.ndarray | None = None
+    shots: np.ndarray | None = None
+    doubts: tuple[str, ...] = ()
+    frame_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.confidence is None:
+            object.__setattr__(self, "confidence", np.ones(len(self)))
+        if self.shots is None:
+            object.__setattr__(self, "shots", np.zeros(len(self), int))
 
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def closed_eyes(self) -> np.ndarray:
-        """[T] in 0..1: how far both eyes are closed, against how open they mostly are."""
-        opening = self.eye_opening.mean(axis=1)
-        return np.clip((0.85 - opening / max(np.percentile(opening, 80), 1e-3)) / 0.55, 0, 1)
+    @property
+    def trusted(self) -> np.ndarray:
+        """[T] bool: the frames whose face is followed; the others are bridged."""
+        return self.confidence >= _TRUSTED
 
-    def neutral_frame(self) -> int:
-        """The frame whose face is most at rest: mouth least open, eyes open, shape near the clip's median, head near its mean pose."""
-        typical = np.abs(self.shapes - np.median(self.shapes, axis=0)).mean(axis=(1, 2))
-        eyes = self.eye_opening.mean(axis=1) / np.percentile(self.eye_opening.mean(axis=1), 80)
-        turned = Rotation.from_matrix(self.rotations)
+    def closed_eyes(self) -> np.ndarray:
+        """[T] in 0..1: how far both eyes are closed, against how open they mostly are; open where nothing is trusted."""
+        opening, closed = self.eye_opening.mean(axis=1), np.zeros(len(self))
+        for frames in self._trusted_shots():
+            closed[frames] = (0.85 - opening[frames] / max(np.percentile(opening[frames], 80), 1e-3)) / 0.55
+        return closed.clip(0, 1)
+
+    def neutral_frames(self, chosen: int | None = None) -> np.ndarray:
+        """[T]: for each frame the neutral one of its shot, the frame whose face is most at rest; `chosen` beats it in its own shot."""
+        return self._one_of_each_shot(lambda frames: frames[self._most_at_rest(frames)], chosen)
+
+    def first_frames(self, chosen: int | None = None) -> np.ndarray:
+        """[T]: for each frame the first trusted one of its shot; `chosen` beats it in its own shot."""
+        return self._one_of_each_shot(lambda frames: frames[0], chosen)
+
+    def bridges(self, neutral: np.ndarray) -> Bridges:
+        """How the frames that are not trusted are bridged and cuts are eased, to and from the neutral frames [T]."""
+        faces = self.shapes[:, ::_FEW]
+        turned = self.rotations @ self.rotations[neutral].transpose(0, 2, 1)
+        moved = (self.positions - self.positions[neutral]) / _DECIMETRES_OF_A_FACE
+        points = np.einsum("tij,tpj->tpi", turned, faces) - faces[neutral] + moved[:, None]
+        return plan_bridges(self.trusted, self.shots, neutral, points)
+
+    def gaps(self) -> str:
+        """What is bridged, in words such as "frames 151 to 168: no face", counted from 0; empty where every frame is trusted."""
+        gaps = gaps_of(self.trusted)
+        words = [f"{_frames(first, stop - 1)}: {self._doubt(first, stop)}" for first, stop in gaps[:_MOST_GAPS]]
+        return "; ".join(words + [f"and {len(gaps) - _MOST_GAPS} more gaps"] * (len(gaps) > _MOST_GAPS))
+
+    def _doubt(self, first: int, stop: int) -> str:
+        """The commonest reason."""
+        doubts = [doubt for doubt in self.doubts[first:stop] if doubt]
+        return max(doubts, key=doubts.count, default="no face")
+
+    def _one_of_each_shot(self, choose: Callable[[np.ndarray], int], chosen: int | None) -> np.ndarray:
+        seen = self._trusted_shots()
+        found = np.full(len(self), choose(seen[0]))  # also where nothing of a shot is seen
+        for frames in seen:
+            found[self.shots == self.shots[frames[0]]] = choose(frames)
+        if chosen is not None:
+            found[self.shots == self.shots[chosen]] = chosen
+        return found
+
+    def _trusted_shots(self) -> list[np.ndarray]:
+        """The numbers of each shot's trusted frames."""
+        shots = [np.flatnonzero(self.trusted & (self.shots == shot)) for shot in np.unique(self.shots)]
+        return [frames for frames in shots if len(frames)]
+
+    def _most_at_rest(self, frames: np.ndarray) -> int:
+        """Mouth least open, eyes open, shape near the median of these frames, head near its mean pose."""
+        shapes, eyes = self.shapes[frames], self.eye_opening[frames].mean(axis=1)
+        typical = np.abs(shapes - np.median(shapes, axis=0)).mean(axis=(1, 2))
+        opened = eyes / max(np.percentile(eyes, 80), 1e-3)
+        turned = Rotation.from_matrix(self.rotations[frames])
         away = (turned * turned.mean().inv()).magnitude()
-        return int(np.argmin(self.lip_gap + 4 * typical + 0.15 * np.clip(0.95 - eyes, 0, 1) + 0.05 * away))
+        return int(np.argmin(self.lip_gap[frames] + 4 * typical + 0.15 * np.clip(0.95 - opened, 0, 1) + 0.05 * away))
 
 
 def track_face(
@@ -60,54 +133,96 @@ def track_face(
     folders: Sequence[Path] = (DEFAULT_FOLDER,),
     progress: Callable[[int], None] | None = None,
 ) -> FaceTrack:
-    """Follows the face through RGB uint8 frames.
+    """Follows one person's face through RGB uint8 frames.
 
     Raises:
-        NoFaceError: no frame at all, or no face in the first one.
+        NoFaceError: no frame at all, or none with a face that can be trusted.
     """
-    return _track(FaceLandmarks(folders).in_frames(frames), fps, folders, progress)
+    sizes: set[tuple[int, int]] = set()
+
+    def measured() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(frames, start=1):
+            sizes.add((frame.shape[1], frame.shape[0]))
+            yield frame
+            if progress:
+                progress(number)
+
+    sightings = list(FaceLandmarks(folders).in_frames(measured()))
+    return _track(sightings, fps, folders, sizes.pop() if len(sizes) == 1 else None)
 
 
 def track_found_faces(frames: Iterable[Sequence[np.ndarray]], fps: float = FPS, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> FaceTrack:
-    """Follows the face that is largest at first through faces [478, 3] that were found by others, any number of them in a frame.
+    """Follows one person's face through faces [478, 3] that were found by others, any number of them in a frame.
 
     Raises:
-        NoFaceError: no frame at all, or no face in the first one.
+        NoFaceError: no frame at all, or none with a face that can be trusted.
     """
-    return _track(follow_face(frames), fps, folders, None)
+    return _track(list(follow_face(frames)), fps, folders, None)
 
 
-def _track(landmarks: Iterable[np.ndarray], fps: float, folders: Sequence[Path], progress: Callable[[int], None] | None) -> FaceTrack:
-    found = []
-    for points in landmarks:
-        found.append(points)
-        if progress:
-            progress(len(found))
-    if not found:
+def _frames(first: int, last: int) -> str:
+    return f"frame {first}" if first == last else f"frames {first} to {last}"
+
+
+def _track(sightings: Sequence[Sighting], fps: float, folders: Sequence[Path], size: tuple[int, int] | None) -> FaceTrack:
+    if not sightings:
         raise NoFaceError("The driving clip has no frames: use a clip that shows a face.")
-    return track_from_landmarks(np.stack(found), fps, canonical_face(folders))
+    faces = np.stack([seen.face for seen in sightings])
+    confidence, shots = (np.array([getattr(seen, name) for seen in sightings]) for name in ("confidence", "shot"))
+    doubts = tuple(seen.doubt for seen in sightings)
+    track = track_from_landmarks(faces, fps, canonical_face(folders), confidence, shots, doubts, size)
+    if not track.trusted.any():
+        raise NoFaceError(
+            "The face in the driving clip is turned away or unclear throughout: use a clip in which it looks towards the camera."
+        )
+    return track
 
 
-def track_from_landmarks(landmarks: np.ndarray, fps: float, face: CanonicalFace) -> FaceTrack:
-    """landmarks [T, 478, 3] in pixels (x right, y down, z away) -> FaceTrack."""
+def track_from_landmarks(
+    landmarks: np.ndarray,
+    fps: float,
+    face: CanonicalFace,
+    confidence: np.ndarray | None = None,
+    shots: np.ndarray | None = None,
+    doubts: Sequence[str] = (),
+    frame_size: tuple[int, int] | None = None,
+) -> FaceTrack:
+    """landmarks [T, 478, 3] in pixels (x right, y down, z away) -> FaceTrack; the other arguments are those of `FaceTrack`.
+
+    What was found with confidence is doubted where no head is turned or moves or changes like that.
+    """
+    frames = len(landmarks)
+    confidence = np.ones(frames) if confidence is None else confidence
+    shots = np.zeros(frames, int) if shots is None else shots
+    doubts = list(doubts) or [""] * frames
     poses = [head_pose(points, face) for points in landmarks]
     mesh = len(face.points)
     shapes = np.stack([(upright(points[:mesh]) - pose.shift) @ pose.rotation for points, pose in zip(landmarks, poses, strict=True)])
-    heights = np.linalg.norm(shapes[:, FOREHEAD] - shapes[:, CHIN], axis=-1)
-    scales = np.array([pose.scale for pose in poses])
-    typical_scale = np.median(scales)
-    centres = np.stack([pose.shift for pose in poses]) / (10 * typical_scale)  # centimetres of the canonical face to decimetres
-    depth = 10 * (1 - typical_scale / scales)  # as a camera ten decimetres away would see it
-    # A yawning face is longer but not nearer: its height must not shrink the rest of it, so the clip's median height is the unit.
-    shapes = shapes / (np.median(heights / scales) * scales)[:, None, None]
+    rotations, scales = np.stack([pose.rotation for pose in poses]), np.array([pose.scale for pose in poses])
+    shifts = np.stack([pose.shift for pose in poses])
+    heights = np.linalg.norm(shapes[:, FOREHEAD] - shapes[:, CHIN], axis=-1) / scales
+    positions = np.zeros((frames, 3))
+    for shot in np.unique(shots):
+        within = shots == shot
+        typical = np.median(scales[within & (confidence >= _TRUSTED)] if (within & (confidence >= _TRUSTED)).any() else scales[within])
+        # centimetres of the canonical face to decimetres; the depth as a camera ten decimetres away would see it
+        positions[within, :2] = shifts[within, :2] / (10 * typical)
+        positions[within, 2] = 10 * (1 - typical / scales[within])
+        # A yawning face is longer but not nearer: its height must not shrink the rest of it, so the shot's median height is the unit.
+        shapes[within] /= (np.median(heights[within]) * scales[within])[:, None, None]
+    plausible, reasons = plausibility(rotations, positions, shapes, shots, confidence >= _TRUSTED)
     return FaceTrack(
         landmarks=landmarks,
         shapes=shapes,
-        rotations=np.stack([pose.rotation for pose in poses]),
-        positions=np.concatenate([centres[:, :2], depth[:, None]], axis=1),
+        rotations=rotations,
+        positions=positions,
         lip_gap=lip_gap(shapes),
         eye_opening=np.stack([eye_opening(shapes, "right"), eye_opening(shapes, "left")], axis=1),
         fps=fps,
+        confidence=confidence * plausible,
+        shots=shots,
+        doubts=tuple(doubt or reason for doubt, reason in zip(doubts, reasons, strict=True)),
+        frame_size=frame_size,
     )
 
 

@@ -36,3 +36,6 @@ FOREHEAD, CHIN, NOSE_TIP = 10, 152, 1
 GAP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
 EYE_PAIRS = {"right": ((159, 145), (158, 153), (160, 144)), "left": ((386, 374), (385, 380), (387, 373))}
 EYE_CORNERS = {"right": (33, 133), "left": (263, 362)}
+FIRM = _numbers(  # points that neither speech nor mimicry moves much
+    "33 133 362 263 168 6 197 195 5 4 1 2 98 327 129 358 10 67 297 109 338 234 454 127 356 93 323 132 361 117 346 50 280"
+)

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NoFaceError
+from .face_following import FaceFollower, Sighting, alone, centre, face_height, largest_first
 from .landmark_sets import EYE, MOUTH
 from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
-from .model_runner import Landmarker, landmarker, video_landmarker
+from .model_runner import Landmarker, VideoLandmarker, landmarker, video_landmarker
 
 MOST_FACES = 8
 TILE_SCORE = 0.75  # a tile shows less context than a picture, so a face in it must be surer
+MOST_IN_FRAME = 4  # faces of a clip's frame among which the one followed is looked for
+_AGREED = 0.1  # face heights between the points of the two modes at most, on average; half a hundredth is usual
+_UNCONFIRMED = 0.6  # confidence in a face that is followed though the detector misses it
 VIDEO_STEP_MS = 800  # spread on purpose, to weaken the smoothing of MediaPipe's video mode (spec 06 section 3)
 
 
@@ -42,54 +46,78 @@ class FaceLandmarks:
                 faces = _detect_on_tiles(finder, image)
         return largest_first(faces)
 
-    def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """One [478, 3] per RGB uint8 frame; a frame without a face repeats the one before it.
+    def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[Sighting]:
+        """One person's face in each RGB uint8 frame, see `FaceFollower`; a frame without it repeats the face before.
 
         The points of eyes and mouth come from MediaPipe's picture mode, the others from its smoother video mode.
 
         Raises:
-            NoFaceError: the first frame shows no face.
+            NoFaceError: no frame shows a face.
         """
-        latest: np.ndarray | None = None
-        with landmarker(self._model) as still, video_landmarker(self._model) as moving:
-            for number, frame in enumerate(frames):
-                smooth = moving.detect(frame, number * VIDEO_STEP_MS)
-                sharp = still.detect(frame)
-                if smooth:
-                    latest = smooth[0].copy()
-                    if sharp:
-                        latest[MOUTH + EYE] = sharp[0][MOUTH + EYE]
-                elif sharp:
-                    latest = sharp[0]
-                yield _present(latest)
+        with landmarker(self._model, MOST_IN_FRAME) as still, video_landmarker(self._model) as moving:
+            yield from _sightings(_seen(still, moving, frames))
 
 
-def follow_face(frames: Iterable[Sequence[np.ndarray]]) -> Iterator[np.ndarray]:
-    """One [478, 3] per frame, of the faces that somebody else found in it: of the largest at first, then of the nearest.
+Seen = tuple[np.ndarray | None, float, int, str]
+"""The face of a frame, the confidence in it, the number of the shot, and what the doubt is."""
 
-    A frame without a face repeats the one before it.
+
+def follow_face(frames: Iterable[Sequence[np.ndarray]]) -> Iterator[Sighting]:
+    """One person's face in each frame, of the faces [478, 3] that somebody else found in it.
 
     Raises:
-        NoFaceError: the first frame shows no face.
+        NoFaceError: no frame shows a face.
     """
-    latest: np.ndarray | None = None
-    for faces in frames:
-        if latest is None:
-            latest = next(iter(largest_first(faces)), None)
-        elif len(faces):
-            latest = min(faces, key=lambda face, before=latest: np.linalg.norm(_centre(face) - _centre(before)))
-        yield _present(latest)
+
+    def seen() -> Iterator[Seen]:
+        follower = FaceFollower()
+        for faces in frames:
+            face = follower.choose(faces)
+            yield face, float(face is not None), follower.shot, follower.doubt
+
+    yield from _sightings(seen())
 
 
-def largest_first(faces: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Faces [478, 3], sorted by the area they cover."""
-    return sorted(faces, key=_area, reverse=True)
+def _seen(still: Landmarker, moving: VideoLandmarker, frames: Iterable[np.ndarray]) -> Iterator[Seen]:
+    follower = FaceFollower()
+    for number, frame in enumerate(frames):
+        faces = still.detect(frame)
+        sharp = follower.choose(faces, frame)
+        if faces and sharp is None:
+            yield None, 0.0, follower.shot, follower.doubt
+            continue
+        shown = frame if len(faces) < 2 else alone(frame, sharp)
+        smooth = next(iter(moving.detect(shown, number * VIDEO_STEP_MS)), None)
+        if sharp is None:
+            kept = smooth is not None and follower.keep(smooth)
+            yield smooth if kept else None, _UNCONFIRMED * kept, follower.shot, follower.doubt
+            continue
+        yield _together(smooth, sharp), 1.0, follower.shot, ""
 
 
-def _present(face: np.ndarray | None) -> np.ndarray:
-    if face is None:
-        raise NoFaceError("No face was found in the first frame of the driving clip: cut the clip so that it begins with a visible face.")
+def _together(smooth: np.ndarray | None, sharp: np.ndarray) -> np.ndarray:
+    """The points of both modes; the picture mode's alone where the other one looks elsewhere."""
+    if smooth is None or np.linalg.norm(smooth[:, :2] - sharp[:, :2], axis=1).mean() > _AGREED * face_height(sharp):
+        return sharp
+    face = smooth.copy()
+    face[MOUTH + EYE] = sharp[MOUTH + EYE]
     return face
+
+
+def _sightings(seen: Iterable[Seen]) -> Iterator[Sighting]:
+    """Fills frames without a face with the one before, those at the start with the first one."""
+    latest: np.ndarray | None = None
+    waiting: list[Seen] = []
+    for face, confidence, shot, doubt in seen:
+        latest = latest if face is None else face
+        if latest is None:
+            waiting.append((face, confidence, shot, doubt))
+            continue
+        yield from (Sighting(latest, 0.0, shot, late) for _, _, _, late in waiting)
+        waiting.clear()
+        yield Sighting(latest, confidence, shot, doubt)
+    if waiting:
+        raise NoFaceError("No face was found in the driving clip: use a clip that shows a face, not too small and not covered.")
 
 
 def _detect_on_tiles(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
@@ -116,13 +144,9 @@ def _starts(length: int, side: int) -> list[int]:
 def _without_repeats(faces: list[np.ndarray]) -> list[np.ndarray]:
     kept: list[np.ndarray] = []
     for face in largest_first(faces):
-        if all(np.linalg.norm(_centre(face) - _centre(other)) > 0.5 * np.sqrt(_area(other)) for other in kept):
+        if all(np.linalg.norm(centre(face) - centre(other)) > 0.5 * np.sqrt(_area(other)) for other in kept):
             kept.append(face)
     return kept
-
-
-def _centre(face: np.ndarray) -> np.ndarray:
-    return face[:, :2].mean(0)
 
 
 def _area(face: np.ndarray) -> float:

@@ -229,15 +229,19 @@ class Real3DAvatar:
         return _motion(expression, torch.zeros(frames, 3), torch.zeros(frames, 3))
 
     def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
-        """The face model fitted to a driving clip: its expressions as they are, its pose relative to the first or the given frame.
+        """The face model fitted to a driving clip: its expressions as they are, its pose relative to each shot's first or the given frame.
 
         `smoothing` has no effect: the fit is smooth in time already, as in the paper.
         """
-        fit = self._face.fit_track(track, progress)
-        still = neutral or 0
-        translation = fit.translation - fit.translation[still]
+        fits = self._face.fit_shots(track, progress)
+        expression, euler, translation = (
+            torch.cat([getattr(fit, part) for fit in fits]) for part in ("expression", "euler", "translation")
+        )
+        still = track.first_frames(neutral)
+        translation = translation - translation[still]
         translation[:, 2] = 0  # the distance to the camera is frozen (spec 06 section 8)
-        return _motion(fit.expression, fit.euler - fit.euler[still], translation)
+        bridges = track.bridges(track.neutral_frames(neutral))
+        return _motion(*(torch.from_numpy(bridges(part.numpy())) for part in (expression, euler - euler[still], translation)))
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
         """Periodic blinks are the published ones, all others those of a face that no network moves."""

@@ -41,10 +41,19 @@ class DrivenFace:
         """[T, 68, 3] of the person of a fit with expressions [T, 64] in the poses of a trajectory."""
         return driving_key_points(self.face.torso_shape, fit.identity, expression, trajectory).to(self.device)
 
-    def fit_track(self, track: FaceTrack, progress: Progress = untold) -> FaceFit:
-        """The face model fitted to a driving clip."""
-        landmarks, side = _square_about_face(track.landmarks)
-        return fit_clip(self.face, landmarks, side, progress)
+    def fit_shots(self, track: FaceTrack, progress: Progress = untold) -> list[FaceFit]:
+        """The face model fitted to each shot of a driving clip: in square frames as they are, else in a square about the face."""
+        shots = np.unique(track.shots)
+        fits = []
+        for number, shot in enumerate(shots):
+            landmarks, side = self._square(track, track.shots == shot)
+            fits.append(fit_clip(self.face, landmarks, side, lambda done, total, n=number: progress(n * total + done, len(shots) * total)))
+        return fits
+
+    def _square(self, track: FaceTrack, frames: np.ndarray) -> tuple[np.ndarray, int]:
+        width, height = track.frame_size or (0, 0)
+        landmarks = track.landmarks[frames]
+        return (landmarks, height) if width == height > 0 else _square_about_face(landmarks)
 
 
 def _square_about_face(landmarks: np.ndarray) -> tuple[np.ndarray, int]:
