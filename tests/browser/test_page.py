@@ -90,7 +90,8 @@ def test_examples_open_without_a_complaint_and_keep_their_values(seen):
         assert not example["missing"], name
         assert not example["untidy"], f"{name}, with the pictures of its renderings: {example['untidy']}"
         stored = {str(node["id"]): node.get("widgets_values", []) for node in EXAMPLES[name]["nodes"] if node["type"].startswith("Real3D")}
-        assert {key: list(values) for key, values in example["values"].items()} == stored, name
+        shown = {key: list(values)[: len(stored[key])] for key, values in example["values"].items()}  # widgets of later versions follow
+        assert shown == stored, name
 
 
 @pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
