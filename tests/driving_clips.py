@@ -18,23 +18,24 @@ from real3d_core.performance import perform
 from real3d_core.pictures import load_picture
 from real3d_core.portrait.portrait import prepare_portrait
 
-SIDE, FRAMES = 256, 64
-WIDE = 448  # pixels of the frames in which somebody comes and goes
+SIDE, FRAMES = 224, 48
+WIDE = 400  # pixels of the frames in which somebody comes and goes
 WALL = (150, 160, 168)
 
 
 @cache
 def actor(folder: Path, name: str, turn: float = 0.25) -> np.ndarray:
-    """[T, SIDE, SIDE, 3] uint8: a portrait that talks, nods and turns to one side and back, by `turn` radians."""
+    """[FRAMES, SIDE, SIDE, 3] uint8: a portrait that talks, nods and turns aside by `turn` radians, and does all that backwards."""
     portrait = prepare_portrait(load_picture(folder / name))
-    time = torch.arange(FRAMES) / 25
-    opening = (0.5 - 0.5 * torch.cos(2 * torch.pi * 2.1 * time)) * (0.4 + 0.3 * torch.sin(5 * time))
-    yaw = turn * torch.sin(torch.pi * torch.arange(FRAMES) / (FRAMES - 1)) ** 2
-    euler = torch.stack([0.05 * torch.sin(3 * time), yaw, 0.04 * torch.sin(2 * time)], dim=1)
-    motion = Motion.still(BASIS, FRAMES).with_controls(jaw_open=opening).with_pose(euler, turn_about_neck(euler))
+    half = FRAMES // 2
+    time = torch.arange(half) / 25
+    opening = 0.3 - 0.3 * torch.cos(2 * torch.pi * 3 * time)
+    yaw = turn * torch.sin(torch.pi / 2 * torch.arange(half) / (half - 1)) ** 2
+    euler = torch.stack([0.05 * torch.sin(4 * time), yaw, 0.04 * torch.sin(3 * time)], dim=1)
+    motion = Motion.still(BASIS, half).with_controls(jaw_open=opening).with_pose(euler, turn_about_neck(euler))
     with torch.inference_mode():
         shown = torch.cat(list(perform(AnalyticAvatar(), portrait, motion, size=SIDE).chunks(8)))
-    return (shown * 255).round().byte().numpy()
+    return (torch.cat([shown, shown.flip(0)]) * 255).round().byte().numpy()
 
 
 def placed(frames: np.ndarray, lefts: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
@@ -48,32 +49,31 @@ def placed(frames: np.ndarray, lefts: np.ndarray, before: np.ndarray | None = No
 
 
 def leaves_and_returns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    way = np.clip((np.arange(FRAMES) - 12) / 10, 0, 1) - np.clip((np.arange(FRAMES) - 42) / 10, 0, 1)
+    way = np.clip((np.arange(FRAMES) - 10) / 8, 0, 1) - np.clip((np.arange(FRAMES) - 30) / 8, 0, 1)
     return placed(first, 40 + way * WIDE)
 
 
 def second_person_passes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    larger = np.stack([cv2.resize(frame, None, fx=1.4, fy=1.4)[:SIDE, 51 : 51 + SIDE] for frame in second])
-    way = np.linspace(WIDE, -SIDE, FRAMES - 24)
-    lefts = np.concatenate([np.full(12, WIDE), way, np.full(12, -SIDE)])
+    larger = np.stack([cv2.resize(frame, None, fx=1.4, fy=1.4)[:SIDE, SIDE // 5 : SIDE // 5 + SIDE] for frame in second])
+    lefts = np.concatenate([np.full(8, WIDE), np.linspace(WIDE, -SIDE, FRAMES - 20), np.full(12, -SIDE)])
     return placed(larger, lefts, placed(first, np.full(FRAMES, 20)))
 
 
 def cut(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.concatenate([first[: FRAMES // 2], second[FRAMES // 2 :]])
+    return np.concatenate([first[: FRAMES // 2 + 4], second[FRAMES // 2 + 4 :]])
 
 
 def comes_late(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.broadcast_to(np.array(WALL, np.uint8), (25, SIDE, SIDE, 3)), first[:-25]])
+    return np.concatenate([np.broadcast_to(np.array(WALL, np.uint8), (20, SIDE, SIDE, 3)), first[:-20]])
 
 
 def hand_over_mouth(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     covered = first.copy()
-    for number, frame in enumerate(covered[16:44]):
-        rise = int(60 * max(0, 1 - number / 5, (number - 22) / 5))
-        cv2.ellipse(frame, (SIDE // 2, 175 + rise), (52, 28), 15, 0, 360, (196, 150, 128), -1)
+    for number, frame in enumerate(covered[12:36]):
+        rise = int(50 * max(0, 1 - number / 5, (number - 18) / 5))
+        cv2.ellipse(frame, (SIDE // 2, 148 + rise), (46, 24), 15, 0, 360, (196, 150, 128), -1)
         for finger in range(4):
-            cv2.line(frame, (95 + 18 * finger, 150 + rise), (92 + 20 * finger, 190 + rise), (170, 124, 104), 2)
+            cv2.line(frame, (84 + 16 * finger, 132 + rise), (82 + 17 * finger, 166 + rise), (170, 124, 104), 2)
     return covered
 
 

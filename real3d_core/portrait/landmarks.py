@@ -21,6 +21,7 @@ _LARGE = 0.15  # of a picture's long side: from this height on a face's landmark
 _CROP = 2.6  # face heights along a side, in which a face is looked for once more
 MOST_IN_FRAME = 4  # faces of a clip's frame among which the one followed is looked for
 _AGREED = 0.1  # face heights between the points of the two modes at most, on average; half a hundredth is usual
+_COVERED = 0.3  # confidence in a face that somebody may be in front of
 _UNCONFIRMED = 0.6  # confidence in a face that is followed though the detector misses it
 VIDEO_STEP_MS = 800  # spread on purpose, to weaken the smoothing of MediaPipe's video mode (spec 06 section 3)
 
@@ -98,7 +99,8 @@ def _seen(still: Landmarker, moving: VideoLandmarker, frames: Iterable[np.ndarra
             kept = smooth is not None and follower.keep(smooth)
             yield smooth if kept else None, _UNCONFIRMED * kept, follower.shot, follower.doubt
             continue
-        yield _together(smooth, sharp), 1.0, follower.shot, ""
+        covered = follower.covered(sharp)
+        yield _together(smooth, sharp), _COVERED if covered else 1.0, follower.shot, "another person" if covered else ""
 
 
 def _together(smooth: np.ndarray | None, sharp: np.ndarray) -> np.ndarray:
