@@ -129,7 +129,7 @@ class Clip:
     def _end(self, picture: av.VideoFrame, time: float) -> float:
         """Seconds at which the last picture's time is over: as the file states it, if that can be, or else after the usual step."""
         usual = time + 1 / self.fps
-        longest = max(usual, time + (picture.duration or 0) * float(picture.time_base)) + _SAME_TIME
+        longest = max(usual, time + (getattr(picture, "duration", None) or 0) * float(picture.time_base)) + _SAME_TIME
         return self.duration if time < self.duration <= longest else min(usual, self.stop - self.start)
 
     def _upright(self, picture: av.VideoFrame) -> np.ndarray:
@@ -342,11 +342,11 @@ def _orientation(picture: av.VideoFrame) -> _Orientation:
 
 def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
     """The picture itself, or what an HDR picture looks like in sRGB."""
-    if picture.color_trc not in _HDR_CURVES:
+    if getattr(picture, "color_trc", None) not in _HDR_CURVES:  # PyAV 14 does not tell
         return picture
     try:
         return picture.reformat(format="rgb24", dst_color_trc=_SRGB, dst_color_primaries=_BT709)
-    except TypeError:  # PyAV 14 cannot be asked for it
+    except TypeError:  # PyAV before 18 cannot be asked for it
         return picture
 
 

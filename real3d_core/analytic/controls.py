@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
 from ..portrait.landmark_sets import (
     CHIN,
@@ -48,6 +49,10 @@ JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 
+_STRENGTH = (1.6, 2.5)  # of a control: what faces do, and what is never passed
+_LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
+_MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
+
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
 _UPPER_WITHIN = WITHIN_MOUTH[2:19]
 _LOWER_WITHIN = WITHIN_MOUTH[21:]
@@ -74,14 +79,15 @@ class FaceControls:
 
         All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
         `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
-        of their own (sheets.py).
+        of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
-        controls = coefficients[:, : len(CONTROLS)].clone()
+        controls = soft_limit(coefficients[:, : len(CONTROLS)], *_STRENGTH)
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        moved = moved + coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        left_over = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        moved = soft_length(moved + soft_length(left_over, *_LEFT_OVER), *_MOVED)
         return self._lips.close(moved, press, tuck)
 
 

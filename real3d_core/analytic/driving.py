@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 from torch import Tensor
 
+from ..motion.anatomy import bounded_pose
 from ..motion.bridging import Bridges
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion, closed_lids
@@ -36,7 +37,7 @@ def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: f
     rest = track.shapes[at_rest]
     lids = bridged(closed_lids(track.eye_opening / np.maximum(track.eye_opening[at_rest], 1e-3)))
     pose = _relative_pose(track, at_rest, bridged, smoothing)
-    shifts = _smooth(bridged(track.shapes - rest), 1.2 * smoothing)
+    shifts = bridged(_smooth(track.shapes - rest, 1.2 * smoothing, track.runs()))
     return motion_from_landmarks(LandmarkMotion(rest[0], shifts, lids, *pose, track.fps))
 
 
@@ -70,10 +71,10 @@ def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoo
     """Euler angles [T, 3] (radians) and translation [T, 3] (decimetres) of the head, relative to the frames at rest [T]."""
     euler = matrix_to_euler(torch.from_numpy(track.rotations)).numpy()
     euler = np.unwrap(euler - euler[at_rest], axis=0)
-    turned = _smooth(bridged(euler), 2.0 * smoothing)
-    moved = _smooth(bridged(track.positions - track.positions[at_rest]), 2.0 * smoothing)
+    turned = bridged(_smooth(euler, 2.0 * smoothing, track.runs()))
+    moved = bridged(_smooth(track.positions - track.positions[at_rest], 2.0 * smoothing, track.runs()))
     moved = _FARTHEST * np.tanh(moved / _FARTHEST)
-    return torch.from_numpy(turned).float(), torch.from_numpy(moved).float()
+    return bounded_pose(torch.from_numpy(turned).float()), torch.from_numpy(moved).float()
 
 
 def _fit(shift: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -84,6 +85,9 @@ def _fit(shift: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.stack([nnls(matrix, np.concatenate([frame, zeros]))[0] for frame in shift.reshape(len(shift), -1)]).clip(0, 1.5)
 
 
-def _smooth(curve: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian over time."""
-    return gaussian_filter1d(curve, sigma, axis=0, mode="nearest") if sigma > 0 else curve.copy()
+def _smooth(curve: np.ndarray, sigma: float, runs: list[slice]) -> np.ndarray:
+    """Gaussian over time, within each run of frames: what is held stands still."""
+    smooth = curve.copy()
+    for run in runs if sigma > 0 else []:
+        smooth[run] = gaussian_filter1d(curve[run], sigma, axis=0, mode="nearest")
+    return smooth

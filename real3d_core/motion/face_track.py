@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import NoFaceError
 from ..portrait.canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from ..portrait.face_following import Sighting
-from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS
+from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, MOUTH_CORNERS, NOSE_BASE
 from ..portrait.landmarks import FaceLandmarks, follow_face
 from ..portrait.model_files import DEFAULT_FOLDER
 from .bridging import Bridges, gaps_of, plan_bridges
@@ -92,6 +92,11 @@ class FaceTrack:
         points = np.einsum("tij,tpj->tpi", turned, faces) - faces[neutral] + moved[:, None]
         return plan_bridges(self.trusted, self.shots, neutral, points)
 
+    def runs(self) -> list[slice]:
+        """The stretches of trusted frames within a shot."""
+        edges = np.flatnonzero(np.diff(np.where(self.trusted, self.shots, -1), prepend=-2, append=-2))
+        return [slice(first, stop) for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True) if self.trusted[first]]
+
     def gaps(self) -> str:
         """What is bridged, in words such as "frames 151 to 168: no face", counted from 0; empty where every frame is trusted."""
         gaps = gaps_of(self.trusted)
@@ -118,13 +123,24 @@ class FaceTrack:
         return [frames for frames in shots if len(frames)]
 
     def _most_at_rest(self, frames: np.ndarray) -> int:
-        """Mouth least open, eyes open, shape near the median of these frames, head near its mean pose."""
+        """Mouth least open and not smiling, eyes open, shape near the median of these frames, head near its mean pose and
+        towards the camera.
+
+        People smile more than they frown: the corners of a mouth at rest are low among those of a clip.
+        """
         shapes, eyes = self.shapes[frames], self.eye_opening[frames].mean(axis=1)
         typical = np.abs(shapes - np.median(shapes, axis=0)).mean(axis=(1, 2))
         opened = eyes / max(np.percentile(eyes, 80), 1e-3)
         turned = Rotation.from_matrix(self.rotations[frames])
-        away = (turned * turned.mean().inv()).magnitude()
-        return int(np.argmin(self.lip_gap[frames] + 4 * typical + 0.15 * np.clip(0.95 - opened, 0, 1) + 0.05 * away))
+        away = (turned * turned.mean().inv()).magnitude() + np.arccos(self.rotations[frames, 2, 2].clip(-1, 1))
+        corners = shapes[:, MOUTH_CORNERS, 1].mean(axis=1) - shapes[:, NOSE_BASE, 1]
+        lifted = np.abs(corners - np.percentile(corners[self._closed(frames)], 20))
+        return int(np.argmin(self.lip_gap[frames] + 2 * typical + 0.15 * np.clip(0.95 - opened, 0, 1) + 0.05 * away + lifted))
+
+    def _closed(self, frames: np.ndarray) -> np.ndarray:
+        """The frames whose mouth is least open: an opened one has low corners, smiling or not."""
+        gap = self.lip_gap[frames]
+        return gap <= np.percentile(gap, 10) + 0.01
 
 
 def track_face(

@@ -19,6 +19,9 @@ _LOOK_SIDE, _LOOK_WIDTH = 12, 1.5  # pixels, and face heights, of the picture by
 _ALIKE, _ALMOST_ALIKE = 0.8, 0.55  # correlation of looks: 0.94 and more between frames of a person, 0.8 and less between people
 _SAME_COLOURS = 18.0  # mean difference of looks, 0..255: 10 and less between frames of a person, 22 and more between people
 _CUT, _CUT_AGAINST_BEFORE = 10.0, 3.5  # least mean change of a picture at a cut, and against the changes just before
+_NEARER = 1.15  # times as large is nearer to the camera
+_HAIR = 0.3  # face heights that a head reaches beyond its face's landmarks
+_LEARNT = 0.1  # part of a frame's look that is remembered for long
 _EYES = (33, 263)
 
 
@@ -50,6 +53,7 @@ class FaceFollower:
         self.doubt = ""
         self._face: np.ndarray | None = None
         self._look: np.ndarray | None = None
+        self._usual: np.ndarray | None = None  # the looks so far: the latest one may show somebody half in front
         self._others: list[np.ndarray] = []
         self._away = self._unseen = 0
         self._open = True  # whoever comes is followed
@@ -86,26 +90,43 @@ class FaceFollower:
         self._face = face
         return True
 
+    def covered(self, face: np.ndarray) -> bool:
+        """Whether somebody nearer to the camera may be in front of a face."""
+        low, high = face[:, :2].min(axis=0), face[:, :2].max(axis=0)
+        for other in self._others:
+            if face_height(other) > _NEARER * face_height(face):
+                hair = _HAIR * face_height(other)
+                if (other[:, :2].min(axis=0) - hair < high).all() and (other[:, :2].max(axis=0) + hair > low).all():
+                    return True
+        return False
+
     def _accept(self, face: np.ndarray, picture: np.ndarray | None) -> None:
         self._face, self._away, self._open, self.doubt = face, 0, False, ""
         if picture is not None:
             self._look = look(picture, face)
+            self._usual = self._look if self._usual is None else self._usual + _LEARNT * (self._look - self._usual)
 
     def _continued(self, faces: Sequence[np.ndarray], picture: np.ndarray | None, alike: float) -> np.ndarray | None:
         """The face that goes on from the person's latest one."""
         if self._face is None or self._open:
             return None
         known = [self._face, *self._others]
-        own = [face for face in faces if int(np.argmin([_apart(face, other) for other in known])) == 0]
+        # one that comes out from behind somebody may have been taken for another person at first: then its looks tell
+        own = [
+            face
+            for face in faces
+            if int(np.argmin([_apart(face, other) for other in known])) == 0 or (picture is not None and self._alike(face, picture, _ALIKE))
+        ]
         own = [face for face in own if _near(face, self._face, 1 + self._away)]
         nearest = min(own, key=lambda face: _apart(face, self._face), default=None)
         return nearest if nearest is not None and self._alike(nearest, picture, alike) else None
 
     def _newcomer(self, faces: Sequence[np.ndarray], picture: np.ndarray | None) -> np.ndarray | None:
-        """A face that begins a shot: anybody's when nobody is followed, else the same person's elsewhere."""
+        """Anybody's face, which begins a shot, when nobody is followed; else the same person's elsewhere."""
         if self._open:
             if self._face is not None:
                 self.shot += 1
+                self._usual = None
             return largest_first(faces)[0]
         if picture is None or self._look is None:
             return None
@@ -113,14 +134,13 @@ class FaceFollower:
         same = [face for face in faces if id(face) not in strangers and self._alike(face, picture, _ALIKE)]
         if not same:
             return None
-        self.shot += not self._away  # who was away and comes back elsewhere is the same person in the same shot
         return largest_first(same)[0]
 
     def _alike(self, face: np.ndarray, picture: np.ndarray | None, least: float) -> bool:
         if picture is None or self._look is None:
             return True
         seen = look(picture, face)
-        return np.abs(seen - self._look).mean() < _SAME_COLOURS or _correlation(seen, self._look) > least
+        return any(np.abs(seen - known).mean() < _SAME_COLOURS or _correlation(seen, known) > least for known in (self._look, self._usual))
 
     def _is_cut(self, picture: np.ndarray | None) -> bool:
         if picture is None:

@@ -32,7 +32,8 @@ JAW = _numbers("127 234 93 132 58 172 136 150 149 176 148 152 377 400 378 379 36
 JAW_CORNERS = [172, 397]  # below the ears, where the jaw turns upwards
 FACE_OVAL = JAW + _numbers("389 251 284 332 297 338 10 109 67 103 54 21 162")
 
-FOREHEAD, CHIN, NOSE_TIP = 10, 152, 1
+FOREHEAD, CHIN, NOSE_TIP, NOSE_BASE = 10, 152, 1, 2
+MOUTH_CORNERS = [61, 291]
 GAP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
 EYE_PAIRS = {"right": ((159, 145), (158, 153), (160, 144)), "left": ((386, 374), (385, 380), (387, 373))}
 EYE_CORNERS = {"right": (33, 133), "left": (263, 362)}

@@ -13,10 +13,15 @@ from .landmark_sets import EYE, MOUTH
 from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
 from .model_runner import Landmarker, VideoLandmarker, landmarker, video_landmarker
 
-MOST_FACES = 8
+MOST_FACES = 16
 TILE_SCORE = 0.75  # a tile shows less context than a picture, so a face in it must be surer
+_SMALLEST_TILE = 240  # pixels, where larger ones show somebody
+_LEAST_TILE = 64
+_LARGE = 0.15  # of a picture's long side: from this height on a face's landmarks gain nothing from a crop
+_CROP = 2.6  # face heights along a side, in which a face is looked for once more
 MOST_IN_FRAME = 4  # faces of a clip's frame among which the one followed is looked for
 _AGREED = 0.1  # face heights between the points of the two modes at most, on average; half a hundredth is usual
+_COVERED = 0.3  # confidence in a face that somebody may be in front of
 _UNCONFIRMED = 0.6  # confidence in a face that is followed though the detector misses it
 VIDEO_STEP_MS = 800  # spread on purpose, to weaken the smoothing of MediaPipe's video mode (spec 06 section 3)
 
@@ -37,14 +42,16 @@ class FaceLandmarks:
     def in_picture(self, image: np.ndarray) -> list[np.ndarray]:
         """All faces of an RGB uint8 picture [H, W, 3], the largest first, each [478, 3] float32; empty if there is none.
 
-        A face too small for the detector is looked for once more on overlapping tiles.
+        The detector looks at the whole picture and at overlapping tiles of it, and each face must be found once more in a crop
+        about it: what is none is not found there, and the landmarks of small ones are better.
         """
-        with landmarker(self._model, MOST_FACES) as finder:
-            faces = finder.detect(image)
-        if not faces:
-            with landmarker(self._model, MOST_FACES, TILE_SCORE) as finder:
-                faces = _detect_on_tiles(finder, image)
-        return largest_first(faces)
+        with landmarker(self._model, MOST_FACES) as finder, landmarker(self._model, MOST_FACES, TILE_SCORE) as surer:
+            found = finder.detect(image)
+            shown = largest_first(found)
+            for side in _tile_sides(min(image.shape[:2]), max(map(face_height, found), default=0.0)):
+                if side >= _SMALLEST_TILE or not shown:
+                    shown += largest_first(_detect_on_tiles(surer, image, side))
+            return _verified(finder, image, _distinct(shown)) or largest_first(found)
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[Sighting]:
         """One person's face in each RGB uint8 frame, see `FaceFollower`; a frame without it repeats the face before.
@@ -92,7 +99,8 @@ def _seen(still: Landmarker, moving: VideoLandmarker, frames: Iterable[np.ndarra
             kept = smooth is not None and follower.keep(smooth)
             yield smooth if kept else None, _UNCONFIRMED * kept, follower.shot, follower.doubt
             continue
-        yield _together(smooth, sharp), 1.0, follower.shot, ""
+        covered = follower.covered(sharp)
+        yield _together(smooth, sharp), _COVERED if covered else 1.0, follower.shot, "another person" if covered else ""
 
 
 def _together(smooth: np.ndarray | None, sharp: np.ndarray) -> np.ndarray:
@@ -120,20 +128,45 @@ def _sightings(seen: Iterable[Seen]) -> Iterator[Sighting]:
         raise NoFaceError("No face was found in the driving clip: use a clip that shows a face, not too small and not covered.")
 
 
-def _detect_on_tiles(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
-    """Faces on overlapping square tiles of a half, a third and a fifth of the picture; stops at the first size that finds any."""
+def _tile_sides(short: int, tall: float) -> list[int]:
+    """A picture's short side and its halves, as long as a tile holds the largest face seen in the whole picture."""
+    return [side for side in (short, short // 2, short // 4, short // 8) if side >= max(_LEAST_TILE, tall)]
+
+
+def _detect_on_tiles(finder: Landmarker, image: np.ndarray, side: int) -> list[np.ndarray]:
+    """Faces on overlapping square tiles, but for those that a tile's edge cuts: a neighbour shows them better."""
     height, width = image.shape[:2]
-    for parts in (2, 3, 5):
-        side = max(min(height, width) // parts, 64)
-        faces: list[np.ndarray] = []
-        for top in _starts(height, side):
-            for left in _starts(width, side):
-                tile = image[top : top + side, left : left + side]
-                faces += [face + np.array([left, top, 0], np.float32) for face in finder.detect(tile)]
-        faces = _without_repeats(faces)
-        if faces:
-            return faces
-    return []
+    faces: list[np.ndarray] = []
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            tile = image[top : top + side, left : left + side]
+            faces += [face + np.array([left, top, 0], np.float32) for face in finder.detect(tile)]
+    return faces
+
+
+def _verified(finder: Landmarker, image: np.ndarray, faces: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The faces that are found once more where they were, the largest first; small ones with the landmarks that were found there."""
+    kept = []
+    for face in faces:
+        crop, corner = _about(image, face)
+        again = next((other + corner for other in finder.detect(crop) if _same(other + corner, face)), None)
+        if again is not None:
+            kept.append(face if face_height(face) > _LARGE * max(image.shape[:2]) else again)
+    return largest_first(_distinct(kept))
+
+
+def _about(image: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A square crop, and its corner's place."""
+    reach = face_height(face) * _CROP / 2
+    x, y = centre(face)
+    left, top = max(int(x - reach), 0), max(int(y - reach), 0)
+    crop = image[top : int(y + reach) + 1, left : int(x + reach) + 1]
+    return np.ascontiguousarray(crop), np.array([left, top, 0], np.float32)
+
+
+def _same(face: np.ndarray, other: np.ndarray) -> bool:
+    apart = np.linalg.norm(centre(face) - centre(other)) / face_height(other)
+    return apart < 0.3 and abs(np.log2(face_height(face) / face_height(other))) < 0.7
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -141,13 +174,10 @@ def _starts(length: int, side: int) -> list[int]:
     return [0] if steps == 0 else [round(k * (length - side) / steps) for k in range(steps + 1)]
 
 
-def _without_repeats(faces: list[np.ndarray]) -> list[np.ndarray]:
+def _distinct(faces: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The first of those that lie at one place."""
     kept: list[np.ndarray] = []
-    for face in largest_first(faces):
-        if all(np.linalg.norm(centre(face) - centre(other)) > 0.5 * np.sqrt(_area(other)) for other in kept):
+    for face in faces:
+        if all(np.linalg.norm(centre(face) - centre(other)) > 0.5 * max(face_height(face), face_height(other)) for other in kept):
             kept.append(face)
     return kept
-
-
-def _area(face: np.ndarray) -> float:
-    return float(np.prod(face[:, :2].max(0) - face[:, :2].min(0)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
 from ..errors import MissingModelError, Real3DError
+from ..motion.anatomy import bounded_pose, soft_length, soft_limit
 from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
@@ -40,6 +41,8 @@ from .voice import Voice
 BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
 
+_EXPRESSION = (3.0, 5.0)  # standard deviations of the face model's coefficients
+_REACH = (1.0, 1.6)  # decimetres that a driven head may leave its place
 _SIDE = 512
 _PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
@@ -241,7 +244,9 @@ class Real3DAvatar:
         translation = translation - translation[still]
         translation[:, 2] = 0  # the distance to the camera is frozen (spec 06 section 8)
         bridges = track.bridges(track.neutral_frames(neutral))
-        return _motion(*(torch.from_numpy(bridges(part.numpy())) for part in (expression, euler - euler[still], translation)))
+        parts = (expression, euler - euler[still], translation)
+        expression, euler, translation = (torch.from_numpy(bridges(part.numpy())) for part in parts)
+        return _motion(soft_limit(expression, *_EXPRESSION), bounded_pose(euler), soft_length(translation, *_REACH))
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
         """Periodic blinks are the published ones, all others those of a face that no network moves."""

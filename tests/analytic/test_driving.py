@@ -58,3 +58,20 @@ def test_a_closed_eye_blinks_without_dragging_landmarks(controls):
     assert motion.control("blink_left")[2:].min() > 0.9
     assert motion.control("blink_right").max() < 0.1
     assert controls.displacements(motion.expression)[:, [386, 374]].abs().max() < 0.005
+
+
+def test_a_neutral_driver_gives_a_neutral_face_though_it_mostly_smiles(controls):
+    rows = torch.zeros(40, BASIS.size)
+    rows[8:, BASIS.index("smile")] = 0.9
+    rows[12:, BASIS.index("jaw_open")] = torch.linspace(0, 12, 28).sin().clamp_min(0) * 0.4
+    track = track_from_landmarks(filmed(controls.displacements(rows).numpy(), np.zeros((40, 3))), 25.0, canonical_face())
+    motion = motion_from_track(track, smoothing=0)
+    assert motion.expression[:6].abs().max() < 0.1
+    assert motion.control("frown").max() < 0.2 and motion.control("smile")[20:].min() > 0.5
+
+
+@pytest.mark.parametrize("strength", [3.0, 1e6, float("inf"), float("nan")])
+def test_no_coefficients_move_a_face_farther_than_it_goes(controls, strength):
+    noise = torch.randn(3, BASIS.size, generator=torch.Generator().manual_seed(1)) * strength
+    moved = controls.displacements(noise)
+    assert torch.isfinite(moved).all() and moved.norm(dim=-1).max() < 0.5

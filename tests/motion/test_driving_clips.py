@@ -1,0 +1,105 @@
+"""Clips in which things happen: nobody else is followed, nothing jumps, and the film still shows a face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from driving_clips import FRAMES, HAPPENINGS, actor
+
+from real3d_core.analytic.avatar import AnalyticAvatar
+from real3d_core.analytic.controls import FaceControls
+from real3d_core.errors import NoFaceError
+from real3d_core.motion.face_track import FaceTrack, track_face
+from real3d_core.motion.motion import Motion
+from real3d_core.performance import perform
+from real3d_core.pictures import load_picture
+from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.portrait import prepare_portrait
+from real3d_core.render.camera import euler_to_matrix
+
+BRIDGED = {
+    "a face leaves and returns": (12, 34),
+    "a second person passes": (20, 28),
+    "a cut to another person": None,
+    "a face comes late": (0, 20),
+    "a hand over the mouth": None,
+    "heavily compressed": None,
+    "a head turns to profile and back": (20, 27),
+}
+
+
+@pytest.fixture(scope="module")
+def clip(assets):
+    """A function from a happening to its frames."""
+    folder = assets / "portraits"
+
+    def frames(name: str) -> np.ndarray:
+        if name not in HAPPENINGS:
+            return actor(folder, "synthetic_p009_selfie.jpg", 1.35)
+        return HAPPENINGS[name](actor(folder, "synthetic_p002.jpg"), actor(folder, "synthetic_p009.jpg"))
+
+    return frames
+
+
+@pytest.fixture(scope="module")
+def portrait(assets):
+    return prepare_portrait(load_picture(assets / "portraits" / "astronaut.png"))
+
+
+def driver_steps(track: FaceTrack) -> np.ndarray:
+    """[T - 1]: how far any landmark moves from a frame to the next, in face heights."""
+    height = np.median(np.linalg.norm(track.landmarks[:, 10, :2] - track.landmarks[:, 152, :2], axis=1))
+    return np.linalg.norm(np.diff(track.landmarks[:, :468, :2], axis=0), axis=2).max(axis=1) / height
+
+
+def film_steps(motion: Motion) -> np.ndarray:
+    """The same of a face that moves like this."""
+    points = canonical_face().points
+    controls = FaceControls(torch.from_numpy(points))
+    moved = controls.rest + controls.displacements(motion.expression)
+    posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(motion.euler), moved) + motion.translation[:, None] / 1.75
+    return posed[..., :2].diff(dim=0).norm(dim=-1).amax(dim=1).numpy()
+
+
+@pytest.mark.parametrize("name", BRIDGED)
+def test_what_happens_in_a_clip_tears_nothing(name, clip, portrait):
+    track = track_face(iter(clip(name)))
+    gap = BRIDGED[name]
+    assert len(track) == FRAMES
+    if gap is None:
+        assert track.trusted.all()
+    else:
+        assert not track.trusted[slice(*gap)].any() and track.trusted[max(gap[0] - 10, 0)] == (gap[0] > 0) and track.trusted[-3:].all()
+        assert "frames" in track.gaps()
+    avatar = AnalyticAvatar()
+    motion = avatar.video_to_motion(track)
+    steps, both = film_steps(motion), track.trusted[1:] & track.trusted[:-1]
+    same_shot = both & (track.shots[1:] == track.shots[:-1])
+    assert steps[same_shot].max() <= 1.5 * driver_steps(track)[same_shot].max()
+    assert steps[~both].max(initial=0) <= 0.02
+    sampled = torch.arange(2, FRAMES, 15)
+    some = Motion(motion.basis, motion.expression[sampled], motion.euler[sampled], motion.translation[sampled])
+    with torch.inference_mode():
+        film = torch.cat(list(perform(avatar, portrait, some, size=192).chunks(2)))
+    finder = FaceLandmarks()
+    assert all(finder.in_picture((frame * 255).byte().numpy()) for frame in film)
+
+
+def test_the_neutral_face_is_shown_until_a_face_comes(clip):
+    motion = AnalyticAvatar().video_to_motion(track_face(iter(clip("a face comes late"))))
+    assert motion.euler[:20].abs().max() < 0.01 and motion.expression[:20].abs().max() < 0.1
+
+
+def test_after_a_cut_the_head_is_neutral_again(clip):
+    """The second person sits elsewhere: that is no movement of the head."""
+    frames = clip("a cut to another person").copy()
+    track = track_face(iter(np.concatenate([frames[:28], np.roll(frames[28:], 25, axis=2)])))
+    assert len(np.unique(track.shots)) == 2
+    assert AnalyticAvatar().video_to_motion(track).translation[-10:, 0].abs().max() < 0.15
+
+
+def test_a_clip_without_a_face_is_one_sentence():
+    with pytest.raises(NoFaceError, match=r"^No face was found in the driving clip: .*\.$"):
+        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3))
