@@ -86,6 +86,7 @@ def renders_of(render) -> FrameStream:
 
 
 def test_the_verbs_draw_the_references_frame(avatar, second_frame, golden):
+    golden("i2p_512").compare("planes", avatar.lift(PORTRAIT).features)
     reference = golden("frame_512")
     reference.compare("planes", second_frame.planes.features)
     render = second_frame.render
