@@ -136,9 +136,11 @@ class Clip:
         turned = _orientation(picture)
         width, height = (self.height, self.width) if turned.swaps else (self.width, self.height)
         untagged_hd = picture.colorspace == _UNSPECIFIED and picture.height >= 720
-        bt709 = untagged_hd or picture.colorspace == _BT709  # PyAV 14 does not look at the tag itself
+        bt709 = untagged_hd or picture.colorspace == _BT709
         shown = _standard_range(picture)
-        rgb = shown.reformat(width, height, "rgb24", src_colorspace=Colorspace.ITU709 if bt709 and shown is picture else None)
+        matrix = Colorspace.ITU709 if bt709 and shown is picture else None
+        # PyAV 14 looks neither at the tag nor, where the range stays, at the matrix
+        rgb = shown.reformat(width, height, "rgb24", src_colorspace=matrix, dst_color_range=ColorRange.JPEG)
         return turned.applied(rgb.to_ndarray())
 
 
