@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..one_thread import one_thread
 from .face_networks import FaceNetworks
-from .one_thread import one_thread
 from .sampling import sampled
 
 _DETECTOR_SIDE = 128

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from .one_thread import one_thread
+from ..one_thread import one_thread
 from .sampling import sampled
 from .tflite import TFLiteNetwork
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..one_thread import one_thread
 from ..portrait.landmark_sets import EYE, INNER_LIP, OUTER_LIP
 from ..progress import Progress, untold
 from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape, place, project
@@ -87,7 +86,7 @@ def fit_clip(face: FaceModel, landmarks: np.ndarray, height: int, progress: Prog
 def _fit(face: FaceModel, landmarks: np.ndarray, height: int, weights: FitWeights, progress: Progress) -> FaceFit:
     # The host runs nodes in inference mode, in which nothing has a gradient. The face model may have been made there as well;
     # picking its rows outside makes copies that can take part.
-    with torch.inference_mode(False), torch.enable_grad(), _one_thread():
+    with torch.inference_mode(False), torch.enable_grad(), one_thread():
         return _descend(face.mediapipe_shape, _targets(landmarks, height), weights, progress)
 
 
@@ -137,14 +136,3 @@ def _bend(track: Tensor) -> Tensor:
     """How much a [T, C] track departs from the middle of its neighbours; the end frames are repeated outside."""
     extended = torch.cat([track[:1], track, track[-1:]])
     return ((track - extended[:-2] / 2 - extended[2:] / 2) ** 2).mean()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The tensors of a fit are so small that several threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
