@@ -91,13 +91,38 @@ async function until(test, milliseconds = 5000) {
   }
   return false;
 }
+// A picture's pixels as text, null if it is gone. ComfyUI forbids to fetch a blob, an image may show it.
+await page.addInitScript(() => {
+  globalThis.pixelsOf = async (source) => {
+    const image = new Image();
+    image.src = source;
+    if (await image.decode().then(() => false, () => true)) return null;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL();
+  };
+});
+
 /** The rendered picture of the orbit view as a digest, "" if there is none. */
 const face = () => page.evaluate(async () => {
   const image = document.querySelector(".r3d-stage img");
-  if (!image || image.hidden || !image.src) return "";
-  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
-  return `${bytes.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", bytes))].slice(0, 6).join(".")}`;
+  const pixels = image && !image.hidden && image.src ? await globalThis.pixelsOf(image.src) : null;
+  if (!pixels) return "";
+  return `${pixels.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(pixels)))].slice(0, 6).join(".")}`;
 });
+/** The same once it stays. */
+async function faceAtRest() {
+  let last = null;
+  await until(async () => {
+    const now = await face();
+    await page.waitForTimeout(700);
+    const rests = now !== "" && now === last;
+    last = now;
+    return rests;
+  }, 3000);
+  return last;
+}
 const drawing = () => page.evaluate(() => document.querySelector(".r3d-stage svg:not([hidden]) path")?.getAttribute("d") ?? "");
 
 async function dragStage(x, y) {
@@ -143,7 +168,6 @@ const untidy = () => page.evaluate(() => {
  */
 const heads = () => page.evaluate((token) => {
   const { graph, ds } = window.app.canvas;
-  const bytes = async (address) => String(new Uint8Array(await (await fetch(address)).arrayBuffer()));
   const seen = [...document.querySelectorAll(".r3d-orbit")].filter((element) => element.checkVisibility() && element.getBoundingClientRect().width);
   return Promise.all(seen.map(async (element) => {
     const box = element.getBoundingClientRect();
@@ -152,7 +176,7 @@ const heads = () => page.evaluate((token) => {
     const place = ["view_yaw", "view_pitch", "view_distance"].map((name) => node?.widgets.find((widget) => widget.name === name).value);
     const image = element.querySelector("img"), [yaw, pitch, distance] = place;
     const address = `/api/real3d/head/${token}?yaw=${yaw}&pitch=${pitch}&distance=${distance}&side=${image.naturalWidth}`;
-    const right = image.hidden || (image.naturalWidth > 0 && (await bytes(image.src)) === (await bytes(address)));
+    const right = image.hidden || (image.naturalWidth > 0 && (await globalThis.pixelsOf(image.src)) === (await globalThis.pixelsOf(address)));
     return [String(node?.id), element.querySelector(".r3d-numbers").textContent, place, !image.hidden, right];
   }));
 }, plan.head);
@@ -206,12 +230,11 @@ const steps = {
       await say(owner, { real3d_head: [plan.head] });
       await until(async () => (await face()) !== "");
     }
-    told.face = await face();
+    told.face = await faceAtRest();
     await picture(`${type}_live`);
     await dragStage(-110, 30);
     told.draggedLive = await values(type);
-    await until(async () => (await face()) !== told.face);
-    told.faceTurned = await face();
+    told.faceTurned = await faceAtRest();
     await picture(`${type}_turned`);
     const box = await shown(".r3d-stage").boundingBox();
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
@@ -531,34 +554,41 @@ const steps = {
   },
 
   /** Queues an example on a real server and looks at its nodes afterwards. */
-  async run(example, types) {
+  async run(example, types, changes) {
     await load(plan.examples[example], types);
-    const end = page.evaluate(() => new Promise((done) => {
+    if (!(await page.locator(".r3d-stage").count())) return; // Nodes 2.0 of 2025
+    const end = page.evaluate((changes) => new Promise((done) => {
       const api = window.app.api ?? window.comfyAPI.api.api;
+      for (const node of window.app.graph.nodes) {
+        for (const widget of node.widgets ?? []) if (widget.name in changes) widget.value = changes[widget.name];
+      }
       for (const kind of ["execution_success", "execution_error", "execution_interrupted"]) {
         api.addEventListener(kind, ({ detail }) => done(`${kind} ${detail?.exception_message ?? ""}`), { once: true });
       }
       window.app.queuePrompt(0);
       setTimeout(() => done("timeout"), 200000);
-    }));
+    }), changes);
     const running = await until(async () => (await page.locator('.r3d-rendering[data-state="running"]').count()) > 0, 60000);
     if (running) await picture(`run_${example}_during`);
     seen.run = { end: await end, running };
     await page.waitForTimeout(1500);
     await fit(types);
-    seen.run.face = await face();
+    seen.run.face = await faceAtRest();
     seen.run.told = await page.locator(".r3d-rendering output").allInnerTexts();
     seen.run.curves = await page.locator(".r3d-curve").count();
     await picture(`run_${example}_after`);
     await dragStage(-90, 20);
-    await page.waitForTimeout(600);
-    seen.run.faceTurned = await face();
+    seen.run.faceTurned = await faceAtRest();
     await picture(`run_${example}_turned`);
+    await press("Control+z");
+    seen.run.faceUndone = await faceAtRest();
+    await picture(`run_${example}_undone`);
   },
 
   /** Queues an example on a real server and cancels it with the node's own button. */
   async cancel(example, types, changes) {
     await load(plan.examples[example], types);
+    if (!(await page.locator(".r3d-stage").count())) return;
     const end = page.evaluate((changes) => new Promise((done) => {
       const api = window.app.api ?? window.comfyAPI.api.api;
       for (const node of window.app.graph.nodes) {
