@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError
 from .conversions import LONGEST, bounded
+from .incoming_video import nearest_frames
 from .runtime import io
 
 FaceLandmarksSocket = io.Custom("FACE_LANDMARKS")
@@ -51,8 +52,7 @@ def faces_at_25(landmarks, video, images: Tensor | None, fps: float) -> list[Fac
     _require_same_length(len(found), video, images)
     if len(found) / rate > LONGEST:
         raise ClipError(f"The driving clip lasts {len(found) / rate / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
-    times = np.arange(max(1, round(len(found) / rate * 25))) + 0.5
-    return [found[number] for number in np.rint(times * rate / 25 - 0.5).astype(int).clip(0, len(found) - 1)]
+    return [found[number] for number in nearest_frames(len(found), rate, 25.0)]
 
 
 def _require_same_length(found: int, video, images: Tensor | None) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, Real3DError, SoundError
@@ -66,8 +65,7 @@ class PictureBatch:
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
         """For each moment the picture nearest in time."""
-        numbers = ((torch.arange(first, max(first + 1, round(self.duration * fps))) + 0.5) * self.fps / fps - 0.5).round().long()
-        for number in numbers.clamp(0, len(self.images) - 1).tolist():
+        for number in nearest_frames(len(self.images), self.fps, fps, first):
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
     def sound(self) -> Sound | None:
@@ -159,6 +157,12 @@ class IncomingVideo:
         path = new_temporary(suffix)
         weakref.finalize(self, path.unlink, missing_ok=True)
         return path
+
+
+def nearest_frames(count: int, rate: float, fps: float, first: int = 0) -> list[int]:
+    """For each moment at `fps` a second, from number `first` on: which of `count` frames at `rate` a second is nearest in time."""
+    moments = np.arange(first, max(first + 1, round(count / rate * fps))) + 0.5
+    return np.rint(moments * rate / fps - 0.5).astype(int).clip(0, count - 1).tolist()
 
 
 def _defines(video, name: str) -> bool:

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from threading import RLock
 
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .stream import FrameStream
+from .stream import FrameStream, exact_rate
 
 _LOG = logging.getLogger("real3d")
 _CODEC, _PIXELS = "libx264rgb", "rgb24"
@@ -173,7 +172,7 @@ class _Writer:
     def __init__(self, path: Path, start: int, fps: float, shape: tuple[int, int]):
         self.path, self.start, self.stop, self.size = path, start, start, 0
         self._container = av.open(str(path), "w", format="matroska")
-        rate = Fraction(fps).limit_denominator(1001)
+        rate = exact_rate(fps)
         self._stream = self._container.add_stream(_CODEC, rate=rate, options=_OPTIONS)
         self._stream.height, self._stream.width = shape
         self._stream.pix_fmt = _PIXELS
