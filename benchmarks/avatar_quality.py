@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 import torch
 
+from real3d_core.portrait.model_files import ModelFolders
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -29,8 +31,8 @@ from real3d_core.avatar import SpeechStyle  # noqa: E402
 from real3d_core.motion.face_track import FaceTrack, track_face, track_from_landmarks  # noqa: E402
 from real3d_core.motion.motion import FPS, Motion  # noqa: E402
 from real3d_core.motion.pose import turn_about_neck  # noqa: E402
-from real3d_core.performance import Direction, direct, perform  # noqa: E402
 from real3d_core.pictures import load_picture  # noqa: E402
+from real3d_core.pipeline import PipelineOptions, make_motion, render  # noqa: E402
 from real3d_core.portrait.canonical_face import canonical_face  # noqa: E402
 from real3d_core.portrait.landmark_sets import EYE  # noqa: E402
 from real3d_core.portrait.landmarks import FaceLandmarks  # noqa: E402
@@ -60,8 +62,8 @@ class Sitter:
 
     def __init__(self, name: str):
         self.name = name
-        self.avatar = AnalyticAvatar()
-        self.portrait: Portrait = prepare_portrait(load_picture(ROOT / "assets" / "portraits" / PORTRAITS[name]))
+        self.avatar = AnalyticAvatar(ModelFolders())
+        self.portrait: Portrait = prepare_portrait(load_picture(ROOT / "assets" / "portraits" / PORTRAITS[name]), ModelFolders())
         planes = self.avatar.lift(self.portrait)
         self.controls = FaceControls(planes.landmarks)
         self.looked_at = self.found = 0
@@ -71,18 +73,18 @@ class Sitter:
 
     def render(self, motion: Motion) -> Iterable[np.ndarray]:
         """Frames, uint8 RGB."""
-        for chunk in perform(self.avatar, self.portrait, motion).chunks(4):
+        for chunk in render(self.avatar, self.portrait, motion).chunks(4):
             yield from (chunk * 255).round().byte().numpy()
 
     def look(self, frames: Iterable[np.ndarray]) -> FaceTrack | None:
         """What MediaPipe finds in each frame alone; a frame without a face counts against us and repeats its neighbour."""
-        finder, landmarks = FaceLandmarks(), []
+        finder, landmarks = FaceLandmarks(ModelFolders()), []
         for frame in frames:
             faces = finder.in_picture(frame)
             self.looked_at += 1
             self.found += bool(faces)
             landmarks.append(faces[0] if faces else landmarks[-1])
-        return track_from_landmarks(np.stack(landmarks), FPS, canonical_face())
+        return track_from_landmarks(np.stack(landmarks), FPS, canonical_face(ModelFolders()))
 
     def measure(self, motion: Motion) -> FaceTrack:
         return self.look(self.render(motion))
@@ -141,7 +143,7 @@ def speech(sitter: Sitter, name: str) -> tuple[float, float]:
     spoken = load_sound(ROOT / "assets" / "speech" / name)
     silence = torch.zeros(1, spoken.rate)
     sound = Sound(torch.cat([spoken.samples[:1], silence], dim=1), spoken.rate)
-    motion = direct(sitter.avatar, Direction(pose="static", blink="none"), sound)
+    motion = make_motion(sitter.avatar, PipelineOptions(pose="static", blink="none"), sound)
     track = sitter.measure(motion)
     speaking = int(spoken.duration * FPS)
     quiet = np.abs(track.lip_gap[speaking + 5 :] - sitter.rest.lip_gap[0]).max()
@@ -152,7 +154,7 @@ def closures(sitter: Sitter, name: str) -> tuple[int, int]:
     """Frames of b, p and m in which the lips are seen closed, and all such frames."""
     sound = load_sound(ROOT / "assets" / "speech" / name)
     style = SpeechStyle(transcript=TRANSCRIPTS[name])
-    motion = direct(sitter.avatar, Direction(pose="static", blink="none", speech=style), sound)
+    motion = make_motion(sitter.avatar, PipelineOptions(pose="static", blink="none", speech=style), sound)
     times = (np.arange(len(motion)) + 0.5) / FPS
     symbols, starts = PHONEMES[name].split()[::2], np.array(PHONEMES[name].split()[1::2], float)
     labial = np.isin(np.array(symbols)[np.searchsorted(starts, times, side="right") - 1], ["B", "P", "M"])
@@ -163,7 +165,7 @@ def closures(sitter: Sitter, name: str) -> tuple[int, int]:
 
 def lip_gap_from_sound(sitter: Sitter, track: FaceTrack) -> float:
     """Correlation of the gap commanded by may_5s.mp4's sound with the gap in its picture, best shift within 0.2 s."""
-    motion = direct(sitter.avatar, Direction(pose="static", blink="none"), load_sound(MEDIA / "driving" / "may_5s.mp4"))
+    motion = make_motion(sitter.avatar, PipelineOptions(pose="static", blink="none"), load_sound(MEDIA / "driving" / "may_5s.mp4"))
     moved = sitter.controls.rest + sitter.controls.displacements(motion.expression)
     predicted, real = inner_lip_gap(moved).numpy(), track.lip_gap
     length = min(len(predicted), len(real))
@@ -178,8 +180,8 @@ def lip_gap_from_sound(sitter: Sitter, track: FaceTrack) -> float:
 def speed(sitter: Sitter) -> float:
     """Finished 512 x 512 frames per second of wall time, 2 threads, lifting and preparing not counted."""
     torch.set_num_threads(2)
-    motion = direct(sitter.avatar, Direction(), load_sound(ROOT / "assets" / "speech" / "librivox_0880_en.wav"))
-    frames = perform(sitter.avatar, sitter.portrait, motion)
+    motion = make_motion(sitter.avatar, PipelineOptions(), load_sound(ROOT / "assets" / "speech" / "librivox_0880_en.wav"))
+    frames = render(sitter.avatar, sitter.portrait, motion)
     frames.frames(0, 4)
     started = time.perf_counter()
     for start in range(4, 36, 4):
@@ -214,7 +216,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     has_media = MEDIA.is_dir()
-    tracks = {clip: track_face(open_clip(MEDIA / "driving" / clip).frames()) for clip in CLIPS} if has_media else {}
+    tracks = {clip: track_face(open_clip(MEDIA / "driving" / clip).frames(), ModelFolders()) for clip in CLIPS} if has_media else {}
     rows: dict[str, tuple[str, list[str]]] = {}
 
     def put(what: str, bound: str, value: str) -> None:

@@ -21,6 +21,7 @@ import synthetic_bfm  # noqa: E402
 import torch  # noqa: E402
 from golden import load_vector, make_input  # noqa: E402
 
+from real3d_core.portrait.model_files import ModelFolders  # noqa: E402
 from real3d_core.real3d.eyelids import close_eyelids  # noqa: E402
 from real3d_core.real3d.face_fit import fit_clip, fit_picture  # noqa: E402
 from real3d_core.real3d.face_model import FaceModel  # noqa: E402
@@ -32,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         synthetic_bfm.write_assets(folder, synthetic_bfm.build())
-        face = load_face_model(folder)
+        face = load_face_model(folder, ModelFolders())
     print(f"{'step':44s} {'goal':>8s} {'measured':>10s}")
     _fits(face)
     _pictures(face)

@@ -24,6 +24,7 @@ from real3d_core.motion.phonemes import align, phoneme_source_available  # noqa:
 from real3d_core.motion.speech import GLIDE, speech_controls  # noqa: E402
 from real3d_core.motion.viseme_network import WEIGHTS_FILE, VisemeNetwork, viseme_posteriors  # noqa: E402
 from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND  # noqa: E402
+from real3d_core.portrait.model_files import ModelFolders  # noqa: E402
 from real3d_core.sound import load_sound  # noqa: E402
 from real3d_core.video import open_clip  # noqa: E402
 from training.visemes.nonspeech import music, noise  # noqa: E402
@@ -134,7 +135,7 @@ def speed(work) -> float:
 
 def filmed_correlation(clip: Path) -> tuple[float, float]:
     """Correlation of the gap predicted from a clip's sound with the gap in its picture, at the best shift within 0.2 s, and that shift."""
-    seen = track_face(open_clip(clip).frames()).lip_gap
+    seen = track_face(open_clip(clip).frames(), ModelFolders()).lip_gap
     predicted = lip_gap(load_sound(clip).mono().numpy())
     times = np.arange(len(seen)) / FPS
     shifts = np.linspace(-0.2, 0.2, 41)

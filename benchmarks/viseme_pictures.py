@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from real3d_core.portrait.model_files import ModelFolders
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -23,8 +25,8 @@ from real3d_core.motion.motion import FPS, Motion  # noqa: E402
 from real3d_core.motion.phonemes import align  # noqa: E402
 from real3d_core.motion.viseme_network import viseme_posteriors  # noqa: E402
 from real3d_core.motion.visemes import NAMES, VISEMES  # noqa: E402
-from real3d_core.performance import Direction, direct, perform  # noqa: E402
 from real3d_core.pictures import load_picture  # noqa: E402
+from real3d_core.pipeline import PipelineOptions, make_motion, render  # noqa: E402
 from real3d_core.portrait.portrait import prepare_portrait  # noqa: E402
 from real3d_core.sound import load_sound  # noqa: E402
 
@@ -63,7 +65,7 @@ def draw_sound(sound: Path, path: Path, words: str | None) -> None:
     heard = load_sound(sound)
     samples = heard.mono(16000).numpy()
     posteriors = viseme_posteriors(samples)
-    motion = direct(AnalyticAvatar(), Direction(pose="static", blink="none"), heard)
+    motion = make_motion(AnalyticAvatar(ModelFolders()), PipelineOptions(pose="static", blink="none"), heard)
     frames = min(len(motion), LONGEST)
     steps = np.minimum(((np.arange(frames) + 0.5) / FPS * 100).astype(int), len(posteriors) - 1)
     spoken = align(samples, words) if words else []
@@ -77,8 +79,8 @@ def draw_sound(sound: Path, path: Path, words: str | None) -> None:
 
 def mouths(motion: Motion) -> list[Image.Image]:
     """The lower face in every frame."""
-    portrait = prepare_portrait(load_picture(SITTER))
-    frames = [chunk for chunk in perform(AnalyticAvatar(), portrait, motion).chunks(4)]
+    portrait = prepare_portrait(load_picture(SITTER), ModelFolders())
+    frames = [chunk for chunk in render(AnalyticAvatar(ModelFolders()), portrait, motion).chunks(4)]
     return [Image.fromarray((frame * 255).round().byte().numpy()).crop(MOUTH) for chunk in frames for frame in chunk]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .conversions import bounded, chosen
 from .runtime import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
 from .viewer_camera import ViewerCameraSocket, camera_info_of, scene_camera
@@ -42,15 +41,6 @@ def place_inputs() -> list[io.Input]:
             tooltip="1 is the photo's own distance, 0.5 half of it; the wheel over the small head sets it.",
         ),
     ]
-
-
-def place(yaw: float, pitch: float, distance: float) -> tuple[float, float, float]:
-    """The values of `place_inputs`.
-
-    Raises:
-        Real3DError: one is out of range.
-    """
-    return bounded(yaw, -80, 80, "view_yaw"), bounded(pitch, -60, 60, "view_pitch"), bounded(distance, 0.5, 2, "view_distance")
 
 
 class CameraPathNode(io.ComfyNode):
@@ -158,26 +148,20 @@ class CameraPathNode(io.ComfyNode):
         from ..real3d_core.render import camera_paths
         from ..real3d_core.stream import exact_rate
 
-        chosen(mode, MODES, "mode")
         if motion is not None:
             frames, fps = len(motion), motion.fps
-        bounded(frames, 1, MOST_FRAMES, "frames")
-        fps = float(exact_rate(bounded(fps, 1, 240, "fps")))
+        fps = float(exact_rate(fps))
         if mode == "orbit":
-            view = camera_paths.orbit_view(
-                frames, fps, bounded(yaw, -80, 80, "yaw"), bounded(pitch, -60, 60, "pitch"), bounded(period, 0.2, 600, "period")
-            )
+            view = camera_paths.orbit_view(frames, fps, yaw, pitch, period)
         elif mode == "dolly":
-            view = camera_paths.dolly_view(
-                frames, bounded(distance_start, 0.5, 2, "distance_start"), bounded(distance_end, 0.5, 2, "distance_end")
-            )
+            view = camera_paths.dolly_view(frames, distance_start, distance_end)
         elif mode == "keyframes":
             view = camera_paths.keyframe_view(keyframes, frames, fps)
         else:
             view = camera_paths.static_view(frames)
         viewer = scene_camera(camera_info)
         viewer_place = viewer.place()
-        view = view.from_place(*place(view_yaw, view_pitch, view_distance)).from_place(*viewer_place)
+        view = view.from_place(view_yaw, view_pitch, view_distance).from_place(*viewer_place)
         seen_first = camera_info_of(viewer.at_start_of(view))
 
         def pose_from_viewer(euler, translation):

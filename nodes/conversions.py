@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..real3d_core.errors import ClipError, PictureError, Real3DError, SoundError
-from ..real3d_core.ranges import bounded
-from .incoming_video import DrivingClip, IncomingVideo, PictureBatch
+from ..real3d_core.errors import ClipError, PictureError, SoundError
+from .incoming_video import IncomingVideo, PictureBatch
 
 if TYPE_CHECKING:
     from ..real3d_core.sound import Sound
@@ -21,17 +19,6 @@ _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
 _LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
-
-
-def chosen(value: str, options: tuple[str, ...], name: str) -> str:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is none of the options; workflows can hold any text.
-    """
-    if value not in options:
-        raise Real3DError(f"{name} {str(value)[:60]!a} is not known: choose one of {', '.join(options)}.")
-    return value
 
 
 def photos(images: Tensor) -> list[np.ndarray]:
@@ -113,7 +100,7 @@ def _short_enough(heard: Sound | None) -> Sound:
     return heard
 
 
-def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> DrivingClip:
+def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> IncomingVideo | PictureBatch:
     """A driving VIDEO, or an IMAGE batch at its rate.
 
     Raises:
@@ -121,23 +108,12 @@ def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> Driv
     """
     if (video is None) == (images is None):
         raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
-    clip = PictureBatch(images, bounded(fps, 1, 240, "fps")) if video is None else IncomingVideo(video)
+    clip = PictureBatch(images, fps) if video is None else IncomingVideo(video)
     if clip.duration > LONGEST:
         raise ClipError(f"The driving clip lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
     return clip
 
 
-def driving_frames(video, images: Tensor | None, fps: float) -> tuple[Iterator[np.ndarray], int]:
-    """The pictures of `driving_clip` and how many to expect."""
-    clip = driving_clip(video, images, fps)
-    return clip.frames(), expected_frames(clip)
-
-
 def _refuse_no_pictures(images: Tensor) -> None:
     if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
         raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
-
-
-def expected_frames(clip: DrivingClip) -> int:
-    """How many pictures a clip gives, at 25 a second, as far as its length is known beforehand."""
-    return max(1, round(clip.duration * 25))

@@ -1,4 +1,4 @@
-"""What every node does before its own work: looks at what came in by its sockets, and says in one sentence what is missing."""
+"""What every node does before its own work: compares its inputs with its schema, and says in one sentence what is wrong or missing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, wraps
+from inspect import signature
 from pathlib import Path
 
 from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
-from .runtime import LoadedAvatar, io
+from ..real3d_core.ranges import Range
+from .runtime import HostedAvatar, io
 from .sockets import Cameras, Heads, Portraits, Renders, TensorFrames
 
 _REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
@@ -43,7 +45,7 @@ def _is(kind: type) -> Callable[[object], bool]:
 
 
 _KINDS = {
-    "REAL3D_AVATAR": _Kind(_is(LoadedAvatar), "an avatar", "'Load avatar'"),
+    "REAL3D_AVATAR": _Kind(_is(HostedAvatar), "an avatar", "'Load avatar'"),
     "REAL3D_PORTRAIT": _Kind(_is(Portraits), "a portrait", "'Prepare portrait'"),
     "REAL3D_PLANES": _Kind(_is(Heads), "planes", "'Image to plane' or 'Motion adapter'"),
     "REAL3D_MOTION": _Kind(_is_motion, "a motion", "'Audio to motion' or 'Video to motion'"),
@@ -68,23 +70,23 @@ _KINDS = {
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node itself; from now on its `execute` refuses what is not of a socket's kind, and names a package that is not installed.
+    """The node itself; from now on its `execute` refuses what its schema does not allow, and names a package that is not installed.
 
     ComfyUI compares the names of sockets only, and nodes of other packs may send anything through a socket of any type.
     """
     execute = node.execute.__func__
 
     @cache
-    def sockets() -> dict[str, tuple[bool, list[_Kind]]]:
-        inputs = {one.id: (one.optional, one.get_io_type().split(",")) for one in node.GET_SCHEMA().inputs}
-        return {name: (optional, [_KINDS[kind] for kind in kinds if kind in _KINDS]) for name, (optional, kinds) in inputs.items()}
+    def checks() -> list[tuple[io.Input, Callable[[object], None]]]:
+        """What refuses a wrong value of each input; as with ComfyUI, nothing for those that the node's own `validate_inputs` checks."""
+        own = signature(node.validate_inputs).parameters if "validate_inputs" in vars(node) else ()
+        return [(one, check) for one in node.GET_SCHEMA().inputs if one.id not in own and (check := _check(one))]
 
     @wraps(execute)
     def checked(cls, **inputs) -> io.NodeOutput:
-        for name, (optional, kinds) in sockets().items():
-            value = inputs.get(name)
-            if kinds and not (optional and value is None):
-                _refuse_other(name, value, kinds)
+        for one, check in checks():
+            if not (one.optional and inputs.get(one.id) is None):
+                check(inputs.get(one.id))
         try:
             return execute(cls, **inputs)
         except ImportError as failure:
@@ -94,6 +96,21 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
     node.execute = classmethod(checked)
     return node
+
+
+def _check(one: io.Input) -> Callable[[object], None] | None:
+    """What raises a Real3DError for a wrong value of an input; None: its schema says nothing of its values."""
+    if isinstance(one, io.Combo.Input):
+        return lambda value: _refuse_unknown(one.id, value, one.options)
+    if isinstance(one, (io.Int.Input, io.Float.Input)):
+        return Range(f"The input '{one.id}'", one.min, one.max, whole=isinstance(one, io.Int.Input)).check
+    kinds = [_KINDS[kind] for kind in one.get_io_type().split(",") if kind in _KINDS]
+    return (lambda value: _refuse_other(one.id, value, kinds)) if kinds else None
+
+
+def _refuse_unknown(name: str, value: object, options: list[str]) -> None:
+    if value not in options:
+        raise Real3DError(f"The input '{name}' knows no {str(value)[:60]!a}: choose one of {', '.join(options)}.")
 
 
 def _refuse_other(name: str, value: object, kinds: list[_Kind]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, Real3DError
-from .conversions import LONGEST, bounded
+from ..real3d_core.ranges import CLIP_RATE
+from .conversions import LONGEST
 from .incoming_video import nearest_frames
 from .runtime import io
 
@@ -48,7 +49,7 @@ def faces_at_25(landmarks, video, images: Tensor | None, fps: float) -> list[Fac
     if video is not None and images is not None:
         raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
     found = _found(landmarks)
-    rate = bounded(fps if video is None else float(video.get_frame_rate()), 1, 240, "fps")
+    rate = CLIP_RATE.check(fps if video is None else float(video.get_frame_rate()))
     _require_same_length(len(found), video, images)
     if len(found) / rate > LONGEST:
         raise ClipError(f"The driving clip lasts {len(found) / rate / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")

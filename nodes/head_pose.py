@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .conversions import bounded, chosen, sound
-from .motion_sources import LARGEST_SEED
+from ..real3d_core.ranges import POSE_AMOUNT, SEED
+from .conversions import sound
 from .runtime import CATEGORY, io, schema
 from .sockets import MotionSocket, sound_input
 
-MODES = ("keep", "static", "sway", "from other motion")
+MODES = ("keep", "static", "sway", "from other motion", "orbit")
+_MOVEMENTS = {"from other motion": "driving"}  # what the pipeline calls a mode
 
 
 class HeadPose(io.ComfyNode):
@@ -27,14 +28,14 @@ class HeadPose(io.ComfyNode):
                     default="sway",
                     tooltip=(
                         "keep: as it is; static: still; sway: gently, as somebody who speaks; from other motion: as the head "
-                        "of 'pose_from'."
+                        "of 'pose_from'; orbit: turned to both sides."
                     ),
                 ),
                 io.Float.Input(
                     "amount",
                     default=1.0,
-                    min=-3.0,
-                    max=3.0,
+                    min=POSE_AMOUNT.low,
+                    max=POSE_AMOUNT.high,
                     step=0.05,
                     tooltip="Scales the movement; 1 is natural, 0 still, below 0 mirrored.",
                 ),
@@ -42,7 +43,7 @@ class HeadPose(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=LARGEST_SEED,
+                    max=SEED.high,
                     control_after_generate=True,
                     tooltip="Of the sway; same seed, same movement.",
                 ),
@@ -57,28 +58,7 @@ class HeadPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, motion, mode: str, amount: float, seed: int, pose_from=None, audio=None) -> io.NodeOutput:
-        import torch
+        from ..real3d_core.pipeline import with_head_pose
 
-        from ..real3d_core.errors import Real3DError
-        from ..real3d_core.motion.pose import turn_about_neck
-        from ..real3d_core.motion.sway import speech_sway
-
-        chosen(mode, MODES, "mode")
-        bounded(amount, -3, 3, "amount")
-        bounded(seed, 0, LARGEST_SEED, "seed")
-        if mode == "static":
-            euler, translation = torch.zeros_like(motion.euler), torch.zeros_like(motion.translation)
-        elif mode == "sway":
-            samples = None if audio is None else sound(audio).mono(16000).numpy()
-            euler, translation = (torch.from_numpy(part) for part in speech_sway(samples, len(motion), motion.fps, seed))
-            translation = translation + turn_about_neck(euler)
-        elif mode == "from other motion":
-            if pose_from is None:
-                raise Real3DError(
-                    "The head shall move as in another motion, but none is connected: connect one to 'pose_from' or choose another mode."
-                )
-            fitted = pose_from.fitted(len(motion))
-            euler, translation = fitted.euler, fitted.translation
-        else:
-            euler, translation = motion.euler, motion.translation
-        return io.NodeOutput(motion.with_pose(euler * amount, translation * amount))
+        voice = None if audio is None else sound(audio)
+        return io.NodeOutput(with_head_pose(motion, _MOVEMENTS.get(mode, mode), amount, voice, pose_from, seed))

@@ -28,6 +28,6 @@ class ImageToPlane(io.ComfyNode):
         show = runtime.progress_bar(len(portrait.items))
         lifted = []
         for one in portrait.items:
-            lifted.append(avatar.ready().lift(one))
+            lifted.append(avatar.lift(one))
             show(len(lifted))
-        return io.NodeOutput(Heads.at_rest(avatar.core.name, lifted))
+        return io.NodeOutput(Heads.at_rest(avatar.name, lifted))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("real3d")
 _SAME_LENGTH = 0.02  # seconds
 _HANDOVER = {"preset": "ultrafast", "crf": 12.0}  # of a file that is read once and then removed
-
-
-class DrivingClip(Protocol):
-    """Pictures that drive a face, and the sound that belongs to them."""
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-
-    def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
-        """Pictures at a constant rate, from number `first` on: [height, width, 3] uint8, one at a time."""
-
-    def sound(self) -> Sound | None:
-        """None where there is none that is of use."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ class MotionAdapter(io.ComfyNode):
     @classmethod
     def execute(cls, avatar, planes, motion) -> io.NodeOutput:
         require_same_avatar(planes, avatar)
-        motion.require_basis(avatar.core.motion_basis)
+        motion.require_basis(avatar.motion_basis)
         heads = tuple(planes.still("The motion adapter"))
-        streams = tuple(avatar.streamed(avatar.core.adapt(head, motion)) for head in heads)
+        streams = tuple(avatar.adapt(head, motion) for head in heads)
         return io.NodeOutput(Heads(planes.avatar, streams, moving=True, rest=heads))

@@ -35,5 +35,5 @@ class ConvertMotion(io.ComfyNode):
     def execute(cls, motion, avatar, made_with=None) -> io.NodeOutput:
         from ..real3d_core.avatar import converted
 
-        source = made_with or runtime.load_avatar(runtime.BUILT_IN)
-        return io.NodeOutput(converted(motion, source.core, avatar.core))
+        source = made_with or runtime.built_in_avatar(motion.basis.name)
+        return io.NodeOutput(converted(motion, source, avatar))

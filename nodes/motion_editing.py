@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conversions import LONGEST, bounded, chosen
+from .conversions import LONGEST
 from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
 from .sockets import MotionSocket
@@ -117,29 +117,14 @@ class EditMotion(io.ComfyNode):
         fps: float = 0.0,
     ) -> io.NodeOutput:
         from ..real3d_core.motion import editing
+        from ..real3d_core.ranges import FRAME_RATE
         from ..real3d_core.stream import exact_rate
 
-        for name, value, low, high in (
-            ("expression_gain", expression_gain, -3, 3),
-            ("pose_gain", pose_gain, -3, 3),
-            ("smooth", smooth, 0, 2),
-            ("speed", speed, 0.1, 10),
-            ("start", start, 0, LONGEST),
-            ("end", end, 0, LONGEST),
-            ("mix", mix, 0, 1),
-            ("overlap", overlap, 0, 5),
-            ("loop_seconds", loop_seconds, 0, LONGEST),
-            ("fps", fps or 1, 1, 120),
-        ):
-            bounded(value, low, high, name)
         motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
         motion = editing.retimed(editing.smoothed(motion, smooth), speed)
         motion = editing.trimmed(motion, start, end or None)
         if second is not None:
-            if chosen(combine, COMBINE, "combine") == "join":
-                motion = editing.joined(motion, second, overlap)
-            else:
-                motion = editing.mixed(motion, second, mix)
-        motion = editing.looped(motion, loop_seconds, chosen(loop, LOOPS, "loop"))
-        motion = editing.at_rate(motion, float(exact_rate(fps))) if fps else motion
+            motion = editing.joined(motion, second, overlap) if combine == "join" else editing.mixed(motion, second, mix)
+        motion = editing.looped(motion, loop_seconds, loop)
+        motion = editing.at_rate(motion, float(exact_rate(FRAME_RATE.check(fps)))) if fps else motion
         return io.NodeOutput(motion, ui=shown_motion(motion))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import LARGEST_SEED
+from ..real3d_core.ranges import MOUTH, NEUTRAL, SEED, SMOOTHING, TEMPERATURE
 from . import runtime
-from .conversions import bounded, chosen, driving_frames, sound
+from .conversions import driving_clip, sound
 from .face_landmarks import FaceLandmarksSocket, faces_at_25
 from .preview import shown_motion
 from .runtime import CATEGORY, io, schema
@@ -39,16 +39,16 @@ class AudioToMotion(io.ComfyNode):
                 io.Float.Input(
                     "mouth_amplitude",
                     default=1.0,
-                    min=0.0,
-                    max=3.0,
+                    min=MOUTH.low,
+                    max=MOUTH.high,
                     step=0.05,
                     tooltip="How far the mouth moves; 1 is natural, 0 keeps it shut.",
                 ),
                 io.Float.Input(
                     "temperature",
                     default=0.2,
-                    min=0.0,
-                    max=1.0,
+                    min=TEMPERATURE.low,
+                    max=TEMPERATURE.high,
                     step=0.05,
                     tooltip="How freely a trained avatar moves, 0 to 1; the built-in one ignores it.",
                 ),
@@ -59,7 +59,7 @@ class AudioToMotion(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=LARGEST_SEED,
+                    max=SEED.high,
                     control_after_generate=True,
                     tooltip="Of the blinks and all else that is random; same seed, same motion.",
                 ),
@@ -74,13 +74,10 @@ class AudioToMotion(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..real3d_core.avatar import SpeechStyle
 
-        bounded(seed, 0, LARGEST_SEED, "seed")
-        style = SpeechStyle(
-            bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed, bounded(temperature, 0, 1, "temperature")
-        )
+        style = SpeechStyle(mouth_amplitude, transcript.strip() or None, seed, temperature)
         heard = sound(audio)
-        motion = avatar.ready_to_listen().audio_to_motion(heard, style, runtime.steps_bar())
-        motion = avatar.core.with_blinks(motion, avatar.core.blinks(len(motion), chosen(blink, BLINKS, "blink"), seed))
+        motion = avatar.audio_to_motion(heard, style, runtime.steps_bar())
+        motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, seed))
         return io.NodeOutput(motion, ui=shown_motion(motion, heard))
 
 
@@ -104,14 +101,14 @@ class VideoToMotion(io.ComfyNode):
                     "neutral_frame",
                     default=-1,
                     min=-1,
-                    max=90000,
+                    max=NEUTRAL.high,
                     tooltip="Number of the frame (25 a second) whose face is at rest like the portrait's; -1 finds one.",
                 ),
                 io.Float.Input(
                     "smoothing",
                     default=1.0,
-                    min=0.0,
-                    max=5.0,
+                    min=SMOOTHING.low,
+                    max=SMOOTHING.high,
                     step=0.1,
                     tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
                 ),
@@ -133,19 +130,18 @@ class VideoToMotion(io.ComfyNode):
         cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
     ) -> io.NodeOutput:
         from ..real3d_core.errors import ClipError
-        from ..real3d_core.motion.face_track import track_face, track_found_faces
+        from ..real3d_core.motion.face_track import track_found_faces
+        from ..real3d_core.pipeline import follow
 
         if face_landmarks is None:
-            pictures, expected = driving_frames(video, frames, fps)
-            bar = runtime.progress_bar(expected)
-            track = track_face(pictures, folders=runtime.model_folders(), progress=lambda done: bar(min(done, expected)))
+            track = follow(driving_clip(video, frames, fps), runtime.model_folders(), runtime.stages_bar())
         else:
-            track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), folders=runtime.model_folders())
+            track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), runtime.model_folders())
         if neutral_frame >= len(track):
             raise ClipError(
                 f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
             )
         neutral = None if neutral_frame < 0 else neutral_frame
-        motion = avatar.core.video_to_motion(track, neutral, bounded(smoothing, 0, 5, "smoothing"), runtime.steps_bar())
+        motion = avatar.video_to_motion(track, neutral, smoothing, runtime.steps_bar())
         runtime.show_bridged(cls, track.gaps())
         return io.NodeOutput(motion, ui=shown_motion(motion))

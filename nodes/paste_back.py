@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
-from .conversions import bounded, chosen, colours
+from .conversions import colours
 from .runtime import CATEGORY, io, schema
 from .sockets import PortraitSocket
 
@@ -51,8 +51,6 @@ class PasteBack(io.ComfyNode):
         from ..real3d_core.portrait.paste import paste_back
         from ..real3d_core.stream import FrameStream
 
-        bounded(feather, 0, 0.5, "feather")
-        chosen(framing, FRAMINGS, "framing")
         portraits = portrait.items
         if len(original) != len(portraits) or len(frames) % len(portraits):
             raise Real3DError(

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
 from . import runtime
-from .conversions import bounded
 from .runtime import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket, one_for_each
 
@@ -100,7 +99,6 @@ class MixPlanes(io.ComfyNode):
     def execute(cls, first, second, weight: float) -> io.NodeOutput:
         from ..real3d_core.render.mixing import mix_planes
 
-        bounded(weight, 0, 1, "weight")
         if first.avatar != second.avatar:
             raise Real3DError(f"Planes of '{first.avatar}' and of '{second.avatar}' can not be mixed: lift both portraits with one avatar.")
         heads, others = tuple(first.still("Mixing")), tuple(second.still("Mixing"))

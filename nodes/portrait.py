@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..real3d_core.ranges import FACE_AREA, FACE_INDEX
 from . import runtime
-from .conversions import bounded, person_masks, photos
+from .conversions import person_masks, photos
 from .face_landmarks import FaceLandmarksSocket, faces_in_photos
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, Portraits, PortraitSocket
@@ -15,13 +16,18 @@ def face_inputs(optional: bool = False) -> list[io.Input]:
     """Which face of a photo is meant, and how closely it is cropped; shared by the nodes that take photos."""
     return [
         io.Int.Input(
-            "face_index", default=0, min=0, max=63, optional=optional, tooltip="Which face, counted from the largest, which is 0."
+            "face_index",
+            default=0,
+            min=FACE_INDEX.low,
+            max=FACE_INDEX.high,
+            optional=optional,
+            tooltip="Which face, counted from the largest, which is 0.",
         ),
         io.Float.Input(
             "face_area",
             default=0.2,
-            min=0.02,
-            max=0.5,
+            min=FACE_AREA.low,
+            max=FACE_AREA.high,
             step=0.01,
             optional=optional,
             tooltip="The least part of the crop that the face shall fill, 0.02 to 0.5; more crops closer.",
@@ -29,18 +35,10 @@ def face_inputs(optional: bool = False) -> list[io.Input]:
     ]
 
 
-def face_chosen(face_index: int, face_area: float) -> tuple[int, float]:
-    """The values of `face_inputs`.
-
-    Raises:
-        Real3DError: one is out of range.
-    """
-    return bounded(face_index, 0, 63, "face_index"), bounded(face_area, 0.02, 0.5, "face_area")
-
-
 class LoadAvatar(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
+        choices = runtime.avatar_choices()
         return schema(
             node_id="Real3DLoadAvatar",
             display_name="Load avatar",
@@ -52,8 +50,8 @@ class LoadAvatar(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "avatar",
-                    options=runtime.avatar_choices(),
-                    default=runtime.BUILT_IN,
+                    options=choices,
+                    default=choices[0],
                     tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in the folder models/real3d.",
                 ),
                 io.Boolean.Input(
@@ -65,6 +63,15 @@ class LoadAvatar(io.ComfyNode):
                         "motion's first frame, as published."
                     ),
                 ),
+                io.Boolean.Input(
+                    "half_precision",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "For checkpoints: computes in bfloat16, which is faster on graphics cards and recent processors, and slightly "
+                        "less exact."
+                    ),
+                ),
             ],
             outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node that asks for an avatar.")],
         )
@@ -74,12 +81,12 @@ class LoadAvatar(io.ComfyNode):
         return runtime.sentence_or_true(lambda: runtime.refuse_hostile(avatar, "checkpoint"))
 
     @classmethod
-    def fingerprint_inputs(cls, avatar: str, own_expression: bool = False) -> tuple:
+    def fingerprint_inputs(cls, avatar: str, own_expression: bool = False, half_precision: bool = False) -> tuple:
         return runtime.avatar_fingerprint(avatar)
 
     @classmethod
-    def execute(cls, avatar: str, own_expression: bool = False) -> io.NodeOutput:
-        return io.NodeOutput(runtime.load_avatar(avatar, own_expression))
+    def execute(cls, avatar: str, own_expression: bool = False, half_precision: bool = False) -> io.NodeOutput:
+        return io.NodeOutput(runtime.load_avatar(avatar, half_precision, own_expression))
 
 
 class PreparePortrait(io.ComfyNode):
@@ -128,13 +135,13 @@ class PreparePortrait(io.ComfyNode):
     def execute(cls, image, face_index: int, face_area: float, person_mask=None, face_landmarks=None) -> io.NodeOutput:
         from ..real3d_core.portrait.portrait import prepare_portrait
 
-        face_chosen(face_index, face_area)
         pictures = photos(image)
         show = runtime.progress_bar(len(pictures))
         masks, found = person_masks(person_mask, len(pictures)), faces_in_photos(face_landmarks, pictures)
+        models = runtime.model_folders()
         prepared = []
         for picture, mask, faces in zip(pictures, masks, found, strict=True):
-            prepared.append(prepare_portrait(picture, mask, face_index, face_area, runtime.model_folders(), faces))
+            prepared.append(prepare_portrait(picture, models, mask, face_index, face_area, faces))
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
         masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..real3d_core.ranges import RESOLUTION, SAMPLES
 from . import runtime
-from .conversions import bounded
 from .preview import shown_head
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, CameraSocket, PlanesSocket, Renders, RenderSocket, one_for_each, require_same_avatar
@@ -32,7 +32,7 @@ class RenderHead(io.ComfyNode):
                     "resolution",
                     default=0,
                     min=0,
-                    max=512,
+                    max=RESOLUTION.high,
                     step=8,
                     optional=True,
                     tooltip="Rays along a side, 16 to 512; 0 takes the avatar's own (128).",
@@ -41,7 +41,7 @@ class RenderHead(io.ComfyNode):
                     "samples",
                     default=0,
                     min=0,
-                    max=192,
+                    max=SAMPLES.high,
                     optional=True,
                     tooltip="Depths per ray, 8 to 192, half of them coarse; 0 takes the avatar's own.",
                 ),
@@ -66,16 +66,18 @@ class RenderHead(io.ComfyNode):
         from ..real3d_core.render.head import render_head
 
         require_same_avatar(planes, avatar)
-        settings = avatar.core.march_settings
+        settings = avatar.march_settings
         if resolution:
-            settings = replace(settings, resolution=bounded(resolution, 16, 512, "resolution"))
+            RESOLUTION.check(resolution)
+            settings = replace(settings, resolution=resolution)
         if samples:
-            half = bounded(samples, 8, 192, "samples") // 2
+            SAMPLES.check(samples)
+            half = samples // 2
             settings = replace(settings, coarse=samples - half, fine=half)
         march = runtime.marcher(backend)
-        runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar))
+        runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar.device))
         paths = one_for_each(camera.seen_by(avatar), len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
-        renders = tuple(render_head(stream, avatar.core.decoder, path, settings, march) for stream, path in pairs)
-        seen = shown_head(avatar.core, planes.rest[0], *camera.poses[0]) if planes.rest and camera.poses else None
+        renders = tuple(render_head(stream, avatar.decoder, path, settings, march) for stream, path in pairs)
+        seen = shown_head(avatar, planes.rest[0], *camera.poses[0]) if planes.rest and camera.poses else None
         return io.NodeOutput(Renders(renders), ui=seen)

@@ -8,10 +8,10 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as model_management
 import comfy.utils
@@ -22,12 +22,16 @@ from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io
 from torch import Tensor
 
 from ..real3d_core.errors import MissingModelError, Real3DError
+from ..real3d_core.stream import FrameStream
 
 if TYPE_CHECKING:
     from ..real3d_core.avatar import Avatar
+    from ..real3d_core.motion.motion import Motion
+    from ..real3d_core.portrait.model_files import ModelFolders
+    from ..real3d_core.portrait.portrait import Portrait
     from ..real3d_core.recording import Shelf
     from ..real3d_core.render.head import March
-    from ..real3d_core.stream import FrameStream
+    from ..real3d_core.render.planes import Planes
 
 __all__ = ["ComfyExtension", "Input", "InputImpl", "Types", "io"]
 
@@ -36,7 +40,6 @@ Interrupted = model_management.InterruptProcessingException
 
 CATEGORY = "Real3D-Portrait"
 CHUNK = 4  # frames computed at once
-BUILT_IN = "analytic (built in)"
 BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 _MODELS = "real3d"
 _DETECTION = "detection"
@@ -55,9 +58,11 @@ def schema(**described) -> io.Schema:
     return io.Schema(**{name: value for name, value in described.items() if name in known})
 
 
-def model_folders() -> list[Path]:
+def model_folders() -> ModelFolders:
     """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
-    return _folders(_MODELS) + _folders(_DETECTION)
+    from ..real3d_core.portrait.model_files import ModelFolders
+
+    return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
 
 def _folders(kind: str) -> list[Path]:
@@ -69,53 +74,69 @@ def _folders(kind: str) -> list[Path]:
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatar, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
-    return [BUILT_IN, *filter(_may_be_avatar, folder_paths.get_filename_list(_MODELS))]
+    """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
+    from ..real3d_core.avatar_kinds import avatar_kinds
+
+    kinds = avatar_kinds()
+    return [kind.built_in for kind in kinds if kind.built_in] + [
+        name
+        for name in folder_paths.get_filename_list(_MODELS)
+        if name.lower().endswith(_CHECKPOINTS)
+        and any(path.is_file() and kind.takes(path) for kind in kinds for path in (folder / name for folder in _folders(_MODELS)))
+    ]
 
 
-def _may_be_avatar(name: str) -> bool:
-    from ..real3d_core.real3d.model_folders import NETWORKS, kind_of
+class HostedAvatar:
+    """An avatar whose networks ComfyUI moves: to the device before a verb needs them, away again when other models need the room.
 
-    paths = (folder / name for folder in model_folders())
-    return name.lower().endswith(_CHECKPOINTS) and any(path.is_file() and kind_of(path) == NETWORKS for path in paths)
+    All that needs no networks is the avatar's own.
+    """
 
+    def __init__(self, avatar: Avatar):
+        self.avatar = avatar
 
-@dataclass(frozen=True, eq=False)
-class LoadedAvatar:
-    """An avatar on a socket: the core's, and ComfyUI's hold on its networks, by which it moves them to the device and away again."""
+    def __getattr__(self, name: str) -> Any:
+        if name == "avatar":  # asked for before there is one, as copying does
+            raise AttributeError(name)
+        return getattr(self.avatar, name)
 
-    core: Avatar
+    def lift(self, portrait: Portrait) -> Planes:
+        _bring(self._video_patchers)
+        return self.avatar.lift(portrait)
+
+    def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
+        return self._with_networks(self.avatar.adapt(planes, motion))
+
+    def compose(self, *renders, **options) -> FrameStream[Tensor]:
+        return self._with_networks(self.avatar.compose(*renders, **options))
+
+    def person_mask(self, *renders, **options) -> FrameStream[Tensor]:
+        return self._with_networks(self.avatar.person_mask(*renders, **options))
+
+    def audio_to_motion(self, *sound, **options) -> Motion:
+        _bring(self._audio_patchers)
+        return self.avatar.audio_to_motion(*sound, **options)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its planes are marched."""
+        return self.decoder.weight1.device
 
     @cached_property
-    def patchers(self) -> list[ModelPatcher]:
-        """Of the networks that draw; none for an avatar without networks."""
-        return _handed_over(self.core.drawing_networks())
+    def _video_patchers(self) -> list[ModelPatcher]:
+        return _handed_over(self.avatar.video_networks())
 
     @cached_property
-    def _listening(self) -> list[ModelPatcher]:
-        return _handed_over(self.core.listening_networks())
+    def _audio_patchers(self) -> list[ModelPatcher]:
+        return _handed_over(self.avatar.audio_networks())
 
-    def ready(self) -> Avatar:
-        """The core's avatar with the networks that draw on the device; other models make room."""
-        _bring(self.patchers)
-        return self.core
-
-    def ready_to_listen(self) -> Avatar:
-        """The core's avatar with the networks that hear on the device.
-
-        Raises:
-            MissingModelError: their files are missing.
-        """
-        _bring(self._listening)
-        return self.core
-
-    def streamed(self, stream: FrameStream) -> FrameStream:
-        """A stream of this avatar's that sees to it, chunk by chunk, that the networks are there: other nodes may have run since."""
-        from ..real3d_core.stream import FrameStream
-
-        if not self.patchers:
+    def _with_networks(self, stream: FrameStream[Any]) -> FrameStream[Any]:
+        """A stream that sees to it, chunk by chunk, that the networks are there: other nodes may have run since."""
+        if not self._video_patchers:
             return stream
-        return FrameStream(len(stream), stream.fps, lambda start, stop: (self.ready(), stream.frames(start, stop))[1], keep=0)
+        return FrameStream(
+            len(stream), stream.fps, lambda start, stop: (_bring(self._video_patchers), stream.frames(start, stop))[1], keep=0
+        )
 
 
 def _handed_over(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
@@ -132,27 +153,40 @@ def _bring(patchers: list[ModelPatcher]) -> None:
             patcher.model.to(patcher.load_device)
 
 
-def load_avatar(choice: str, own_expression: bool = False) -> LoadedAvatar:
-    """The avatar of an entry of `avatar_choices`.
+def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -> HostedAvatar:
+    """The avatar of an entry of `avatar_choices`; networks are left where ComfyUI keeps models that nobody uses.
 
     Args:
-        own_expression: see the core's AvatarOptions.
+        half, own_expression: see the core's AvatarOptions.
 
     Raises:
         MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
     """
-    from ..real3d_core.avatar import AvatarOptions
-    from ..real3d_core.avatar import load_avatar as load
+    from ..real3d_core.avatar_kinds import AvatarOptions, avatar_kinds
 
-    if choice == BUILT_IN:
-        return LoadedAvatar(load("analytic", AvatarOptions(model_folders())))
-    options = AvatarOptions(model_folders(), _model_path(choice), model_management.get_torch_device(), own_expression)
-    return LoadedAvatar(load("real3d", options))
+    kinds = avatar_kinds()
+    built_in = next((kind for kind in kinds if kind.built_in == choice), None)
+    if built_in is not None:
+        return HostedAvatar(built_in.load(AvatarOptions(model_folders())))
+    checkpoint = _model_path(choice)
+    kind = next((kind for kind in kinds if kind.takes(checkpoint)), next(kind for kind in kinds if not kind.built_in))
+    device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
+    return HostedAvatar(kind.load(AvatarOptions(model_folders(), checkpoint, device, rest, half, own_expression)))
+
+
+def built_in_avatar(basis: str | None = None) -> HostedAvatar:
+    """The built-in avatar whose motions have this basis; the first one where there is none or none is asked for."""
+    from ..real3d_core.avatar_kinds import avatar_kinds
+
+    kinds = [kind for kind in avatar_kinds() if kind.built_in]
+    return load_avatar(next((kind for kind in kinds if kind.basis == basis), kinds[0]).built_in)
 
 
 def avatar_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
-    return () if choice == BUILT_IN else _stamp(_model_path(choice))
+    from ..real3d_core.avatar_kinds import avatar_kinds
+
+    return () if choice in (kind.built_in for kind in avatar_kinds()) else _stamp(_model_path(choice))
 
 
 def marcher(backend: str) -> March:
@@ -168,8 +202,8 @@ def marcher(backend: str) -> March:
     return march if backend == "reference" else march_by(backend)
 
 
-def backend_in_use(backend: str, avatar: LoadedAvatar) -> str:
-    """Says which back end marches this avatar's planes where `backend` is asked for; builds it if it was never used before.
+def backend_in_use(backend: str, device: torch.device) -> str:
+    """Says which back end marches planes on a device where `backend` is asked for; builds it if it was never used before.
 
     Raises:
         Real3DError: there is no such back end.
@@ -179,7 +213,7 @@ def backend_in_use(backend: str, avatar: LoadedAvatar) -> str:
     _refuse_unknown_backend(backend)
     if backend == "reference":
         return "Ray marching: reference"
-    name = chosen(model_management.get_torch_device() if avatar.patchers else "cpu", backend).name
+    name = chosen(device, backend).name
     remark = "" if backend in ("auto", name) else f" ({backend} can not be used here: the log says why)"
     return f"Ray marching: {name}{remark}"
 
@@ -212,6 +246,12 @@ def progress_bar(total: int) -> Callable[[int], None]:
     """A function to call with the number of frames done; it also notices cancel."""
     show = steps_bar()
     return lambda done: show(done, max(total, 1))
+
+
+def stages_bar() -> Callable[[str, int, int], None]:
+    """A function to call with the name of a stage, its steps done and its steps in all; it also notices cancel."""
+    show = steps_bar()
+    return lambda stage, done, total: show(done, total)
 
 
 def steps_bar() -> Callable[[int, int], None]:

@@ -37,7 +37,7 @@ class SideBySide(io.ComfyNode):
         rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
         portraits = one_for_each(portrait.items, len(rows), "Render and portrait")
         pictures = [
-            [beside_each_other(one.image, avatar.core.condition(one, motion.fitted(len(frames))), renders, frames)]
+            [beside_each_other(one.image, avatar.condition(one, motion.fitted(len(frames))), renders, frames)]
             for (frames, _), renders, one in zip(rows, render.streams, portraits, strict=True)
         ]
         return io.NodeOutput(*runtime.gather(pictures), pictures[0][0].fps)

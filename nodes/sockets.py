@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..real3d_core.render.planes import Planes
     from ..real3d_core.render.ray_marching import HeadRender
     from ..real3d_core.stream import FrameStream
-    from .runtime import LoadedAvatar
+    from .runtime import HostedAvatar
 
-AvatarSocket = io.Custom("REAL3D_AVATAR")  # a runtime.LoadedAvatar
+AvatarSocket = io.Custom("REAL3D_AVATAR")  # a runtime.HostedAvatar
 PortraitSocket = io.Custom("REAL3D_PORTRAIT")  # Portraits
 PlanesSocket = io.Custom("REAL3D_PLANES")  # Heads
 MotionSocket = io.Custom("REAL3D_MOTION")  # a real3d_core.motion.motion.Motion
@@ -92,9 +92,9 @@ class Cameras:
     views: tuple[Callable[[Avatar], CameraPath], ...]
     poses: tuple[tuple[Tensor, Tensor], ...] = ()
 
-    def seen_by(self, avatar: LoadedAvatar) -> tuple[CameraPath, ...]:
+    def seen_by(self, avatar: HostedAvatar) -> tuple[CameraPath, ...]:
         """The paths [T, 25] float32."""
-        return tuple(view(avatar.core) for view in self.views)
+        return tuple(view(avatar) for view in self.views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +130,9 @@ def one_for_each(values: tuple[Item, ...], count: int, what: str) -> tuple[Item,
     return values
 
 
-def require_same_avatar(heads: Heads, avatar: LoadedAvatar) -> None:
+def require_same_avatar(heads: Heads, avatar: HostedAvatar) -> None:
     """Raises Real3DError unless the planes were made by this avatar."""
-    if heads.avatar != avatar.core.name:
+    if heads.avatar != avatar.name:
         raise Real3DError(
-            f"These planes belong to the avatar '{heads.avatar}', but '{avatar.core.name}' is connected: "
-            "lift the portrait with the same avatar."
+            f"These planes belong to the avatar '{heads.avatar}', but '{avatar.name}' is connected: lift the portrait with the same avatar."
         )

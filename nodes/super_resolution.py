@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
-from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
+from ..real3d_core.ranges import SIZE
 from . import runtime
 from .backdrop import backdrop, background_video_input
-from .conversions import bounded
 from .runtime import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
 
@@ -39,8 +38,8 @@ def composing_inputs() -> list[io.Input]:
         io.Int.Input(
             "size",
             default=512,
-            min=SMALLEST_FRAME,
-            max=LARGEST_FRAME,
+            min=SIZE.low,
+            max=SIZE.high,
             step=8,
             tooltip="Side of the frames in pixels; more than the photo's own face has adds no detail.",
         ),
@@ -61,9 +60,8 @@ def composed(
     avatar, render: Renders, portrait: Portraits, motion, head_threshold: float, size: int, background=None, background_video=None
 ) -> list[tuple[FrameStream[Tensor], FrameStream[Tensor]]]:
     """Frames [n, size, size, 3] and person masks [n, size, size] of every portrait, as streams."""
-    threshold = bounded(head_threshold, 0, 1, "head_threshold") or None
-    bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
-    motion.require_basis(avatar.core.motion_basis)
+    threshold = head_threshold or None
+    motion.require_basis(avatar.motion_basis)
     behind = backdrop(background, background_video, size, render.streams[0].fps)
     portraits = one_for_each(portrait.items, len(render.streams), "Render and portrait")
     for stream in render.streams:
@@ -74,8 +72,8 @@ def composed(
     worn = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
     return [
         (
-            avatar.streamed(avatar.core.compose(stream, one, shown, behind, size, threshold)),
-            avatar.streamed(avatar.core.person_mask(stream, one, shown, size, threshold)),
+            avatar.compose(stream, one, shown, behind, size, threshold),
+            avatar.person_mask(stream, one, shown, size, threshold),
         )
         for stream, one, shown in zip(render.streams, portraits, worn, strict=True)
     ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import LARGEST_FRAME, SMALLEST_FRAME
+from ..real3d_core.ranges import FRAME_RATE, MOUTH, SEED, SIZE
 from . import runtime
 from .backdrop import backdrop, background_video_input
-from .camera import place, place_inputs
-from .conversions import bounded, chosen, colours, driving_clip, expected_frames, photos, sound
-from .motion_sources import LARGEST_SEED, transcript_input
-from .portrait import face_chosen, face_inputs
+from .camera import place_inputs
+from .conversions import driving_clip, photos, sound
+from .motion_sources import transcript_input
+from .portrait import face_inputs
 from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import CATEGORY, io, schema
@@ -30,7 +30,7 @@ def _provenance_input() -> io.Input:
 def _about(avatar, provenance: bool) -> dict[str, str]:
     from ..real3d_core.provenance import provenance as told
 
-    return told(avatar.core.name) if provenance else {}
+    return told(avatar.name) if provenance else {}
 
 
 class TalkingPortraitToVideo(io.ComfyNode):
@@ -104,7 +104,12 @@ class TalkingPortrait(io.ComfyNode):
                 ),
                 io.Combo.Input("blink", options=list(BLINKS), default="auto", tooltip="auto: as in the driving video, else natural."),
                 io.Float.Input(
-                    "mouth_amplitude", default=1.0, min=0.0, max=3.0, step=0.05, tooltip="How far a voice moves the mouth; 1 is natural."
+                    "mouth_amplitude",
+                    default=1.0,
+                    min=MOUTH.low,
+                    max=MOUTH.high,
+                    step=0.05,
+                    tooltip="How far a voice moves the mouth; 1 is natural.",
                 ),
                 io.Combo.Input(
                     "framing",
@@ -112,12 +117,12 @@ class TalkingPortrait(io.ComfyNode):
                     default="crop",
                     tooltip="A square about the head, or all of the photo at its own size.",
                 ),
-                io.Int.Input("size", default=512, min=SMALLEST_FRAME, max=LARGEST_FRAME, step=8, tooltip="Side of the square in pixels."),
+                io.Int.Input("size", default=512, min=SIZE.low, max=SIZE.high, step=8, tooltip="Side of the square in pixels."),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
-                    max=LARGEST_SEED,
+                    max=SEED.high,
                     control_after_generate=True,
                     tooltip="Of blinks and sway; same seed, same video.",
                 ),
@@ -127,8 +132,8 @@ class TalkingPortrait(io.ComfyNode):
                 io.Float.Input(
                     "fps",
                     default=25.0,
-                    min=1.0,
-                    max=120.0,
+                    min=FRAME_RATE.low,
+                    max=FRAME_RATE.high,
                     step=0.001,
                     optional=True,
                     tooltip="Frames per second of the video, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly.",
@@ -177,52 +182,36 @@ class TalkingPortrait(io.ComfyNode):
         import torch
 
         from ..real3d_core.avatar import SpeechStyle
-        from ..real3d_core.motion.face_track import track_face
-        from ..real3d_core.performance import Direction, direct, perform
-        from ..real3d_core.portrait.paste import paste_back
-        from ..real3d_core.portrait.portrait import prepare_portrait
-        from ..real3d_core.render.camera_paths import static_view
+        from ..real3d_core.pipeline import PipelineOptions, talking_portraits
 
-        bounded(size, SMALLEST_FRAME, LARGEST_FRAME, "size")
-        bounded(seed, 0, LARGEST_SEED, "seed")
-        chosen(framing, FRAMINGS, "framing")
-        chosen(head_pose, POSES, "head_pose")
-        chosen(blink, BLINKS, "blink")
-        face = face_chosen(face_index, face_area)
-        stand = place(view_yaw, view_pitch, view_distance)
-        driven = driving_video is not None
-        direction = Direction(
-            pose=head_pose if head_pose != "auto" else "driving" if driven else "sway",
-            blink=blink if blink != "auto" else "driving" if driven else "natural",
-            speech=SpeechStyle(bounded(mouth_amplitude, 0, 3, "mouth_amplitude"), transcript.strip() or None, seed),
-            fps=bounded(fps, 1, 120, "fps"),
+        avatar = avatar or runtime.built_in_avatar()
+        options = PipelineOptions(
+            pose=head_pose,
+            blink=blink,
+            speech=SpeechStyle(mouth_amplitude, transcript.strip() or None, seed),
+            fps=fps,
+            size=size,
+            face_index=face_index,
+            face_area=face_area,
+            framing=framing,
         )
-        avatar = avatar or runtime.load_avatar(runtime.BUILT_IN)
-        folders = runtime.model_folders()
-        portraits = [prepare_portrait(photo, None, *face, folders) for photo in photos(image)]
-        voice = None if audio is None else sound(audio)
-        clip = driving_clip(driving_video) if driven else None
-        track = None
-        if driven:
-            expected = expected_frames(clip)
-            bar = runtime.progress_bar(expected)
-            track = track_face(clip.frames(), folders=folders, progress=lambda done: bar(min(done, expected)))
-            runtime.show_bridged(cls, track.gaps())
-        motion = direct(avatar.core if voice is None else avatar.ready_to_listen(), direction, voice, track, runtime.steps_bar())
-        behind = backdrop(background, background_video, size, motion.fps)
-        heard = clip.sound() if voice is None else voice
-
-        first = portraits[0]
-        seen = shown_head(avatar.core, avatar.ready().lift(first), first.euler, first.translation)
-        view = static_view(len(motion)).from_place(*stand)
-        videos, last = [], []
-        for number, portrait in enumerate(portraits):
-            runtime.check_interrupted()
-            frames = avatar.streamed(perform(avatar.ready(), portrait, motion, behind, size, runtime.marcher("auto"), view))
-            shape = (size, size)
-            if framing == "whole photo":
-                frames = paste_back(frames, portrait.window, colours(image[number : number + 1])[0])
-                shape = portrait.photo_size
-            videos.append(RenderedVideo(frames, shape, heard, _about(avatar, provenance)))
-            last.append(frames.frames(len(frames) - 1, len(frames)))
-        return io.NodeOutput(videos, torch.cat(last), motion.fps, ui=seen)
+        made = talking_portraits(
+            avatar,
+            photos(image),
+            options,
+            runtime.model_folders(),
+            sound=None if audio is None else sound(audio),
+            clip=None if driving_video is None else driving_clip(driving_video),
+            background=backdrop(background, background_video, size, float(options.rate)),
+            viewer=(view_yaw, view_pitch, view_distance),
+            march=runtime.marcher("auto"),
+            progress=runtime.stages_bar(),
+        )
+        if made.track is not None:
+            runtime.show_bridged(cls, made.track.gaps())
+        first = made.portraits[0]
+        seen = shown_head(avatar, avatar.lift(first), first.euler, first.translation)
+        films = zip(made.films, made.sizes, strict=True)
+        videos = [RenderedVideo(frames, shape, made.soundtrack, _about(avatar, provenance)) for frames, shape in films]
+        last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])
+        return io.NodeOutput(videos, last, made.motion.fps, ui=seen)

@@ -6,7 +6,6 @@ import argparse
 import importlib
 import io
 import logging
-import math
 import os
 import sys
 import time
@@ -15,20 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .avatar import AvatarOptions, SpeechStyle, load_avatar
+from .avatar import SpeechStyle
+from .avatar_kinds import AvatarOptions, load_avatar
 from .errors import PictureError, Real3DError
 from .files import refuse_overwriting, refuse_unwritable
 from .memory import peak_memory
-from .motion.face_track import track_face
-from .motion.motion import FPS
 from .options import parser, refuse_idle
-from .performance import Direction, direct, frame_size, perform, refuse_impossible, side_by_side
 from .pictures import load_picture, opaque
-from .portrait.crop import refuse_unknown_face
+from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.framing import square_backdrop
-from .portrait.model_files import DEFAULT_FOLDER
-from .portrait.paste import paste_back
-from .portrait.portrait import prepare_portrait
+from .portrait.model_files import DEFAULT_FOLDER, ModelFolders
 from .provenance import provenance
 from .render.head import March
 from .render.table_marching import march_table
@@ -63,49 +58,37 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    _refuse_numbers_and_places(options)
-    folders = (options.models or DEFAULT_FOLDER,)
+    _refuse_unusable_paths(options)
+    models = ModelFolders((options.models or DEFAULT_FOLDER,))
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    source = AvatarOptions(folders, options.checkpoint, device, bool(options.own_expression))
-    direction = _direction(options)
+    source = AvatarOptions(models, options.checkpoint, device, half=bool(options.half), own_expression=bool(options.own_expression))
+    choices = _pipeline_options(options)
     refuse_idle(options)
     photo = load_picture(options.portrait)
     sound = load_sound(options.audio) if options.audio else None
     clip = open_clip(options.driving) if options.driving else None
     background, mask = _background(options.background, options.size), _mask(options.mask)
-    expected = None if clip is None else max(1, math.ceil(clip.duration * FPS - 1e-3))
-    refuse_impossible(direction, sound, expected)
+    refuse_impossible(choices, sound, None if clip is None else clip_frames(clip))
 
     avatar = load_avatar(options.avatar, source)
-    portrait = prepare_portrait(photo, mask, options.face_index, options.face_area, folders)
-    track = None
-    if clip is not None:
-        track = track_face(clip.frames(), folders=folders, progress=lambda done: _show("Following the face", done, expected))
-        _end_line()
-    motion = direct(avatar, direction, sound, track, _show_motion)
     march, marched_by = _marcher(avatar.decoder.weight1.device)
-    show = side_by_side if options.side_by_side else perform
-    frames = show(avatar, portrait, motion, background, options.size, march)
-    if options.paste_back:
-        frames = paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)).float() / 255)
-    heard = clip.sound() if sound is None else sound
+    show = _ProgressLine()
+    made = talking_portraits(avatar, [photo], choices, models, sound, clip, mask, background, march=march, progress=show)
+    (frames,) = made.films
 
     started = time.perf_counter()
-    told = provenance(avatar.name) if options.provenance else None
-    write_video(options.out, frames, heard, _CHUNK, lambda done, total: _show("Rendering", done, total), metadata=told)
+    metadata = provenance(avatar.name) if options.provenance else None
+    write_video(options.out, frames, made.soundtrack, _CHUNK, lambda done, total: show("Rendering", done, total), metadata=metadata)
     seconds = time.perf_counter() - started
-    _end_line()
+    show.end()
     if options.contact_sheet:
         contact_sheet(frames, options.contact_sheet)
     speed = f"{len(frames) / seconds:.1f} frames per second, rays by {marched_by}"
-    bridged = "" if track is None or track.trusted.all() else f"; bridged in the driving clip: {track.gaps()}"
+    bridged = "" if made.track is None or made.track.trusted.all() else f"; bridged in the driving clip: {made.track.gaps()}"
     print(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}")
 
 
-def _refuse_numbers_and_places(options: argparse.Namespace) -> None:
-    if frame_size(options.size) % 2:
-        raise Real3DError(f"The size is {options.size}: choose an even number, as video needs one.")
-    refuse_unknown_face(options.face_index, options.face_area)
+def _refuse_unusable_paths(options: argparse.Namespace) -> None:
     if options.models is not None and not os.path.isdir(options.models):
         raise Real3DError(f"The folder of model files '{options.models}' is not there: check --models, or leave it out.")
     inputs = (options.portrait, options.audio, options.driving, options.background, options.mask, options.checkpoint)
@@ -117,15 +100,22 @@ def _refuse_numbers_and_places(options: argparse.Namespace) -> None:
         refuse_overwriting(options.contact_sheet, [*given, options.out])
 
 
-def _direction(options: argparse.Namespace) -> Direction:
+def _pipeline_options(options: argparse.Namespace) -> PipelineOptions:
     speech = _given(amplitude=options.mouth, transcript=options.transcript, temperature=options.temperature)
-    return Direction(
-        pose=options.pose or ("driving" if options.driving else "sway"),
-        blink=options.blink or ("driving" if options.driving else "natural"),
+    chosen = PipelineOptions(
         speech=SpeechStyle(seed=options.seed, **speech),
         fps=options.fps,
-        **_given(pose_amount=options.pose_amount, neutral=options.neutral, smoothing=options.smoothing),
+        size=options.size,
+        face_index=options.face_index,
+        face_area=options.face_area,
+        framing="side by side" if options.side_by_side else "whole photo" if options.paste_back else "crop",
+        **_given(
+            pose=options.pose, blink=options.blink, pose_amount=options.pose_amount, neutral=options.neutral, smoothing=options.smoothing
+        ),
     )
+    if options.size % 2:
+        raise Real3DError(f"The size is {options.size}: choose an even number, as video needs one.")
+    return chosen
 
 
 def _given(**values) -> dict:
@@ -159,22 +149,23 @@ def _mask(path: str | None) -> np.ndarray | None:
     return None if path is None else opaque(load_picture(path), 0)[..., 0].astype(np.float32) / 255
 
 
-def _show(what: str, done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        done = min(done, total)  # the length of a clip is an estimate
-        bar = "#" * round(24 * done / total)
-        print(f"\r{what} [{bar:24}] {done}/{total}", end="", file=sys.stderr, flush=True)
+class _ProgressLine:
+    """A bar per stage on the terminal, nothing elsewhere."""
 
+    def __init__(self):
+        self._stage = ""
 
-def _show_motion(done: int, total: int) -> None:
-    _show("Reading the motion", done, total)
-    if done == total:
-        _end_line()
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._stage not in ("", stage):
+            print(file=sys.stderr)
+        self._stage = stage
+        print(f"\r{stage} [{'#' * round(24 * done / total):24}] {done}/{total}", end="", file=sys.stderr, flush=True)
 
-
-def _end_line() -> None:
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    def end(self) -> None:
+        if self._stage:
+            print(file=sys.stderr)
 
 
 def _peak_memory() -> str:

@@ -1,26 +1,20 @@
-"""What every avatar can do, and which ones there are (DESIGN section 2)."""
+"""What every avatar can do (DESIGN section 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
-from .errors import Real3DError
 from .motion.face_track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
 from .motion.spelling import words_of
 from .portrait.framing import Backdrop
-from .portrait.model_files import DEFAULT_FOLDER
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
-from .ranges import LARGEST_SEED, bounded, whole
+from .ranges import MOUTH, SEED, TEMPERATURE
 from .render.camera import CameraPath
 from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
@@ -28,35 +22,6 @@ from .render.planes import Planes
 from .render.ray_marching import HeadRender, MarchSettings
 from .sound import Sound
 from .stream import FrameStream
-
-AVATARS = {"analytic": "analytic.avatar:load_analytic_avatar", "real3d": "real3d.official_files:load_real3d_avatar"}
-"""Name to module and function from AvatarOptions to an Avatar, below this package. A further avatar is one folder and one line here."""
-
-
-@dataclass(frozen=True)
-class AvatarOptions:
-    """What an avatar is loaded from, and how.
-
-    folders: where the user keeps model files, the first one first.
-    checkpoint: the trained networks, a file or the folder of several; None: what the folders hold.
-    device: where networks run.
-    own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
-        that were published to start from the latter (spec 06 section 12, item 1).
-
-    Raises:
-        Real3DError: there is no such device.
-    """
-
-    folders: Sequence[Path] = (DEFAULT_FOLDER,)
-    checkpoint: Path | None = None
-    device: torch.device | str = "cpu"
-    own_expression: bool = False
-
-    def __post_init__(self) -> None:
-        try:
-            torch.zeros(1, device=torch.device(self.device)).tolist()
-        except (RuntimeError, AssertionError, ImportError):
-            raise Real3DError(f"PyTorch has no device '{self.device}' here: choose cpu, or cuda on a machine that has one.") from None
 
 
 @dataclass(frozen=True)
@@ -78,9 +43,9 @@ class SpeechStyle:
     temperature: float = 0.2
 
     def __post_init__(self) -> None:
-        bounded(self.amplitude, 0, 3, "The mouth's amplitude")
-        whole(self.seed, 0, LARGEST_SEED, "The seed")
-        bounded(self.temperature, 0, 1, "The temperature")
+        MOUTH.check(self.amplitude)
+        SEED.check(self.seed)
+        TEMPERATURE.check(self.temperature)
         if self.transcript is not None:
             words_of(self.transcript)
 
@@ -89,23 +54,11 @@ NATURAL = SpeechStyle()
 HEAD_THRESHOLD = 0.9  # of the released model (spec 04)
 
 
-class Avatar(Protocol):
-    """A model that can lift, adapt and compose."""
+class DrawsPortraits(Protocol):
+    """The part of an avatar that lifts, adapts and composes."""
 
-    name: str
-    motion_basis: MotionBasis
     decoder: PlaneDecoder
     march_settings: MarchSettings
-
-    def drawing_networks(self) -> tuple[nn.Module, ...]:
-        """What lift, adapt and compose need on the device; a host may move it there and away again. Empty without networks."""
-
-    def listening_networks(self) -> tuple[nn.Module, ...]:
-        """What audio_to_motion needs on the device; may read files at the first call.
-
-        Raises:
-            MissingModelError: the avatar has no model that hears.
-        """
 
     def lift(self, portrait: Portrait) -> Planes:
         """Image to plane: the head of a photo at rest, one head."""
@@ -117,7 +70,7 @@ class Avatar(Protocol):
         """Where a portrait's head is seen from in the poses of a motion, by a viewer who moves as `view` says (None: not at all)."""
 
     def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
-        """What tells the motion adapter the expression of each frame, as pictures to look at: [n, H, H, 3] in 0..1."""
+        """What the motion adapter sees of the expression of each frame, as pictures: [n, H, H, 3] in 0..1."""
 
     def compose(
         self,
@@ -143,7 +96,13 @@ class Avatar(Protocol):
         size: int = 512,
         head_threshold: float | None = None,
     ) -> FrameStream[Tensor]:
-        """How much of each pixel of the frames of `compose` is person, not background: [n, size, size] in 0..1."""
+        """Matte of the person in the frames of `compose`: [n, size, size] in 0..1."""
+
+
+class MakesMotion(Protocol):
+    """The part of an avatar that turns voices, driving clips and other avatars' motions into its own."""
+
+    motion_basis: MotionBasis
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
         """The expressions of a voice on a still head without blinks, at 25 frames a second, ceil(duration * 25) frames."""
@@ -158,24 +117,30 @@ class Avatar(Protocol):
         """The motion with both lids closed by [T] values in 0..1, on top of what they do already."""
 
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
-        """A motion of this avatar told by landmarks, so that another avatar can take it over."""
+        """A motion of this avatar as landmarks, so that another avatar can take it over."""
 
-    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+    def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """A motion of another avatar as one of this avatar."""
 
 
-def load_avatar(name: str = "analytic", options: AvatarOptions | None = None) -> Avatar:
-    """The avatar of this name.
+class HasNetworks(Protocol):
+    """The part of an avatar that a host with scarce memory looks at."""
 
-    Raises:
-        Real3DError: there is none.
-        MissingModelError: it needs files that are not there; all of them are named at once.
-    """
-    if name not in AVATARS:
-        raise Real3DError(f"There is no avatar '{name}': choose one of {', '.join(AVATARS)}.")
-    module, _, function = AVATARS[name].partition(":")
-    load: Callable[[AvatarOptions], Avatar] = getattr(import_module(f".{module}", __package__), function)
-    return load(options or AvatarOptions())
+    def video_networks(self) -> tuple[nn.Module, ...]:
+        """What lift, adapt and compose need on the device; a host may move it there and away again. Empty without networks."""
+
+    def audio_networks(self) -> tuple[nn.Module, ...]:
+        """What audio_to_motion needs on the device; may read files at the first call.
+
+        Raises:
+            MissingModelError: the avatar has no audio-to-motion model.
+        """
+
+
+class Avatar(DrawsPortraits, MakesMotion, HasNetworks, Protocol):
+    """A model that can lift, adapt and compose."""
+
+    name: str
 
 
 def converted(motion: Motion, source: Avatar, target: Avatar) -> Motion:

@@ -1,32 +1,46 @@
-"""Numbers that people choose: inside their range, or one sentence."""
+"""Every number that people choose, and its range; whatever else arrives is one sentence. Nodes and command line take both from here."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 from .errors import Real3DError
 
-LARGEST_SEED = 2**63 - 1
-SMALLEST_FRAME, LARGEST_FRAME = 64, 2048  # pixels along a side of a finished frame
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`; `whole`: without fractions."""
+
+    name: str
+    low: float
+    high: float
+    whole: bool = False
+
+    def check(self, value: float) -> float:
+        """The value itself.
+
+        Raises:
+            Real3DError: it is no such number; workflows and command lines can hold anything.
+        """
+        if isinstance(value, Integral if self.whole else Real) and self.low <= value <= self.high:
+            return value
+        raise Real3DError(f"{self.name} is {str(value)[:40]}: choose {'a whole number, ' if self.whole else ''}{self}.")
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" if self.whole else f"{self.low:g} to {self.high:g}"
 
 
-def bounded(value: float, low: float, high: float, name: str) -> float:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is no number or out of range; workflows and command lines can hold anything.
-    """
-    if not isinstance(value, Real) or not low <= value <= high:
-        raise Real3DError(f"{name} is {str(value)[:40]}: choose {low:g} to {high:g}.")
-    return value
-
-
-def whole(value: int, low: int, high: int, name: str) -> int:
-    """The value itself.
-
-    Raises:
-        Real3DError: it is no whole number or out of range.
-    """
-    if not isinstance(value, Integral) or not low <= value <= high:
-        raise Real3DError(f"{name} is {str(value)[:40]}: choose a whole number, {low} to {high}.")
-    return value
+SEED = Range("The seed", 0, 2**63 - 1, whole=True)
+SIZE = Range("The size", 64, 2048, whole=True)  # pixels along a side of a finished frame
+FRAME_RATE = Range("The number of frames per second", 1, 120)
+FACE_INDEX = Range("The number of the face", 0, 63, whole=True)
+FACE_AREA = Range("The face area", 0.02, 0.5)  # part of the picture
+MOUTH = Range("The mouth's amplitude", 0, 3)
+TEMPERATURE = Range("The temperature", 0, 1)
+POSE_AMOUNT = Range("The pose amount", -3, 3)
+NEUTRAL = Range("The neutral frame", 0, 90000, whole=True)  # of a driving clip of at most an hour at 25 a second
+SMOOTHING = Range("The smoothing", 0, 5)
+CLIP_RATE = Range("The clip's number of frames per second", 1, 240)
+RESOLUTION = Range("The resolution", 16, 512, whole=True)  # rays along a side
+SAMPLES = Range("The number of samples", 8, 192, whole=True)  # along a ray

@@ -14,8 +14,9 @@ from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
-from real3d_core.performance import perform
 from real3d_core.pictures import load_picture
+from real3d_core.pipeline import PipelineOptions, render
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
 SIDE, FRAMES = 224, 48
@@ -26,7 +27,7 @@ WALL = (150, 160, 168)
 @cache
 def actor(folder: Path, name: str, turn: float = 0.25) -> np.ndarray:
     """[FRAMES, SIDE, SIDE, 3] uint8: a portrait that talks, nods and turns aside by `turn` radians, and does all that backwards."""
-    portrait = prepare_portrait(load_picture(folder / name))
+    portrait = prepare_portrait(load_picture(folder / name), ModelFolders())
     half = FRAMES // 2
     time = torch.arange(half) / 25
     opening = 0.3 - 0.3 * torch.cos(2 * torch.pi * 3 * time)
@@ -34,7 +35,7 @@ def actor(folder: Path, name: str, turn: float = 0.25) -> np.ndarray:
     euler = torch.stack([0.05 * torch.sin(4 * time), yaw, 0.04 * torch.sin(3 * time)], dim=1)
     motion = Motion.still(BASIS, half).with_controls(jaw_open=opening).with_pose(euler, turn_about_neck(euler))
     with torch.inference_mode():
-        shown = torch.cat(list(perform(AnalyticAvatar(), portrait, motion, size=SIDE).chunks(8)))
+        shown = torch.cat(list(render(AnalyticAvatar(ModelFolders()), portrait, motion, PipelineOptions(size=SIDE)).chunks(8)))
     return (torch.cat([shown, shown.flip(0)]) * 255).round().byte().numpy()
 
 

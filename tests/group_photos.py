@@ -11,6 +11,7 @@ import numpy as np
 
 from real3d_core.pictures import load_picture
 from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.model_files import ModelFolders
 
 PEOPLE = ("synthetic_p002.jpg", "synthetic_p009.jpg", "astronaut.png", "synthetic_p009_selfie.jpg")
 
@@ -36,7 +37,7 @@ LAYOUTS = {
 @cache
 def _person(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     photo = np.ascontiguousarray(load_picture(folder / name)[..., :3])
-    return photo, FaceLandmarks().in_picture(photo)[0]
+    return photo, FaceLandmarks(ModelFolders()).in_picture(photo)[0]
 
 
 def group_photo(folder: Path, layout: Layout) -> np.ndarray:

@@ -83,7 +83,7 @@ def refused(monkeypatch, tmp_path):
     def heavy(*arguments, **named):
         raise AssertionError("heavy work was begun")
 
-    for work in ("load_avatar", "prepare_portrait", "track_face"):
+    for work in ("load_avatar", "talking_portraits"):
         monkeypatch.setattr(command_line, work, heavy)
 
     def sentence(*arguments, out=None):

@@ -3,7 +3,7 @@
 import av
 import torch
 
-from real3d_core.avatar import AVATARS
+from real3d_core.avatar_kinds import AVATARS
 from real3d_core.provenance import provenance
 from real3d_core.stream import FrameStream
 from real3d_core.video import write_video

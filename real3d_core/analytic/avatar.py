@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..avatar import HEAD_THRESHOLD, NATURAL, AvatarOptions, SpeechStyle
-from ..errors import MissingModelError
+from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
 from ..motion.anatomy import soft_length
 from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
@@ -23,7 +20,7 @@ from ..motion.speech import speech_controls
 from ..portrait.canonical_face import canonical_face
 from ..portrait.framing import Backdrop
 from ..portrait.landmark_sets import CHIN, FOREHEAD
-from ..portrait.model_files import DEFAULT_FOLDER
+from ..portrait.model_files import ModelFolders
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
 from ..render.camera import CameraPath
@@ -67,18 +64,18 @@ class AnalyticAvatar:
     name = "analytic"
     motion_basis: MotionBasis = BASIS
 
-    def __init__(self, march_settings: MarchSettings = RENDER, folders: Sequence[Path] = (DEFAULT_FOLDER,)):
+    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER):
         self.march_settings = march_settings
-        self._folders = folders
+        self._models = models
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
 
-    def drawing_networks(self) -> tuple[nn.Module, ...]:
+    def video_networks(self) -> tuple[nn.Module, ...]:
         """None."""
         return ()
 
-    def listening_networks(self) -> tuple[nn.Module, ...]:
+    def audio_networks(self) -> tuple[nn.Module, ...]:
         """None."""
         return ()
 
@@ -180,23 +177,12 @@ class AnalyticAvatar:
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
         """What the motion does to MediaPipe's canonical face."""
         motion.require_basis(self.motion_basis)
-        points = canonical_face(self._folders).points
+        points = canonical_face(self._models).points
         return landmarks_from_motion(motion, points / np.linalg.norm(points[FOREHEAD] - points[CHIN]))
 
-    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+    def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """As from a driving clip."""
-        return motion_from_landmarks(told)
-
-
-def load_analytic_avatar(options: AvatarOptions) -> AnalyticAvatar:
-    """The built-in avatar.
-
-    Raises:
-        MissingModelError: a checkpoint was given.
-    """
-    if options.checkpoint is not None:
-        raise MissingModelError(f"The built-in avatar reads no checkpoint, so '{options.checkpoint}' is in vain: choose 'real3d' for it.")
-    return AnalyticAvatar(folders=options.folders)
+        return motion_from_landmarks(landmarks)
 
 
 def _lift(portrait: Portrait) -> Planes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,7 +13,7 @@ from ..portrait.canonical_face import CanonicalFace, canonical_face, head_pose, 
 from ..portrait.face_following import Sighting
 from ..portrait.landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, MOUTH_CORNERS, NOSE_BASE
 from ..portrait.landmarks import FaceLandmarks, follow_face
-from ..portrait.model_files import DEFAULT_FOLDER
+from ..portrait.model_files import ModelFolders
 from .bridging import Bridges, gaps_of, plan_bridges
 from .motion import FPS
 from .plausibility import plausibility
@@ -145,8 +144,8 @@ class FaceTrack:
 
 def track_face(
     frames: Iterable[np.ndarray],
+    models: ModelFolders,
     fps: float = FPS,
-    folders: Sequence[Path] = (DEFAULT_FOLDER,),
     progress: Callable[[int], None] | None = None,
 ) -> FaceTrack:
     """Follows one person's face through RGB uint8 frames.
@@ -163,30 +162,30 @@ def track_face(
             if progress:
                 progress(number)
 
-    sightings = list(FaceLandmarks(folders).in_frames(measured()))
-    return _track(sightings, fps, folders, sizes.pop() if len(sizes) == 1 else None)
+    sightings = list(FaceLandmarks(models).in_frames(measured()))
+    return _track(sightings, models, fps, sizes.pop() if len(sizes) == 1 else None)
 
 
-def track_found_faces(frames: Iterable[Sequence[np.ndarray]], fps: float = FPS, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> FaceTrack:
+def track_found_faces(frames: Iterable[Sequence[np.ndarray]], models: ModelFolders, fps: float = FPS) -> FaceTrack:
     """Follows one person's face through faces [478, 3] that were found by others, any number of them in a frame.
 
     Raises:
         NoFaceError: no frame at all, or none with a face that can be trusted.
     """
-    return _track(list(follow_face(frames)), fps, folders, None)
+    return _track(list(follow_face(frames)), models, fps, None)
 
 
 def _frames(first: int, last: int) -> str:
     return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
-def _track(sightings: Sequence[Sighting], fps: float, folders: Sequence[Path], size: tuple[int, int] | None) -> FaceTrack:
+def _track(sightings: Sequence[Sighting], models: ModelFolders, fps: float, size: tuple[int, int] | None) -> FaceTrack:
     if not sightings:
         raise NoFaceError("The driving clip has no frames: use a clip that shows a face.")
     faces = np.stack([seen.face for seen in sightings])
     confidence, shots = (np.array([getattr(seen, name) for seen in sightings]) for name in ("confidence", "shot"))
     doubts = tuple(seen.doubt for seen in sightings)
-    track = track_from_landmarks(faces, fps, canonical_face(folders), confidence, shots, doubts, size)
+    track = track_from_landmarks(faces, fps, canonical_face(models), confidence, shots, doubts, size)
     if not track.trusted.any():
         raise NoFaceError(
             "The face in the driving clip is turned away or unclear throughout: use a clip in which it looks towards the camera."

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .face_networks import SAFETENSORS
-from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from .model_files import FACE_LANDMARKER, ModelFolders
 from .model_runner import read_model
 from .safetensors_face import read_tensors
 
@@ -40,13 +40,13 @@ class HeadPose:
     shift: np.ndarray
 
 
-def canonical_face(folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> CanonicalFace:
+def canonical_face(models: ModelFolders) -> CanonicalFace:
     """The canonical face in the landmark model's file.
 
     Raises:
         MissingModelError: the file is missing or damaged.
     """
-    model = find_model(FACE_LANDMARKER, folders)
+    model = models.find(FACE_LANDMARKER)
     return read_model(_from_safetensors if model.suffix == SAFETENSORS else _from_bundle, model)
 
 

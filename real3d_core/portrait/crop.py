@@ -6,16 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ranges import bounded, whole
-
-FACE_AREA = 0.2
+DEFAULT_FACE_AREA = 0.2
 _SIDE = 512  # the window is found on a 512 x 512 picture
-
-
-def refuse_unknown_face(face_index: int, face_area: float) -> None:
-    """Raises a Real3DError unless the number is one of 0..63 and the area, as a part of the picture, 0.02..0.5."""
-    whole(face_index, 0, 63, "The number of the face")
-    bounded(face_area, 0.02, 0.5, "The face area")
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,7 @@ def square_window(width: int, height: int, landmarks: np.ndarray) -> CropWindow:
     return CropWindow(float(round(left)), float(round(top)), float(side))
 
 
-def face_window(landmarks: np.ndarray, face_area: float = FACE_AREA) -> tuple[int, int, int] | None:
+def face_window(landmarks: np.ndarray, face_area: float = DEFAULT_FACE_AREA) -> tuple[int, int, int] | None:
     """(left, top, side) of the window, in pixels of a 512 x 512 picture, in which the face fills `face_area` of the area.
 
     None: the face fills as much already and the picture is kept whole. Near an edge the window shrinks about the face
@@ -62,7 +54,7 @@ def face_window(landmarks: np.ndarray, face_area: float = FACE_AREA) -> tuple[in
     return left, top, right - left
 
 
-def crop_window(width: int, height: int, landmarks: np.ndarray, face_area: float = FACE_AREA) -> CropWindow:
+def crop_window(width: int, height: int, landmarks: np.ndarray, face_area: float = DEFAULT_FACE_AREA) -> CropWindow:
     """The window of a photo that becomes the portrait: squared, then cropped to the wanted face area.
 
     Args:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import NoFaceError
 from .face_following import FaceFollower, Sighting, alone, centre, face_height, largest_first
 from .landmark_sets import EYE, MOUTH
-from .model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from .model_files import FACE_LANDMARKER, ModelFolders
 from .model_runner import Landmarker, VideoLandmarker, landmarker, video_landmarker
 
 MOST_FACES = 16
@@ -30,14 +29,14 @@ class FaceLandmarks:
     """Finds landmarks. Coordinates are pixels of the given picture: x right, y down, z in the unit of x, smaller is nearer.
 
     Args:
-        folders: where the user may keep `face_landmarker.task`.
+        models: where the user may keep `face_landmarker.task`.
 
     Raises:
         MissingModelError: the model file is nowhere.
     """
 
-    def __init__(self, folders: Sequence[Path] = (DEFAULT_FOLDER,)):
-        self._model = find_model(FACE_LANDMARKER, folders)
+    def __init__(self, models: ModelFolders):
+        self._model = models.find(FACE_LANDMARKER)
 
     def in_picture(self, image: np.ndarray) -> list[np.ndarray]:
         """All faces of an RGB uint8 picture [H, W, 3], the largest first, each [478, 3] float32; empty if there is none.

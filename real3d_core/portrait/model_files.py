@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -43,24 +44,41 @@ SELFIE_SEGMENTER = ModelFile(
 )
 
 
-def find_model(model: ModelFile, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Path:
-    """The path of a model file: from `folders` in their order, else from an installed package, else its stand-in from `folders`.
+@dataclass(frozen=True)
+class ModelFolders:
+    """Where a user keeps model files, the first folder first; without any, only what installed packages carry is found."""
 
-    A file the user put into a folder is trusted; a carried one must have the known hash. Nothing is imported or downloaded.
+    paths: tuple[Path, ...] = ()
 
-    Raises:
-        MissingModelError: the file is nowhere; names the file, the folder and the official source.
-    """
-    carried = (path for path in _carried(model.name) if model.sha256 in (None, hashlib.sha256(path.read_bytes()).hexdigest()))
-    found = next(chain(_inside(folders, model.name), carried, _inside(folders, model.stand_in)), None)
-    if found is None:
-        wanted = Path(folders[0] if folders else DEFAULT_FOLDER)
-        raise MissingModelError(f"The model file '{model.name}' is missing: download it from {model.source} into the folder '{wanted}'.")
-    return found
+    def find(self, model: ModelFile) -> Path:
+        """The path of a model file: from the folders in their order, else from an installed package, else its stand-in.
+
+        A file the user put into a folder is trusted; a carried one must have the known hash. Nothing is imported or downloaded.
+
+        Raises:
+            MissingModelError: the file is nowhere; names the file, the folder and the official source.
+        """
+        carried = (path for path in _carried(model.name) if model.sha256 in (None, _hash(path, path.stat().st_mtime_ns)))
+        found = next(chain(self._holding(model.name), carried, self._holding(model.stand_in)), None)
+        if found is None:
+            raise MissingModelError(
+                f"The model file '{model.name}' is missing: download it from {model.source} into the folder '{self.home}'."
+            )
+        return found
+
+    @property
+    def home(self) -> Path:
+        """Where a file that is missing belongs."""
+        return self.paths[0] if self.paths else DEFAULT_FOLDER
+
+    def _holding(self, name: str | None) -> Iterator[Path]:
+        return (folder / name for folder in self.paths if name and (folder / name).is_file())
 
 
-def _inside(folders: Sequence[Path], name: str | None) -> list[Path]:
-    return [Path(folder) / name for folder in folders if name and (Path(folder) / name).is_file()]
+@cache
+def _hash(path: Path, changed: int) -> str:
+    """`changed` makes a new file a new question."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _carried(name: str) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,11 +13,12 @@ from torch import Tensor
 
 from ..errors import NoFaceError
 from ..pictures import opaque
+from ..ranges import FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .canonical_face import canonical_face, head_pose
-from .crop import FACE_AREA, CropWindow, crop_window, refuse_unknown_face
+from .crop import DEFAULT_FACE_AREA, CropWindow, crop_window
 from .landmarks import FaceLandmarks, largest_first
-from .model_files import DEFAULT_FOLDER
+from .model_files import ModelFolders
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, tidy_mask
 
@@ -88,21 +88,21 @@ class Portrait:
 
 def prepare_portrait(
     photo: np.ndarray,
+    models: ModelFolders,
     mask: np.ndarray | None = None,
     face_index: int = 0,
-    face_area: float = FACE_AREA,
-    folders: Sequence[Path] = (DEFAULT_FOLDER,),
+    face_area: float = DEFAULT_FACE_AREA,
     faces: Sequence[np.ndarray] | None = None,
 ) -> Portrait:
     """Finds the face in a photo, crops it and takes the photo apart into layers.
 
     Args:
         photo: uint8 [H, W, 3] RGB or [H, W, 4] RGBA, upright; transparent parts count as background and are white.
+        models: where the user keeps MediaPipe's model files.
         mask: float [h, w] in 0..1, where the person is; beats the alpha channel and the segmenter. One of another size is stretched
             over the photo.
         face_index: which face, counted from the largest (0).
         face_area: the least part of the picture that the face shall fill, 0.02..0.5 (spec 06 section 2).
-        folders: where the user keeps MediaPipe's model files.
         faces: the landmarks of all faces [478, 3], in pixels of the photo (x right, y down, z away), if somebody else found them.
 
     Raises:
@@ -110,27 +110,28 @@ def prepare_portrait(
         Real3DError: a number out of range.
         MissingModelError: the landmark model is missing.
     """
-    refuse_unknown_face(face_index, face_area)
+    FACE_INDEX.check(face_index)
+    FACE_AREA.check(face_area)
     visible = photo[..., 3].astype(np.float32) / 255 if photo.shape[2] == 4 and photo[..., 3].min() < 128 else None
     if mask is not None and mask.shape != photo.shape[:2]:
         shrinks = mask.size > photo.shape[0] * photo.shape[1]
         mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     photo = np.ascontiguousarray(opaque(photo))
-    finder = FaceLandmarks(folders) if faces is None else None
+    finder = FaceLandmarks(models) if faces is None else None
     face = _choose(finder.in_picture(photo) if finder else largest_first(faces), face_index)
     height, width = photo.shape[:2]
     window = _whole(crop_window(width, height, face, face_area))
     canvas, valid = _cut(photo, window)
     landmarks = _on_canvas(canvas.shape[0], face, window)
     landmarks = _refine(finder, canvas, landmarks) if finder else landmarks
-    pose = head_pose(landmarks, canonical_face(folders))
+    pose = head_pose(landmarks, canonical_face(models))
     euler = matrix_to_euler(torch.from_numpy(pose.rotation).float())
     if abs(float(euler[1])) > _MOST_TURNED:
         raise NoFaceError(
             f"The face is turned {np.degrees(float(euler[1])):.0f} degrees away: use a photo in which it looks towards the camera."
         )
     given, opacity = (None if one is None else _cut(one.astype(np.float32), window)[0] for one in (mask, visible))
-    person = _person(canvas, landmarks, valid, given, opacity, folders)
+    person = _person(canvas, landmarks, valid, given, opacity, models)
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
     plates = make_plates(canvas.astype(np.float32) / 255, person, landmarks, shown)
@@ -215,7 +216,7 @@ def _person(
     valid: tuple[slice, slice],
     given: np.ndarray | None,
     opacity: np.ndarray | None,
-    folders: Sequence[Path],
+    models: ModelFolders,
 ) -> np.ndarray:
     """The person mask of the canvas: found where the photo is, continued into the margins that it does not show."""
     shown = np.ascontiguousarray(canvas[valid])
@@ -223,7 +224,7 @@ def _person(
     if given is not None:
         mask = tidy_mask(np.ascontiguousarray(given[valid]), shown, local)
     else:
-        mask = person_mask(shown, local, folders)
+        mask = person_mask(shown, local, models)
         if opacity is not None:
             mask = _visible_person(mask, np.ascontiguousarray(opacity[valid]), shown, local)
     rows, columns = valid

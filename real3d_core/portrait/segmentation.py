@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from ..errors import MissingModelError
 from ..smooth_step import smooth_step
 from .landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
-from .model_files import DEFAULT_FOLDER, SELFIE_SEGMENTER, find_model
+from .model_files import SELFIE_SEGMENTER, ModelFolders
 from .model_runner import segmenter
 
 _LOG = logging.getLogger("real3d")
@@ -21,7 +19,7 @@ _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of t
 _FACE_SEEN = 0.7  # a segmenter that misses more of the face than this has failed
 
 
-def person_mask(image: np.ndarray, landmarks: np.ndarray, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> np.ndarray:
+def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:
     """How much each pixel belongs to the person: float32 [H, W] in 0..1, edges fitted to those of the picture.
 
     By MediaPipe's selfie segmenter; by GrabCut seeded with the landmarks where its model file is missing (with a log line).
@@ -32,7 +30,7 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, folders: Sequence[Path
     """
     face = filled_face(landmarks, image.shape[:2])
     try:
-        with segmenter(find_model(SELFIE_SEGMENTER, folders)) as opened:
+        with segmenter(models.find(SELFIE_SEGMENTER)) as opened:
             mask = opened.confidences(image)[..., 0]
     except MissingModelError as missing:
         _LOG.info("The person is cut out with GrabCut. %s", missing)

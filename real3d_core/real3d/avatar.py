@@ -33,7 +33,7 @@ from .expression_exchange import expression_to_landmarks, landmarks_to_expressio
 from .eyelids import blink_schedule, close_eyelids
 from .face_fit import FaceFit
 from .face_model import EXPRESSIONS
-from .source import Source, prepare_source
+from .source import Source
 from .super_resolution import HeadSuperResolution, SceneCode
 from .trajectory import Trajectory, trajectory_cameras
 from .voice import Voice
@@ -72,7 +72,7 @@ class Real3DAvatar:
         self,
         networks: Real3DNetworks,
         face: DrivenFace,
-        prepare: Callable[[Portrait], Source] | None = None,
+        prepare: Callable[[Portrait], Source],
         speech: Voice | Callable[[Sound, SpeechStyle, Progress], Tensor] | None = None,
         own_expression: bool = False,
     ):
@@ -80,17 +80,17 @@ class Real3DAvatar:
         self.decoder = networks.decoder
         self.march_settings = networks.config.march_settings
         self._face = face
-        self._prepare = lru_cache(_PORTRAITS)(prepare or (lambda portrait: prepare_source(portrait, face.face)))
+        self._prepare = lru_cache(_PORTRAITS)(prepare)
         self._lifted = lru_cache(1)(self._lift)
         self._speech = speech
         self._own_expression = own_expression
         self._device = networks.decoder.weight1.device
 
-    def drawing_networks(self) -> tuple[nn.Module, ...]:
+    def video_networks(self) -> tuple[nn.Module, ...]:
         """Image-to-plane, motion adapter and super-resolution; the decoder is small and stays on the device."""
         return tuple(part for part in vars(self.networks).values() if isinstance(part, nn.Module))
 
-    def listening_networks(self) -> tuple[nn.Module, ...]:
+    def audio_networks(self) -> tuple[nn.Module, ...]:
         """HuBERT and the audio-to-motion model, read when they are first asked for.
 
         Raises:
@@ -263,11 +263,11 @@ class Real3DAvatar:
         lids = (lids + motion.control("eyelids")[:, None].double().numpy()).clip(0, 1)
         return LandmarkMotion(rest_landmarks(self._face.face), displacements, lids, motion.euler, motion.translation, motion.fps)
 
-    def from_landmarks(self, told: LandmarkMotion) -> Motion:
+    def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar can not wink."""
-        expression = landmarks_to_expression(self._face.face, told.displacements)
-        motion = replace(_motion(expression, told.euler, told.translation), fps=told.fps)
-        return motion.with_controls(eyelids=torch.from_numpy(told.lids.min(axis=1)).float())
+        expression = landmarks_to_expression(self._face.face, landmarks.displacements)
+        motion = replace(_motion(expression, landmarks.euler, landmarks.translation), fps=landmarks.fps)
+        return motion.with_controls(eyelids=torch.from_numpy(landmarks.lids.min(axis=1)).float())
 
     def _targets(self, fit: FaceFit, motion: Motion) -> Callable[[int], Tensor]:
         """frame -> the PNCC picture [1, 3, 512, 512] of its expression, lids closed."""

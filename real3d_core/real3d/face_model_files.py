@@ -15,7 +15,7 @@ from ..errors import MissingModelError, OutputError, brief
 from ..files import written_whole
 from ..portrait.canonical_face import canonical_face, fit_similarity
 from ..portrait.landmark_sets import LEFT_EYE, RIGHT_EYE
-from ..portrait.model_files import DEFAULT_FOLDER
+from ..portrait.model_files import ModelFolders
 from .face_model import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
 from .mat_files import LARGEST, read_arrays
 
@@ -47,14 +47,12 @@ _GENUINE_EXTENT = (1.490096, 1.751148, 1.161463)  # dm
 _FRONT_ARRAYS = ("meanshape", "idBase", "exBase", "tri", "keypoints")
 
 
-def load_face_model(
-    folder: Path | str, landmark_model_folders: Sequence[Path] = (DEFAULT_FOLDER,), table_folders: Sequence[Path] = ()
-) -> FaceModel:
+def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Sequence[Path] = ()) -> FaceModel:
     """The face model in `folder`: the converted file, or the raw files, which are converted once.
 
     Args:
         folder: holds BFM_model_front.mat or the raw files, and the small index tables if the user has them.
-        landmark_model_folders: where MediaPipe's landmark model is; needed only to estimate missing index tables.
+        models: where MediaPipe's landmark model is; needed only to estimate missing index tables.
         table_folders: where the index tables may be if not in `folder`.
 
     Raises: MissingModelError that names every missing file at once, or the one that is not what it should be.
@@ -85,7 +83,7 @@ def load_face_model(
             ", ".join(EYE_TABLES),
             folder,
         )
-        guess = estimate_landmark_table(mean, keypoints, landmark_model_folders) if table is None else table
+        guess = estimate_landmark_table(mean, keypoints, models) if table is None else table
         eyes = estimate_eye_triangles(mean, triangles, guess) if eyes is None else eyes
         table = guess
     return FaceModel(
@@ -136,9 +134,9 @@ def convert_raw(folder: Path) -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in arrays.items()} | info
 
 
-def estimate_landmark_table(mean: np.ndarray, keypoints: np.ndarray, landmark_model_folders: Sequence[Path]) -> np.ndarray:
+def estimate_landmark_table(mean: np.ndarray, keypoints: np.ndarray, models: ModelFolders) -> np.ndarray:
     """[468] the vertex nearest to each point of MediaPipe's canonical face, brought onto the mean face by its 51 inner landmarks."""
-    canonical = canonical_face(landmark_model_folders).points
+    canonical = canonical_face(models).points
     pose = fit_similarity(canonical[_INNER_51], mean[keypoints[17:]].astype(np.float64), np.ones(len(_INNER_51)))
     aligned = pose.scale * canonical @ pose.rotation.T + pose.shift
     return cKDTree(mean).query(aligned)[1].astype(np.int64)

@@ -12,15 +12,15 @@ Where they are not there they are looked for in all folders below, so that the u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from ..avatar import AvatarOptions
+from ..avatar_kinds import AvatarOptions
 from ..errors import MissingModelError
-from ..portrait.model_files import DEFAULT_FOLDER, FACE_LANDMARKER, find_model
+from ..portrait.model_files import FACE_LANDMARKER, ModelFolders
 from . import hubert
 from .audio_to_motion_files import load_audio_to_motion
 from .avatar import Real3DAvatar
@@ -56,41 +56,42 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
     Raises:
         MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
     """
-    folders = [Path(folder) for folder in options.folders] or [DEFAULT_FOLDER]
+    models, home = options.models, options.offload_device or options.device
     given = options.checkpoint
-    checkpoint = checkpoint_file(given, NETWORKS, "checkpoint") if given else find_checkpoint(folders)
-    needed = _missing_for_pictures(folders, checkpoint)
+    checkpoint = checkpoint_file(given, NETWORKS, "checkpoint") if given else find_checkpoint(models)
+    needed = _missing_for_pictures(models, checkpoint)
     if needed:
-        raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(folders)))
-    face = load_face_model(face_folder(folders), folders, folders_below(folders))
+        raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
+    face = load_face_model(face_folder(models), models, folders_below(models.paths))
+    networks = load_networks(checkpoint, device=home, dtype=torch.bfloat16 if options.half else torch.float32)
     return Real3DAvatar(
-        load_networks(checkpoint, device=options.device),
+        replace(networks, decoder=networks.decoder.to(options.device)),
         DrivenFace(face, options.device),
-        prepare=lambda portrait: prepare_source(portrait, face, folders),
-        speech=Voice(lambda: load_voice(folders, options.device)),
+        prepare=lambda portrait: prepare_source(portrait, face, models),
+        speech=Voice(lambda: load_voice(models, home)),
         own_expression=options.own_expression,
     )
 
 
-def load_voice(folders: Sequence[Path], device: torch.device | str) -> VoiceNetworks:
+def load_voice(models: ModelFolders, device: torch.device | str) -> VoiceNetworks:
     """HuBERT and the audio-to-motion model.
 
     Raises:
         MissingModelError: files are missing (all of them are named at once), damaged, or not what they should be.
     """
-    missing = _missing_for_voice(folders)
+    missing = _missing_for_voice(models)
     if missing:
         raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
-    return VoiceNetworks(load_hubert(hubert_folder(folders)), load_audio_to_motion(voice_folder(folders))).to(device)
+    return VoiceNetworks(load_hubert(hubert_folder(models)), load_audio_to_motion(voice_folder(models))).to(device)
 
 
-def find_checkpoint(folders: Sequence[Path]) -> Path | None:
+def find_checkpoint(models: ModelFolders) -> Path | None:
     """The user's checkpoint of the networks; None if there is none.
 
     Raises:
         MissingModelError: there are several and none of them lies where the released one belongs.
     """
-    places = [place for place in folders_below(folders) if has_checkpoint(place, NETWORKS)]
+    places = [place for place in folders_below(models.paths) if has_checkpoint(place, NETWORKS)]
     found = [place for place in places if place.name == NETWORKS][:1] or places
     if len(found) > 1:
         listed = ", ".join(f"'{place}'" for place in found[:3]) + (" and more" if len(found) > 3 else "")
@@ -98,51 +99,51 @@ def find_checkpoint(folders: Sequence[Path]) -> Path | None:
     return latest_checkpoint(found[0], NETWORKS) if found else None
 
 
-def face_folder(folders: Sequence[Path]) -> Path:
+def face_folder(models: ModelFolders) -> Path:
     """Where the face model is, or belongs."""
-    return _place(folders, FACE, has_face_model)
+    return _place(models, FACE, has_face_model)
 
 
-def voice_folder(folders: Sequence[Path]) -> Path:
+def voice_folder(models: ModelFolders) -> Path:
     """Where the audio-to-motion model is, or belongs."""
-    return _place(folders, VOICE, lambda folder: has_checkpoint(folder, VOICE))
+    return _place(models, VOICE, lambda folder: has_checkpoint(folder, VOICE))
 
 
-def hubert_folder(folders: Sequence[Path]) -> Path:
+def hubert_folder(models: ModelFolders) -> Path:
     """Where HuBERT is, or belongs; of several, the one that the audio-to-motion model was trained with."""
-    return _place(folders, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)), _TRAINED_WITH)
+    return _place(models, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)), _TRAINED_WITH)
 
 
-def _place(folders: Sequence[Path], name: str, holds: Callable[[Path], bool], published: str = "") -> Path:
+def _place(models: ModelFolders, name: str, holds: Callable[[Path], bool], published: str = "") -> Path:
     """The folder that holds something; where it belongs if there is none.
 
     Of several, one of this name is preferred, then one whose path has the published name in it, then the shallowest.
     """
-    places = [place for place in folders_below(folders) if holds(place)]
-    belongs = next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
+    places = [place for place in folders_below(models.paths) if holds(place)]
+    belongs = next((folder / name for folder in models.paths if (folder / name).is_dir()), models.home / name)
     return min(places, key=lambda place: (place.name != name, published not in str(place)), default=belongs)
 
 
-def _missing_for_pictures(folders: Sequence[Path], checkpoint: Path | None) -> list[Wanted]:
+def _missing_for_pictures(models: ModelFolders, checkpoint: Path | None) -> list[Wanted]:
     missing = []
     if checkpoint is None:
-        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "about 600 MB", SOURCE, folders[0] / NETWORKS))
-    if not has_face_model(face_folder(folders)):
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "about 600 MB", SOURCE, models.home / NETWORKS))
+    if not has_face_model(face_folder(models)):
         raw = f"127 MB; or the raw files of {BASEL}, see docs/official_models.md"
-        missing.append(Wanted(FRONT, raw, SOURCE, face_folder(folders)))
+        missing.append(Wanted(FRONT, raw, SOURCE, face_folder(models)))
     try:
-        find_model(FACE_LANDMARKER, folders)
+        models.find(FACE_LANDMARKER)
     except MissingModelError:
-        missing.append(Wanted(FACE_LANDMARKER.name, "3.8 MB", FACE_LANDMARKER.source, folders[0]))
+        missing.append(Wanted(FACE_LANDMARKER.name, "3.8 MB", FACE_LANDMARKER.source, models.home))
     return missing
 
 
-def _missing_for_voice(folders: Sequence[Path]) -> list[Wanted]:
+def _missing_for_voice(models: ModelFolders) -> list[Wanted]:
     missing = []
-    if not has_checkpoint(voice_folder(folders), VOICE):
-        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, voice_folder(folders)))
-    if not has_hubert(hubert_folder(folders)):
-        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, hubert_folder(folders)))
+    if not has_checkpoint(voice_folder(models), VOICE):
+        missing.append(Wanted("model_ckpt_steps_<n>.ckpt and config.yaml", "50 MB or more", SOURCE, voice_folder(models)))
+    if not has_hubert(hubert_folder(models)):
+        missing.append(Wanted("config.json and pytorch_model.bin", "1.26 GB", hubert.SOURCE, hubert_folder(models)))
     return missing
 
 

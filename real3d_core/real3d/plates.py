@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +11,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
 from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
-from ..portrait.model_files import DEFAULT_FOLDER, ModelFile, find_model
+from ..portrait.model_files import ModelFile, ModelFolders
 from ..portrait.model_runner import segmenter
 
 BACKGROUND, HAIR, BODY_SKIN, FACE_SKIN, CLOTHES, OTHERS = range(6)
@@ -76,12 +74,12 @@ def class_map(category: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack([category == number for number in range(6)])).float()
 
 
-def segment_classes(portrait: np.ndarray, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> np.ndarray:
+def segment_classes(portrait: np.ndarray, models: ModelFolders) -> np.ndarray:
     """[H, W] uint8 class numbers of an RGB uint8 portrait, by MediaPipe's six-class selfie segmenter.
 
     Raises: MissingModelError where the user has not brought the segmenter's file, or nothing here can run it.
     """
-    with segmenter(find_model(SEGMENTER, folders)) as opened:
+    with segmenter(models.find(SEGMENTER)) as opened:
         return opened.categories(portrait)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from ..errors import MissingModelError
-from ..portrait.model_files import DEFAULT_FOLDER
+from ..portrait.model_files import ModelFolders
 from ..portrait.portrait import SIDE, Portrait
 from .face_fit import FaceFit, fit_picture
 from .face_model import FaceModel
@@ -34,16 +32,16 @@ class Source:
     fit: FaceFit
 
 
-def prepare_source(portrait: Portrait, face: FaceModel, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Source:
+def prepare_source(portrait: Portrait, face: FaceModel, models: ModelFolders) -> Source:
     """Takes a portrait apart as the reference does, and fits the face model to its landmarks.
 
     Args:
-        folders: where the user keeps MediaPipe's six-class segmenter; without it the classes are estimated, with a note.
+        models: where the user keeps MediaPipe's six-class segmenter; without it the classes are estimated, with a note.
     """
     photo = _bytes(portrait.image[0])
     landmarks = portrait.landmarks.numpy() * SIDE
     try:
-        classes = segment_classes(photo, folders)
+        classes = segment_classes(photo, models)
     except MissingModelError as missing:
         _LOG.warning("The classes of the portrait's pixels are only estimated. %s", missing)
         classes = estimated_classes(portrait.person_mask[0, 0].numpy(), portrait.head_mask[0, 0].numpy(), landmarks)

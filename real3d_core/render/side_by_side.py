@@ -10,6 +10,8 @@ from ..stream import FrameStream
 from .passes import depth_picture, raw_colour
 from .ray_marching import HeadRender
 
+PANELS = 5
+
 
 def beside_each_other(
     photo: Tensor, condition: FrameStream[Tensor], renders: FrameStream[HeadRender], frames: FrameStream[Tensor]

@@ -3,30 +3,31 @@ import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.pictures import load_picture
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
 
 @pytest.fixture(scope="session")
 def portrait(assets):
     """A frontal face with closed lips and curly hair."""
-    return prepare_portrait(load_picture(assets / "portraits" / "synthetic_p002.jpg"))
+    return prepare_portrait(load_picture(assets / "portraits" / "synthetic_p002.jpg"), ModelFolders())
 
 
 @pytest.fixture(scope="session")
 def smiling(assets):
     """A face whose smile shows teeth."""
-    return prepare_portrait(load_picture(assets / "portraits" / "astronaut.png"))
+    return prepare_portrait(load_picture(assets / "portraits" / "astronaut.png"), ModelFolders())
 
 
 @pytest.fixture(scope="session")
 def long_haired(assets):
     """A face between hair that hangs over the shoulders."""
-    return prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009.jpg"))
+    return prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009.jpg"), ModelFolders())
 
 
 @pytest.fixture(scope="session")
 def avatar():
-    return AnalyticAvatar()
+    return AnalyticAvatar(ModelFolders())
 
 
 @pytest.fixture(autouse=True)

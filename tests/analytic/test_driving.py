@@ -6,12 +6,13 @@ from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.analytic.driving import motion_from_track
 from real3d_core.motion.face_track import track_from_landmarks
 from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.render.camera import euler_to_matrix, matrix_to_euler
 
 
 def filmed(displacements, euler):
     """Landmarks in pixels [T, 478, 3] of the canonical face, displaced (face heights) and turned."""
-    face = canonical_face()
+    face = canonical_face(ModelFolders())
     height = np.linalg.norm(face.points[10] - face.points[152])
     frames = []
     for shift, angles in zip(displacements, euler, strict=True):
@@ -23,7 +24,7 @@ def filmed(displacements, euler):
 
 @pytest.fixture(scope="module")
 def controls():
-    points = canonical_face().points
+    points = canonical_face(ModelFolders()).points
     return FaceControls(torch.from_numpy(np.concatenate([points, np.zeros((10, 3))])))
 
 
@@ -32,7 +33,7 @@ def test_a_filmed_jaw_becomes_the_jaw_control_and_the_commanded_shape_is_the_fil
     rows = torch.zeros(9, BASIS.size)
     rows[:, BASIS.index("jaw_open")] = torch.from_numpy(opening).float()
     shifts = controls.displacements(rows).numpy()
-    track = track_from_landmarks(filmed(shifts, np.zeros((9, 3))), 25.0, canonical_face())
+    track = track_from_landmarks(filmed(shifts, np.zeros((9, 3))), 25.0, canonical_face(ModelFolders()))
     motion = motion_from_track(track, neutral=0, smoothing=0)
     assert np.corrcoef(motion.control("jaw_open").numpy(), opening)[0, 1] > 0.99
     commanded = controls.displacements(motion.expression).numpy()
@@ -41,7 +42,7 @@ def test_a_filmed_jaw_becomes_the_jaw_control_and_the_commanded_shape_is_the_fil
 
 def test_head_pose_is_relative_to_the_neutral_frame(controls):
     euler = np.array([[0.1, -0.2, 0.05], [0.1, 0.1, 0.05], [0.0, -0.2, 0.0]])
-    track = track_from_landmarks(filmed(np.zeros((3, 468, 3)), euler), 25.0, canonical_face())
+    track = track_from_landmarks(filmed(np.zeros((3, 468, 3)), euler), 25.0, canonical_face(ModelFolders()))
     motion = motion_from_track(track, neutral=0, smoothing=0)
     assert np.abs(motion.euler.numpy() - (euler - euler[0])).max() < 0.02
     assert motion.expression[0].abs().max() < 1e-5
@@ -50,10 +51,12 @@ def test_head_pose_is_relative_to_the_neutral_frame(controls):
 
 def test_a_closed_eye_blinks_without_dragging_landmarks(controls):
     shifts = np.zeros((4, 468, 3))
-    face = canonical_face().points / np.linalg.norm(canonical_face().points[10] - canonical_face().points[152])
+    face = canonical_face(ModelFolders()).points / np.linalg.norm(
+        canonical_face(ModelFolders()).points[10] - canonical_face(ModelFolders()).points[152]
+    )
     for upper, lower in ((386, 374), (385, 380), (387, 373)):
         shifts[2:, upper] = face[lower] - face[upper]
-    track = track_from_landmarks(filmed(shifts, np.zeros((4, 3))), 25.0, canonical_face())
+    track = track_from_landmarks(filmed(shifts, np.zeros((4, 3))), 25.0, canonical_face(ModelFolders()))
     motion = motion_from_track(track, neutral=0, smoothing=0)
     assert motion.control("blink_left")[2:].min() > 0.9
     assert motion.control("blink_right").max() < 0.1
@@ -64,7 +67,7 @@ def test_a_neutral_driver_gives_a_neutral_face_though_it_mostly_smiles(controls)
     rows = torch.zeros(40, BASIS.size)
     rows[8:, BASIS.index("smile")] = 0.9
     rows[12:, BASIS.index("jaw_open")] = torch.linspace(0, 12, 28).sin().clamp_min(0) * 0.4
-    track = track_from_landmarks(filmed(controls.displacements(rows).numpy(), np.zeros((40, 3))), 25.0, canonical_face())
+    track = track_from_landmarks(filmed(controls.displacements(rows).numpy(), np.zeros((40, 3))), 25.0, canonical_face(ModelFolders()))
     motion = motion_from_track(track, smoothing=0)
     assert motion.expression[:6].abs().max() < 0.1
     assert motion.control("frown").max() < 0.2 and motion.control("smile")[20:].min() > 0.5

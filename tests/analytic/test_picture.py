@@ -13,26 +13,27 @@ from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.motion.face_track import track_from_landmarks
 from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
-from real3d_core.performance import perform
 from real3d_core.pictures import load_picture
+from real3d_core.pipeline import PipelineOptions, render
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import matrix_to_euler
 
 
-def frames_of(avatar, portrait, motion, **options):
-    stream = perform(avatar, portrait, motion, **options)
+def frames_of(avatar, portrait, motion, background=None, **options):
+    stream = render(avatar, portrait, motion, PipelineOptions(**options), background=background)
     return torch.cat(list(stream.chunks(4)))
 
 
 def seen(frames):
     """What MediaPipe measures in the frames."""
-    finder = FaceLandmarks()
+    finder = FaceLandmarks(ModelFolders())
     found = [finder.in_picture((frame * 255).round().byte().numpy()) for frame in frames]
     assert all(found), "a frame without a face"
-    return track_from_landmarks(np.stack([faces[0] for faces in found]), FPS, canonical_face())
+    return track_from_landmarks(np.stack([faces[0] for faces in found]), FPS, canonical_face(ModelFolders()))
 
 
 def still_with(**controls):
@@ -120,7 +121,7 @@ def test_one_blink_closes_one_eye(avatar, portrait):
 
 def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, assets):
     """The skin fold over an open eye catches the light; carried along by the lid it looked like a slit in a closed eye."""
-    narrowed = prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009_selfie.jpg"))
+    narrowed = prepare_portrait(load_picture(assets / "portraits" / "synthetic_p009_selfie.jpg"), ModelFolders())
     frame = frames_of(avatar, narrowed, still_with(blink_right=1.0))[1].mean(-1)
     edge = narrowed.landmarks[RIGHT_LOWER_LID[4:], :2]  # the half towards the nose
     height = float((narrowed.landmarks[10, :2] - narrowed.landmarks[152, :2]).norm())
@@ -135,7 +136,7 @@ def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, assets):
 def test_any_chunking_gives_the_same_frames(avatar, portrait):
     controls = {"jaw_open": torch.linspace(0, 1, 5), "blink_left": torch.linspace(1, 0, 5)}
     motion = Motion.still(BASIS, 5).with_controls(**controls)
-    stream = perform(avatar, portrait, motion, size=256)
+    stream = render(avatar, portrait, motion, PipelineOptions(size=256))
     together = stream.frames(0, 5)
     alone = torch.cat([stream.frames(k, k + 1) for k in range(5)])
     assert torch.equal(together, alone)

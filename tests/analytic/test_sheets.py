@@ -6,12 +6,13 @@ from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls, inner_
 from real3d_core.analytic.sheets import Sheets
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmark_sets import CHIN, UPPER_INNER_LIP
+from real3d_core.portrait.model_files import ModelFolders
 
 
 @pytest.fixture(scope="module")
 def landmarks():
     """The canonical face as a head in the world."""
-    points = canonical_face().points * 0.02
+    points = canonical_face(ModelFolders()).points * 0.02
     return torch.from_numpy(np.concatenate([points, np.zeros((10, 3))])).float()
 
 

@@ -6,11 +6,12 @@ import torch
 
 from real3d_core.analytic.face_map import face_map
 from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.portrait.model_files import ModelFolders
 
 
 def turned(degrees: float) -> np.ndarray:
     """The canonical face in crop units [478, 3], x right, y down, z away."""
-    points = canonical_face().points * [1, -1, -1] / 40
+    points = canonical_face(ModelFolders()).points * [1, -1, -1] / 40
     angle = np.radians(degrees)
     points = points @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
     return np.concatenate([points + np.array([0.5, 0.5, 0]), np.full((10, 3), 0.5)])

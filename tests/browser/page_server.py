@@ -98,11 +98,11 @@ def results(host) -> dict:
     one, preview = portrait.items[0], host.part("preview")
     heard = host.core("sound").load_sound(assets / "speech" / "librivox_0880_en.wav")
     cut = host.core("sound").Sound(heard.samples[:, : 3 * heard.rate], heard.rate)
-    motion = avatar.core.audio_to_motion(cut)
+    motion = avatar.audio_to_motion(cut)
     turned = motion.euler + torch.linspace(-0.2, 0.2, len(motion))[:, None] * torch.tensor([0.3, 1.0, 0.1])
     return {
         "folder": FOLDER_OF_THE_PACK,
-        "head": preview.shown_head(avatar.core, head, one.euler, one.translation)["real3d_head"][0],
+        "head": preview.shown_head(avatar, head, one.euler, one.translation)["real3d_head"][0],
         "motion": preview.shown_motion(motion.with_pose(turned, motion.translation), cut),
         "frame": preview.frame_url(photo[0]),
     }

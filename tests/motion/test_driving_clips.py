@@ -12,10 +12,11 @@ from real3d_core.analytic.controls import FaceControls
 from real3d_core.errors import NoFaceError
 from real3d_core.motion.face_track import FaceTrack, track_face
 from real3d_core.motion.motion import Motion
-from real3d_core.performance import perform
 from real3d_core.pictures import load_picture
+from real3d_core.pipeline import PipelineOptions, render
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import euler_to_matrix
 
@@ -45,7 +46,7 @@ def clip(assets):
 
 @pytest.fixture(scope="module")
 def portrait(assets):
-    return prepare_portrait(load_picture(assets / "portraits" / "astronaut.png"))
+    return prepare_portrait(load_picture(assets / "portraits" / "astronaut.png"), ModelFolders())
 
 
 def driver_steps(track: FaceTrack) -> np.ndarray:
@@ -56,7 +57,7 @@ def driver_steps(track: FaceTrack) -> np.ndarray:
 
 def film_steps(motion: Motion) -> np.ndarray:
     """The same of a face that moves like this."""
-    points = canonical_face().points
+    points = canonical_face(ModelFolders()).points
     controls = FaceControls(torch.from_numpy(points))
     moved = controls.rest + controls.displacements(motion.expression)
     posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(motion.euler), moved) + motion.translation[:, None] / 1.75
@@ -65,7 +66,7 @@ def film_steps(motion: Motion) -> np.ndarray:
 
 @pytest.mark.parametrize("name", BRIDGED)
 def test_what_happens_in_a_clip_tears_nothing(name, clip, portrait):
-    track = track_face(iter(clip(name)))
+    track = track_face(iter(clip(name)), ModelFolders())
     gap = BRIDGED[name]
     assert len(track) == FRAMES
     if gap is None:
@@ -73,7 +74,7 @@ def test_what_happens_in_a_clip_tears_nothing(name, clip, portrait):
     else:
         assert not track.trusted[slice(*gap)].any() and track.trusted[max(gap[0] - 10, 0)] == (gap[0] > 0) and track.trusted[-3:].all()
         assert "frames" in track.gaps()
-    avatar = AnalyticAvatar()
+    avatar = AnalyticAvatar(ModelFolders())
     motion = avatar.video_to_motion(track)
     steps, both = film_steps(motion), track.trusted[1:] & track.trusted[:-1]
     same_shot = both & (track.shots[1:] == track.shots[:-1])
@@ -82,13 +83,13 @@ def test_what_happens_in_a_clip_tears_nothing(name, clip, portrait):
     sampled = torch.arange(2, FRAMES, 15)
     some = Motion(motion.basis, motion.expression[sampled], motion.euler[sampled], motion.translation[sampled])
     with torch.inference_mode():
-        film = torch.cat(list(perform(avatar, portrait, some, size=192).chunks(2)))
-    finder = FaceLandmarks()
+        film = torch.cat(list(render(avatar, portrait, some, PipelineOptions(size=192)).chunks(2)))
+    finder = FaceLandmarks(ModelFolders())
     assert all(finder.in_picture((frame * 255).byte().numpy()) for frame in film)
 
 
 def test_the_neutral_face_is_shown_until_a_face_comes(clip):
-    motion = AnalyticAvatar().video_to_motion(track_face(iter(clip("a face comes late"))))
+    motion = AnalyticAvatar(ModelFolders()).video_to_motion(track_face(iter(clip("a face comes late")), ModelFolders()))
     # smoothed like the frames around it, the neutral frame is not quite at rest
     assert motion.euler[:20].abs().max() < 0.01 and motion.expression[:20].abs().max() < 0.2
 
@@ -96,11 +97,11 @@ def test_the_neutral_face_is_shown_until_a_face_comes(clip):
 def test_after_a_cut_the_head_is_neutral_again(clip):
     """The second person sits elsewhere: that is no movement of the head."""
     frames = clip("a cut to another person").copy()
-    track = track_face(iter(np.concatenate([frames[:28], np.roll(frames[28:], 25, axis=2)])))
+    track = track_face(iter(np.concatenate([frames[:28], np.roll(frames[28:], 25, axis=2)])), ModelFolders())
     assert len(np.unique(track.shots)) == 2
-    assert AnalyticAvatar().video_to_motion(track).translation[-10:, 0].abs().max() < 0.15
+    assert AnalyticAvatar(ModelFolders()).video_to_motion(track).translation[-10:, 0].abs().max() < 0.15
 
 
 def test_a_clip_without_a_face_is_one_sentence():
     with pytest.raises(NoFaceError, match=r"^No face was found in the driving clip: .*\.$"):
-        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3))
+        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3)), ModelFolders()

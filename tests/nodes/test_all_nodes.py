@@ -216,9 +216,9 @@ def test_numbers_out_of_range_are_refused_in_code_too(host):
 
 
 def test_the_words_on_the_nodes_are_the_core_s(host):
-    performance, blink, editing = host.core("performance"), host.core("motion.blink"), host.core("motion.editing")
+    pipeline, blink, editing = host.core("pipeline"), host.core("motion.blink"), host.core("motion.editing")
     simple, sources, edit = host.part("talking_portrait"), host.part("motion_sources"), host.part("motion_editing")
-    assert set(simple.POSES) == {"auto", *performance.POSES} and set(simple.BLINKS) == {"auto", *performance.BLINKS}
+    assert (simple.POSES, simple.BLINKS) == (pipeline.POSES, pipeline.BLINKS) and set(simple.FRAMINGS) < set(pipeline.FRAMINGS)
     assert sources.BLINKS == blink.BLINK_MODES and edit.LOOPS == editing.LOOPS
 
 
@@ -232,7 +232,8 @@ from pack_host import Host
 host = Host(pathlib.Path(tempfile.mkdtemp()))
 heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
 loaded = [name for name in heavy if name in set(sys.modules) - before]
-loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith((".errors", ".ranges"))]
+light = (".errors", ".ranges", ".stream", ".portrait", ".portrait.model_files", ".analytic", ".real3d", ".avatar_kinds", ".kind")
+loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith(light)]
 print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from pack_host import ROOT
 
+from real3d_core.portrait.model_files import ModelFolders
+
 SIZE = 256
 EXAMPLES = sorted(path.stem for path in (ROOT / "tests" / "workflows").glob("*.json"))
 
@@ -17,7 +19,7 @@ def twin(name: str) -> dict:
 
 def landmarks(host, frames: torch.Tensor) -> np.ndarray:
     """[T, 478, 3]; every frame must show a face."""
-    finder = host.core("portrait.landmarks").FaceLandmarks()
+    finder = host.core("portrait.landmarks").FaceLandmarks(ModelFolders())
     found = [finder.in_picture((frame * 255).byte().numpy()) for frame in frames]
     assert all(found), "a frame without a face"
     return np.stack([faces[0] for faces in found])

@@ -163,7 +163,7 @@ def test_a_clip_without_a_face_is_one_sentence(host, photos):
 @pytest.mark.parametrize("fps", [8.0, 12.5, 23.976, 25.0, 29.97, 60.0, 240.0])
 def test_frames_are_chosen_in_time_as_pictures_are(host, fps):
     numbers = torch.arange(40.0)
-    pictures, _ = host.part("conversions").driving_frames(None, (numbers / 255)[:, None, None, None].expand(-1, 4, 4, 3), fps)
+    pictures = host.part("conversions").driving_clip(None, (numbers / 255)[:, None, None, None].expand(-1, 4, 4, 3), fps).frames()
     value = {"frames": [[{"landmarks_xy": np.full((478, 2), number), "landmarks_3d": np.zeros((478, 3))}] for number in numbers]}
     chosen = host.part("face_landmarks").faces_at_25(value, None, None, fps)
     assert [int(one[0][0, 0]) for one in chosen] == [int(picture[0, 0, 0]) for picture in pictures]

@@ -63,7 +63,7 @@ def official(host, tmp_path_factory):
     networks = checkpoint.Real3DNetworks(config.Real3DConfig(resolution=16), Lifting(), Adapting(), decoder, Finishing())
     loader = host.core("real3d.official_files")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "load_networks", lambda path, device: networks)
+        patch.setattr(loader, "load_networks", lambda path, device, dtype: networks)
         yield host.execute("Real3DLoadAvatar", avatar=CHECKPOINT)[0]
 
 
@@ -130,8 +130,8 @@ def test_the_stages_make_frames(host, official, portrait, motion):
     assert 0.05 < (face > 0).any(-1).float().mean() < 0.9 and not torch.equal(face[0], face[2])
     # the paper's own cameras: the fitted pose, not the portrait's
     one = portrait.items[0]
-    assert torch.equal(camera.seen_by(official)[0].cameras, official.core.cameras(one, motion).cameras)
-    fit = official.core.source(one).fit
+    assert torch.equal(camera.seen_by(official)[0].cameras, official.cameras(one, motion).cameras)
+    fit = official.avatar.source(one).fit
     wanted = host.core("render.camera").camera_from_pose(fit.euler, fit.translation).float()
     assert torch.allclose(wanted, render.streams[0].frames(0, 1).cameras, atol=1e-5)
 
@@ -168,7 +168,7 @@ def test_a_motion_passes_to_the_built_in_avatar_and_back(host, official, motion)
     (unchanged,) = host.execute("Real3DConvertMotion", motion=motion, avatar=official)
     assert unchanged is motion
     (there,) = host.execute("Real3DConvertMotion", motion=motion, avatar=built_in, made_with=official)
-    assert there.basis == built_in.core.motion_basis and len(there) == 3
+    assert there.basis == built_in.motion_basis and len(there) == 3
     (back,) = host.execute("Real3DConvertMotion", motion=there, avatar=official)
     assert back.basis == motion.basis
     with pytest.raises(host.core("errors").MotionMismatchError, match="real3d"):

@@ -36,7 +36,7 @@ def gallery(preview, monkeypatch):
 def token(gallery, preview, lifted) -> str:
     avatar, portrait, heads = lifted
     one = portrait.items[0]
-    return preview.shown_head(avatar.core, heads.rest[0], one.euler, one.translation)["real3d_head"][0]
+    return preview.shown_head(avatar, heads.rest[0], one.euler, one.translation)["real3d_head"][0]
 
 
 def ask(preview, token: str, **query: str) -> tuple[int, bytes]:
@@ -109,9 +109,7 @@ def test_of_many_pictures_only_the_newest_is_rendered(preview, gallery, token, m
 def test_what_is_kept_is_bounded_and_pictures_are_kept(preview, gallery, lifted, monkeypatch):
     avatar, portrait, heads = lifted
     one = portrait.items[0]
-    tokens = [
-        gallery.keep(heads.rest[0], avatar.core.decoder, one.euler + number, one.translation) for number in range(preview.MOST_HEADS + 2)
-    ]
+    tokens = [gallery.keep(heads.rest[0], avatar.decoder, one.euler + number, one.translation) for number in range(preview.MOST_HEADS + 2)]
     assert len(set(tokens)) == len(tokens)
     with pytest.raises(KeyError):
         gallery.picture(tokens[0], (0.0, 0.0, 0.0, 1.0))
@@ -126,7 +124,7 @@ def test_what_is_kept_is_bounded_and_pictures_are_kept(preview, gallery, lifted,
 def test_the_same_head_keeps_its_token(gallery, lifted):
     avatar, portrait, heads = lifted
     one = portrait.items[0]
-    tokens = {gallery.keep(heads.rest[0], avatar.core.decoder, one.euler.clone(), one.translation) for _ in range(3)}
+    tokens = {gallery.keep(heads.rest[0], avatar.decoder, one.euler.clone(), one.translation) for _ in range(3)}
     assert len(tokens) == 1
 
 

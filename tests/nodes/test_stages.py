@@ -120,14 +120,14 @@ def test_the_head_threshold_is_the_avatar_s_own_unless_given(host, stages, monke
 
 
 def test_a_motion_is_converted_with_the_models_in_the_users_folders(host, stages, monkeypatch):
-    core, runtime = host.core("avatar"), host.part("runtime")
-    given, real, anywhere = [], core.load_avatar, core.AvatarOptions()
-    monkeypatch.setattr(core, "load_avatar", lambda name, options=anywhere: (given.append(options), real(name, options))[1])
-    official = runtime.LoadedAvatar(
-        types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda told: told)
+    runtime, given = host.part("runtime"), []
+    real = host.core("portrait.model_files").ModelFolders.find
+    monkeypatch.setattr(
+        host.core("portrait.model_files").ModelFolders, "find", lambda self, model: (given.append(self), real(self, model))[1]
     )
-    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=official)[0]
-    assert len(converted.euler) == 6 and [options.folders for options in given] == [runtime.model_folders()]
+    other = types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda landmarks: landmarks)
+    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=runtime.HostedAvatar(other))[0]
+    assert len(converted.euler) == 6 and given and set(given) == {runtime.model_folders()}
 
 
 def test_the_same_motion_for_another_avatar_is_refused(host, stages):
@@ -204,7 +204,7 @@ def test_the_rate_of_a_motion_is_the_rate_of_frames_and_films(host, stages):
     assert film.get_frame_rate() == Fraction(30000, 1001) and film.get_frame_count() == 8
     same = host.execute("Real3DEditMotion", motion=motion)[0]
     assert same.fps == motion.fps and torch.equal(same.expression, motion.expression)
-    with pytest.raises(host.core("errors").Real3DError, match=r"fps is 0\.5: choose 1 to 120"):
+    with pytest.raises(host.core("errors").Real3DError, match=r"frames per second is 0\.5: choose 1 to 120"):
         host.execute("Real3DEditMotion", motion=motion, fps=0.5)
 
 
@@ -358,7 +358,7 @@ class TestSimple:
     def test_it_takes_the_face_that_is_asked_for(self, host, simple):
         with pytest.raises(host.core("errors").NoFaceError, match="shows 1"):
             simple(face_index=1)
-        with pytest.raises(host.core("errors").Real3DError, match=r"face_area is 0\.9"):
+        with pytest.raises(host.core("errors").Real3DError, match=r"'face_area' is 0\.9"):
             simple(face_area=0.9)
         wide, close = (simple(face_area=area, framing="crop")[1] for area in (0.2, 0.5))
         assert (wide - close).abs().mean() > 0.02
@@ -456,9 +456,9 @@ def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker
     runtime = host.part("runtime")
     own = [host.folder / "models" / "real3d"]
     monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own}.__getitem__)
-    assert runtime.model_folders() == own, "0.3.64 knows no such folder"
+    assert list(runtime.model_folders().paths) == own, "0.3.64 knows no such folder"
     monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own, "detection": ["there"]}.__getitem__)
-    assert [folder.name for folder in runtime.model_folders()] == ["real3d", "there"]
+    assert [folder.name for folder in runtime.model_folders().paths] == ["real3d", "there"]
 
 
 def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):
@@ -556,13 +556,14 @@ class TestConversions:
         film.save_to(str(tmp_path / "film.mp4"))
         parts = types.SimpleNamespace(images=torch.zeros(2, 8, 8, 3), frame_rate=25)
         whole, part = (VideoFromFile(str(tmp_path / "film.mp4"), seconds, parts) for seconds in (0.24, 0.08))
-        conversions = host.part("conversions")
-        assert (conversions.driving_frames(whole, None, 25)[1], conversions.driving_frames(part, None, 25)[1]) == (6, 2)
+        expected, clip = host.core("pipeline").clip_frames, host.part("conversions").driving_clip
+        assert (expected(clip(whole)), expected(clip(part))) == (6, 2)
 
     def test_a_batch_of_images_drives_at_its_own_rate(self, host):
         frames = torch.arange(12.0)[:, None, None, None].expand(12, 4, 4, 3) / 255
-        pictures, count = host.part("conversions").driving_frames(None, frames, 12.5)
-        assert count == 24 and np.array_equal([picture[0, 0, 0] for picture in pictures], np.repeat(np.arange(12), 2))
+        clip = host.part("conversions").driving_clip(None, frames, 12.5)
+        pictures = [picture[0, 0, 0] for picture in clip.frames()]
+        assert host.core("pipeline").clip_frames(clip) == 24 and np.array_equal(pictures, np.repeat(np.arange(12), 2))
 
 
 class TestOffloading:
@@ -571,35 +572,54 @@ class TestOffloading:
     class Trained:
         """Stands for an avatar with networks."""
 
-        name = "trained"
+        def __init__(self, stream):
+            self.video, self.audio, self.stream = (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)), (torch.nn.Linear(3, 3),), stream
 
-        def __init__(self):
-            self.drawing, self.listening = (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)), (torch.nn.Linear(3, 3),)
+        def __getattr__(self, name):
+            return lambda *arguments, **named: self.stream
 
-        def drawing_networks(self):
-            return self.drawing
+        def video_networks(self):
+            return self.video
 
-        def listening_networks(self):
-            return self.listening
+        def audio_networks(self):
+            return self.audio
 
-    def test_every_network_is_handed_over_when_it_is_needed(self, host, monkeypatch):
-        runtime = host.part("runtime")
-        brought = []
-        monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: brought.append([one.model for one in models]))
-        loaded = runtime.LoadedAvatar(self.Trained())
-        assert loaded.ready() is loaded.core and loaded.ready_to_listen() is loaded.core
-        assert brought == [list(loaded.core.drawing), list(loaded.core.listening)]
+    @pytest.fixture
+    def trained(self, host):
+        return self.Trained(host.core("stream").FrameStream(5, 25.0, lambda start, stop: torch.arange(start, stop)))
 
-    def test_networks_are_called_back_for_every_chunk(self, host, monkeypatch):
-        runtime = host.part("runtime")
-        calls = []
-        monkeypatch.setattr(runtime.model_management, "load_models_gpu", lambda models, **_: calls.append(len(models)))
-        loaded = runtime.LoadedAvatar(self.Trained())
-        stream = loaded.streamed(host.core("stream").FrameStream(5, 25.0, lambda start, stop: torch.arange(start, stop)))
-        assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and calls == [2, 2, 2]
+    @pytest.fixture
+    def brought(self, host, monkeypatch):
+        """The networks that ComfyUI is asked for, call by call."""
+        calls, management = [], host.part("runtime").model_management
+        monkeypatch.setattr(management, "load_models_gpu", lambda models, **_: calls.append(tuple(one.model for one in models)))
+        return calls
 
-    def test_the_built_in_avatar_needs_no_device(self, host):
-        assert host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0].patchers == []
+    @pytest.mark.parametrize(("verb", "networks"), [("lift", "video"), ("audio_to_motion", "audio")])
+    def test_networks_are_there_when_a_verb_needs_them(self, host, trained, brought, verb, networks):
+        getattr(host.part("runtime").HostedAvatar(trained), verb)(None)
+        assert brought == [getattr(trained, networks)]
+
+    @pytest.mark.parametrize(("verb", "inputs"), [("adapt", 2), ("compose", 3), ("person_mask", 3)])
+    def test_networks_are_called_back_for_every_chunk(self, host, trained, brought, verb, inputs):
+        stream = getattr(host.part("runtime").HostedAvatar(trained), verb)(*[None] * inputs)
+        assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and brought == [trained.video] * 3
+
+    def test_the_built_in_avatar_needs_no_device(self, host, stages, brought):
+        host.execute("Real3DImageToPlane", avatar=stages["avatar"], portrait=stages["portrait"])
+        assert brought == []
+
+    def test_networks_are_loaded_to_where_the_host_keeps_idle_models(self, host, monkeypatch):
+        """Never straight to the graphics card: ComfyUI makes room first."""
+        kind, runtime, given = host.core("real3d.kind"), host.part("runtime"), []
+        monkeypatch.setattr(
+            host.core("real3d.official_files"), "load_real3d_avatar", lambda options: given.append(options) or self.Trained(None)
+        )
+        monkeypatch.setattr(runtime.model_management, "unet_offload_device", lambda: torch.device("meta"))
+        monkeypatch.setattr(runtime, "_model_path", Path)
+        runtime.load_avatar("networks.ckpt", half=True)
+        (options,) = given
+        assert options.offload_device == torch.device("meta") and options.half and kind.KIND.name == "real3d"
 
 
 def marching(host, stages, backend, monkeypatch):

@@ -8,8 +8,9 @@ from group_photos import LAYOUTS, group_photo
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.motion.motion import Motion
-from real3d_core.performance import perform
+from real3d_core.pipeline import PipelineOptions, render
 from real3d_core.portrait.landmarks import FaceLandmarks
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
 SIZE = 128
@@ -18,7 +19,7 @@ SIZE = 128
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_face_is_found_where_it_is(assets, name):
     layout = LAYOUTS[name]
-    found = FaceLandmarks().in_picture(group_photo(assets / "portraits", layout))
+    found = FaceLandmarks(ModelFolders()).in_picture(group_photo(assets / "portraits", layout))
     assert len(found) == len(layout.faces)
     for x, y, width in layout.faces:
         assert min(np.hypot(*(face[:, :2].mean(0) - [x, y])) for face in found) < 0.1 * width
@@ -27,14 +28,14 @@ def test_every_face_is_found_where_it_is(assets, name):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_lips_of_the_smallest_face_move_and_nothing_else(assets, name):
     layout = LAYOUTS[name]
-    portrait = prepare_portrait(group_photo(assets / "portraits", layout), face_index=len(layout.faces) - 1)
+    portrait = prepare_portrait(group_photo(assets / "portraits", layout), ModelFolders(), face_index=len(layout.faces) - 1)
     middle = np.array([portrait.window.left, portrait.window.top]) + portrait.window.side / 2
     nearest = min(layout.faces, key=lambda face: np.hypot(*(middle - face[:2])))
     assert nearest[2] == min(width for *_, width in layout.faces)
     opened = Motion.still(BASIS, 2)
     opened.expression[1, BASIS.index("jaw_open")] = 1
     with torch.inference_mode():
-        rest, moved = torch.cat(list(perform(AnalyticAvatar(), portrait, opened, size=SIZE).chunks(1)))
+        rest, moved = torch.cat(list(render(AnalyticAvatar(ModelFolders()), portrait, opened, PipelineOptions(size=SIZE)).chunks(1)))
     changed = (moved - rest).abs().amax(-1) > 0.08
     rows, columns = torch.nonzero(changed, as_tuple=True)
     face = portrait.landmarks.numpy()[:, :2] * SIZE

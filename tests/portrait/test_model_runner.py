@@ -12,7 +12,7 @@ from real3d_core.errors import MissingModelError
 from real3d_core.pictures import load_picture
 from real3d_core.portrait.face_networks import face_networks
 from real3d_core.portrait.landmarks import VIDEO_STEP_MS, FaceLandmarks
-from real3d_core.portrait.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, find_model
+from real3d_core.portrait.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
 from real3d_core.portrait.model_runner import landmarker, mediapipe_runs, segmenter, video_landmarker
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.torch_landmarker import TorchLandmarker, TorchVideoLandmarker
@@ -25,7 +25,7 @@ AT_A_CUT = 4.0  # pixels, where a clip's face jumps
 
 @pytest.fixture(scope="module")
 def model():
-    return find_model(FACE_LANDMARKER)
+    return ModelFolders().find(FACE_LANDMARKER)
 
 
 def worst(face: np.ndarray, other: np.ndarray) -> float:
@@ -79,7 +79,7 @@ def test_both_follow_the_face_of_a_driving_clip(model, shared_media, name):
 
 
 def test_both_see_the_same_person(assets):
-    model = find_model(SELFIE_SEGMENTER)
+    model = ModelFolders().find(SELFIE_SEGMENTER)
     photo = load_picture(assets / "portraits" / "synthetic_p009_selfie.jpg")[..., :3]
     with segmenter(model) as official:
         expected = official.confidences(photo)
@@ -87,7 +87,7 @@ def test_both_see_the_same_person(assets):
 
 
 def test_a_class_is_the_likeliest_one(assets, monkeypatch):
-    opened = TorchSegmenter(find_model(SELFIE_SEGMENTER))
+    opened = TorchSegmenter(ModelFolders().find(SELFIE_SEGMENTER))
     sure = torch.zeros(1, 2, 2, 3)
     sure[0, 0, 1, 2] = sure[0, 1, 0, 1] = 1
     monkeypatch.setattr(opened, "_network", type("Fixed", (), {"side": 2, "__call__": lambda self, pictures: [sure]})())
@@ -128,9 +128,9 @@ def test_pytorch_is_the_second_choice_where_mediapipe_imports_but_opens_nothing(
 
 def test_a_portrait_is_the_same_without_mediapipe(assets, request):
     photo = load_picture(assets / "portraits" / "astronaut.png")
-    expected = prepare_portrait(photo)
+    expected = prepare_portrait(photo, ModelFolders())
     request.getfixturevalue("without_mediapipe")
-    found = prepare_portrait(photo)
+    found = prepare_portrait(photo, ModelFolders())
     assert "mediapipe" not in sys.modules
     assert worst(found.landmarks.numpy() * 512, expected.landmarks.numpy() * 512) < AGREEMENT
     assert (found.plates.person - expected.plates.person).abs().mean() < 0.01
@@ -140,7 +140,7 @@ def test_small_faces_are_found_on_tiles_without_mediapipe_too(assets, without_me
     photo = load_picture(assets / "portraits" / "synthetic_p002.jpg")[..., :3][::5, ::5]
     canvas = np.full((1600, 1200, 3), 127, np.uint8)
     canvas[300 : 300 + len(photo), 800 : 800 + photo.shape[1]] = photo
-    (face,) = FaceLandmarks().in_picture(canvas)
+    (face,) = FaceLandmarks(ModelFolders()).in_picture(canvas)
     assert 800 < face[:, 0].mean() < 800 + photo.shape[1]
 
 

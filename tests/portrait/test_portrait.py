@@ -6,7 +6,7 @@ from real3d_core.errors import MissingModelError, NoFaceError
 from real3d_core.pictures import load_picture
 from real3d_core.portrait import model_files
 from real3d_core.portrait.landmarks import FaceLandmarks
-from real3d_core.portrait.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, find_model
+from real3d_core.portrait.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.segmentation import person_mask
 from real3d_core.render.camera import project
@@ -19,7 +19,7 @@ def photo(assets):
 
 @pytest.fixture(scope="module")
 def portrait(photo):
-    return prepare_portrait(photo)
+    return prepare_portrait(photo, ModelFolders())
 
 
 def test_the_face_fills_the_wanted_area_and_the_head_is_in_the_middle(portrait):
@@ -37,7 +37,7 @@ def test_the_camera_sees_the_face_where_the_photo_shows_it(portrait):
 
 
 def test_the_same_photo_gives_the_same_portrait(photo, portrait):
-    again = prepare_portrait(photo)
+    again = prepare_portrait(photo, ModelFolders())
     assert (again.plates.person == portrait.plates.person).all()
     assert (again.plates.head == portrait.plates.head).all()
 
@@ -54,7 +54,7 @@ def test_nothing_of_the_head_remains_in_the_background(portrait):
 def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
     mask = np.zeros(photo.shape[:2], np.float32)
     mask[:, 150:300] = 1
-    person = prepare_portrait(photo, mask).person_mask[0, 0]
+    person = prepare_portrait(photo, ModelFolders(), mask).person_mask[0, 0]
     columns = (person > 0.5).any(0).nonzero()[:, 0]
     assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
 
@@ -65,11 +65,13 @@ def with_transparency(photo, opacity):
 
 def test_what_hides_under_transparency_never_shows(photo, portrait):
     """Cutting tools leave the old background, or anything, in the colours of transparent pixels."""
-    opacity = person_mask(photo[..., :3].copy(), FaceLandmarks().in_picture(photo[..., :3].copy())[0]).round(2)
+    opacity = person_mask(photo[..., :3].copy(), FaceLandmarks(ModelFolders()).in_picture(photo[..., :3].copy())[0], ModelFolders()).round(
+        2
+    )
     opacity[opacity < 0.1] = 0
     cut, other = with_transparency(photo, opacity), with_transparency(photo, opacity)
     other[opacity == 0, :3] = np.random.default_rng(0).integers(0, 256, (int((opacity == 0).sum()), 3))
-    first, second = prepare_portrait(cut), prepare_portrait(other)
+    first, second = prepare_portrait(cut, ModelFolders()), prepare_portrait(other, ModelFolders())
     for name in ("photo", "head", "torso", "background", "person"):
         assert torch.equal(getattr(first.plates, name), getattr(second.plates, name)), name
     assert first.background[0, :, 20:60, 20:60].min() > 0.98
@@ -78,16 +80,16 @@ def test_what_hides_under_transparency_never_shows(photo, portrait):
 
 def test_a_round_picture_is_no_cut_out_person(photo, portrait):
     rows, columns = np.mgrid[:512, :512] - 255.5
-    person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2)).person_mask
+    person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2), ModelFolders()).person_mask
     assert (person - portrait.person_mask).abs().mean() < 0.05
 
 
 def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, tmp_path):
     studio = load_picture(assets / "portraits" / "synthetic_p002.jpg")[..., :3].copy()
-    landmarks = FaceLandmarks().in_picture(studio)[0]
-    known = person_mask(studio, landmarks) > 0.5
+    landmarks = FaceLandmarks(ModelFolders()).in_picture(studio)[0]
+    known = person_mask(studio, landmarks, ModelFolders()) > 0.5
     monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
-    cut = person_mask(studio, landmarks, (tmp_path,)) > 0.5
+    cut = person_mask(studio, landmarks, ModelFolders((tmp_path,))) > 0.5
     assert (known & cut).sum() / (known | cut).sum() > 0.85
 
 
@@ -95,22 +97,22 @@ def test_a_missing_landmark_model_is_named_with_its_source(monkeypatch, tmp_path
     monkeypatch.setattr(model_files, "CARRIERS", ("no_such_package",))
     sentence = rf"^The model file 'face_landmarker\.task' is missing: download it from https://\S+ into the folder '{tmp_path}'\.$"
     with pytest.raises(MissingModelError, match=sentence):
-        find_model(FACE_LANDMARKER, (tmp_path,))
+        ModelFolders((tmp_path,)).find(FACE_LANDMARKER)
 
 
 def test_the_users_own_file_comes_first(tmp_path):
     (tmp_path / SELFIE_SEGMENTER.name).write_bytes(b"mine")
-    assert find_model(SELFIE_SEGMENTER, (tmp_path,)).parent == tmp_path
+    assert ModelFolders((tmp_path,)).find(SELFIE_SEGMENTER).parent == tmp_path
 
 
 def test_no_face_is_one_sentence():
     with pytest.raises(NoFaceError, match="No face was found"):
-        prepare_portrait(np.full((300, 300, 3), 127, np.uint8))
+        prepare_portrait(np.full((300, 300, 3), 127, np.uint8), ModelFolders())
 
 
 def test_a_face_index_beyond_the_faces_is_refused(photo):
     with pytest.raises(NoFaceError, match="shows 1"):
-        prepare_portrait(photo, face_index=1)
+        prepare_portrait(photo, ModelFolders(), face_index=1)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.7], ids=["smaller", "larger and of another shape"])
@@ -120,7 +122,7 @@ def test_a_mask_of_another_size_is_fitted(photo, scale):
     mask = np.zeros(photo.shape[:2], np.float32)
     mask[60:, 120:400] = 1
     other = cv2.resize(mask, (round(mask.shape[1] * scale), round(mask.shape[0] * scale * scale)))
-    wanted, fitted = (prepare_portrait(photo, one).person_mask for one in (mask, other))
+    wanted, fitted = (prepare_portrait(photo, ModelFolders(), one).person_mask for one in (mask, other))
     assert (wanted - fitted).abs().mean() < 0.01
 
 
@@ -131,7 +133,7 @@ def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
     small = cv2.resize(photo[..., :3], (180, 180), interpolation=cv2.INTER_AREA)
     wide = np.full((1200, 1600, 3), 200, np.uint8)
     wide[500:680, 900:1080] = small
-    face = FaceLandmarks().in_picture(wide)[0]
+    face = FaceLandmarks(ModelFolders()).in_picture(wide)[0]
     nose = face[4, :2]
     assert 900 < nose[0] < 1080 and 500 < nose[1] < 680
 
@@ -144,6 +146,6 @@ def test_of_two_faces_the_largest_comes_first(assets):
     both = np.full((512, 900, 3), 128, np.uint8)
     both[:300, :300] = small
     both[:, 388:] = large
-    faces = FaceLandmarks().in_picture(both)
+    faces = FaceLandmarks(ModelFolders()).in_picture(both)
     assert len(faces) == 2
     assert faces[0][4, 0] > 388 > faces[1][4, 0]

@@ -12,20 +12,20 @@ from real3d_core.portrait import model_files
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.face_networks import face_networks
 from real3d_core.portrait.landmarks import FaceLandmarks
-from real3d_core.portrait.model_files import FACE_LANDMARKER, find_model
+from real3d_core.portrait.model_files import FACE_LANDMARKER, ModelFolders
 from real3d_core.portrait.torch_landmarker import TorchLandmarker
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    return find_model(FACE_LANDMARKER)
+    return ModelFolders().find(FACE_LANDMARKER)
 
 
 @pytest.fixture(scope="module")
 def folder(bundle, tmp_path_factory):
     """Holds the file, as the host's folder of detection models does."""
     folder = tmp_path_factory.mktemp("detection")
-    write_core_face_file(bundle, canonical_face(), folder / FACE_LANDMARKER.stand_in)
+    write_core_face_file(bundle, canonical_face(ModelFolders()), folder / FACE_LANDMARKER.stand_in)
     return folder
 
 
@@ -47,11 +47,31 @@ def test_its_canonical_face_is_the_bundle_s(folder, nothing_carried, bundle):
 
 
 def test_it_comes_last(folder, bundle, nothing_carried, tmp_path, monkeypatch):
-    assert find_model(FACE_LANDMARKER, [tmp_path, folder]).suffix == ".safetensors"
+    assert (
+        ModelFolders(
+            (
+                tmp_path,
+                folder,
+            )
+        )
+        .find(FACE_LANDMARKER)
+        .suffix
+        == ".safetensors"
+    )
     (tmp_path / FACE_LANDMARKER.name).write_bytes(b"mine")
-    assert find_model(FACE_LANDMARKER, [folder, tmp_path]).name == FACE_LANDMARKER.name
+    assert (
+        ModelFolders(
+            (
+                folder,
+                tmp_path,
+            )
+        )
+        .find(FACE_LANDMARKER)
+        .name
+        == FACE_LANDMARKER.name
+    )
     monkeypatch.undo()
-    assert find_model(FACE_LANDMARKER, [folder]) == bundle
+    assert ModelFolders((folder,)).find(FACE_LANDMARKER) == bundle
 
 
 def test_points_of_its_network_lie_where_the_region_is(folder, assets, nothing_carried):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import synthetic_bfm
 
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d.face_model import FaceModel
 from real3d_core.real3d.face_model_files import load_face_model
 
@@ -29,4 +30,4 @@ def bfm_folder(bfm_arrays, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def face(bfm_folder) -> FaceModel:
     """The stand-in with its 35709 vertices, as the pack loads it."""
-    return load_face_model(bfm_folder)
+    return load_face_model(bfm_folder, ModelFolders())

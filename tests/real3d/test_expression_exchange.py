@@ -15,6 +15,7 @@ from real3d_core.motion.face_track import lip_gap
 from real3d_core.motion.landmark_motion import LandmarkMotion
 from real3d_core.motion.motion import Motion
 from real3d_core.portrait.landmark_sets import EYE
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
 from real3d_core.real3d.driven_face import DrivenFace
 from real3d_core.real3d.face_fit import UNMATCHED, fit_clip
@@ -32,7 +33,7 @@ def real3d(face) -> Real3DAvatar:
 
 @pytest.fixture(scope="module")
 def analytic() -> AnalyticAvatar:
-    return AnalyticAvatar()
+    return AnalyticAvatar(ModelFolders())
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import torch
 from golden import load_vector, make_input
 
 from real3d_core.errors import MissingModelError
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d.face_model import FaceModel, picture_coordinates, place, project, torso_key_points
 from real3d_core.real3d.face_model_files import RAW, convert_raw, load_face_model
 from real3d_core.render.camera import euler_to_matrix
@@ -82,18 +83,18 @@ def test_conversion_of_raw_files_matches_reference(goldens, tmp_path):
 
 def test_raw_files_are_converted_once_and_kept(tmp_path):
     synthetic_bfm.write_raw(tmp_path)
-    first = load_face_model(tmp_path)
+    first = load_face_model(tmp_path, ModelFolders())
     assert {file.name for file in tmp_path.iterdir()} == {*RAW, "BFM_model_front.mat"}
     for name in RAW:
         (tmp_path / name).unlink()
-    again = load_face_model(tmp_path)
+    again = load_face_model(tmp_path, ModelFolders())
     assert torch.equal(first.shape.mean, again.shape.mean) and torch.equal(first.shape.expression, again.shape.expression)
 
 
 def test_missing_files_are_named_at_once(tmp_path):
     (tmp_path / "std_exp.txt").write_text("1 2 3")
     with pytest.raises(MissingModelError) as error:
-        load_face_model(tmp_path)
+        load_face_model(tmp_path, ModelFolders())
     sentence = str(error.value)
     assert all(name in sentence for name in RAW if name != "std_exp.txt") and "std_exp.txt" not in sentence
     assert "BFM_model_front.mat" in sentence and str(tmp_path) in sentence and "https://faces.dmi.unibas.ch/bfm" in sentence
@@ -103,19 +104,19 @@ def test_raw_files_that_do_not_belong_together_are_reported_in_words(tmp_path):
     synthetic_bfm.write_raw(tmp_path)
     (tmp_path / "std_exp.txt").write_text("1 2 3")
     with pytest.raises(MissingModelError, match=r"do not belong together .*79 directions"):
-        load_face_model(tmp_path)
+        load_face_model(tmp_path, ModelFolders())
 
 
 def test_a_file_of_another_kind_is_reported_in_words(tmp_path):
     (tmp_path / "BFM_model_front.mat").write_bytes(b"<html>not found</html>" * 20)
     with pytest.raises(MissingModelError, match="can not be read as a MATLAB 5 file"):
-        load_face_model(tmp_path)
+        load_face_model(tmp_path, ModelFolders())
 
 
 def test_missing_index_tables_are_estimated_with_a_warning(bfm_folder, bfm_arrays, tmp_path, caplog):
     shutil.copy(bfm_folder / "BFM_model_front.mat", tmp_path)
     with caplog.at_level(logging.WARNING, logger="real3d"):
-        estimated = load_face_model(tmp_path)
+        estimated = load_face_model(tmp_path, ModelFolders())
     assert estimated.tables_estimated and "are estimated" in caplog.text
 
     # the stand-in's own table holds the nearest vertices of the very same face: most estimates are those or their neighbours,
@@ -135,4 +136,4 @@ def test_a_table_of_another_mesh_is_refused(bfm_folder, tmp_path):
         shutil.copy(file, tmp_path)
     np.save(tmp_path / "index_mp468_from_mesh35709.npy", np.full(468, 53489))
     with pytest.raises(MissingModelError, match="468 numbers below 35709"):
-        load_face_model(tmp_path)
+        load_face_model(tmp_path, ModelFolders())

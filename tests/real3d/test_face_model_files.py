@@ -12,6 +12,7 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from real3d_core.errors import MissingModelError
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d.face_model_files import FRONT, load_face_model
 
 MODEL = synthetic_bfm.build(*synthetic_bfm.REDUCED)
@@ -51,7 +52,7 @@ def written(folder: Path, **changed) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(MissingModelError) as caught:
-        load_face_model(folder)
+        load_face_model(folder, ModelFolders())
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
     return str(caught.value)
 
@@ -61,7 +62,7 @@ def refusal(folder: Path) -> str:
 def test_an_array_of_another_kind_is_refused(tmp_path, name, spoil):
     folder = written(tmp_path, **{name: SPOILT[spoil](MODEL[name])})
     if (name, spoil) in ALLOWED:
-        load_face_model(folder)
+        load_face_model(folder, ModelFolders())
     else:
         assert str(tmp_path) in refusal(folder)
 
@@ -83,7 +84,7 @@ def test_numbers_that_are_no_vertices_are_refused(tmp_path, name, number):
 def test_vertex_numbers_of_any_type_are_read(tmp_path, kind):
     array = MODEL["keypoints"].astype(kind)
     kept = array.astype(np.float64)
-    model = load_face_model(written(tmp_path, keypoints=array))
+    model = load_face_model(written(tmp_path, keypoints=array), ModelFolders())
     assert np.array_equal(model.keypoints.numpy() + 1, kept[0])
 
 

@@ -13,8 +13,9 @@ import torch
 from official_files import write_face_model
 from safetensors.torch import save_file
 
-from real3d_core.avatar import AvatarOptions, load_avatar
+from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d import official_files
 from real3d_core.real3d.model_folders import HUBERT, NETWORKS, OTHER, VOICE, folders_below, is_hubert, kind_of
 from real3d_core.real3d.official_files import find_checkpoint
@@ -153,7 +154,7 @@ def test_the_tables_of_the_face_model_may_lie_elsewhere(tmp_path, monkeypatch, c
         table.rename(tmp_path / "data_util" / table.name)
     write_release(tmp_path)
     monkeypatch.setattr(official_files, "load_networks", lambda path, device: NoNetworks())
-    load_avatar("real3d", AvatarOptions((tmp_path,)))
+    load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
     assert "estimated" not in caplog.text
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from official_files import write_face_model, write_voice
 
-from real3d_core.avatar import AvatarOptions, SpeechStyle, load_avatar
+from real3d_core.avatar import SpeechStyle
+from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError, Real3DError
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d import official_files
 from real3d_core.real3d.official_files import find_checkpoint, load_voice
 from real3d_core.real3d.voice import Voice
@@ -34,7 +36,7 @@ def empty_checkpoint(folder: Path, name: str = "model_ckpt_steps_100000.ckpt") -
 
 def test_everything_that_is_missing_is_named_at_once_with_size_source_and_folder(tmp_path):
     with pytest.raises(MissingModelError) as caught:
-        load_avatar("real3d", AvatarOptions((tmp_path,)))
+        load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
     told = str(caught.value)
     assert "\n" not in told
     for file, size, source, folder in (
@@ -49,7 +51,7 @@ def test_everything_that_is_missing_is_named_at_once_with_size_source_and_folder
 def test_the_landmark_model_is_named_too(tmp_path, monkeypatch):
     monkeypatch.setattr("real3d_core.portrait.model_files.CARRIERS", ("no_such_package",))
     with pytest.raises(MissingModelError, match=r"face_landmarker\.task \(3\.8 MB\) from https://storage"):
-        load_avatar("real3d", AvatarOptions((tmp_path,)))
+        load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
 
 
 def test_what_only_a_voice_needs_does_not_stand_in_a_clips_way(tmp_path, monkeypatch):
@@ -57,10 +59,10 @@ def test_what_only_a_voice_needs_does_not_stand_in_a_clips_way(tmp_path, monkeyp
     path = empty_checkpoint(tmp_path / "secc2plane_torso_orig")
     opened = []
     monkeypatch.setattr(official_files, "load_networks", lambda path, device: opened.append(path) or NoNetworks())
-    avatar = load_avatar("real3d", AvatarOptions((tmp_path,)))
+    avatar = load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
     assert opened == [path]
     sound = Sound(torch.zeros(1, 16000), 16000)
-    for hear in (lambda: avatar.audio_to_motion(sound), avatar.listening_networks):
+    for hear in (lambda: avatar.audio_to_motion(sound), avatar.audio_networks):
         with pytest.raises(MissingModelError, match=r"a driving clip needs none of this.*audio2secc_vae'; config.json and pytorch_model"):
             hear()
 
@@ -78,12 +80,12 @@ class NoNetworks:
 def test_a_file_that_is_no_checkpoint_is_told_before_what_is_missing(tmp_path):
     (tmp_path / "cat.ckpt").write_text("a picture of a cat")
     with pytest.raises(MissingModelError, match=r"'cat\.ckpt' is not a checkpoint"):
-        load_avatar("real3d", AvatarOptions((tmp_path,), tmp_path / "cat.ckpt"))
+        load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,)), tmp_path / "cat.ckpt"))
 
 
 def test_the_built_in_avatar_takes_no_checkpoint(tmp_path):
     with pytest.raises(Real3DError, match="reads no checkpoint"):
-        load_avatar("analytic", AvatarOptions((tmp_path,), tmp_path / "x.ckpt"))
+        load_avatar("analytic", AvatarOptions(ModelFolders((tmp_path,)), tmp_path / "x.ckpt"))
 
 
 def test_the_checkpoint_is_found_wherever_the_user_put_it(tmp_path):

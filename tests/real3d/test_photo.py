@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
 from real3d_core.real3d.face_fit import UNMATCHED, fit_picture
 from real3d_core.real3d.face_model import FaceModel, place, project
@@ -16,7 +17,9 @@ from real3d_core.real3d.plates import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN,
 @pytest.fixture(scope="module")
 def portrait(assets) -> Portrait:
     """A selfie with a tilted head."""
-    return prepare_portrait(cv2.cvtColor(cv2.imread(str(assets / "portraits" / "synthetic_p009_selfie.jpg")), cv2.COLOR_BGR2RGB))
+    return prepare_portrait(
+        cv2.cvtColor(cv2.imread(str(assets / "portraits" / "synthetic_p009_selfie.jpg")), cv2.COLOR_BGR2RGB), ModelFolders()
+    )
 
 
 def test_fit_of_a_photo_agrees_with_its_landmarks_and_its_pose(face: FaceModel, portrait: Portrait):

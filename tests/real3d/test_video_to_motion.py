@@ -12,6 +12,7 @@ from golden import load_vector
 from real3d_core.motion.face_track import FaceTrack, track_face, track_from_landmarks
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmarks import FaceLandmarks, Sighting
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.real3d.avatar import Real3DAvatar
 from real3d_core.real3d.driven_face import DrivenFace
 
@@ -27,7 +28,7 @@ def avatar(face) -> Real3DAvatar:
 
 def clip_of(points: np.ndarray) -> np.ndarray:
     """The reference's 468 flat points [T, 468, 2] as landmarks [T, 478, 3] as deep as the canonical face."""
-    canonical = canonical_face().points
+    canonical = canonical_face(ModelFolders()).points
     scale = np.ptp(points[0, :, 1]) / np.ptp(canonical[:, 1])
     deep = np.broadcast_to(-canonical[:, 2] * scale, points.shape[:2])[..., None]
     return np.pad(np.concatenate([points, deep], axis=2), ((0, 0), (0, 10), (0, 0))).astype(np.float32)
@@ -44,7 +45,7 @@ def test_a_square_clip_is_fitted_as_it_is(avatar, reference, monkeypatch):
     monkeypatch.setattr(
         FaceLandmarks, "in_frames", lambda finder, frames: (Sighting(face, 1.0, 0) for face, _ in zip(faces, frames, strict=True))
     )
-    track = track_face(np.zeros((SIDE, SIDE, 3), np.uint8) for _ in faces)
+    track = track_face(np.zeros((SIDE, SIDE, 3), np.uint8) for _ in faces), ModelFolders()
     assert track.trusted.all()
     motion = avatar.video_to_motion(track)
     np.testing.assert_allclose(motion.expression[:, 1:].numpy(), expected["exp"], atol=meta["atol"]["exp"], rtol=0)
@@ -55,7 +56,7 @@ def test_a_square_clip_is_fitted_as_it_is(avatar, reference, monkeypatch):
 
 def track_of(faces: np.ndarray, shots: list[int] | None = None) -> FaceTrack:
     shots = None if shots is None else np.array(shots)
-    return track_from_landmarks(faces, 25.0, canonical_face(), shots=shots, frame_size=(SIDE, SIDE))
+    return track_from_landmarks(faces, 25.0, canonical_face(ModelFolders()), shots=shots, frame_size=(SIDE, SIDE))
 
 
 def test_two_people_are_fitted_apart(avatar, reference):

@@ -13,7 +13,7 @@ from golden import make_input
 from real3d_core.avatar import SpeechStyle
 from real3d_core.errors import MissingModelError, MotionMismatchError, Real3DError
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.performance import Direction, direct
+from real3d_core.pipeline import PipelineOptions, make_motion
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
 from real3d_core.real3d.driven_face import DrivenFace
 from real3d_core.real3d.eyelids import blink_schedule
@@ -119,7 +119,9 @@ def test_lids_close_only_what_they_have_to(avatar, face):
 def test_periodic_blinks_are_the_published_ones(avatar, face):
     """Where one begins, the picture is quantised though its lids are open (spec 06 section 12, item 14)."""
     driven = Real3DAvatar(avatar.networks, DrivenFace(face), avatar.source, speech=lambda sound, style, progress: torch.zeros(14, 64))
-    motion = direct(driven, Direction(pose="static", blink="periodic", speech=SpeechStyle(seed=5)), Sound(torch.zeros(1, 8960), 16000))
+    motion = make_motion(
+        driven, PipelineOptions(pose="static", blink="periodic", speech=SpeechStyle(seed=5)), Sound(torch.zeros(1, 8960), 16000)
+    )
     assert torch.equal(motion.control("eyelids"), blink_schedule(14, 5)) and motion.control("eyelids").max() > 0.9
     open_eyes = driven.condition(PORTRAIT, Motion.still(BASIS, 14))
     shown = driven.condition(PORTRAIT, motion)

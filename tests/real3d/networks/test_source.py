@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.real3d.source import prepare_source
 
@@ -13,8 +14,8 @@ from real3d_core.real3d.source import prepare_source
 @pytest.fixture(scope="module")
 def prepared(assets, face):
     photo = cv2.cvtColor(cv2.imread(str(assets / "portraits" / "astronaut.png")), cv2.COLOR_BGR2RGB)
-    portrait = prepare_portrait(photo)
-    return portrait, prepare_source(portrait, face)
+    portrait = prepare_portrait(photo, ModelFolders())
+    return portrait, prepare_source(portrait, face, ModelFolders())
 
 
 def test_layers_have_the_sizes_and_ranges_that_the_networks_want(prepared):

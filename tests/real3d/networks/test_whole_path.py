@@ -10,10 +10,12 @@ import pytest
 import torch
 from official_files import write_face_model, write_voice
 
-from real3d_core.avatar import Avatar, AvatarOptions, SpeechStyle, load_avatar
+from real3d_core.avatar import Avatar, SpeechStyle
+from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion
-from real3d_core.performance import Direction, direct, perform, side_by_side
+from real3d_core.pipeline import PipelineOptions, make_motion, render
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
 from real3d_core.sound import Sound, load_sound
 from real3d_core.video import open_clip, write_video
@@ -34,13 +36,13 @@ def models(checkpoint, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def avatar(models) -> Avatar:
-    return load_avatar("real3d", AvatarOptions((models,)))
+    return load_avatar("real3d", AvatarOptions(ModelFolders((models,))))
 
 
 @pytest.fixture(scope="module")
 def portrait(assets, models) -> Portrait:
     photo = cv2.cvtColor(cv2.imread(str(assets / "portraits" / "synthetic_p002.jpg")), cv2.COLOR_BGR2RGB)
-    return prepare_portrait(photo, folders=(models,))
+    return prepare_portrait(photo, ModelFolders((models,)))
 
 
 def speech(assets: Path, start: float) -> Sound:
@@ -51,7 +53,7 @@ def speech(assets: Path, start: float) -> Sound:
 
 def spoken(avatar: Avatar, sound: Sound, seed: int = 3) -> Motion:
     """The first frames of a voice on a swaying head."""
-    motion = direct(avatar, Direction(pose="sway", blink="none", speech=SpeechStyle(seed=seed)), sound)
+    motion = make_motion(avatar, PipelineOptions(pose="sway", blink="none", speech=SpeechStyle(seed=seed)), sound)
     assert len(motion) == 8 and motion.expression.std() > 0.01
     return trimmed(motion, end=FRAMES / 25)
 
@@ -60,7 +62,7 @@ def spoken(avatar: Avatar, sound: Sound, seed: int = 3) -> Motion:
 def test_photo_and_speech_become_a_film(avatar, portrait, assets, tmp_path):
     sound = speech(assets, 0.3)
     motion = spoken(avatar, sound)
-    frames = perform(avatar, portrait, motion)
+    frames = render(avatar, portrait, motion)
     shown = []
 
     def seen(chunk: torch.Tensor, start: int, stop: int) -> torch.Tensor:
@@ -75,7 +77,7 @@ def test_photo_and_speech_become_a_film(avatar, portrait, assets, tmp_path):
     assert together[0].std() > 0.01 and not torch.equal(together[0], together[1])
     again = spoken(avatar, sound)
     assert torch.equal(again.expression, motion.expression)
-    pictures = side_by_side(avatar, portrait, again, size=512).frames(1, 2)  # another chunk of another run
+    pictures = render(avatar, portrait, again, PipelineOptions(framing="side by side")).frames(1, 2)  # another chunk of another run
     assert pictures.shape == (1, 512, 5 * 512, 3)
     assert torch.equal(pictures[:, :, 4 * 512 :], together[1:])
 
@@ -94,7 +96,7 @@ def test_another_voice_changes_the_conditioning_within_the_face_only(avatar, por
 def test_features_are_computed_once_for_a_sound(avatar, assets, monkeypatch):
     sound = speech(assets, 0.5)
     natural = avatar.audio_to_motion(sound)
-    hubert = avatar.listening_networks()[0].hubert
+    hubert = avatar.audio_networks()[0].hubert
     monkeypatch.setattr(hubert, "forward", None)  # a call would fail
     wide = avatar.audio_to_motion(Sound(sound.samples.clone(), sound.rate), SpeechStyle(amplitude=2.0, seed=4, temperature=0.5))
     assert not torch.equal(natural.expression, wide.expression)

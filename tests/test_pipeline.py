@@ -4,25 +4,27 @@ import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
-from real3d_core.avatar import AvatarOptions, SpeechStyle
+from real3d_core.avatar import SpeechStyle
+from real3d_core.avatar_kinds import AvatarOptions
 from real3d_core.errors import ClipError, MotionMismatchError, Real3DError, SoundError
 from real3d_core.motion.face_track import FaceTrack
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.performance import Direction, direct, perform, refuse_impossible
+from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible
 from real3d_core.portrait.canonical_face import canonical_face
+from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.sound import Sound
 from real3d_core.stream import exact_rate
 
 
 @pytest.fixture(scope="module")
 def avatar():
-    return AnalyticAvatar()
+    return AnalyticAvatar(ModelFolders())
 
 
 @pytest.fixture(scope="module")
 def track():
     """Ten frames of a still face that turns its head a little and closes its eyes in the last two."""
-    face = canonical_face()
+    face = canonical_face(ModelFolders())
     shape = face.points / np.linalg.norm(face.points[10] - face.points[152])
     turn = np.linspace(0, 0.2, 10)
     rotations = np.stack([[[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]] for a in turn])
@@ -36,14 +38,14 @@ def silence(seconds):
 
 
 def test_silence_leaves_the_face_at_rest_for_as_long_as_it_lasts(avatar):
-    motion = direct(avatar, Direction(pose="static", blink="none"), silence(1.01))
+    motion = make_motion(avatar, PipelineOptions(pose="static", blink="none"), silence(1.01))
     assert len(motion) == 26  # ceil(1.01 * 25): the last frame is not lost
     assert motion.expression.abs().max() == 0
     assert motion.euler.abs().max() == 0
 
 
 def test_a_clip_lends_its_pose_and_blinks_to_a_voice(avatar, track):
-    motion = direct(avatar, Direction(pose="driving", blink="driving", smoothing=0), silence(1.0), track)
+    motion = make_motion(avatar, PipelineOptions(pose="driving", blink="driving", smoothing=0), silence(1.0), track)
     assert len(motion) == 25  # the ten frames are played to and fro
     yaw = motion.euler[:, 1]
     assert yaw[9] == pytest.approx(float(yaw[10])) and yaw[19] == pytest.approx(float(yaw[0]))
@@ -52,13 +54,13 @@ def test_a_clip_lends_its_pose_and_blinks_to_a_voice(avatar, track):
 
 
 def test_a_clip_alone_drives_everything(avatar, track):
-    motion = direct(avatar, Direction(pose="driving", blink="driving"), None, track)
+    motion = make_motion(avatar, PipelineOptions(pose="driving", blink="driving"), None, track)
     assert len(motion) == 10
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(30.0, 60), (23.976, 48), (29.97, 60), (59.94, 120), (1.0, 2), (120.0, 240)])
 def test_another_frame_rate_keeps_the_duration(avatar, fps, frames):
-    motion = direct(avatar, Direction(pose="orbit", fps=fps), silence(2.0))
+    motion = make_motion(avatar, PipelineOptions(pose="orbit", fps=fps), silence(2.0))
     assert len(motion) == frames and motion.fps == float(exact_rate(fps))
     assert 0 <= frames / exact_rate(fps) - 2 < 1 / exact_rate(fps)
 
@@ -70,7 +72,7 @@ def test_another_frame_rate_keeps_the_duration(avatar, fps, frames):
 def test_what_is_missing_is_told(avatar, direction, word):
     sound = silence(1.0) if direction else None
     with pytest.raises(Real3DError, match=word):
-        direct(avatar, Direction(**direction), sound)
+        make_motion(avatar, PipelineOptions(**direction), sound)
 
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -88,7 +90,7 @@ NAN, INFINITE = float("nan"), float("inf")
 )
 def test_a_direction_out_of_range_is_one_sentence(wrong):
     with pytest.raises(Real3DError) as failure:
-        Direction(**wrong)
+        PipelineOptions(**wrong)
     assert len(str(failure.value)) < 120 and str(failure.value).endswith(".")
 
 
@@ -110,39 +112,41 @@ def test_a_style_of_speech_out_of_range_is_one_sentence(wrong):
 @pytest.mark.parametrize("device", ["banana", "", "meta", "cuda:99", "xla"])
 def test_a_device_that_is_not_there_is_named(device):
     with pytest.raises(Real3DError, match=f"no device '{device}' here: choose cpu"):
-        AvatarOptions(device=device)
+        AvatarOptions(ModelFolders(), device=device)
 
 
 def test_a_size_out_of_range_is_refused_before_anything_is_computed():
     for size in (0, -8, 63, 2**40, NAN, 512.0):
         with pytest.raises(Real3DError, match="The size is"):
-            perform(None, None, None, size=size)
+            PipelineOptions(size=size)
 
 
 def test_the_extremes_of_every_range_can_be_performed(avatar, track):
     for seed, amount in ((0, -3), (2**63 - 1, 3)):
         for blink in ("natural", "periodic"):
             style = SpeechStyle(amplitude=3, seed=seed)
-            direction = Direction(pose_amount=amount, blink=blink, speech=style, smoothing=5, neutral=9, fps=120)
-            assert len(direct(avatar, direction, silence(0.5), track)) == 60
+            direction = PipelineOptions(pose_amount=amount, blink=blink, speech=style, smoothing=5, neutral=9, fps=120)
+            assert len(make_motion(avatar, direction, silence(0.5), track)) == 60
 
 
 def test_a_neutral_frame_must_be_one_of_the_clip(avatar, track):
-    with pytest.raises(ClipError, match=r"Frame 10 .* the driving clip has 10"):
-        direct(avatar, Direction(pose="driving", blink="driving", neutral=10), None, track)
+    with pytest.raises(ClipError, match=r"neutral frame is 10, but the driving clip has 10"):
+        make_motion(avatar, PipelineOptions(pose="driving", blink="driving", neutral=10), None, track)
     with pytest.raises(Real3DError, match="no driving clip"):
-        direct(avatar, Direction(neutral=0), silence(1.0))
+        make_motion(avatar, PipelineOptions(neutral=0), silence(1.0))
 
 
 def test_more_words_than_the_sound_has_time_for_are_known_at_once():
-    many = Direction(speech=SpeechStyle(transcript="hello " * 500))
+    many = PipelineOptions(speech=SpeechStyle(transcript="hello " * 500))
     with pytest.raises(SoundError, match="does not fit the sound"):
         refuse_impossible(many, silence(2.0), None)
     refuse_impossible(many, silence(200.0), None)
 
 
 def test_the_same_seed_blinks_the_same_and_another_seed_otherwise(avatar):
-    first, again, other = (direct(avatar, Direction(pose="static", speech=SpeechStyle(seed=seed)), silence(12.0)) for seed in (3, 3, 4))
+    first, again, other = (
+        make_motion(avatar, PipelineOptions(pose="static", speech=SpeechStyle(seed=seed)), silence(12.0)) for seed in (3, 3, 4)
+    )
     assert torch.equal(first.expression, again.expression)
     assert not torch.equal(first.expression, other.expression)
 

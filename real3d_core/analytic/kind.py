@@ -1,0 +1,30 @@
+"""The built-in avatar announces itself."""
+
+from __future__ import annotations
+
+from ..avatar_kinds import AvatarKind, AvatarOptions
+from ..errors import MissingModelError
+
+
+def _load(options: AvatarOptions) -> object:
+    if options.checkpoint is not None:
+        raise MissingModelError(
+            f"The built-in avatar does not use a checkpoint: remove '{options.checkpoint}', or choose the avatar 'real3d'."
+        )
+    from .avatar import AnalyticAvatar
+
+    return AnalyticAvatar(options.models)
+
+
+KIND = AvatarKind(
+    name="analytic",
+    basis="analytic-1",
+    load=_load,
+    built_in="analytic (built in)",
+    unused={
+        "temperature": "the avatar analytic leaves nothing of speech to chance",
+        "device": "the avatar analytic has no networks to run there",
+        "half": "the avatar analytic has no networks",
+        "own_expression": "the avatar analytic always starts from it",
+    },
+)
