@@ -6,6 +6,7 @@
     python3 dev.py bench [NAME [its options]]                 runs benchmarks/NAME.py; without a name, lists them
     python3 dev.py lint  [options of ruff check] [paths]      ruff check and ruff format --check
     python3 dev.py pythons                                    the demo in a clean clone with every Python on this machine
+    python3 dev.py words                                      locales and help pages from the nodes' schemas
     python3 dev.py matrix [options of pytest]                 tests with the oldest and the newest packages, with every Python
 
 The first call makes .venv beside this file and installs the requirements there; later calls install again only when
@@ -34,7 +35,7 @@ PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requiremen
 
 def main(arguments):
     """Exit status of one call. (No annotations here: they would keep an old Python from reading as far as its refusal.)"""
-    commands = {"demo": demo, "test": test, "bench": bench, "lint": lint, "pythons": pythons, "matrix": matrix}
+    commands = {"demo": demo, "test": test, "bench": bench, "lint": lint, "words": words, "pythons": pythons, "matrix": matrix}
     if not arguments or arguments[0] not in commands:
         print(__doc__.strip())
         return 0 if arguments[:1] in (["-h"], ["--help"], ["help"]) else 2
@@ -83,6 +84,12 @@ def lint(arguments):
     checked = run(["-m", "ruff", "check", *options, *paths], folder=ROOT)
     formatted = run(["-m", "ruff", "format", "--check", *paths], folder=ROOT)
     return checked or formatted
+
+
+def words(arguments):
+    """A tooltip is written once, in the node; this carries it to the locales and the help pages."""
+    prepare()
+    return run([str(ROOT / "tests" / "words.py")])
 
 
 def pythons(arguments):

@@ -110,7 +110,7 @@ def _check(one: io.Input) -> Callable[[object], None] | None:
 
 def _refuse_unknown(name: str, value: object, options: list[str]) -> None:
     if value not in options:
-        raise Real3DError(f"The input '{name}' knows no {str(value)[:60]!a}: choose one of {', '.join(options)}.")
+        raise Real3DError(f"The input '{name}' has no choice {str(value)[:60]!a}: choose one of {', '.join(options)}.")
 
 
 def _refuse_other(name: str, value: object, kinds: list[_Kind]) -> None:

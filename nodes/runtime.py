@@ -198,7 +198,6 @@ def marcher(backend: str) -> March:
     from ..cuda_ops import marcher as march_by
     from ..real3d_core.render.ray_marching import march
 
-    _refuse_unknown_backend(backend)
     return march if backend == "reference" else march_by(backend)
 
 
@@ -210,17 +209,11 @@ def backend_in_use(backend: str, device: torch.device) -> str:
     """
     from ..cuda_ops import chosen
 
-    _refuse_unknown_backend(backend)
     if backend == "reference":
         return "Ray marching: reference"
     name = chosen(device, backend).name
     remark = "" if backend in ("auto", name) else f" ({backend} can not be used here: the log says why)"
     return f"Ray marching: {name}{remark}"
-
-
-def _refuse_unknown_backend(backend: str) -> None:
-    if backend not in BACKENDS:
-        raise Real3DError(f"There is no back end {str(backend)[:40]!a}: choose one of {', '.join(BACKENDS)}.")
 
 
 def show_on_node(node: type[io.ComfyNode], text: str) -> None:

@@ -58,6 +58,7 @@ class AvatarKind:
     basis: name of the basis of its motions.
     load: makes one; imports what it needs.
     built_in: what it is called in a list of choices; None for a kind that is chosen by its checkpoint.
+    trained: whether networks draw its frames.
     takes: whether a file is a checkpoint of this kind, from its name and first bytes.
     unused: option of the command line -> why it changes nothing for this kind.
     """
@@ -66,6 +67,7 @@ class AvatarKind:
     basis: str
     load: Callable[[AvatarOptions], Avatar]
     built_in: str | None = None
+    trained: bool = True
     takes: Callable[[Path], bool] = lambda path: False
     unused: Mapping[str, str] = field(default_factory=dict)
 

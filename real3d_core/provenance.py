@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .avatar_kinds import avatar_kinds
+
 SOFTWARE = "ComfyUI-Real3DPortrait"
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_WITHOUT_TRAINED_PICTURES = ("analytic",)  # avatars whose frames no network makes
 
 
 def provenance(avatar: str) -> dict[str, str]:
@@ -12,7 +13,8 @@ def provenance(avatar: str) -> dict[str, str]:
 
     `DigitalSourceType` is an IPTC NewsCode: media made by an algorithm, by a trained one where networks draw the frames.
     """
-    kind = "algorithmicMedia" if avatar in _WITHOUT_TRAINED_PICTURES else "trainedAlgorithmicMedia"
+    untrained = any(kind.name == avatar and not kind.trained for kind in avatar_kinds())
+    kind = "algorithmicMedia" if untrained else "trainedAlgorithmicMedia"
     return {
         "comment": f"Generated portrait: a photo moved by {SOFTWARE}, avatar {avatar}. This is no recording of a person.",
         "software": SOFTWARE,

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
@@ -31,28 +30,13 @@ from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
 from ..sound import Sound
 from ..stream import FrameStream
-from .channels import (
-    BACK,
-    CARRIED,
-    COLOUR,
-    FACE_UV,
-    FRONT,
-    JAW_UV,
-    SILHOUETTE,
-    SKULL_UV,
-    STEEPNESS,
-    constructed_decoder,
-    depth_ramp,
-    encode_colour,
-    encode_silhouette,
-    encode_uv,
-)
+from .adapt import PlaneBender
+from .channels import constructed_decoder
 from .compose import Composer
-from .controls import BASIS, FaceControls
+from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
+from .lift import lift
 from .line_drawing import LineDrawing
-from .sheets import Sheets
-from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
 RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
 _REACH = (1.5, 2.5)  # decimetres that a head may leave its place, and never passes
@@ -82,7 +66,7 @@ class AnalyticAvatar:
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
         if self._lifted is None or self._lifted[0] is not portrait:
-            self._lifted = (portrait, _lift(portrait))
+            self._lifted = (portrait, lift(portrait))
         return self._lifted[1]
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
@@ -95,7 +79,7 @@ class AnalyticAvatar:
         motion.require_basis(self.motion_basis)
         if planes.landmarks is None:
             raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
-        bend = _PlaneBender(planes)
+        bend = PlaneBender(planes)
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
@@ -183,83 +167,3 @@ class AnalyticAvatar:
     def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """As from a driving clip."""
         return motion_from_landmarks(landmarks)
-
-
-def _lift(portrait: Portrait) -> Planes:
-    solid = head_solid(portrait)
-    colour = sample_plate(portrait.plates.head[:, :3], solid.photo_uv.permute(1, 2, 0)[None])[0]
-    plane = torch.zeros(32, TEXELS, TEXELS)
-    plane[FRONT] = STEEPNESS * solid.front
-    plane[BACK] = -STEEPNESS * solid.back
-    plane[SILHOUETTE] = encode_silhouette(solid.inside)
-    carried = plane[CARRIED]
-    carried[COLOUR] = encode_colour(colour)
-    for sheet in (FACE_UV, JAW_UV, SKULL_UV):
-        carried[sheet] = encode_uv(solid.photo_uv)
-    features = torch.stack([3 * plane, depth_ramp(), torch.zeros_like(plane)])
-    return Planes(features[None], bounds=_bounds(solid), landmarks=solid.landmarks)
-
-
-def _bounds(solid) -> Tensor:
-    """A box about the head, with room for a dropped jaw."""
-    x, y = (torch.from_numpy(axis).float() for axis in texel_centres())
-    head = solid.inside > -2
-    room = 0.02
-    chin = 0.14 * solid.face_height
-    return torch.tensor(
-        [
-            [x[head].min() - room, y[head].min() - room - chin, solid.back[head].min() - room],
-            [x[head].max() + room, y[head].max() + room, solid.front[head].max() + room],
-        ]
-    ).clamp(-0.5, 0.5)
-
-
-class _PlaneBender:
-    """Resamples plane 0 along the sheets of a motion."""
-
-    def __init__(self, planes: Planes):
-        self._planes = planes
-        self._sheets = Sheets(planes.landmarks, FaceControls(planes.landmarks))
-        x, y = texel_centres()
-        self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
-        self._channels = [_in_use(plane) for plane in planes.features[0]]
-
-    def __call__(self, coefficients: Tensor) -> Planes:
-        sheets = self._sheets
-        bent = sheets.bend(coefficients)
-        solid, face, jaw = (self._on_texels(source) for source in (sheets.in_front(bent), bent.face, bent.jaw))
-        rest = self._planes.features
-        features = _untouched_zeros(len(coefficients), *rest.shape[1:])
-        for plane, channels in enumerate(self._channels):
-            features[:, plane, :channels] = rest[:, plane, :channels]
-        front = features[:, 0]
-        carried, rest_carried = front[:, CARRIED], rest[:, 0, CARRIED]
-        front[:, : CARRIED.start] = self._look_up(rest[:, 0, : CARRIED.start], solid)
-        carried[:, COLOUR] = self._look_up(rest_carried[:, COLOUR], solid)
-        carried[:, FACE_UV] = self._look_up(rest_carried[:, FACE_UV], face)
-        carried[:, JAW_UV] = self._look_up(rest_carried[:, FACE_UV], jaw)
-        forward = sheets.sample(bent.depth, self._texels.expand(len(front), -1, -1, -1))[:, 0]
-        front[:, FRONT] += 3 * STEEPNESS * forward
-        front[:, BACK] -= 3 * STEEPNESS * forward.clamp(max=0)  # what goes back must not go through its own back
-        return replace(self._planes, features=features)
-
-    def _on_texels(self, source: Tensor) -> Tensor:
-        """Source points of all texels [N, 2, 256, 256]; beyond the lattice nothing moves."""
-        texels = self._texels.expand(len(source), -1, -1, -1)
-        return texels + self._sheets.sample(source - self._sheets.lattice, texels)
-
-    def _look_up(self, plane: Tensor, points: Tensor) -> Tensor:
-        return F.grid_sample(
-            plane.expand(len(points), -1, -1, -1), points.permute(0, 2, 3, 1) * 2, padding_mode="border", align_corners=False
-        )
-
-
-def _untouched_zeros(*shape: int) -> Tensor:
-    """Zeros that take no time and no memory where nothing is written: NumPy leaves them to the system, PyTorch writes them."""
-    return torch.from_numpy(np.zeros(shape, np.float32))
-
-
-def _in_use(plane: Tensor) -> int:
-    """How many channels of a plane [C, H, W] there are up to the last that is not zero everywhere."""
-    used = plane.flatten(1).any(dim=1).nonzero()
-    return int(used[-1]) + 1 if len(used) else 0

@@ -21,6 +21,7 @@ KIND = AvatarKind(
     basis="analytic-1",
     load=_load,
     built_in="analytic (built in)",
+    trained=False,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",
         "device": "the avatar analytic has no networks to run there",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.compose import without_steps
+from real3d_core.analytic.ray_maps import without_steps
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.motion.face_track import track_from_landmarks

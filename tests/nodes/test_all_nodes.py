@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import words
 from pack_host import ROOT
 
 # What a schema and the inputs may be given on ComfyUI 0.3.64; anything else raises TypeError there and the whole pack disappears.
@@ -93,10 +94,7 @@ def test_a_node_is_translated(host, node_id, language):
     texts = [words["display_name"], words["description"]]
     texts += [text for part in ("inputs", "outputs") for one in words[part].values() for text in (one["name"], one["tooltip"])]
     assert all(texts)
-    if language == "en":
-        assert words["description"] == schema.description and words["display_name"] == schema.display_name
-        assert {name: one["tooltip"] for name, one in words["inputs"].items()} == {one.id: one.tooltip for one in schema.inputs}
-    else:
+    if language != "en":
         assert all(re.search("[\u4e00-\u9fff]", text) for text in (words["display_name"], words["description"]))
 
 
@@ -105,14 +103,9 @@ def test_nothing_is_translated_that_is_not_there(language):
     assert sorted(translated(language)) == IDS
 
 
-@pytest.mark.parametrize("node_id", IDS)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_node_has_a_help_page(node_id, language):
-    text = (ROOT / "web" / "docs" / node_id / f"{language}.md").read_text(encoding="utf-8")
-    words = translated(language)[node_id]
-    assert text.startswith(f"# {words['display_name']}\n") and words["description"] in text
-    for one in [*words["inputs"].values(), *words["outputs"].values()]:
-        assert f"| **{one['name']}**" in text and one["tooltip"] in text
+def test_locales_and_help_pages_say_what_the_schemas_say(host):
+    stale = [path for path, text in words.generated(host, []).items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, "run: python3 dev.py words"
 
 
 @pytest.mark.parametrize("node_id", IDS)

@@ -99,15 +99,15 @@ def test_another_content_is_noticed(tmp_path):
 @pytest.mark.parametrize("top", ["", "real3dportrait_orig", "checkpoints/240210_real3dportrait_orig", "a/b/c"])
 def test_the_tree_of_the_release_is_found_as_it_was_unpacked(tmp_path, top):
     write_release(tmp_path / top)
-    assert find_checkpoint([tmp_path]) == tmp_path / top / "secc2plane_torso_orig" / "model_ckpt_steps_250000.ckpt"
-    assert official_files.voice_folder([tmp_path]) == tmp_path / top / "audio2secc_vae"
+    assert find_checkpoint(ModelFolders((tmp_path,))) == tmp_path / top / "secc2plane_torso_orig" / "model_ckpt_steps_250000.ckpt"
+    assert official_files.voice_folder(ModelFolders((tmp_path,))) == tmp_path / top / "audio2secc_vae"
 
 
 def test_files_that_lie_side_by_side_are_told_apart(tmp_path):
     networks = write(tmp_path / "model_ckpt_steps_250000.ckpt", NETWORKS)
     write(tmp_path / "model_ckpt_steps_400000.ckpt", VOICE)
-    assert find_checkpoint([tmp_path]) == networks
-    assert official_files.voice_folder([tmp_path]) == tmp_path
+    assert find_checkpoint(ModelFolders((tmp_path,))) == networks
+    assert official_files.voice_folder(ModelFolders((tmp_path,))) == tmp_path
     assert official_files.latest_checkpoint(tmp_path, VOICE).name == "model_ckpt_steps_400000.ckpt"
 
 
@@ -118,15 +118,15 @@ def test_files_that_lie_side_by_side_are_told_apart(tmp_path):
 def test_hubert_is_found_as_the_hub_gives_it(tmp_path, name, weights):
     write_hubert(tmp_path / "speech" / "wav2vec2", weights, "wav2vec2")
     folder = write_hubert(tmp_path / name, weights)
-    assert is_hubert(folder) and official_files.hubert_folder([tmp_path]) == folder
+    assert is_hubert(folder) and official_files.hubert_folder(ModelFolders((tmp_path,))) == folder
 
 
 def test_the_published_hubert_comes_before_others(tmp_path):
     write_hubert(tmp_path / "chinese-hubert", "pytorch_model.bin")
     large = write_hubert(tmp_path / "hubert-large-ls960-ft", "pytorch_model.bin")
-    assert official_files.hubert_folder([tmp_path]) == large
+    assert official_files.hubert_folder(ModelFolders((tmp_path,))) == large
     own = write_hubert(tmp_path / "hubert", "pytorch_model.bin")
-    assert official_files.hubert_folder([tmp_path]) == own
+    assert official_files.hubert_folder(ModelFolders((tmp_path,))) == own
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, "\x00"])
@@ -144,7 +144,7 @@ def test_the_face_model_is_found_in_any_folder(tmp_path, place, raw):
         write_face_model(tmp_path / "made")
         shutil.copytree(tmp_path / "made" / "bfm", tmp_path / place, dirs_exist_ok=True)
         shutil.rmtree(tmp_path / "made")
-    assert official_files.face_folder([tmp_path]) == tmp_path / place
+    assert official_files.face_folder(ModelFolders((tmp_path,))) == tmp_path / place
 
 
 def test_the_tables_of_the_face_model_may_lie_elsewhere(tmp_path, monkeypatch, caplog):
@@ -153,7 +153,7 @@ def test_the_tables_of_the_face_model_may_lie_elsewhere(tmp_path, monkeypatch, c
     for table in (tmp_path / "bfm").glob("*.npy"):
         table.rename(tmp_path / "data_util" / table.name)
     write_release(tmp_path)
-    monkeypatch.setattr(official_files, "load_networks", lambda path, device: NoNetworks())
+    monkeypatch.setattr(official_files, "load_networks", lambda path, device, dtype: NoNetworks())
     load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
     assert "estimated" not in caplog.text
 
@@ -172,10 +172,10 @@ def test_several_releases_are_to_be_chosen_from_but_the_first_of_the_right_name_
     write(tmp_path / "a" / "model_ckpt_steps_1.ckpt", NETWORKS)
     write(tmp_path / "b" / "model_ckpt_steps_1.ckpt", NETWORKS)
     with pytest.raises(MissingModelError, match="several checkpoints"):
-        find_checkpoint([tmp_path])
+        find_checkpoint(ModelFolders((tmp_path,)))
     write_release(tmp_path / "top")
     write_release(tmp_path)
-    assert find_checkpoint([tmp_path]).parent == tmp_path / "secc2plane_torso_orig"
+    assert find_checkpoint(ModelFolders((tmp_path,))).parent == tmp_path / "secc2plane_torso_orig"
 
 
 def test_a_large_or_circular_tree_is_not_searched_for_ever(tmp_path):

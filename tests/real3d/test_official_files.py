@@ -58,7 +58,7 @@ def test_what_only_a_voice_needs_does_not_stand_in_a_clips_way(tmp_path, monkeyp
     write_face_model(tmp_path)
     path = empty_checkpoint(tmp_path / "secc2plane_torso_orig")
     opened = []
-    monkeypatch.setattr(official_files, "load_networks", lambda path, device: opened.append(path) or NoNetworks())
+    monkeypatch.setattr(official_files, "load_networks", lambda path, device, dtype: opened.append(path) or NoNetworks())
     avatar = load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
     assert opened == [path]
     sound = Sound(torch.zeros(1, 16000), 16000)
@@ -84,26 +84,26 @@ def test_a_file_that_is_no_checkpoint_is_told_before_what_is_missing(tmp_path):
 
 
 def test_the_built_in_avatar_takes_no_checkpoint(tmp_path):
-    with pytest.raises(Real3DError, match="reads no checkpoint"):
+    with pytest.raises(Real3DError, match="does not use a checkpoint"):
         load_avatar("analytic", AvatarOptions(ModelFolders((tmp_path,)), tmp_path / "x.ckpt"))
 
 
 def test_the_checkpoint_is_found_wherever_the_user_put_it(tmp_path):
-    assert find_checkpoint([tmp_path / "nowhere", tmp_path]) is None
+    assert find_checkpoint(ModelFolders((tmp_path / "nowhere", tmp_path))) is None
     empty_checkpoint(tmp_path / "audio2secc_vae", "model_ckpt_steps_400000.ckpt")
-    assert find_checkpoint([tmp_path]) is None
+    assert find_checkpoint(ModelFolders((tmp_path,))) is None
     loose = empty_checkpoint(tmp_path)
-    assert find_checkpoint([tmp_path]) == loose
+    assert find_checkpoint(ModelFolders((tmp_path,))) == loose
     own = empty_checkpoint(tmp_path / "mine", "model_ckpt_steps_7.safetensors")
     with pytest.raises(MissingModelError, match=r"several checkpoints.*mine.*choose one"):
-        find_checkpoint([tmp_path])
+        find_checkpoint(ModelFolders((tmp_path,)))
     released = empty_checkpoint(tmp_path / "secc2plane_torso_orig")
-    assert find_checkpoint([tmp_path]) == released != own
+    assert find_checkpoint(ModelFolders((tmp_path,))) == released != own
 
 
 def test_a_voice_is_heard_once_and_the_memory_of_voices_is_bounded(voice_folder):
     loaded = []
-    voice = Voice(lambda: loaded.append(1) or load_voice([voice_folder], "cpu"), kept_bytes=200_000)
+    voice = Voice(lambda: loaded.append(1) or load_voice(ModelFolders((voice_folder,)), "cpu"), kept_bytes=200_000)
     noise = torch.randn(3, 1, 8000, generator=torch.Generator().manual_seed(0)) / 10
     sounds = [Sound(samples, 16000) for samples in noise]
     heard = []
@@ -123,6 +123,6 @@ def test_a_voice_is_heard_once_and_the_memory_of_voices_is_bounded(voice_folder)
 
 
 def test_a_sound_beyond_the_memory_is_heard_all_the_same(voice_folder):
-    voice = Voice(lambda: load_voice([voice_folder], "cpu"), kept_bytes=0)
+    voice = Voice(lambda: load_voice(ModelFolders((voice_folder,)), "cpu"), kept_bytes=0)
     sound = Sound(torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)) / 10, 16000)
     assert torch.equal(voice(sound, SpeechStyle()), voice(sound, SpeechStyle())) and not voice._kept

@@ -1,0 +1,55 @@
+"""Image to plane: the head of a photo as a solid on planes, its surface carrying photo coordinates (DESIGN section 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..portrait.portrait import Portrait
+from ..render.planes import Planes
+from .channels import (
+    BACK,
+    CARRIED,
+    COLOUR,
+    FACE_UV,
+    FRONT,
+    JAW_UV,
+    SILHOUETTE,
+    SKULL_UV,
+    STEEPNESS,
+    depth_ramp,
+    encode_colour,
+    encode_silhouette,
+    encode_uv,
+)
+from .solid import TEXELS, head_solid, sample_plate, texel_centres
+
+
+def lift(portrait: Portrait) -> Planes:
+    """The head at rest as planes [1, 3, 32, 256, 256]."""
+    solid = head_solid(portrait)
+    colour = sample_plate(portrait.plates.head[:, :3], solid.photo_uv.permute(1, 2, 0)[None])[0]
+    plane = torch.zeros(32, TEXELS, TEXELS)
+    plane[FRONT] = STEEPNESS * solid.front
+    plane[BACK] = -STEEPNESS * solid.back
+    plane[SILHOUETTE] = encode_silhouette(solid.inside)
+    carried = plane[CARRIED]
+    carried[COLOUR] = encode_colour(colour)
+    for sheet in (FACE_UV, JAW_UV, SKULL_UV):
+        carried[sheet] = encode_uv(solid.photo_uv)
+    features = torch.stack([3 * plane, depth_ramp(), torch.zeros_like(plane)])
+    return Planes(features[None], bounds=_bounds(solid), landmarks=solid.landmarks)
+
+
+def _bounds(solid) -> Tensor:
+    """A box about the head, with room for a dropped jaw."""
+    x, y = (torch.from_numpy(axis).float() for axis in texel_centres())
+    head = solid.inside > -2
+    room = 0.02
+    chin = 0.14 * solid.face_height
+    return torch.tensor(
+        [
+            [x[head].min() - room, y[head].min() - room - chin, solid.back[head].min() - room],
+            [x[head].max() + room, y[head].max() + room, solid.front[head].max() + room],
+        ]
+    ).clamp(-0.5, 0.5)
