@@ -1,0 +1,120 @@
+"""What code and pages cite is there: specification pages and sections, linked files, reference vectors."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DESIGN = ROOT / "docs" / "design.md"
+SPEC = ROOT / "docs" / "spec"
+CITING = {".py", ".js", ".mjs", ".cpp", ".cu", ".h", ".md", ".toml"}
+
+_NUMBER = r"\d+(?:\.\d+)*"
+_LIST = rf"{_NUMBER}(?:(?:-|–|, | and | to ){_NUMBER})*"
+_PLACE = rf"(?:,? sections? (?P<sections>{_LIST}))?(?:,? (?:items?|steps?) (?P<items>{_LIST}))?"
+CITATION = re.compile(rf"\b(?:[Ss]pec (?P<spec>\d+)|[Pp]age (?P<page>0\d)|(?P<design>DESIGN))\b{_PLACE}")
+OWN_SECTION = re.compile(rf"\b[Ss]ections? (?P<sections>{_LIST})(?:,? (?:items?|steps?) (?P<items>{_LIST}))?")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def files(*suffixes: str) -> list[Path]:
+    """The repository's own files that end so, whether committed yet or not."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in filter(None, listing.stdout.split("\0"))]
+    return sorted(path for path in paths if path.suffix in suffixes and path.is_file() and path != Path(__file__).resolve())
+
+
+def joined_lines(text: str) -> str:
+    """The text without line breaks, indents and the signs that begin a comment's line."""
+    return re.sub(r"[ \t]*\n[ \t]*(?:#|//|\*|\|)*[ \t]*", " ", text)
+
+
+@cache
+def headings(page: Path) -> frozenset[str]:
+    """Numbers of a page's sections."""
+    return frozenset(re.findall(rf"^#{{2,4}} ({_NUMBER})[. ]", page.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@cache
+def numbered(page: Path, section: str) -> frozenset[str]:
+    """Numbers of the list items and table rows in a section."""
+    body = re.split(rf"^#{{2,4}} {re.escape(section)}[. ]", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    return frozenset(re.findall(r"^(?:\| )?(\d+)(?:\. | \|)", re.split(r"^## ", body, flags=re.MULTILINE)[0], re.MULTILINE))
+
+
+def numbers(listed: str | None) -> list[str]:
+    """'1-2, 4 and 6.1' -> 1, 2, 4, 6.1."""
+    found = []
+    for part in re.split(r", | and ", listed or ""):
+        first, *last = re.split(r"-|–| to ", part)
+        found += [str(n) for n in range(int(first), int(last[0]) + 1)] if last else [first] * bool(first)
+    return found
+
+
+def faults(page: Path, citation: re.Match) -> Iterator[str]:
+    """What a citation names that its page does not have."""
+    sections, items = numbers(citation["sections"]), numbers(citation["items"])
+    missing = [section for section in sections if section not in headings(page)]
+    yield from (f"{page.name} has no section {section}" for section in missing)
+    if sections and not missing:
+        yield from (f"section {sections[-1]} of {page.name} has no item {n}" for n in items if n not in numbered(page, sections[-1]))
+
+
+def unresolved(text: str, own_page: Path | None = None) -> list[str]:
+    """Citations that lead nowhere; within a page of the documents, 'section 3' alone means its own."""
+    text = joined_lines(text)
+    found = []
+    for citation in CITATION.finditer(text):
+        pages = [DESIGN] if citation["design"] else sorted(SPEC.glob(f"{citation['spec'] or citation['page']}-*.md"))
+        found += [f"'{citation[0]}': {fault}" for fault in faults(pages[0], citation)] if pages else [f"'{citation[0]}': no such page"]
+    for alone in OWN_SECTION.finditer(CITATION.sub("", text)):
+        found += [f"'{alone[0]}': {fault}" for fault in (faults(own_page, alone) if own_page else ["of which page?"])]
+    return found
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        *("spec 12", "spec 03 section 99", "spec 06 sections 6 to 19", "spec 07 section 4.9", "spec 06 section 12, item 40"),
+        *("DESIGN section 12", "section 3", "page 05 section 20", "spec 03\n    # section 99", "spec 04 section 6, steps 10 and 31"),
+    ],
+)
+def test_an_invented_citation_is_noticed(invented):
+    assert unresolved(f"As it says ({invented}).")
+
+
+def test_an_invented_section_of_the_own_page_is_noticed():
+    assert unresolved("see section 44", own_page=DESIGN)
+
+
+def test_every_citation_of_the_documents_leads_somewhere():
+    pages = {DESIGN, *SPEC.glob("*.md")}
+    texts = {path: path.read_text(encoding="utf-8") for path in files(*CITING)}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {one}" for path, text in texts.items() for one in unresolved(text, path if path in pages else None)
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert sum(len(CITATION.findall(text)) for text in texts.values()) > 150
+
+
+def test_every_relative_link_leads_to_a_file():
+    dead = []
+    for page in files(".md"):
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        targets = (link.partition("#")[0] for link in LINK.findall(text) if "://" not in link and not link.startswith(("#", "mailto:")))
+        dead += [f"{page.relative_to(ROOT)} links to {target}" for target in targets if not (page.parent / target).exists()]
+    assert not dead, "\n".join(dead)
+
+
+def test_every_reference_vector_that_the_specification_names_is_there():
+    named = {name for page in SPEC.glob("*.md") for name in re.findall(r"[\w/]+\.npz", page.read_text(encoding="utf-8"))}
+    assert len(named) > 20
+    missing = [name for name in named if not (ROOT / "tests" / "goldens" / name.rpartition("/")[2]).is_file()]
+    assert not missing
