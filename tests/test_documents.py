@@ -1,7 +1,9 @@
-"""What code and pages cite is there: specification pages and sections, linked files, reference vectors."""
+"""What code and pages cite is there: specification pages and sections, linked files, reference vectors, dependencies."""
 
+import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DESIGN = ROOT / "docs" / "design.md"
 SPEC = ROOT / "docs" / "spec"
+DEPENDENCIES = ROOT / "docs" / "dependencies.md"
+DISTRIBUTION = {
+    "PIL": "pillow",
+    "cv2": "opencv-contrib-python-headless",
+    "yaml": "pyyaml",
+    "pillow_heif": "pillow-heif",
+}  # where it differs from the import's name
+OF_THE_HOST = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "nodes"}
 CITING = {".py", ".js", ".mjs", ".cpp", ".cu", ".h", ".md", ".toml"}
 
 _NUMBER = r"\d+(?:\.\d+)*"
@@ -118,3 +128,30 @@ def test_every_reference_vector_that_the_specification_names_is_there():
     assert len(named) > 20
     missing = [name for name in named if not (ROOT / "tests" / "goldens" / name.rpartition("/")[2]).is_file()]
     assert not missing
+
+
+def third_party_imports(folder: str) -> set[str]:
+    """Top-level names of the packages that a folder's files import, wherever in the file."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - OF_THE_HOST
+
+
+def test_the_dependencies_page_names_what_the_code_imports_and_nothing_that_it_says_we_do_without():
+    used, _, unused = DEPENDENCIES.read_text(encoding="utf-8").partition("## What you may expect and will not find")
+    in_use, left_out = (set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", part, re.MULTILINE)))) for part in (used, unused))
+    imported = set().union(*(third_party_imports(folder) for folder in ("real3d_core", "nodes", "cuda_ops")))
+    imported = {DISTRIBUTION.get(name, name) for name in imported}
+    assert len(imported) > 10
+    assert imported <= in_use and not imported & left_out
+
+
+def test_the_dependencies_page_names_every_requirement():
+    used = DEPENDENCIES.read_text(encoding="utf-8").partition("## What you may expect and will not find")[0]
+    lines = [line for path in ROOT.glob("requirements*.txt") for line in path.read_text(encoding="utf-8").splitlines()]
+    extra = re.search(r"^library = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[1]
+    required = {re.match(r"[\w-]+", line)[0] for line in [*lines, *re.findall(r'"(.+?)"', extra)] if re.match(r"\w", line)}
+    assert len(required) > 15
+    assert not {name for name in required if f"| {name} |" not in used}
