@@ -1,6 +1,7 @@
 """What code and pages cite is there: specification pages and sections, linked files, reference vectors, dependencies."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from real3d_core.options import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 DESIGN = ROOT / "docs" / "design.md"
@@ -155,3 +158,18 @@ def test_the_dependencies_page_names_every_requirement():
     required = {re.match(r"[\w-]+", line)[0] for line in [*lines, *re.findall(r'"(.+?)"', extra)] if re.match(r"\w", line)}
     assert len(required) > 15
     assert not {name for name in required if f"| {name} |" not in used}
+
+
+def test_the_readme_names_every_node():
+    defined = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not {node["display_name"] for node in defined.values() if f"*{node['display_name']}*" not in text}
+
+
+def test_every_option_that_a_page_names_is_one():
+    ours = set(parser()._option_string_actions)
+    others = {"--no-deps", "--cpu", "--half", "--check"}  # of pip, ComfyUI, the checkpoint's conversion and ruff
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/library.md", "docs/official_models.md")]
+    named = {option for page in pages for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert not named - ours - others
