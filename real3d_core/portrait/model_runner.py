@@ -115,11 +115,11 @@ def read_model(reader: Callable[[Path], Content], model: Path) -> Content:
         return reader(model)
     except UnknownOperatorError as failure:
         raise MissingModelError(
-            f"The model file '{model}' needs MediaPipe, which does not run it on this machine ({_first_line(failure)} to PyTorch): "
-            "mend MediaPipe's installation; the log says why it fails."
+            f"The model file '{model}' needs MediaPipe, which does not work on this machine ({_first_line(failure)} by PyTorch): "
+            "repair MediaPipe's installation; the log says why it fails."
         ) from failure
     except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
-        raise MissingModelError(f"The model file '{model}' can not be used ({_first_line(failure)}): download it again.") from failure
+        raise MissingModelError(f"The model file '{model}' cannot be used ({_first_line(failure)}): download it again.") from failure
 
 
 def _first_line(failure: Exception) -> str:
