@@ -116,7 +116,7 @@ def march_frames(
         planes, cameras: checked; settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
-        raise ValueError(f"{len(planes)} heads can not be seen by {len(cameras)} cameras: give one head, or as many as cameras")
+        raise ValueError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras")
     with full_float32(cameras.device):
         return _march_frames(prepare, planes, cameras, settings, first_frame)
 
