@@ -97,7 +97,7 @@ class AnalyticAvatar:
         """
         motion.require_basis(self.motion_basis)
         if planes.landmarks is None:
-            raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
+            raise ValueError("these planes have no landmarks: they were not lifted by the built-in avatar")
         bend = _PlaneBender(planes)
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
 
@@ -195,7 +195,9 @@ def load_analytic_avatar(options: AvatarOptions) -> AnalyticAvatar:
         MissingModelError: a checkpoint was given.
     """
     if options.checkpoint is not None:
-        raise MissingModelError(f"The built-in avatar reads no checkpoint, so '{options.checkpoint}' is in vain: choose 'real3d' for it.")
+        raise MissingModelError(
+            f"The built-in avatar does not use a checkpoint: leave out '{options.checkpoint}', or choose the avatar 'real3d'."
+        )
     return AnalyticAvatar(folders=options.folders)
 
 

@@ -61,7 +61,7 @@ class Real3DAvatar:
         networks: from `load_networks`; everything runs on their device.
         face: draws and places the user's face model, on the same device.
         prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
-        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
+        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar cannot listen.
         own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
@@ -121,10 +121,10 @@ class Real3DAvatar:
         """
         motion.require_basis(self.motion_basis)
         if not isinstance(planes, FacePlanes) or planes.fit is None:
-            raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
+            raise ValueError("these planes have no fitted face: they were not lifted by the avatar 'real3d'")
         if planes.depth != self.networks.motion_adapter.depth:
             raise Real3DError(
-                f"Planes of depth {planes.depth} cannot be moved by a checkpoint whose planes have depth "
+                f"Planes of depth {planes.depth} do not go with a checkpoint whose planes have depth "
                 f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
             )
         pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
@@ -264,7 +264,7 @@ class Real3DAvatar:
         return LandmarkMotion(rest_landmarks(self._face.face), displacements, lids, motion.euler, motion.translation, motion.fps)
 
     def from_landmarks(self, told: LandmarkMotion) -> Motion:
-        """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar can not wink."""
+        """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar cannot wink."""
         expression = landmarks_to_expression(self._face.face, told.displacements)
         motion = replace(_motion(expression, told.euler, told.translation), fps=told.fps)
         return motion.with_controls(eyelids=torch.from_numpy(told.lids.min(axis=1)).float())

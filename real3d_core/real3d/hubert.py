@@ -63,8 +63,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
     length = sound.shape[1]
     if length < SHORTEST:
         raise SoundError(
-            f"The sound lasts {1000 * length / RATE:.0f} ms, the least that can be analysed is {1000 * SHORTEST / RATE:.0f} ms: "
-            "use a longer one."
+            f"The sound lasts {1000 * length / RATE:.0f} ms, but at least {1000 * SHORTEST / RATE:.0f} ms are needed: use a longer one."
         )
     features = hubert_features(sound[0], model, progress)
     padded = -(-len(features) // 8) * 8
@@ -155,7 +154,7 @@ def load_hubert(folder: Path | str) -> HubertModel:
             model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
     except Exception as error:  # on foreign files the package fails in many ways
         raise MissingModelError(
-            f"The HuBERT model in '{folder}' can not be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
+            f"The HuBERT model in '{folder}' cannot be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
         ) from error
     # what the file lacks would be left random; the embedding of masked frames is for training only
     lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})

@@ -82,7 +82,7 @@ def test_a_file_that_is_no_checkpoint_is_told_before_what_is_missing(tmp_path):
 
 
 def test_the_built_in_avatar_takes_no_checkpoint(tmp_path):
-    with pytest.raises(Real3DError, match="reads no checkpoint"):
+    with pytest.raises(Real3DError, match="does not use a checkpoint"):
         load_avatar("analytic", AvatarOptions((tmp_path,), tmp_path / "x.ckpt"))
 
 
