@@ -36,4 +36,4 @@ class MotionMismatchError(Real3DError):
 
 
 class OutputError(Real3DError):
-    """The result can not be written where it was asked for."""
+    """The result cannot be written where it was asked for."""
