@@ -1,4 +1,4 @@
-"""What a marcher takes, checked once at its door and brought into the one form that every marcher computes in: dense float32."""
+"""The inputs of a marcher, checked once and converted to the form that every marcher computes in: dense float32."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checked_inputs(planes: Planes, decoder: PlaneDecoder, cameras: Tensor) -> tu
     Features may be infinite or not numbers; the rays that meet such features come out empty.
 
     Raises:
-        Real3DError: a wrong shape, a wrong type of numbers, or a box that is no box.
+        Real3DError: a wrong shape, a wrong type of numbers, or an invalid box.
     """
     device = planes.features.device
     features = _float32("planes", planes.features, device)

@@ -1,4 +1,4 @@
-"""Heads between heads: planes are numbers on a grid, so they can be mixed."""
+"""Mixing heads: planes are numbers on a grid, so they can be interpolated."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def save_planes(path: str | Path, heads: Sequence[Planes], avatar: str) -> None:
         avatar: name of the avatar whose decoder reads them.
 
     Raises:
-        Real3DError: the heads know more than planes do, which a file could not give back.
+        Real3DError: the heads hold more than planes, which a file could not restore.
         OutputError: the name does not end in .safetensors, or the place cannot be written to.
     """
     from safetensors.torch import save_file
