@@ -28,7 +28,7 @@ from .solid import NECK_BEHIND, sample_plate
 
 _CONTOUR_BLUR = 0.9  # rays
 _CONTOUR_CONTRAST = 2.2
-_STEP = 4.0  # rays of the photo that two rays may lie further apart than they are
+_STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _RIM = 5.0  # rays
@@ -37,8 +37,8 @@ _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes li
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LID_REACH = 0.06  # face heights beyond a drawn lid within which its skin is smooth too
-_TOGETHER = 1e-5  # crop units; sheets less apart are one, the rest is rounding
-_LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
+_TOGETHER = 1e-5  # crop units; sheets closer than this are one, the difference is rounding
+_LIP_SHADOW = 0.012  # face heights; what the photo shows this close to the lower lip is the lip's shadow and moves with it
 
 
 _Box = tuple[slice, slice]  # rows and columns of a frame's pixels
@@ -74,7 +74,7 @@ class Composer:
     """
 
     def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
-        plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel then finds itself
+        plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
         self._size = size
         self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
         self._torso = plates.torso
@@ -198,7 +198,7 @@ class Composer:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""
         above = maps_lid[:, FaceMap.ABOVE_LID]
         drawn = (above - maps_face[:, FaceMap.ABOVE_LID]) * (above > 0)
-        drawn = drawn * (drawn > 1e-3)  # or rounding would draw lids in frames that share a chunk with a blink
+        drawn = drawn * (drawn > 1e-3)  # otherwise rounding would draw lids in frames that share a chunk with a blink
         if not drawn.any():
             return colour
         share = (drawn / _LID_DRAWN).clamp(0, 1)

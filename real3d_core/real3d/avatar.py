@@ -49,7 +49,7 @@ _PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
 @dataclass(frozen=True)
 class FacePlanes(Planes):
-    """Planes that know whose face they are. fit: the face model as fitted to the portrait."""
+    """Planes with the face fitted to their portrait. fit: the face model as fitted to the portrait."""
 
     fit: FaceFit | None = None
 
@@ -61,7 +61,7 @@ class Real3DAvatar:
         networks: from `load_networks`; everything runs on their device.
         face: draws and places the user's face model, on the same device.
         prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
-        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar cannot listen.
+        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar cannot use a voice.
         own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
@@ -249,7 +249,7 @@ class Real3DAvatar:
         return _motion(soft_limit(expression, *_EXPRESSION), bounded_pose(euler), soft_length(translation, *_REACH))
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
-        """Periodic blinks are the published ones, all others those of a face that no network moves."""
+        """Periodic blinks are the published ones; the others are those of the built-in avatar."""
         return blink_schedule(frames, seed) if mode == "periodic" else torch.from_numpy(blink_curve(frames, FPS, seed, mode))
 
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:

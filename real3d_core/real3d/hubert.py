@@ -34,7 +34,7 @@ _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """What the audio-to-motion model hears.
+    """The input of the audio-to-motion model.
 
     features: [T8, C] float32 at 50 Hz, rows of zeros after the sound's end, T8 a multiple of 8.
     f0: [T8] float32 Hz at 50 Hz, 0 where unvoiced.
@@ -53,7 +53,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
     """Features and F0 of one recording.
 
     Args:
-        sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT hears the first
+        sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT takes the first
             channel, the pitch tracker their mean (spec 05 section 11, item 6).
         model: from `load_hubert`.
         progress: a layer of a chunk is a step.
@@ -88,7 +88,7 @@ def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress 
 
 @contextmanager
 def _told(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
-    """Tells of every layer of so many forward passes: one alone can take ten seconds on a processor."""
+    """Reports progress after every layer: one forward pass alone can take ten seconds on a CPU."""
     layers, done = model.encoder.layers, 0
 
     def tell(*_) -> None:
@@ -188,7 +188,7 @@ def _refuse_other_sizes(folder: Path) -> None:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """No progress bar of `transformers` and no notes of it, such as those on the unused head; its settings are the host's afterwards."""
+    """Silences `transformers`: no progress bar, no notes on the unused head. Its settings are restored afterwards."""
     from transformers.utils import logging
 
     level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
