@@ -1,4 +1,4 @@
-"""Files in and out: an input that is plainly not usable is refused early, an output appears whole or not at all."""
+"""Files in and out: an unusable input is refused early, an output appears whole or not at all."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
 
 
 def opaque(picture: np.ndarray, colour: int = 255) -> np.ndarray:
-    """[H, W, 4] uint8 RGBA -> [H, W, 3] over a grey level, white if none is given: what hides under transparency does not show."""
+    """[H, W, 4] uint8 RGBA -> [H, W, 3] over a grey level, white if none is given: colours under full transparency do not show."""
     if picture.shape[2] == 3 or (picture[..., 3] == 255).all():
         return picture[..., :3]
     alpha = picture[..., 3:].astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""Video: reading clips at a constant rate, writing streams of frames with their sound, and looking at them on one sheet."""
+"""Video: reading clips at a constant rate, writing streams of frames with their sound, and contact sheets."""
 
 from __future__ import annotations
 
