@@ -90,3 +90,17 @@ def test_the_page_shows_the_examples_as_they_are():
     assert len(EXAMPLES) == 3
     for example in EXAMPLES:
         assert example.read_text(encoding="utf-8") in shown, f"docs/library.md does not quote {example.name} as it is"
+
+
+def test_the_page_lists_every_public_name():
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    assert not {name for name in real3d_core._MODULE_OF if f"`{name}`" not in page}
+
+
+def test_an_installed_library_has_every_file_that_it_needs():
+    """pip installs Python files, and of the others those that pyproject.toml names."""
+    patterns = re.search(r"^\[tool\.setuptools\.package-data\]\n\"\*\" = (\[.*?\])", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    named = ast.literal_eval(patterns[1])
+    others = [path for folder in ("real3d_core", "cuda_ops") for path in (ROOT / folder).rglob("*.*") if path.suffix not in {".py", ".pyc"}]
+    assert len(others) > 4
+    assert not [path.name for path in others if not any(path.match(pattern) for pattern in named)]
