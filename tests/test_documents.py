@@ -1,6 +1,7 @@
 """What code and pages cite is there: specification pages and sections, linked files, reference vectors, dependencies."""
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -173,3 +174,27 @@ def test_every_option_that_a_page_names_is_one():
     named = {option for page in pages for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8"))}
     assert len(named) > 10
     assert not named - ours - others
+
+
+def test_every_module_that_a_page_names_is_there():
+    named = {name for page in files(".md") for name in re.findall(r"\breal3d_core(?:\.\w+)+", page.read_text(encoding="utf-8"))}
+    assert len(named) > 2
+    assert not {name for name in named if not is_there(name)}
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or a name in one."""
+    path = ROOT.joinpath(*name.split("."))
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    package, _, attribute = name.rpartition(".")
+    return is_there(package) and hasattr(importlib.import_module(package), attribute)
+
+
+def test_every_path_that_a_page_names_is_there():
+    own = {path.relative_to(ROOT).parts[0] for path in files(*CITING, ".json", ".png", ".wav")}
+    named = {(page, path) for page in files(".md") for path in re.findall(r"`(\w+/[\w./*-]*)`", page.read_text(encoding="utf-8"))}
+    named = {(page, path) for page, path in named if path.partition("/")[0] in own}
+    assert len(named) > 15
+    missing = [f"{page.relative_to(ROOT)}: {path}" for page, path in named if not any(ROOT.glob(path))]
+    assert not missing, "\n".join(missing)
