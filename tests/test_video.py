@@ -245,7 +245,7 @@ class TestReading:
         (picture,) = open_clip(tmp_path / "a.mp4").frames()
         brightness = float(picture.mean())
         if int(av.__version__.split(".")[0]) < 18:
-            assert 100 < brightness < 128, "only dull, as this PyAV can not convert it"
+            assert 100 < brightness < 128, "only dull, as this PyAV cannot convert it"
         else:
             assert abs(brightness - 128) < 4
 
