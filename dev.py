@@ -173,7 +173,7 @@ def cleanly_cloned(folder):
 
 
 def unsuitable(version):
-    """One sentence if this Python can not run the project, else None."""
+    """One sentence if this Python cannot run the project, else None."""
     oldest, newest = PYTHONS
     if oldest <= version <= newest:
         return None
@@ -242,7 +242,7 @@ def make_venv():
         try:
             shutil.rmtree(VENV)
         except OSError as failure:
-            sentence = f"The folder .venv can not be removed ({failure}); close what uses it and delete it by hand."
+            sentence = f"The folder .venv cannot be removed ({failure}); close what uses it and delete it by hand."
             raise SystemExit(fail(sentence)) from None
     if subprocess.run([python, "-m", "venv", str(VENV)], stdout=sys.stderr).returncode:
         raise SystemExit(fail("Python could not make .venv; on Debian and Ubuntu this needs: sudo apt install python3-venv"))
@@ -289,7 +289,7 @@ def say(line):
 
 
 def fail(sentence):
-    """Says it and gives the exit status of a call that can not be carried out."""
+    """Says it and gives the exit status of a call that cannot be carried out."""
     say(sentence)
     return 2
 

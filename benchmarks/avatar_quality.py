@@ -32,7 +32,7 @@ from real3d_core.motion.face_track import FaceTrack, track_face, track_from_land
 from real3d_core.motion.motion import FPS, Motion  # noqa: E402
 from real3d_core.motion.pose import turn_about_neck  # noqa: E402
 from real3d_core.pictures import load_picture  # noqa: E402
-from real3d_core.pipeline import PipelineOptions, make_motion, render  # noqa: E402
+from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.portrait.canonical_face import canonical_face  # noqa: E402
 from real3d_core.portrait.landmark_sets import EYE  # noqa: E402
 from real3d_core.portrait.landmarks import FaceLandmarks  # noqa: E402
@@ -73,7 +73,7 @@ class Sitter:
 
     def render(self, motion: Motion) -> Iterable[np.ndarray]:
         """Frames, uint8 RGB."""
-        for chunk in render(self.avatar, self.portrait, motion).chunks(4):
+        for chunk in render_frames(self.avatar, self.portrait, motion).chunks(4):
             yield from (chunk * 255).round().byte().numpy()
 
     def look(self, frames: Iterable[np.ndarray]) -> FaceTrack | None:
@@ -181,7 +181,7 @@ def speed(sitter: Sitter) -> float:
     """Finished 512 x 512 frames per second of wall time, 2 threads, lifting and preparing not counted."""
     torch.set_num_threads(2)
     motion = make_motion(sitter.avatar, PipelineOptions(), load_sound(ROOT / "assets" / "speech" / "librivox_0880_en.wav"))
-    frames = render(sitter.avatar, sitter.portrait, motion)
+    frames = render_frames(sitter.avatar, sitter.portrait, motion)
     frames.frames(0, 4)
     started = time.perf_counter()
     for start in range(4, 36, 4):

@@ -26,7 +26,7 @@ from real3d_core.motion.phonemes import align  # noqa: E402
 from real3d_core.motion.viseme_network import viseme_posteriors  # noqa: E402
 from real3d_core.motion.visemes import NAMES, VISEMES  # noqa: E402
 from real3d_core.pictures import load_picture  # noqa: E402
-from real3d_core.pipeline import PipelineOptions, make_motion, render  # noqa: E402
+from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.portrait.portrait import prepare_portrait  # noqa: E402
 from real3d_core.sound import load_sound  # noqa: E402
 
@@ -80,7 +80,7 @@ def draw_sound(sound: Path, path: Path, words: str | None) -> None:
 def mouths(motion: Motion) -> list[Image.Image]:
     """The lower face in every frame."""
     portrait = prepare_portrait(load_picture(SITTER), ModelFolders())
-    frames = [chunk for chunk in render(AnalyticAvatar(ModelFolders()), portrait, motion).chunks(4)]
+    frames = [chunk for chunk in render_frames(AnalyticAvatar(ModelFolders()), portrait, motion).chunks(4)]
     return [Image.fromarray((frame * 255).round().byte().numpy()).crop(MOUTH) for chunk in frames for frame in chunk]
 
 

@@ -75,7 +75,7 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
 
 
 def marcher(name: str) -> March:
-    """A marcher that prefers the named back end ("auto": the fastest), and takes another one where that can not be used.
+    """A marcher that prefers the named back end ("auto": the fastest), and takes another one where that cannot be used.
 
     Raises:
         Real3DError: there is no such back end.

@@ -1,4 +1,4 @@
-"""Where builds are kept, and how a build that is not as it was written is told from a whole one before anything loads it."""
+"""Where builds are kept, and how damaged builds are recognised before anything loads them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What this folder takes from the core, which lies beside it: in the pack, or at the top level where a checkout is run from its root.
 
-A relative import can not leave the top level, so the name is put together from this package's own.
+A relative import cannot leave the top level, so the name is put together from this package's own.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         flags: for the compiler, instead of those for this processor.
 
     Raises:
-        Refusal: it can not be built here.
+        Refusal: it cannot be built here.
     """
     library = built_library("march_cpu", source(), flags)
     number, pointer, real = ctypes.c_int32, ctypes.c_void_p, ctypes.c_float

@@ -17,7 +17,7 @@ MULTIPLE = 32  # lanes of a warp
 WARPS = 4
 AT_ONCE = 4  # samples whose colours are worked out together
 ROWS_OF_ALL, ROWS_OF_COARSE = 5, 2  # of shared memory: one number for each sample, or for each coarse one
-SHARED_BYTES = 48 << 10  # that every GPU grants a block
+SHARED_BYTES = 48 << 10  # bytes of shared memory that every GPU has for a block
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Why a back end can not be used."""
+"""Why a back end cannot be used."""
 
 from __future__ import annotations
 

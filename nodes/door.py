@@ -85,7 +85,8 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     @wraps(execute)
     def checked(cls, **inputs) -> io.NodeOutput:
         for one, check in checks():
-            if not (one.optional and inputs.get(one.id) is None):
+            absent = one.id not in inputs or (inputs[one.id] is None and not hasattr(one, "default"))
+            if not (one.optional and absent):
                 check(inputs.get(one.id))
         try:
             return execute(cls, **inputs)

@@ -32,7 +32,7 @@ def open_container(path: str | os.PathLike, what: str, error: type[Real3DError])
     try:
         return opened(str(found))
     except (av.FFmpegError, ValueError):
-        raise error(f"The {what} '{path}' can not be read: it is damaged, incomplete, or not a {what} at all.") from None
+        raise error(f"The {what} '{path}' cannot be read: it is damaged, incomplete, or not a {what} at all.") from None
 
 
 def opened(source: str | IO[bytes]) -> av.container.InputContainer:

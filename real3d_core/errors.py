@@ -1,8 +1,8 @@
-"""Failures a user can cause and mend. `str(error)` is always one sentence: what was wrong with which input, and what to do."""
+"""Failures that a user can cause and fix. `str(error)` is always one sentence: what was wrong with which input, and what to do."""
 
 
 def brief(text: str, limit: int = 80) -> str:
-    """Foreign words, such as a name out of a file or another library's message, fit for a sentence: one printable line, `limit` long."""
+    """Text from outside, such as a name in a file or a library's message, made fit for a sentence: one printable line, `limit` long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * limit]).split())
     return line if len(line) <= limit and len(text) <= 2 * limit else f"{line[: limit - 3]}..."
 
@@ -36,4 +36,4 @@ class MotionMismatchError(Real3DError):
 
 
 class OutputError(Real3DError):
-    """The result can not be written where it was asked for."""
+    """The result cannot be written where it was asked for."""

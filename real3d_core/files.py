@@ -1,4 +1,4 @@
-"""Files in and out: an input that is plainly not usable is refused early, an output appears whole or not at all."""
+"""Files in and out: an unusable input is refused early, an output appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise error(f"The {what} '{path}' does not exist; check its name and folder.") from None
     except OSError as failure:
-        raise error(f"The {what} '{path}' can not be opened ({failure.strerror}); check its permissions.") from None
+        raise error(f"The {what} '{path}' cannot be opened ({failure.strerror}); check its permissions.") from None
     if empty:
         raise error(f"The {what} '{path}' is empty (0 bytes); it may not have been copied completely.")
     return found
@@ -40,7 +40,7 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
 def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Gives a temporary name beside `path` to write to; it becomes `path` when the block ends well, and vanishes otherwise.
 
-    The temporary file is made on entry, so a place that can not be written to is known before any work is done. Who may read the
+    The temporary file is made on entry, so a place that cannot be written to is known before any work is done. Who may read the
     result is what the user's umask says, whatever the writer does: safetensors writes files that only their owner may read.
 
     Args:
@@ -48,7 +48,7 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
         suffixes: the file name endings that the writer can produce, lower case, the usual one first.
 
     Raises:
-        OutputError: wrong ending, or the place can not be written to.
+        OutputError: wrong ending, or the place cannot be written to.
     """
     temporary = _new_file_beside(path, suffixes)
     target = Path(path)
@@ -60,7 +60,7 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
         try:
             os.replace(temporary, target)
         except OSError as failure:
-            raise OutputError(f"The output '{path}' can not be replaced ({failure.strerror}); close it where it is open.") from None
+            raise OutputError(f"The output '{path}' cannot be replaced ({failure.strerror}); close it where it is open.") from None
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -94,5 +94,5 @@ def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path
         raise OutputError(f"The folder of the output '{path}' does not exist; create it or choose another.") from None
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or failure
-        raise OutputError(f"The output '{path}' can not be written ({reason}); choose another folder or name.") from None
+        raise OutputError(f"The output '{path}' cannot be written ({reason}); choose another folder or name.") from None
     return temporary

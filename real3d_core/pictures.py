@@ -38,14 +38,14 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
     except UnidentifiedImageError:
-        reason = _other_kind(found) or "can not be read: it is damaged, incomplete, or not a picture"
+        reason = _other_kind(found) or "cannot be read: it is damaged, incomplete, or not a picture"
         raise PictureError(f"The picture '{path}' {reason}.") from None
     except _BROKEN:
-        raise PictureError(f"The picture '{path}' can not be read: it is damaged, incomplete, or not a picture.") from None
+        raise PictureError(f"The picture '{path}' cannot be read: it is damaged, incomplete, or not a picture.") from None
 
 
 def opaque(picture: np.ndarray, colour: int = 255) -> np.ndarray:
-    """[H, W, 4] uint8 RGBA -> [H, W, 3] over a grey level, white if none is given: what hides under transparency does not show."""
+    """[H, W, 4] uint8 RGBA -> [H, W, 3] over a grey level, white if none is given: colours under full transparency do not show."""
     if picture.shape[2] == 3 or (picture[..., 3] == 255).all():
         return picture[..., :3]
     alpha = picture[..., 3:].astype(np.float32) / 255
@@ -56,7 +56,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes [H, W], [H, W, 3] or [H, W, 4] uint8 as PNG, whole or not at all.
 
     Raises:
-        OutputError: the name does not end in .png, or the place can not be written to.
+        OutputError: the name does not end in .png, or the place cannot be written to.
     """
     with written_whole(path, (".png",)) as temporary:
         Image.fromarray(np.ascontiguousarray(image)).save(temporary, format="PNG")

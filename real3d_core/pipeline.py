@@ -179,7 +179,9 @@ def talking_portraits(
     track = None if clip is None else follow(clip, models, progress)
     motion = make_motion(avatar, options, sound, track, lambda done, total: progress("Reading the motion", done, total))
     view = None if viewer == AT_THE_CAMERA else static_view(len(motion)).from_place(*viewer)
-    films = [render(avatar, one, motion, options, photo, background, view, march) for one, photo in zip(portraits, photos, strict=True)]
+    films = [
+        render_frames(avatar, one, motion, options, photo, background, view, march) for one, photo in zip(portraits, photos, strict=True)
+    ]
     sizes = [film_size(portrait, options) for portrait in portraits]
     soundtrack = clip.sound() if sound is None and clip is not None else sound
     return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack, track)
@@ -301,7 +303,7 @@ def with_head_pose(
     return motion.with_pose(euler * amount, translation * amount)
 
 
-def render(
+def render_frames(
     avatar: DrawsPortraits,
     portrait: Portrait,
     motion: Motion,
@@ -328,7 +330,7 @@ def render(
 
 
 def film_size(portrait: Portrait, options: PipelineOptions) -> tuple[int, int]:
-    """(width, height) in pixels of what `render` makes."""
+    """(width, height) in pixels of what `render_frames` makes."""
     if options.framing == "whole photo":
         return portrait.photo_size
     return (PANELS * options.size if options.framing == "side by side" else options.size, options.size)

@@ -1,4 +1,4 @@
-"""How work that takes long tells how far it is."""
+"""How long work reports its progress."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ Progress = Callable[[int, int], None]
 
 
 def untold(done: int, total: int) -> None:
-    """For work that nobody waits for."""
+    """Reports nothing."""

@@ -53,12 +53,12 @@ class Shelf:
         return FrameStream(len(frames), frames.fps, film.frames)
 
     def use(self, film: _Film) -> None:
-        """Makes this film the one that goes last."""
+        """Makes this film the last to be removed."""
         self._films.pop(id(film), None)
         self._films[id(film)] = weakref.ref(film)
 
     def has_room_for(self, film: _Film) -> bool:
-        """Whether the film may grow; others make room."""
+        """Whether the film may grow; other films are removed to make room."""
         films = {key: found for key, reference in self._films.items() if (found := reference()) is not None}
         self._films = OrderedDict((key, self._films[key]) for key in films)
         for other in films.values():

@@ -1,4 +1,4 @@
-"""The soft step that masks and weights of the pictures are made with."""
+"""Smoothstep, for masks and weights."""
 
 import numpy as np
 

@@ -98,12 +98,12 @@ def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.i
             links = ogg_links(path) if container.format.name == "ogg" and picture_track(container) is None else []
             pieces = list(_chained_pieces(links) if len(links) > 1 else _pieces(container, track, start, stop))
         except (av.FFmpegError, ValueError):
-            raise SoundError(f"The sound '{path}' can not be read: its header is damaged.") from None
+            raise SoundError(f"The sound '{path}' cannot be read: its header is damaged.") from None
         samples, rate = _laid_out(pieces, start, stop, (container.duration or 0) / av.time_base)
     if not samples.shape[1]:
         raise SoundError(f"The sound '{path}' holds no samples; record or export it again.")
     if not _RATES[0] <= rate <= _RATES[1]:
-        raise SoundError(f"The sound '{path}' claims {rate} samples per second; export it again at 16000 to 48000.")
+        raise SoundError(f"The sound '{path}' has an impossible rate of {rate} samples per second; export it again at 16000 to 48000.")
     return long_enough(Sound(torch.from_numpy(samples), rate), f"The sound '{path}'")
 
 

@@ -1,4 +1,4 @@
-"""Video: reading clips at a constant rate, writing streams of frames with their sound, and looking at them on one sheet."""
+"""Video: reading clips at a constant rate, writing streams of frames with their sound, and contact sheets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Clip:
         begin = self.start + max(start, 0.0)
         end = self.stop if duration is None else min(self.stop, begin + duration)
         if not begin < min(end, self.length):
-            raise ClipError(f"The video '{self.path}' lasts {self.duration:.2f} s; the part from {start:.2f} s on holds no picture.")
+            raise ClipError(f"The video '{self.path}' lasts {self.duration:.2f} s; there is no picture from {start:.2f} s on.")
         return replace(self, start=begin, stop=end)
 
     def sound(self) -> Sound | None:
@@ -79,7 +79,7 @@ class Clip:
         try:
             return load_sound(self.path, self.start, self.stop)
         except SoundError as refusal:
-            _LOG.info("The clip counts as silent. %s", refusal)
+            _LOG.info("The clip is treated as silent. %s", refusal)
             return None
 
     def frames(self, fps: float = 25.0) -> Iterator[np.ndarray]:
@@ -189,7 +189,7 @@ def write_video(
         metadata: names and texts to keep in the file, such as the workflow that made it.
 
     Raises:
-        OutputError: wrong ending, or the place can not be written to.
+        OutputError: wrong ending, or the place cannot be written to.
     """
     if not len(frames):
         raise ValueError("a video needs at least one frame")
@@ -201,7 +201,7 @@ def write_video(
                 container.metadata.update(metadata or {})
                 _encode(container, frames, sound, chunk, progress, encoding)
         except av.FFmpegError as failure:
-            raise OutputError(f"The output '{path}' can not be written ({failure.strerror}); is the disk full?") from failure
+            raise OutputError(f"The output '{path}' cannot be written ({failure.strerror}); is the disk full?") from failure
 
 
 def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns: int = 6, rows: int = 4, width: int = 256) -> None:
@@ -213,7 +213,7 @@ def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns:
         width: of each frame on the sheet, in pixels.
 
     Raises:
-        OutputError: wrong ending, or the place can not be written to.
+        OutputError: wrong ending, or the place cannot be written to.
     """
     cells = min(columns * rows, len(frames))
     numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]

@@ -26,7 +26,7 @@ def sound_from_waveform(samples: Tensor, rate: int) -> Sound:
     if samples.ndim != 2 or not samples.numel():
         raise SoundError("The sound holds no samples: connect another one.")
     if not 1000 <= rate <= _HIGHEST_RATE:
-        raise SoundError(f"The sound claims {rate} samples per second: 1000 to {_HIGHEST_RATE} are possible.")
+        raise SoundError(f"The sound has an impossible rate of {rate} samples per second: use one of 1000 to {_HIGHEST_RATE}.")
     if not samples.is_floating_point():
         if len(samples) == 1 and samples.shape[1] % 2 == 0 and looks_interleaved(samples[0].float()):
             samples = samples.view(-1, 2).T

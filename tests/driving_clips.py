@@ -15,7 +15,7 @@ from real3d_core.analytic.controls import BASIS
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pictures import load_picture
-from real3d_core.pipeline import PipelineOptions, render
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
@@ -35,7 +35,7 @@ def actor(folder: Path, name: str, turn: float = 0.25) -> np.ndarray:
     euler = torch.stack([0.05 * torch.sin(4 * time), yaw, 0.04 * torch.sin(3 * time)], dim=1)
     motion = Motion.still(BASIS, half).with_controls(jaw_open=opening).with_pose(euler, turn_about_neck(euler))
     with torch.inference_mode():
-        shown = torch.cat(list(render(AnalyticAvatar(ModelFolders()), portrait, motion, PipelineOptions(size=SIDE)).chunks(8)))
+        shown = torch.cat(list(render_frames(AnalyticAvatar(ModelFolders()), portrait, motion, PipelineOptions(size=SIDE)).chunks(8)))
     return (torch.cat([shown, shown.flip(0)]) * 255).round().byte().numpy()
 
 

@@ -37,7 +37,7 @@ def shortened(sound: Path, target: Path, seconds: float) -> Path:
 
 @pytest.fixture
 def broken(tmp_path):
-    """Inputs that can not work, by name."""
+    """Inputs that cannot work, by name."""
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "corrupt.png").write_bytes(PORTRAIT.read_bytes()[:400])
     (tmp_path / "text.wav").write_text("this is not a sound")

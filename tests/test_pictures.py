@@ -133,7 +133,7 @@ def ftyp(*brands: bytes) -> bytes:
         (b"\xff\x0a" + bytes(500), "is a JPEG XL picture"),
         (b"%PDF-1.7" + bytes(500), "is a PDF document"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG drawing"),
-        (b"\0\0\0\x08ftyp", "can not be read"),
+        (b"\0\0\0\x08ftyp", "cannot be read"),
     ],
 )
 def test_what_no_library_here_reads_is_called_what_it_is(tmp_path, monkeypatch, content, says):
@@ -214,8 +214,8 @@ def huge_bomb(folder: Path, photo: bytes) -> Path:
         (missing, "does not exist"),
         (folder, "is a folder"),
         (empty, "is empty"),
-        (text, "can not be read"),
-        (truncated, "can not be read"),
+        (text, "cannot be read"),
+        (truncated, "cannot be read"),
         (one_pixel, "is 1 x 1 pixels; at least 32 x 32"),
         (flat, "is 400 x 31 pixels; at least 32 x 32"),
         (bomb, "more than 100 megapixels"),

@@ -314,12 +314,12 @@ def playlist_of_another_file(folder: Path) -> Path:
         (missing, "does not exist"),
         (folder, "is a folder"),
         (empty, "is empty"),
-        (text, "can not be read"),
+        (text, "cannot be read"),
         (without_samples, "holds no samples"),
         (too_short, "lasts 0.100 s; at least 0.2 s"),
-        (absurd_rate, "claims 100 samples per second"),
+        (absurd_rate, "impossible rate of 100 samples per second"),
         (video_without_sound, "has no sound track"),
-        (playlist_of_another_file, "can not be read"),
+        (playlist_of_another_file, "cannot be read"),
     ],
 )
 def test_unusable_sounds_give_one_sentence(tmp_path, capfd, broken, says):

@@ -78,7 +78,7 @@ class AnalyticAvatar:
         """
         motion.require_basis(self.motion_basis)
         if planes.landmarks is None:
-            raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
+            raise ValueError("these planes have no landmarks: they were not lifted by the built-in avatar")
         bend = PlaneBender(planes)
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
 

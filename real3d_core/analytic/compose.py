@@ -54,7 +54,7 @@ class Composer:
     """
 
     def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
-        plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel then finds itself
+        plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)

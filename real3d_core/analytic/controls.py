@@ -49,7 +49,7 @@ JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 
-_STRENGTH = (1.6, 2.5)  # of a control: what faces do, and what is never passed
+_STRENGTH = (1.6, 2.5)  # of a control: the range of real faces, and the limit
 _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 

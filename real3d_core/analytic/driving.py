@@ -19,7 +19,7 @@ from .controls import BASIS, CONTROLS, FaceControls, control_directions
 
 _FITTED = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "smile", "frown", "brow_raise", "brow_furrow")
 _LID_FOLDS = [247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
-_SHYNESS = 0.02  # keeps controls at rest where the face shows no clear sign of them
+_SHYNESS = 0.02  # regularisation that keeps controls at rest where the face gives no clear evidence of them
 _FARTHEST = 0.7  # decimetres that a head may leave its place: the torso stays where it is
 
 

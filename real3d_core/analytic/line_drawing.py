@@ -1,4 +1,4 @@
-"""The landmarks of a moved face as a line drawing, to look at."""
+"""The landmarks of a moved face as a line drawing, for display."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .channels import FACE_UV, JAW_UV, SKULL_UV, carried_values
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
-_STEP = 4.0  # rays of the photo that two rays may lie further apart than they are
+_STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _RIM = 5.0  # rays

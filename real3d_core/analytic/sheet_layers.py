@@ -22,8 +22,8 @@ _LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes li
 _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LID_REACH = 0.06  # face heights beyond a drawn lid within which its skin is smooth too
-_TOGETHER = 1e-5  # crop units; sheets less apart are one, the rest is rounding
-_LIP_SHADOW = 0.012  # what the photo shows this close to the lower lip belongs to the lip's shadow and leaves with it, face heights
+_TOGETHER = 1e-5  # crop units; sheets closer than this are one, the difference is rounding
+_LIP_SHADOW = 0.012  # face heights; what the photo shows this close to the lower lip is the lip's shadow and moves with it
 
 
 class HeadSheets:
@@ -96,7 +96,7 @@ class HeadSheets:
         """The further a lid is drawn down, the smoother its skin; its lashes stay."""
         above = maps_lid[:, FaceMap.ABOVE_LID]
         drawn = (above - maps_face[:, FaceMap.ABOVE_LID]) * (above > 0)
-        drawn = drawn * (drawn > 1e-3)  # or rounding would draw lids in frames that share a chunk with a blink
+        drawn = drawn * (drawn > 1e-3)  # otherwise rounding would draw lids in frames that share a chunk with a blink
         if not drawn.any():
             return colour
         share = (drawn / _LID_DRAWN).clamp(0, 1)

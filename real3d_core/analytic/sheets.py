@@ -82,7 +82,7 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        each = [self._controls.displacements(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        each = [self._controls.displacements(frame) for frame in coefficients.split(1)]  # sums round differently in a batch
         moved = torch.cat(each) * self.face_height
         face_field = self._face(moved)
         jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
@@ -139,7 +139,7 @@ class _Field:
 
 
 class _Lid:
-    """The upper lid of one eye: travels down to just below the lower one's edge; lashes ride on its own, the skin up to the brow stretches.
+    """The upper lid of one eye: travels to just below the lower one's edge; lashes move with its edge, the skin up to the brow stretches.
 
     Within a column the lid is a map of heights, so its inverse is written down directly and exists however narrow the strip of
     skin is that must cover the eye.

@@ -1,4 +1,4 @@
-"""A transcript sharpens what is heard: the visemes of its words, in order, at the times that suit the sound best."""
+"""Forced alignment of a transcript: the visemes of its words, in order, at the times that fit the sound best."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FASTEST = 3.0  # steps that a sound of a word lasts at least, on average
 SHORTEST_CONTACT = 5  # steps that lips touch each other or the teeth
 SKIP = -6.0  # log likelihood of a letter that is written but not spoken
 LONGEST_SKIP = 3  # sounds and pauses left out in a row at most
-UNHEARD = 0.02  # what is thought possible where the network hears something else
+UNHEARD = 0.02  # least probability of a viseme that the network does not find
 BLOCK = 1000  # steps between the scores that are kept on the way
 
 _MISFIT = "The transcript does not fit the sound: write exactly what is said, or leave the transcript empty."
@@ -32,7 +32,7 @@ class _Sound:
 
 
 def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
-    """What is heard, restricted to what the words allow.
+    """Viseme probabilities restricted to what the words allow.
 
     Spelling is sure of the consonants made with the lips. A written vowel only says that some vowel is spoken, another consonant
     that something is said inside the mouth; which, the sound says.
@@ -57,7 +57,7 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
 
 
 def refuse_too_many_words(transcript: str, steps: float) -> None:
-    """Raises a SoundError if nobody says so much in so many steps of 10 ms, or if the transcript cannot be read."""
+    """Raises a SoundError if the transcript has more words than fit into so many steps of 10 ms, or cannot be read."""
     if FASTEST * sum(len(pronounce(word).split()) for word in words_of(transcript)) > steps:
         raise SoundError(_MISFIT)
 

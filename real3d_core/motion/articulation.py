@@ -20,9 +20,9 @@ BREATH_OPENING = 0.1  # in a short pause between words people breathe in with th
 STRESS_OPENING = 0.15  # relative gain of opening per standard deviation of loudness among the vowels nearby
 STRESS_BROWS = 0.3
 SWELL = 0.25  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
-CONTACT = 4.0  # odds in favour of closed lips: a missed p is seen at once, one too many hardly
+CONTACT = 4.0  # odds in favour of closed lips: a missed p is noticed, one too many hardly is
 SWITCH = 1.5  # log odds that a change from one viseme to another must gain
-LEAST_CLOSURE = 0.02  # seconds; shorter ones are doubts
+LEAST_CLOSURE = 0.02  # seconds; shorter ones are ignored
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _spans(path: np.ndarray) -> list[_Span]:
 
 
 def _paused(shares: np.ndarray, spans: list[_Span], level: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[_Span]]:
-    """Shares that are all rest in every pause, whatever is heard in nothing; [N] 1 in breaths; the spans of those shares."""
+    """The mouth rests in pauses, where the network's output means nothing."""
     paused = np.zeros(len(level), bool)
     breath = np.zeros(len(level))
     for silent in _spans((level < SILENCE).astype(np.uint8)):

@@ -1,7 +1,7 @@
 """How a film goes on where the driving clip shows no face to trust: hold, then ease to neutral, then ease back.
 
 Every frame of the result is a blend of a frame that came before and of a frame of the clip, and the blends are the same for whatever
-a motion is made of. They last as long as the way between the two needs: nothing hurries in a bridge.
+a motion is made of. They last longer the farther apart the two frames are, so that nothing moves too fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A motion as a few short curves, to be looked at."""
+"""A motion as a few short curves for display."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def parse_gains(text: str) -> dict[str, float]:
         found = re.fullmatch(r"(\w+)\s*[=:]\s*([+-]?(?:\d+\.?\d*|\.\d+))", part)
         if not found or abs(float(found[2])) > 10:
             raise Real3DError(
-                f"'{part[:60]}' is no gain: write a control's name, an equals sign and a number of -10 to 10, such as jaw_open = 1.2."
+                f"'{part[:60]}' is not a gain: write a control's name, an equals sign and a number from -10 to 10, such as jaw_open = 1.2."
             )
         gains[found[1]] = float(found[2])
     return gains
@@ -83,7 +83,7 @@ def trimmed(motion: Motion, start: float = 0.0, end: float | None = None) -> Mot
     last = len(motion) if end is None else min(round(end * motion.fps), len(motion))
     if not 0 <= first < last:
         raise Real3DError(
-            f"From {start:g} s to {last / motion.fps:g} s nothing is left of a motion of {len(motion) / motion.fps:g} s: trim less."
+            f"Nothing is left between {start:g} s and {last / motion.fps:g} s of a motion of {len(motion) / motion.fps:g} s: trim less."
         )
     return _each(motion, lambda track: track[first:last])
 

@@ -18,10 +18,10 @@ from .bridging import Bridges, gaps_of, plan_bridges
 from .motion import FPS
 from .plausibility import plausibility
 
-_TRUSTED = 0.5  # confidence from which a frame is followed
-_FEW = 9  # of the mesh's points one in so many tells how far a head has moved
+_TRUSTED = 0.5  # confidence from which a frame is used
+_FEW = 9  # only every ninth point of the mesh is used to measure how far a head has moved
 _DECIMETRES_OF_A_FACE = 1.8
-_MOST_GAPS = 5  # that are told one by one
+_MOST_GAPS = 5  # listed one by one
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def track_from_landmarks(
 ) -> FaceTrack:
     """landmarks [T, 478, 3] in pixels (x right, y down, z away) -> FaceTrack; the other arguments are those of `FaceTrack`.
 
-    What was found with confidence is doubted where no head is turned or moves or changes like that.
+    Confidence is lowered where no head can be turned, move or change like that.
     """
     frames = len(landmarks)
     confidence = np.ones(frames) if confidence is None else confidence

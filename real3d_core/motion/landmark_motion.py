@@ -1,4 +1,4 @@
-"""A motion told by landmarks: the form in which avatars of different kinds exchange motions."""
+"""A motion as landmark displacements: the form in which avatars of different kinds exchange motions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LandmarkMotion:
     """What a face does, by MediaPipe's 468 mesh landmarks in the head's own frame (x right, y up, z to the viewer), in face heights.
 
     rest: [468, 3] float64, the face that moves, at rest.
-    displacements: [T, 468, 3] float64 from rest; the lids' own points do not tell anything.
+    displacements: [T, 468, 3] float64 from rest; the lids' own points are meaningless.
     lids: [T, 2] float64, how far the right and the left eye are closed, 0..1.
     euler, translation: [T, 3] as in `Motion`.
     fps: frames per second.

@@ -33,7 +33,7 @@ class MotionBasis:
 
 @dataclass(frozen=True)
 class Motion:
-    """Expression and head pose per frame, independent of the portrait that will wear them.
+    """Expression and head pose per frame, independent of the portrait that they are applied to.
 
     basis: what the coefficients belong to.
     expression: [T, K] float32; zeros are the portrait's own expression.

@@ -19,7 +19,7 @@ def save_motion(path: str | Path, motion: Motion) -> None:
     """Writes the motion, whole or not at all.
 
     Raises:
-        OutputError: the name does not end in .safetensors, or the place can not be written to.
+        OutputError: the name does not end in .safetensors, or the place cannot be written to.
     """
     from safetensors.torch import save_file
 

@@ -43,7 +43,7 @@ def align(samples: np.ndarray, transcript: str) -> list[Phoneme]:
     Returns:
         Phonemes in order, without gaps, from 0 to the end of the sound.
     Raises:
-        SoundError: the transcript has no words, is not in English letters, or can not have been said in this sound.
+        SoundError: the transcript has no words, is not in English letters, or cannot have been said in this sound.
     """
     misfit = SoundError("The transcript does not fit the sound: write exactly what is said, or leave the transcript empty.")
     words = words_of(transcript)

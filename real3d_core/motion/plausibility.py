@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from ..portrait.landmark_sets import FIRM
 from ..render.camera import matrix_to_euler
 
-_TURNED = np.radians([[50, 65, 60], [70, 85, 90]])  # pitch, yaw, roll that are surely seen, and that are surely guessed
+_TURNED = np.radians([[50, 65, 60], [70, 85, 90]])  # pitch, yaw, roll up to which landmarks are reliable, and beyond which they are guesses
 _SPUN = np.radians([20, 45])  # from one frame to the next
 _MOVED = (0.5, 1.2)  # decimetres, likewise
 _NEARED = (1.5, 4.0)  # decimetres, likewise: a head's size trembles
@@ -21,7 +21,7 @@ _BRIEF = 3  # frames; a face that is seen for less is not followed
 def plausibility(
     rotations: np.ndarray, positions: np.ndarray, shapes: np.ndarray, shots: np.ndarray, found: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """How plausible each frame's head is, [T] in 0..1, and where it is not, in two words why.
+    """How plausible each frame's head is, [T] in 0..1, and where it is not, two words why.
 
     Args:
         rotations, positions, shapes, shots: as in `FaceTrack`.

@@ -39,7 +39,7 @@ def speech_controls(
     Returns:
         [frames] float32 in 0..1 for every name in SPEECH_CONTROLS; 0 is the portrait's own rest, reached exactly in pauses.
     Raises:
-        SoundError: there are no samples, or the transcript can not be aligned with them.
+        SoundError: there are no samples, or the transcript cannot be aligned with them.
     """
     if len(samples) == 0:
         raise SoundError("The sound holds no samples: give a sound of at least a fifth of a second.")

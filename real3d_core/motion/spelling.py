@@ -37,7 +37,7 @@ def words_of(transcript: str) -> list[str]:
     """The words of a transcript in lower-case a-z and apostrophes; accents are dropped, numbers are spoken.
 
     Raises:
-        SoundError: no words, or a word in an alphabet that can not be read.
+        SoundError: no words, or a word in an alphabet that cannot be read.
     """
     text = re.sub(r"(?<=\d),(?=\d{3})", "", unicodedata.normalize("NFC", transcript.lower().replace("’", "'")))
     words: list[str] = []

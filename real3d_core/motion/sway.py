@@ -68,7 +68,7 @@ def orbit(frames: int, fps: float = FPS, degrees: float = 20.0, period: float = 
 
 
 def _settled_wander(time: np.ndarray, seed: int, stream: int) -> np.ndarray:
-    """[T, 3] within -1..1, starting at 0 and forgetting within seconds that it had to."""
+    """[T, 3] within -1..1, starting at 0; the start has no influence after some seconds."""
     start = np.exp(-time / 2.0)[:, None] * _wander(np.zeros(1), seed, stream)
     return np.tanh(1.5 * (_wander(time, seed, stream) - start))
 
@@ -84,7 +84,7 @@ def _wander(time: np.ndarray, seed: int, stream: int) -> np.ndarray:
 
 
 def _nods(activity: np.ndarray) -> np.ndarray:
-    """[N] pitch per step of 10 ms: down where a syllable stands out of its phrase."""
+    """[N] pitch per step of 10 ms: down where a syllable is louder than its phrase."""
     syllable = gaussian_filter1d(activity, 0.10 * STEP_RATE, mode="nearest")
     phrase = gaussian_filter1d(activity, 0.7 * STEP_RATE, mode="nearest")
     accent = gaussian_filter1d(np.maximum(syllable - phrase, 0.0), 0.08 * STEP_RATE, mode="nearest")

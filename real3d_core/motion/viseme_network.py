@@ -1,4 +1,4 @@
-"""Which viseme a voice shows when: a small network of our own, trained by training/visemes (spec 08 section 7)."""
+"""Which viseme a voice shows when: a small network, trained by training/visemes (spec 08 section 7)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WINDOW = 400  # samples of one spectrum, 25 ms
 MARGIN = (WINDOW - STEP) // 2  # samples that a spectrum reaches beyond its step on either side
 BANDS = 40
 LOWEST, HIGHEST = 60.0, 7600.0  # Hz
-FLOOR = 1e-9  # power below which nothing is heard
+FLOOR = 1e-9  # power that counts as silence
 CHUNK = 2000  # steps computed at once
-NEARBY = 200  # steps before and after from which the tone of the voice and of its recording is taken
+NEARBY = 200  # steps before and after over which the mean spectrum is taken
 PATTERNS_REACH = 3  # steps before and after that the patterns over bands and time see
-LOUD = 1.5  # loud steps count for more in that: of the power to 10 ** (3 * mel), the square root
+LOUD = 1.5  # exponent of a step's weight in that mean, sqrt(power) with power = 10 ** (3 * mel): loud steps dominate
 
 
 class VisemeNetwork(nn.Module):
@@ -36,7 +36,7 @@ class VisemeNetwork(nn.Module):
         patterns: how many in each of the two layers over bands and time.
         channels: width between the blocks over time.
         inner: width inside them.
-        dilations: steps between the three taps of each block; they set how far the network hears.
+        dilations: steps between the three taps of each block; they set its receptive field.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class VisemeNetwork(nn.Module):
         dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 4, 2),
     ):
         super().__init__()
-        self.reach = NEARBY + PATTERNS_REACH + sum(dilations)  # steps heard before and after the one that is judged
+        self.reach = NEARBY + PATTERNS_REACH + sum(dilations)  # receptive field: steps before and after the one that is classified
         first, second = patterns
         self.patterns = nn.Sequential(
             nn.Conv2d(1, first, (5, 3), stride=(2, 1), padding=(2, 0)), nn.BatchNorm2d(first), nn.ReLU(),
@@ -112,7 +112,7 @@ class _Block(nn.Module):
 def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
     """How likely each viseme is at every step of 10 ms.
 
-    Works through any length in chunks, each with all the sound that its steps hear, so the result does not depend on them.
+    Any length is processed in chunks, each with the context that its steps need, so the result does not depend on the chunks.
 
     Args:
         samples: [L] float in [-1, 1] at 16 kHz, mono.

@@ -56,7 +56,7 @@ class FaceFollower:
         self._usual: np.ndarray | None = None  # the looks so far: the latest one may show somebody half in front
         self._others: list[np.ndarray] = []
         self._away = self._unseen = 0
-        self._open = True  # whoever comes is followed
+        self._open = True  # whoever appears is followed
         self._picture: np.ndarray | None = None
         self._changes: deque[float] = deque(maxlen=8)
 
@@ -91,7 +91,7 @@ class FaceFollower:
         return True
 
     def covered(self, face: np.ndarray) -> bool:
-        """Whether somebody nearer to the camera may be in front of a face."""
+        """Whether somebody nearer to the camera may occlude a face."""
         low, high = face[:, :2].min(axis=0), face[:, :2].max(axis=0)
         for other in self._others:
             if face_height(other) > _NEARER * face_height(face):
@@ -111,7 +111,7 @@ class FaceFollower:
         if self._face is None or self._open:
             return None
         known = [self._face, *self._others]
-        # one that comes out from behind somebody may have been taken for another person at first: then its looks tell
+        # somebody who reappears from behind another person may have been taken for a new one: appearance decides
         own = [
             face
             for face in faces

@@ -13,7 +13,7 @@ from .model_files import FACE_LANDMARKER, ModelFolders
 from .model_runner import Landmarker, VideoLandmarker, landmarker, video_landmarker
 
 MOST_FACES = 16
-TILE_SCORE = 0.75  # a tile shows less context than a picture, so a face in it must be surer
+TILE_SCORE = 0.75  # a tile has less context than a picture, so its faces need a higher score
 _SMALLEST_TILE = 240  # pixels, where larger ones show somebody
 _LEAST_TILE = 64
 _LARGE = 0.15  # of a picture's long side: from this height on a face's landmarks gain nothing from a crop

@@ -1,4 +1,4 @@
-"""Who runs MediaPipe's models: MediaPipe itself where it works, else PyTorch. This is decided here and nowhere else."""
+"""What runs MediaPipe's models: MediaPipe itself where it works, else PyTorch. This is decided only here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Segmenter(Protocol):
 
 @contextmanager
 def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> Iterator[Landmarker]:
-    """Finds at most `faces` faces in a picture, those of which the detector is as sure as `score`.
+    """Finds at most `faces` faces in a picture, those with a detector score of at least `score`.
 
     Raises:
         MissingModelError: the model file is damaged.
@@ -77,7 +77,7 @@ def video_landmarker(model: Path) -> Iterator[VideoLandmarker]:
 
 @contextmanager
 def segmenter(model: Path) -> Iterator[Segmenter]:
-    """Takes a picture apart into classes.
+    """Segments a picture into classes.
 
     Raises:
         MissingModelError: the model file is damaged, or only MediaPipe can run it and does not.
@@ -115,11 +115,11 @@ def read_model(reader: Callable[[Path], Content], model: Path) -> Content:
         return reader(model)
     except UnknownOperatorError as failure:
         raise MissingModelError(
-            f"The model file '{model}' needs MediaPipe, which does not run it on this machine ({_first_line(failure)} to PyTorch): "
-            "mend MediaPipe's installation; the log says why it fails."
+            f"The model file '{model}' needs MediaPipe, which does not work on this machine ({_first_line(failure)} by PyTorch): "
+            "repair MediaPipe's installation; the log says why it fails."
         ) from failure
     except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
-        raise MissingModelError(f"The model file '{model}' can not be used ({_first_line(failure)}): download it again.") from failure
+        raise MissingModelError(f"The model file '{model}' cannot be used ({_first_line(failure)}): download it again.") from failure
 
 
 def _first_line(failure: Exception) -> str:

@@ -147,7 +147,7 @@ def _torso(
     photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float
 ) -> np.ndarray:
     """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
-    surely = cv2.erode((person > 0.9).astype(np.uint8), disc(0.015 * face_height)) > 0  # no background colour at the neck's edge
+    surely = cv2.erode((person > 0.9).astype(np.uint8), disc(0.015 * face_height)) > 0  # keeps background colour out of the neck's edge
     unmixed = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
     head = (person * region) > 0.5
     visible = (person > 0.9) & (seam < 0.5) & ~head

@@ -27,7 +27,7 @@ SIDE = 512
 _CENTIMETRES_PER_DECIMETRE = 10.0
 _MOST_DETAIL = 1280  # pixels of the crop's side that the plates keep at most
 _SMALLEST_FACE = 28  # pixels
-_CUT_OUT = 0.85  # of what is opaque is person in a cut-out (96 % and more measured), against 82 % and less in a round picture
+_CUT_OUT = 0.85  # share of opaque pixels that are person: measured 96 % and more in cut-outs, 82 % and less in round pictures
 _MOST_TURNED = np.radians(60)
 
 
@@ -99,11 +99,11 @@ def prepare_portrait(
     Args:
         photo: uint8 [H, W, 3] RGB or [H, W, 4] RGBA, upright; transparent parts count as background and are white.
         models: where the user keeps MediaPipe's model files.
-        mask: float [h, w] in 0..1, where the person is; beats the alpha channel and the segmenter. One of another size is stretched
-            over the photo.
+        mask: float [h, w] in 0..1, where the person is; takes precedence over the alpha channel and the segmenter. Another size is
+            stretched over the photo.
         face_index: which face, counted from the largest (0).
-        face_area: the least part of the picture that the face shall fill, 0.02..0.5 (spec 06 section 2).
-        faces: the landmarks of all faces [478, 3], in pixels of the photo (x right, y down, z away), if somebody else found them.
+        face_area: the least fraction of the picture that the face fills, 0.02..0.5 (spec 06 section 2).
+        faces: the landmarks of all faces [478, 3], in pixels of the photo (x right, y down, z away), if they were found elsewhere.
 
     Raises:
         NoFaceError: no face, too few faces for `face_index`, a face too small or turned away.

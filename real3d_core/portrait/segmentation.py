@@ -16,7 +16,7 @@ from .model_runner import segmenter
 _LOG = logging.getLogger("real3d")
 _GRABCUT_SIDE = 384
 _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
-_FACE_SEEN = 0.7  # a segmenter that misses more of the face than this has failed
+_FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
 def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:

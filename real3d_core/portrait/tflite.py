@@ -47,7 +47,7 @@ class TFLiteNetwork:
         except UnknownOperatorError:
             raise
         except (struct.error, IndexError, KeyError, ValueError, RuntimeError) as failure:
-            raise UnreadableNetworkError(f"the network can not be read: {type(failure).__name__}: {failure}") from failure
+            raise UnreadableNetworkError(f"the network cannot be read: {type(failure).__name__}: {failure}") from failure
         self._inputs, self._outputs = graph.inputs, graph.outputs
         self.side = graph.shapes[graph.inputs[0]][1]
 
@@ -153,7 +153,7 @@ def read_graph(content: bytes) -> Graph:
 
 def _step(graph: Graph, operator: Operator) -> Step:
     if operator.kind not in _BUILDERS:
-        raise UnknownOperatorError(f"the operator {operator.kind} is not known")
+        raise UnknownOperatorError(f"the operator {operator.kind} is not supported")
     return _BUILDERS[operator.kind](graph, operator)
 
 
@@ -243,7 +243,7 @@ def _max_pool(graph: Graph, operator: Operator) -> Step:
 def _average_pool(graph: Graph, operator: Operator) -> Step:
     kernel, stride = _window(operator)
     if any(_padding(graph, operator, kernel, stride, (1, 1))):
-        raise UnknownOperatorError("an average over a padded picture is not known")
+        raise UnknownOperatorError("an average over a padded picture is not supported")
     return lambda values: F.avg_pool2d(values[operator.inputs[0]], kernel, stride)
 
 
@@ -265,7 +265,7 @@ def _resize(graph: Graph, operator: Operator) -> Step:
     source, rows = operator.inputs[0], graph.constants[operator.inputs[1]].tolist()
     corners, centres = bool(operator.option(2, "?")), bool(operator.option(3, "?"))
     if not (corners or centres):
-        raise UnknownOperatorError("a resize by the corners of pixels is not known")
+        raise UnknownOperatorError("a resize without half-pixel centres is not supported")
     return lambda values: F.interpolate(values[source], rows, mode="bilinear", align_corners=corners)
 
 

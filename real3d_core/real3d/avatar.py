@@ -49,7 +49,7 @@ _PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
 @dataclass(frozen=True)
 class FacePlanes(Planes):
-    """Planes that know whose face they are. fit: the face model as fitted to the portrait."""
+    """Planes with the face fitted to their portrait. fit: the face model as fitted to the portrait."""
 
     fit: FaceFit | None = None
 
@@ -61,7 +61,7 @@ class Real3DAvatar:
         networks: from `load_networks`; everything runs on their device.
         face: draws and places the user's face model, on the same device.
         prepare: takes a portrait apart for the networks, once per portrait; None: as `prepare_source` does.
-        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar can not listen.
+        speech: (sound, style, progress) -> [T, 64] expressions at 25 frames a second; None: the avatar cannot use a voice.
         own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
@@ -77,14 +77,14 @@ class Real3DAvatar:
         own_expression: bool = False,
     ):
         self.networks = networks
-        self.decoder = networks.decoder
+        self.decoder = networks.decoder.to(face.device)
         self.march_settings = networks.config.march_settings
         self._face = face
         self._prepare = lru_cache(_PORTRAITS)(prepare)
         self._lifted = lru_cache(1)(self._lift)
         self._speech = speech
         self._own_expression = own_expression
-        self._device = networks.decoder.weight1.device
+        self._device = self.decoder.weight1.device
 
     def video_networks(self) -> tuple[nn.Module, ...]:
         """Image-to-plane, motion adapter and super-resolution; the decoder is small and stays on the device."""
@@ -121,10 +121,10 @@ class Real3DAvatar:
         """
         motion.require_basis(self.motion_basis)
         if not isinstance(planes, FacePlanes) or planes.fit is None:
-            raise ValueError("these planes do not know whose face they are: they were not lifted by the avatar 'real3d'")
+            raise ValueError("these planes have no fitted face: they were not lifted by the avatar 'real3d'")
         if planes.depth != self.networks.motion_adapter.depth:
             raise Real3DError(
-                f"Planes of depth {planes.depth} cannot be moved by a checkpoint whose planes have depth "
+                f"Planes of depth {planes.depth} do not go with a checkpoint whose planes have depth "
                 f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
             )
         pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
@@ -249,7 +249,7 @@ class Real3DAvatar:
         return _motion(soft_limit(expression, *_EXPRESSION), bounded_pose(euler), soft_length(translation, *_REACH))
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
-        """Periodic blinks are the published ones, all others those of a face that no network moves."""
+        """Periodic blinks are the published ones; the others are those of the built-in avatar."""
         return blink_schedule(frames, seed) if mode == "periodic" else torch.from_numpy(blink_curve(frames, FPS, seed, mode))
 
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
@@ -264,7 +264,7 @@ class Real3DAvatar:
         return LandmarkMotion(rest_landmarks(self._face.face), displacements, lids, motion.euler, motion.translation, motion.fps)
 
     def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
-        """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar can not wink."""
+        """The expressions that move the mean person's landmarks likewise; lids close as far as both eyes do: this avatar cannot wink."""
         expression = landmarks_to_expression(self._face.face, landmarks.displacements)
         motion = replace(_motion(expression, landmarks.euler, landmarks.translation), fps=landmarks.fps)
         return motion.with_controls(eyelids=torch.from_numpy(landmarks.lids.min(axis=1)).float())

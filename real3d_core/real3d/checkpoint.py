@@ -84,7 +84,7 @@ def load_networks(
     try:
         return build_networks(tensors, settings, device, dtype)
     except MissingModelError as failure:
-        raise MissingModelError(f"The checkpoint '{path.name}' can not be used: {failure}") from None
+        raise MissingModelError(f"The checkpoint '{path.name}' cannot be used: {failure}") from None
 
 
 def checkpoint_file(path: str | Path, kind: str, what: str) -> Path:
@@ -165,7 +165,7 @@ def _tensors(file: TorchFile, path: Path) -> dict[str, Tensor]:
             except UnusableTensorError as failure:
                 unusable.append(f"{brief(str(name))} {failure}")
     if unusable:
-        raise MissingModelError(f"The checkpoint '{path.name}' can not be used, {_few(unusable)}: use the official file.")
+        raise MissingModelError(f"The checkpoint '{path.name}' cannot be used, {_few(unusable)}: use the official file.")
     if not found:
         raise MissingModelError(
             f"The checkpoint '{path.name}' holds no tensors under state_dict / model: use the official model_ckpt_steps_<n>.ckpt."
@@ -188,7 +188,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]
     except Exception:  # on foreign bytes its reader fails in many ways
         raise MissingModelError(f"The checkpoint '{path.name}' is damaged or incomplete: copy or convert it again.") from None
     if not isinstance(settings, dict):
-        raise MissingModelError(f"The checkpoint '{path.name}' carries no table of settings: convert it again.")
+        raise MissingModelError(f"The checkpoint '{path.name}' has no settings: convert it again.")
     return tensors, settings
 
 
@@ -248,7 +248,7 @@ def fill(network: nn.Module, rows: reference_keys.Rows, device: torch.device | s
                 layout = getattr(layer, "layout", None) or CHANNELS_LAST.get(value.ndim, torch.contiguous_format)
                 value = value.to(device, getattr(layer, "precision", dtype)).contiguous(memory_format=layout)
                 if not value.isfinite().all():
-                    raise MissingModelError(f"its numbers are so large that the layer {name} can not be computed.")
+                    raise MissingModelError(f"its numbers are so large that the layer {name} cannot be computed.")
                 setattr(layer, part, nn.Parameter(value, requires_grad=False))
 
 
@@ -322,7 +322,7 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
         half: matrices and kernels in float16, half the size; vectors (norms, biases) stay as they are.
 
     Raises:
-        MissingModelError: see load_networks. OutputError: the target can not be written, or is the source.
+        MissingModelError: see load_networks. OutputError: the target cannot be written, or is the source.
     """
     from safetensors.torch import save_file
 
@@ -337,7 +337,7 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
 
 
 def _each_its_own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of those that share their numbers with one before, which safetensors can not keep."""
+    """Copies of those that share their numbers with one before, which safetensors cannot keep."""
     first: dict[int, str] = {}
     return {name: value if first.setdefault(value.data_ptr(), name) == name else value.clone() for name, value in tensors.items()}
 

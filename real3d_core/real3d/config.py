@@ -74,7 +74,7 @@ def read_config(path: Path) -> dict[str, object]:
     Nothing is built but these values, so neither aliases of aliases nor tags can do anything.
 
     Raises:
-        MissingModelError: it can not be read, or is not a table of settings.
+        MissingModelError: it cannot be read, or is not a table of settings.
     """
     import yaml
 
@@ -88,7 +88,7 @@ def read_config(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as failure:
         reason = brief(str(failure)) or type(failure).__name__
         raise MissingModelError(
-            f"The configuration '{path}' can not be read ({reason}): copy it again from the official download."
+            f"The configuration '{path}' cannot be read ({reason}): copy it again from the official download."
         ) from None
 
 
@@ -101,7 +101,7 @@ def _plain_values(root: yaml.Node) -> dict[str, object]:
     values = {}
     for key, node in root.value:
         if node.tag.startswith("tag:yaml.org,2002:python/"):
-            raise ValueError(f"{node.tag} asks for code")
+            raise ValueError(f"{node.tag} would run code")
         if isinstance(key, yaml.ScalarNode):
             values[key.value] = build(node) if isinstance(node, yaml.ScalarNode) else []
     return values

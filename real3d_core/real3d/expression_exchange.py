@@ -38,7 +38,7 @@ def expression_to_landmarks(face: FaceModel, expression: Tensor) -> tuple[np.nda
 def landmarks_to_expression(face: FaceModel, displacements: np.ndarray) -> Tensor:
     """Displacements [T, 468, 3] -> [T, 64] float32: the minimum of the fit's own loss for a picture, with the pose known.
 
-    The eyes' points are left out: what the lids do is told besides.
+    The eyes' points are left out: the lids are handled separately.
     """
     shape = face.mediapipe_shape
     weights = PICTURE.of_points().double().numpy()

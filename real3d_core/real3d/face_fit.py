@@ -108,7 +108,7 @@ def _descend(shape: LinearShape, targets: Tensor, weights: FitWeights, progress:
         return (point_weights * (project(place(points, euler, translation)) - targets) ** 2).mean()
 
     # The pose keeps its optimiser, with its moments and step count, through both stages. There is no third stage: the
-    # published one throws its result away (spec 06 section 12, item 2).
+    # published one has no effect (spec 06 section 12, item 2).
     pose = torch.optim.Adam([euler, translation], lr=_RATE)
     for step in range(_STEPS):
         progress(step, 2 * _STEPS)

@@ -91,7 +91,7 @@ class FaceModel:
     def torso_shape(self) -> LinearShape:
         """The 68 points whose motion steers the torso.
 
-        Each is the vertex AFTER the landmark's own: the published torso network was trained with that slip of the index
+        Each is the vertex AFTER the landmark's own: the published torso network was trained with that off-by-one index
         and depends on it (spec 06 section 12, item 3). For anything else use `keypoints`.
         """
         return self.shape.at((self.keypoints + 1).clamp(max=len(self.shape.mean) - 1))

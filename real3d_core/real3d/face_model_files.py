@@ -71,7 +71,7 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
 
     low, high = mean.min(0), mean.max(0)
     if not np.allclose(high - low, _GENUINE_EXTENT, atol=1e-4):
-        _LOG.warning("The face model in '%s' is not the Basel Face Model 2009: the published networks will not give faces with it.", folder)
+        _LOG.warning("The face model in '%s' is not the Basel Face Model 2009: the published networks will not work with it.", folder)
     places = (folder, *table_folders)
     table, eyes = _landmark_table(places, len(mean)), _eye_triangles(places, len(triangles))
     estimated = table is None or eyes is None
@@ -170,7 +170,7 @@ def _converted(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Saves the conversion; a folder that can not be written only costs the time to convert again."""
+    """Saves the conversion; a folder that cannot be written only costs the time to convert again."""
     try:
         with written_whole(path, (".mat",)) as unfinished:
             savemat(unfinished, arrays)
@@ -183,13 +183,11 @@ def _read_mat(path: Path, wanted: Sequence[str], welcome: Sequence[str] = ()) ->
     try:
         arrays = read_arrays(path, {*wanted, *welcome})
     except (ValueError, OSError) as error:
-        raise MissingModelError(
-            f"'{path}' can not be read as a MATLAB 5 file ({brief(str(error))}): get it from {SOURCE} again."
-        ) from error
+        raise MissingModelError(f"'{path}' cannot be read as a MATLAB 5 file ({brief(str(error))}): get it from {SOURCE} again.") from error
     problems = [f"{name} is missing" for name in wanted if name not in arrays]
     problems += [f"{name} does not hold finite numbers" for name, array in arrays.items() if not _finite_numbers(array)]
     if problems:
-        raise MissingModelError(f"'{path}' is not the face model's ({'; '.join(problems)}): get it from {SOURCE} again.")
+        raise MissingModelError(f"'{path}' is not a part of the face model ({'; '.join(problems)}): get it from {SOURCE} again.")
     return arrays
 
 
@@ -266,7 +264,7 @@ def _table(path: Path) -> np.ndarray | None:
             raise ValueError("its numbers are not whole")
     except Exception as error:  # on foreign bytes the reader fails in many ways
         raise MissingModelError(
-            f"'{path}' can not be read as a table of numbers ({brief(str(error))}): get it again or remove it."
+            f"'{path}' cannot be read as a table of numbers ({brief(str(error))}): get it again or remove it."
         ) from error
     return numbers.astype(np.int64)
 

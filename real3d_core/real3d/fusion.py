@@ -23,7 +23,7 @@ class HeadTorsoFusion(nn.Module):
         """head [N, 256, S, S], torso [N, 64, S, S], head's opacity [N, 1, S, S] -> [N, 256, S, S]."""
         opacity = opacity.to(head.dtype)
         behind = 1 - opacity
-        # written in place: a concatenation would copy 84 MB once more, and lose the layout that the convolution wants
+        # written in place: a concatenation would copy another 84 MB and lose the layout that the convolution needs
         joined = torch.empty((len(head), 321, *head.shape[2:]), dtype=head.dtype, device=head.device, memory_format=torch.channels_last)
         torch.mul(head, opacity, out=joined[:, :256])
         torch.mul(torso, behind, out=joined[:, 256:320])

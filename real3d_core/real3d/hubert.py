@@ -34,7 +34,7 @@ _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """What the audio-to-motion model hears.
+    """The input of the audio-to-motion model.
 
     features: [T8, C] float32 at 50 Hz, rows of zeros after the sound's end, T8 a multiple of 8.
     f0: [T8] float32 Hz at 50 Hz, 0 where unvoiced.
@@ -53,7 +53,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
     """Features and F0 of one recording.
 
     Args:
-        sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT hears the first
+        sound: [C, L] at 16 kHz, 16-bit values as floats in -1..1 (`sound.sixteen_kilohertz`). HuBERT takes the first
             channel, the pitch tracker their mean (spec 05 section 11, item 6).
         model: from `load_hubert`.
         progress: a layer of a chunk is a step.
@@ -63,8 +63,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
     length = sound.shape[1]
     if length < SHORTEST:
         raise SoundError(
-            f"The sound lasts {1000 * length / RATE:.0f} ms, the least that can be analysed is {1000 * SHORTEST / RATE:.0f} ms: "
-            "use a longer one."
+            f"The sound lasts {1000 * length / RATE:.0f} ms, but at least {1000 * SHORTEST / RATE:.0f} ms are needed: use a longer one."
         )
     features = hubert_features(sound[0], model, progress)
     padded = -(-len(features) // 8) * 8
@@ -89,7 +88,7 @@ def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress 
 
 @contextmanager
 def _told(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
-    """Tells of every layer of so many forward passes: one alone can take ten seconds on a processor."""
+    """Reports progress after every layer: one forward pass alone can take ten seconds on a CPU."""
     layers, done = model.encoder.layers, 0
 
     def tell(*_) -> None:
@@ -155,7 +154,7 @@ def load_hubert(folder: Path | str) -> HubertModel:
             model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
     except Exception as error:  # on foreign files the package fails in many ways
         raise MissingModelError(
-            f"The HuBERT model in '{folder}' can not be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
+            f"The HuBERT model in '{folder}' cannot be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
         ) from error
     # what the file lacks would be left random; the embedding of masked frames is for training only
     lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})
@@ -189,7 +188,7 @@ def _refuse_other_sizes(folder: Path) -> None:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """No progress bar of `transformers` and no notes of it, such as those on the unused head; its settings are the host's afterwards."""
+    """Silences `transformers`: no progress bar, no notes on the unused head. Its settings are restored afterwards."""
     from transformers.utils import logging
 
     level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()

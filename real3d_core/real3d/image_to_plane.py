@@ -75,7 +75,7 @@ class LowResolutionEncoder(nn.Module):
         self.stem_norm = ScaleShift(64)
         self.stage1 = residual_stage(3, 64, 64)
         self.stage2 = residual_stage(4, 64, 128, stride=2)
-        # in the dilated stages the first block is dilated like the others: a common library does otherwise
+        # in the dilated stages the first block is dilated like the others, unlike in timm (spec 01 section 4.1)
         self.stage3 = residual_stage(6, 128, 256, dilation=2)
         self.stage4 = residual_stage(3, 256, 512, dilation=4)
         self.pyramid = DilatedPyramid(512, 256, rates=(12, 24, 36))

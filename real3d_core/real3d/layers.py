@@ -111,7 +111,7 @@ class PlainConv2d(nn.Conv2d):
 
 
 class PreciseConv2d(nn.Conv2d):
-    """A convolution in float32 whatever the precision of what it sees: for colours and long sums, in which half precision would show."""
+    """A convolution in float32 whatever the precision of its input: for colours and long sums, where half precision would be visible."""
 
     precision = torch.float32
 

@@ -13,7 +13,7 @@ Where they are not there they are looked for in all folders below, so that the u
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -63,9 +63,8 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
     if needed:
         raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
     face = load_face_model(face_folder(models), models, folders_below(models.paths))
-    networks = load_networks(checkpoint, device=home, dtype=torch.bfloat16 if options.half else torch.float32)
     return Real3DAvatar(
-        replace(networks, decoder=networks.decoder.to(options.device)),
+        load_networks(checkpoint, device=home, dtype=torch.bfloat16 if options.half else torch.float32),
         DrivenFace(face, options.device),
         prepare=lambda portrait: prepare_source(portrait, face, models),
         speech=Voice(lambda: load_voice(models, home)),

@@ -1,4 +1,4 @@
-"""Pickles read as data: a small interpreter that has nothing to call.
+"""Pickles read as data: a small interpreter that never calls anything.
 
 A pickle is a program for a stack machine whose instructions import names and call them. Here an imported name stays a name and a
 call stays a record of who was to be called with what, so reading is safe whatever the file holds. `code_in` judges which of these

@@ -116,7 +116,7 @@ def torso_plate(portrait: np.ndarray, category: np.ndarray) -> tuple[np.ndarray,
     """The torso, continued upwards behind the head: uint8 [H, W, 3], black elsewhere, and its mask, bool [H, W].
 
     Clothes go on for a few rows, the neck for many, each row a little darker than the one below. All colours come from the
-    untouched portrait. Rows above the picture are left out, where the published code wraps to the bottom (section 12, item 9).
+    untouched portrait. Rows above the picture are left out, where the published code wraps to the bottom (spec 06 section 12, item 9).
     """
     head = np.isin(category, HEAD)
     clothes = category == CLOTHES
@@ -129,7 +129,7 @@ def torso_plate(portrait: np.ndarray, category: np.ndarray) -> tuple[np.ndarray,
     column, row = _tops_below_head(neck, head)
     row = row + np.minimum(neck[:, column].sum(axis=0) - 1, _NECK_INSET)
     over_neck = _paint_upwards(painted, portrait, column, row, _NECK_ROWS)
-    # sigma 4: the published call hands OpenCV a border constant in sigma's place (section 12, item 10)
+    # sigma 4 (spec 06 section 12, item 10)
     blurred = cv2.GaussianBlur(painted, (5, 5), sigmaX=4, sigmaY=4)
     painted[over_neck] = blurred[over_neck]
 

@@ -81,7 +81,7 @@ def visible_surface(vertices: Tensor, corners: Tensor, side: int) -> VisibleSurf
     boxes, number = _bounding_boxes(vertices, corners, side)
     if boxes.count.sum() > _MOST_SAMPLES * side * side:
         raise MotionMismatchError(
-            "The expression is far outside of what a face can do, so it can not be drawn: lower its strength, or use a motion that was "
+            "The expression is far outside of what a face can do, so it cannot be drawn: lower its strength, or use a motion that was "
             "made for this avatar."
         )
     box, right, down = boxes.samples()

@@ -35,7 +35,7 @@ IGNORED = re.compile(
 class StoredTensors:
     """The checkpoint's tensors, handed out under a prefix; notes what is missing, misshapen or no weights, and what was asked for.
 
-    What can not be had is replaced by ones, so that one pass over the table finds everything that is wrong.
+    What cannot be had is replaced by ones, so that one pass over the table finds everything that is wrong.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], prefix: str = "", parent: StoredTensors | None = None):
@@ -100,7 +100,7 @@ class StoredTensors:
 
 
 def flaw_of(tensor: Tensor) -> str | None:
-    """Why a stored tensor can not be the weights of a layer; None: it can."""
+    """Why a stored tensor cannot be the weights of a layer; None: it can."""
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
         return "not an ordinary tensor"
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):

@@ -67,7 +67,7 @@ def keyframe_view(text: str, frames: int, fps: float) -> View:
         tensor(0.9000)
 
     Raises:
-        Real3DError: a line can not be read, times repeat, or there is none.
+        Real3DError: a line cannot be read, times repeat, or there is none.
     """
     keys = sorted(_keyframe(line) for line in text.splitlines() if line.strip() and not line.strip().startswith("#"))
     if not 1 <= len(keys) <= _MOST_KEYFRAMES:
@@ -109,7 +109,7 @@ def matched(planes: FrameStream[Planes], cameras: CameraPath) -> tuple[FrameStre
     if len(cameras) == 1:
         return planes, CameraPath(cameras.cameras.expand(len(planes), -1).contiguous(), planes.fps)
     raise Real3DError(
-        f"{len(planes)} frames of planes can not be seen by a camera path of {len(cameras)}: connect the same "
+        f"{len(planes)} frames of planes cannot be seen by a camera path of {len(cameras)}: connect the same "
         "motion to both, or give one of them a single frame."
     )
 
@@ -123,6 +123,6 @@ def _keyframe(line: str) -> tuple[float, ...]:
             raise ValueError
     except ValueError:
         raise Real3DError(
-            f"The keyframe '{line.strip()[:60]}' can not be read: write seconds: yaw pitch roll distance, such as 1.5: 20 -5 0 1."
+            f"The keyframe '{line.strip()[:60]}' cannot be read: write seconds: yaw pitch roll distance, such as 1.5: 20 -5 0 1."
         ) from None
     return numbers

@@ -32,7 +32,7 @@ def render_head(
         ValueError: the planes and the cameras differ in number.
     """
     if len(planes) != len(cameras):
-        raise ValueError(f"{len(planes)} frames of planes can not be seen by {len(cameras)} cameras")
+        raise ValueError(f"{len(planes)} frames of planes cannot be seen by {len(cameras)} cameras")
 
     def march_chunk(chunk: Planes, start: int, stop: int) -> HeadRender:
         seen_from = cameras.cameras[start:stop].to(chunk.features.device)

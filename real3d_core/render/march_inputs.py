@@ -1,4 +1,4 @@
-"""What a marcher takes, checked once at its door and brought into the one form that every marcher computes in: dense float32."""
+"""The inputs of a marcher, checked once and converted to the form that every marcher computes in: dense float32."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checked_inputs(planes: Planes, decoder: PlaneDecoder, cameras: Tensor) -> tu
     Features may be infinite or not numbers; the rays that meet such features come out empty.
 
     Raises:
-        Real3DError: a wrong shape, a wrong type of numbers, or a box that is no box.
+        Real3DError: a wrong shape, a wrong type of numbers, or an invalid box.
     """
     device = planes.features.device
     features = _float32("planes", planes.features, device)
@@ -31,11 +31,11 @@ def checked_inputs(planes: Planes, decoder: PlaneDecoder, cameras: Tensor) -> tu
     if layers not in range(1, MOST_LAYERS + 1) or not features.shape[3] * features.shape[4]:
         raise Real3DError(
             f"Planes must be [N, 3, {CHANNELS}, H, W] to be marched ({CHANNELS} times the depth for a trigrid), "
-            f"these are {_shape(features)}: keep the shape that lifting gives."
+            f"these are {_shape(features)}: use planes as 'lift' returns them."
         )
     box = (planes.bounds is None or bool((planes.bounds.abs() <= _REACH).all())) and 1 / _REACH <= planes.box_side <= _REACH
     if not box:
-        raise Real3DError(f"The box of the planes (side {planes.box_side}, bounds {planes.bounds}) must be finite and larger than nothing.")
+        raise Real3DError(f"The box of the planes (side {planes.box_side}, bounds {planes.bounds}) must be finite and not empty.")
     if cameras.ndim != 2 or cameras.shape[1] != 25:
         raise Real3DError(f"Cameras must be [N, 25] numbers, these are {_shape(cameras)}: a 4x4 matrix and 3x3 intrinsics for each frame.")
     checked = planes if features is planes.features else replace(planes, features=features)

@@ -1,4 +1,4 @@
-"""Heads between heads: planes are numbers on a grid, so they can be mixed."""
+"""Mixing heads: planes are numbers on a grid, so they can be interpolated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mix_planes(first: Planes, second: Planes, share: float) -> Planes:
     """
     if first.features.shape != second.features.shape or first.box_side != second.box_side:
         raise Real3DError(
-            f"Planes of {tuple(first.features.shape)} and {tuple(second.features.shape)} can not be mixed: take both from one avatar."
+            f"Planes of {tuple(first.features.shape)} and {tuple(second.features.shape)} cannot be mixed: take both from one avatar."
         )
     bounds, landmarks = None, None
     if first.bounds is not None and second.bounds is not None:

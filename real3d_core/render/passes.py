@@ -47,7 +47,7 @@ def normal_picture(render: HeadRender) -> Tensor:
 def replace_colour(render: HeadRender, pictures: Tensor) -> HeadRender:
     """The same render with other raw colours.
 
-    What the pictures add to the raw colour is kept besides, so that an avatar which takes its pixels from the photo can lay the
+    What the pictures add to the raw colour is kept separately, so that an avatar which takes its pixels from the photo can lay the
     change over them: detail, lids and the inside of the mouth then stay, and pictures equal to `raw_colour` change nothing.
 
     Args:

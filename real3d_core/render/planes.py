@@ -18,8 +18,8 @@ class Planes:
         of plane 2 along z and x, each from the lower to the upper face of the cube. A trigrid has D layers along the remaining
         axis and [N, 3, 32 D, H, W], channel c D + d being feature c of layer d.
     box_side: side of the cube, centred on the world's origin, that the planes span.
-    bounds: [2, 3] lower and upper corner of a world box; the maker of the planes promises that density is zero outside
-        of it, and rays that miss it are not marched. None: no promise. Frames of one stream should share their bounds,
+    bounds: [2, 3] lower and upper corner of a world box; whoever makes the planes guarantees that density is zero outside
+        of it, and rays that miss it are not marched. None: no guarantee. Frames of one stream should share their bounds,
         since the depths at which a ray is sampled follow from them.
     landmarks: [478, 3] world, where the face's landmarks are at rest; for avatars that bend planes by landmarks. None: unknown.
     """

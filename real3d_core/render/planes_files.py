@@ -24,14 +24,15 @@ def save_planes(path: str | Path, heads: Sequence[Planes], avatar: str) -> None:
         avatar: name of the avatar whose decoder reads them.
 
     Raises:
-        Real3DError: the heads know more than planes do, which a file could not give back.
-        OutputError: the name does not end in .safetensors, or the place can not be written to.
+        Real3DError: the heads hold more than planes, which a file could not restore.
+        OutputError: the name does not end in .safetensors, or the place cannot be written to.
     """
     from safetensors.torch import save_file
 
     if any(type(head) is not Planes for head in heads):
         raise Real3DError(
-            f"Planes of the avatar '{avatar}' know whose face they are and can not be kept in a file: lift the portrait again instead."
+            f"Planes of the avatar '{avatar}' belong to one portrait's fitted face and cannot be saved to a file: "
+            "lift the portrait again instead."
         )
     tensors = {}
     for number, head in enumerate(heads):

@@ -70,8 +70,8 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
     """Renders a head.
 
     As in the paper, a ray that misses the cube borrows its near and far depth from the rays of the *whole call* that hit it,
-    and an empty ray's depth is the greatest of the whole call. All else is decided per frame; who needs frames that do not
-    depend on their company at all marches them one by one (render_head does).
+    and an empty ray's depth is the greatest of the whole call. All else is decided per frame. Frames that must not
+    depend on the others of the call are marched one by one (as render_head does).
 
     With `planes.bounds`, rays are marched between their entry to and exit from that box, and those that miss it are not marched.
 
@@ -116,7 +116,7 @@ def march_frames(
         planes, cameras: checked; settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
-        raise ValueError(f"{len(planes)} heads can not be seen by {len(cameras)} cameras: give one head, or as many as cameras")
+        raise ValueError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras")
     with full_float32(cameras.device):
         return _march_frames(prepare, planes, cameras, settings, first_frame)
 
@@ -206,7 +206,7 @@ def ray_span(origins: Tensor, directions: Tensor, planes: Planes) -> tuple[Tenso
     """Between which depths each ray is marched (spec 03 section 3).
 
     A ray that misses the cube gets the smallest near as its near and the largest near as its far, over all rays of the call.
-    (The second looks like a slip of the reference, but its numbers depend on it.)
+    (The second looks like a mistake of the reference, but its numbers depend on it.)
 
     Args:
         origins, directions: [N, M, 3].
@@ -333,7 +333,7 @@ def importance_depths(depths: Tensor, weights: Tensor, positions: Tensor) -> Ten
     start, end = cumulative.gather(1, left), cumulative.gather(1, right)
     nearer, farther = bins.gather(1, left), bins.gather(1, right)
     width = (end - start).where(end - start >= 1e-5, 1)
-    # fmin: rounding must not pass into the next bin, and depths stay numbers where weights are not
+    # fmin: rounding must not reach the next bin, and depths stay finite where weights are not
     return (nearer + (positions - start) / width * (farther - nearer)).fmin(farther)
 
 

@@ -30,7 +30,7 @@ class SceneCamera:
     zoom: what the picture is enlarged by.
 
     Raises:
-        ValueError: the numbers are those of no camera.
+        ValueError: the numbers do not describe a camera.
     """
 
     position: Point

@@ -1,4 +1,4 @@
-"""The marcher of ray_marching.py arranged to do less (spec 07 sections 2 and 4.4): the same picture several times faster.
+"""The marcher of ray_marching.py with less work (spec 07 sections 2 and 4.4): the same picture several times faster.
 
 Looking up, averaging over the planes and the decoder's first layer are all linear. So the first layer is applied to every texel
 once instead of to every sample, and lookups in that table give the hidden units' inputs. The march itself needs nothing but
@@ -70,8 +70,8 @@ class HiddenUnits:
 class LeanDecoder:
     """A decoder without the parts that have no influence.
 
-    inputs [i]: feature channels that are heard. outputs [o]: colour channels that vary.
-    early: hidden units that density hears; evaluated for every sample.
+    inputs [i]: feature channels that have influence. outputs [o]: colour channels that vary.
+    early: hidden units that density depends on; evaluated for every sample.
     late: the others; evaluated for the samples that show.
     density_bias [], colour_bias [o]: of the second layer.
     constant [C]: the colour of every channel if it did not vary.

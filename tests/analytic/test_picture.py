@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.ray_maps import without_steps
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.face_map import FaceMap, face_map
+from real3d_core.analytic.ray_maps import without_steps
 from real3d_core.motion.face_track import track_from_landmarks
 from real3d_core.motion.motion import FPS, Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pictures import load_picture
-from real3d_core.pipeline import PipelineOptions, render
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from real3d_core.portrait.landmarks import FaceLandmarks
@@ -24,7 +24,7 @@ from real3d_core.render.camera import matrix_to_euler
 
 
 def frames_of(avatar, portrait, motion, background=None, **options):
-    stream = render(avatar, portrait, motion, PipelineOptions(**options), background=background)
+    stream = render_frames(avatar, portrait, motion, PipelineOptions(**options), background=background)
     return torch.cat(list(stream.chunks(4)))
 
 
@@ -136,7 +136,7 @@ def test_a_closed_lid_shows_no_light_rim_above_its_lashes(avatar, assets):
 def test_any_chunking_gives_the_same_frames(avatar, portrait):
     controls = {"jaw_open": torch.linspace(0, 1, 5), "blink_left": torch.linspace(1, 0, 5)}
     motion = Motion.still(BASIS, 5).with_controls(**controls)
-    stream = render(avatar, portrait, motion, PipelineOptions(size=256))
+    stream = render_frames(avatar, portrait, motion, PipelineOptions(size=256))
     together = stream.frames(0, 5)
     alone = torch.cat([stream.frames(k, k + 1) for k in range(5)])
     assert torch.equal(together, alone)

@@ -25,7 +25,7 @@ def builds(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def marchers(builds):
-    """Loads a back end by name; skips where its compiler is missing, and fails where it has one but can not be built."""
+    """Loads a back end by name; skips where its compiler is missing, and fails where it has one but cannot be built."""
     loaded = {}
 
     def load(name):

@@ -13,7 +13,7 @@ from real3d_core.errors import NoFaceError
 from real3d_core.motion.face_track import FaceTrack, track_face
 from real3d_core.motion.motion import Motion
 from real3d_core.pictures import load_picture
-from real3d_core.pipeline import PipelineOptions, render
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.canonical_face import canonical_face
 from real3d_core.portrait.landmarks import FaceLandmarks
 from real3d_core.portrait.model_files import ModelFolders
@@ -83,7 +83,7 @@ def test_what_happens_in_a_clip_tears_nothing(name, clip, portrait):
     sampled = torch.arange(2, FRAMES, 15)
     some = Motion(motion.basis, motion.expression[sampled], motion.euler[sampled], motion.translation[sampled])
     with torch.inference_mode():
-        film = torch.cat(list(render(avatar, portrait, some, PipelineOptions(size=192)).chunks(2)))
+        film = torch.cat(list(render_frames(avatar, portrait, some, PipelineOptions(size=192)).chunks(2)))
     finder = FaceLandmarks(ModelFolders())
     assert all(finder.in_picture((frame * 255).byte().numpy()) for frame in film)
 

@@ -121,7 +121,7 @@ def test_a_trimmed_video_is_read_between_its_ends(clip_of, film, window, start, 
 
 
 def test_a_part_that_holds_nothing_is_one_sentence(clip_of, host, film):
-    with pytest.raises(host.core("errors").ClipError, match="holds no picture"):
+    with pytest.raises(host.core("errors").ClipError, match="there is no picture"):
         clip_of(Video(str(film), 9.0))
 
 

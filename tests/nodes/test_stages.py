@@ -149,7 +149,7 @@ def test_a_still_head_is_seen_by_every_camera_and_a_moving_one_must_match(host, 
     camera = host.execute("Real3DCameraPath", mode="orbit", frames=4, portrait=stages["portrait"])[0]
     render = host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=stages["planes"], camera=camera, resolution=32)[0]
     assert len(render.streams[0]) == 4
-    with pytest.raises(host.core("errors").Real3DError, match="6 frames of planes can not be seen by a camera path of 4"):
+    with pytest.raises(host.core("errors").Real3DError, match="6 frames of planes cannot be seen by a camera path of 4"):
         host.execute("Real3DRenderHead", avatar=stages["avatar"], planes=stages["moving"], camera=camera)
 
 

@@ -8,7 +8,7 @@ from group_photos import LAYOUTS, group_photo
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.motion.motion import Motion
-from real3d_core.pipeline import PipelineOptions, render
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.landmarks import FaceLandmarks
 from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
@@ -35,7 +35,7 @@ def test_the_lips_of_the_smallest_face_move_and_nothing_else(assets, name):
     opened = Motion.still(BASIS, 2)
     opened.expression[1, BASIS.index("jaw_open")] = 1
     with torch.inference_mode():
-        rest, moved = torch.cat(list(render(AnalyticAvatar(ModelFolders()), portrait, opened, PipelineOptions(size=SIZE)).chunks(1)))
+        rest, moved = torch.cat(list(render_frames(AnalyticAvatar(ModelFolders()), portrait, opened, PipelineOptions(size=SIZE)).chunks(1)))
     changed = (moved - rest).abs().amax(-1) > 0.08
     rows, columns = torch.nonzero(changed, as_tuple=True)
     face = portrait.landmarks.numpy()[:, :2] * SIZE

@@ -148,7 +148,7 @@ def test_small_faces_are_found_on_tiles_without_mediapipe_too(assets, without_me
 def test_a_damaged_model_file_is_one_sentence(tmp_path, content):
     for name, opened in ((FACE_LANDMARKER.name, landmarker), (SELFIE_SEGMENTER.name, segmenter)):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(MissingModelError, match=f"{name}' can not be used .*download it again"), opened(tmp_path / name):
+        with pytest.raises(MissingModelError, match=f"{name}' cannot be used .*download it again"), opened(tmp_path / name):
             pass
 
 
@@ -156,7 +156,7 @@ def test_a_network_that_only_mediapipe_knows_is_one_sentence_and_not_called_dama
     with zipfile.ZipFile(model) as bundle:
         (tmp_path / "other.tflite").write_bytes(bundle.read("face_blendshapes.tflite"))
     with (
-        pytest.raises(MissingModelError, match=r"other\.tflite' needs MediaPipe.*operator \d+ is not known"),
+        pytest.raises(MissingModelError, match=r"other\.tflite' needs MediaPipe.*operator \d+ is not supported"),
         segmenter(tmp_path / "other.tflite"),
     ):
         pass

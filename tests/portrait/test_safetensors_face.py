@@ -96,5 +96,5 @@ def test_another_or_a_damaged_file_is_one_sentence(folder, tmp_path, nothing_car
     save_file(tensors, target)
     if damage == "cut":
         target.write_bytes(target.read_bytes()[:5000])
-    with pytest.raises(MissingModelError, match=r"mediapipe_face_fp32\.safetensors' can not be used .*download it again"):
+    with pytest.raises(MissingModelError, match=r"mediapipe_face_fp32\.safetensors' cannot be used .*download it again"):
         FaceLandmarks([tmp_path]).in_picture(load_picture(assets / "portraits" / "astronaut.png")[..., :3])

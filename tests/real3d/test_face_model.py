@@ -109,7 +109,7 @@ def test_raw_files_that_do_not_belong_together_are_reported_in_words(tmp_path):
 
 def test_a_file_of_another_kind_is_reported_in_words(tmp_path):
     (tmp_path / "BFM_model_front.mat").write_bytes(b"<html>not found</html>" * 20)
-    with pytest.raises(MissingModelError, match="can not be read as a MATLAB 5 file"):
+    with pytest.raises(MissingModelError, match="cannot be read as a MATLAB 5 file"):
         load_face_model(tmp_path, ModelFolders())
 
 

@@ -214,5 +214,5 @@ def test_numbers_that_are_not_finite_are_refused(tiny_hubert, tmp_path):
 def test_a_damaged_file_is_reported_in_words(tiny_hubert, tmp_path):
     tiny_hubert.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(MissingModelError, match="can not be read"):
+    with pytest.raises(MissingModelError, match="cannot be read"):
         load_hubert(tmp_path)

@@ -33,7 +33,7 @@ def test_trigrids_are_kept_and_mixed(tmp_path):
     assert loaded.depth == 3 and torch.equal(loaded.features, first.features)
     mixed = mix_planes(loaded, second, 0.25)
     assert mixed.depth == 3 and (mixed.features == 0.25).all()
-    with pytest.raises(Real3DError, match="can not be mixed"):
+    with pytest.raises(Real3DError, match="cannot be mixed"):
         mix_planes(loaded, Planes(torch.zeros(1, 3, 32, 4, 4)), 0.5)
 
 
@@ -69,5 +69,5 @@ def test_mixing_lies_between_and_its_bounds_hold_both():
 
 
 def test_heads_of_different_shapes_are_not_mixed():
-    with pytest.raises(Real3DError, match="can not be mixed"):
+    with pytest.raises(Real3DError, match="cannot be mixed"):
         mix_planes(head(0.2), head(0.2, side=8), 0.5)

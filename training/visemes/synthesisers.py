@@ -97,7 +97,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def say(self, text: str, language: str, variant: str, words_per_minute: int, pitch: int, liveliness: int) -> Utterance | None:
-        """None where the voice can not read this text."""
+        """None where the voice cannot read this text."""
         self._pcm, self._events = [], []
         if self._library.espeak_SetVoiceByName(f"{language}+{variant}".encode()):
             return None

@@ -14,7 +14,7 @@ from real3d_core.avatar import Avatar, SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion
-from real3d_core.pipeline import PipelineOptions, make_motion, render
+from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
 from real3d_core.portrait.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
 from real3d_core.sound import Sound, load_sound
@@ -62,7 +62,7 @@ def spoken(avatar: Avatar, sound: Sound, seed: int = 3) -> Motion:
 def test_photo_and_speech_become_a_film(avatar, portrait, assets, tmp_path):
     sound = speech(assets, 0.3)
     motion = spoken(avatar, sound)
-    frames = render(avatar, portrait, motion)
+    frames = render_frames(avatar, portrait, motion)
     shown = []
 
     def seen(chunk: torch.Tensor, start: int, stop: int) -> torch.Tensor:
@@ -77,7 +77,7 @@ def test_photo_and_speech_become_a_film(avatar, portrait, assets, tmp_path):
     assert together[0].std() > 0.01 and not torch.equal(together[0], together[1])
     again = spoken(avatar, sound)
     assert torch.equal(again.expression, motion.expression)
-    pictures = render(avatar, portrait, again, PipelineOptions(framing="side by side")).frames(1, 2)  # another chunk of another run
+    pictures = render_frames(avatar, portrait, again, PipelineOptions(framing="side by side")).frames(1, 2)  # another chunk of another run
     assert pictures.shape == (1, 512, 5 * 512, 3)
     assert torch.equal(pictures[:, :, 4 * 512 :], together[1:])
 
