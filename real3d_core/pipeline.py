@@ -123,6 +123,9 @@ class PipelineOptions:
         return exact_rate(self.fps)
 
 
+USUAL = PipelineOptions()
+
+
 @dataclass(frozen=True, eq=False)
 class TalkingPortraits:
     """What the pipeline makes: films of one or more photos that all move alike.
@@ -307,7 +310,7 @@ def render_frames(
     avatar: DrawsPortraits,
     portrait: Portrait,
     motion: Motion,
-    options: PipelineOptions,
+    options: PipelineOptions = USUAL,
     photo: np.ndarray | None = None,
     background: Backdrop | None = None,
     view: View | None = None,
