@@ -177,6 +177,42 @@ def test_several_releases_are_to_be_chosen_from_but_the_first_of_the_right_name_
     assert find_checkpoint([tmp_path]).parent == tmp_path / "secc2plane_torso_orig"
 
 
+def test_links_that_lead_nowhere_or_to_themselves_are_passed_over(tmp_path):
+    release = tmp_path / "a" / "secc2plane"
+    write(release / "model_ckpt_steps_5.ckpt", NETWORKS)
+    for name, target in (("round", "round"), ("nowhere", "/does/not/exist"), ("a/up", "..")):
+        os.symlink(target, tmp_path / name)
+    for name, target in (("model_ckpt_steps_6.ckpt", "model_ckpt_steps_6.ckpt"), ("model_ckpt_steps_7.ckpt", "gone")):
+        os.symlink(target, release / name)
+    assert find_checkpoint([tmp_path, tmp_path / "round"]) == release / "model_ckpt_steps_5.ckpt"
+
+
+def test_a_link_to_a_release_is_no_second_one_but_may_choose_among_several(tmp_path):
+    release = write(tmp_path / "a" / "v1" / "model_ckpt_steps_5.ckpt", NETWORKS)
+    os.symlink("a", tmp_path / "current")
+    assert find_checkpoint([tmp_path]) == release
+    write(tmp_path / "b" / "v2" / "model_ckpt_steps_5.ckpt", NETWORKS)
+    with pytest.raises(MissingModelError, match=r"several checkpoints \('[^']*v1', '[^']*v2'\)"):
+        find_checkpoint([tmp_path])
+    os.symlink(Path("b") / "v2", tmp_path / NETWORKS)
+    assert find_checkpoint([tmp_path]).parent == tmp_path / NETWORKS
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user for a moment")
+def test_folders_that_may_not_be_looked_into_are_passed_over(tmp_path):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    for name in ("bfm", "hubert", "any"):
+        (tmp_path / name).mkdir(mode=0o644)
+    os.seteuid(65534)
+    try:
+        assert find_checkpoint([tmp_path]) is None
+        assert official_files.face_folder([tmp_path]) == tmp_path / "bfm"
+        assert official_files.hubert_folder([tmp_path]) == tmp_path / "hubert"
+    finally:
+        os.seteuid(0)
+
+
 def test_a_large_or_circular_tree_is_not_searched_for_ever(tmp_path):
     for number in range(40):
         (tmp_path / f"{number}" / "x" / "y").mkdir(parents=True)
