@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from golden import fill, load_vector, make_input
+from golden import load_vector, make_input
+from official_files import hubert_of
 from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError, SoundError
@@ -20,13 +21,8 @@ from real3d_core.real3d.pitch import voice_frequencies
 
 @pytest.fixture(scope="module")
 def tiny_hubert(goldens):
-    transformers = pytest.importorskip("transformers")
-    _, meta = load_vector(goldens / "a2m_hubert_tiny.npz")
-    model = transformers.HubertModel(transformers.HubertConfig(**meta["config"]))
-    gain, direction = (f"encoder.pos_conv_embed.conv.parametrizations.weight.original{i}" for i in (0, 1))
-    names = {gain: "encoder.pos_conv_embed.conv.weight_g", direction: "encoder.pos_conv_embed.conv.weight_v"}
-    fill(model, names)
-    return model.eval()
+    pytest.importorskip("transformers")
+    return hubert_of(load_vector(goldens / "a2m_hubert_tiny.npz")[1]["config"])
 
 
 def test_features_cross_a_chunk_as_the_reference_does(tiny_hubert, goldens):

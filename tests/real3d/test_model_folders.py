@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import synthetic_bfm
 import torch
-from official_files import write_face_model
+from official_files import NoNetworks, write_face_model
 from safetensors.torch import save_file
 
 from real3d_core.avatar import AvatarOptions, load_avatar
@@ -155,16 +155,6 @@ def test_the_tables_of_the_face_model_may_lie_elsewhere(tmp_path, monkeypatch, c
     monkeypatch.setattr(official_files, "load_networks", lambda path, device: NoNetworks())
     load_avatar("real3d", AvatarOptions((tmp_path,)))
     assert "estimated" not in caplog.text
-
-
-class NoNetworks:
-    """In place of the official networks."""
-
-    class decoder:
-        weight1 = torch.zeros(1)
-
-    class config:
-        march_settings = None
 
 
 def test_several_releases_are_to_be_chosen_from_but_the_first_of_the_right_name_is_taken(tmp_path):
