@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ class Chosen:
     march: March
 
 
-_chosen: dict[tuple[str, str], Chosen] = {}
+_chosen: dict[tuple[str, str, bool], Chosen] = {}
 _lock = threading.Lock()
 
 
@@ -85,25 +86,26 @@ def marcher(name: str) -> March:
     def march_with(
         planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
     ) -> HeadRender:
-        back_end = chosen(planes.features.device, name)
+        back_end = chosen(planes.features.device, name, planes.depth > 1)
         try:
             return back_end.march(planes, decoder, cameras, settings, first_frame)
         except Refusal as reason:  # kernels are compiled for each shape of decoder, and launched, after the choice
             _log.warning("Ray marching by torch from here on: %s failed: %s", back_end.name, reason)
             with _lock:
-                _chosen.update({key: Chosen("torch", march_table) for key, one in _chosen.items() if one is back_end})
+                _chosen.update({key: Chosen("torch", march_table) for key, one in _chosen.items() if one.march is back_end.march})
             return march_table(planes, decoder, cameras, settings, first_frame)
 
     return march_with
 
 
-def chosen(device: torch.device | str = "cpu", prefer: str = "auto") -> Chosen:
+def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: bool = False) -> Chosen:
     """The back end for a device; built at its first use, and remembered.
 
     Args:
         device: of the tensors.
         prefer: name of a back end to be tried first. "auto": what the environment variable REAL3D_MARCH_BACKEND says, else the
             fastest.
+        trigrids: for planes with depth. They are another kernel to most back ends, so each kind is proven when it first comes.
 
     Raises:
         Real3DError: there is no back end of this name.
@@ -112,38 +114,44 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto") -> Chosen:
     if prefer == "auto":
         prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     _refuse_unknown(prefer)
-    key = (str(device), prefer)
+    key = (str(device), prefer, trigrids)
     with _lock:
         if key not in _chosen:
-            _chosen[key] = _choose(device, prefer)
+            _chosen[key] = _choose(*key)
         return _chosen[key]
 
 
-def _choose(device: torch.device, prefer: str) -> Chosen:
+@cache
+def _loaded(back_end: BackEnd) -> March:
+    return back_end.load()
+
+
+def _choose(device_name: str, prefer: str, trigrids: bool) -> Chosen:
     """Tries one after the other, the preferred one first; whatever goes wrong is a reason to try the next one."""
-    refused = []
+    device, refused = torch.device(device_name), []
     for back_end in sorted(BACK_ENDS, key=lambda one: one.name != prefer):
         if back_end.device not in (None, device.type):
             if back_end.name == prefer:
                 refused.append(f"{back_end.name}: it does not take tensors on '{device.type}'")
             continue
         try:
-            loaded = back_end.load()
+            loaded = _loaded(back_end)
             if loaded is not march_table:
                 with torch.inference_mode():
-                    _check(loaded, device)
+                    _check(loaded, device, layers=3 if trigrids else 1)
         except Refusal as reason:
             refused.append(f"{back_end.name}: {reason}")
         except Exception as failure:
             refused.append(f"{back_end.name}: {type(failure).__name__}: {failure}")
         else:
-            _log.info("Ray marching on '%s' by %s%s", device, back_end.name, f" (not by {'; '.join(refused)})" if refused else "")
+            what = "Ray marching of trigrids" if trigrids else "Ray marching"
+            _log.info("%s on '%s' by %s%s", what, device, back_end.name, f" (not by {'; '.join(refused)})" if refused else "")
             return Chosen(back_end.name, loaded)
     raise AssertionError("the last back end takes everything")
 
 
-def _check(loaded: March, device: torch.device) -> None:
-    """Marches 64 rays through a small head and compares them with PyTorch's.
+def _check(loaded: March, device: torch.device, layers: int) -> None:
+    """Marches 64 rays through a small head of so many layers and compares them with PyTorch's.
 
     Raises:
         Refusal: they differ.
@@ -153,7 +161,7 @@ def _check(loaded: March, device: torch.device) -> None:
     def numbers(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
-    features = torch.nn.functional.interpolate(8 * numbers(3, 32, 6, 6), 32, mode="bilinear")[None]
+    features = torch.nn.functional.interpolate(8 * numbers(3, 32 * layers, 6, 6), 32, mode="bilinear")[None]
     decoder = PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
     camera = torch.tensor([[1, 0, 0, 0.1, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1, 4.0, 0, 0.5, 0, 4.0, 0.5, 0, 0, 1.0]])
     scene = (Planes(features.to(device)), decoder, camera.to(device), MarchSettings(8, 12, 12))

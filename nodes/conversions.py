@@ -75,7 +75,7 @@ def sound(audio) -> Sound:
     """AUDIO -> the first sound of the batch; VIDEO -> its own sound.
 
     Raises:
-        SoundError: there is none, as from a silent video, or it can not move a face.
+        SoundError: there is none, as from a silent video, or it cannot move a face.
     """
     from ..real3d_core.waveform import sound_from_waveform
 

@@ -14,6 +14,7 @@ from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket, one_for_ea
 
 _LAYOUT = "frame, plane, feature, row, column"
 _MOST_IN_LATENT = 32  # frames
+_CHANNELS = 96  # of a triplane as a latent; a trigrid has so many for each of its layers
 _OWNER = "real3d_avatar"  # whose numbers a latent holds; nodes for latents pass on what they do not know
 FileSocket = io.Custom("COMBO")  # a file's name, so that it can be wired into a loader's list
 
@@ -100,7 +101,7 @@ class MixPlanes(io.ComfyNode):
         from ..real3d_core.render.mixing import mix_planes
 
         if first.avatar != second.avatar:
-            raise Real3DError(f"Planes of '{first.avatar}' and of '{second.avatar}' can not be mixed: lift both portraits with one avatar.")
+            raise Real3DError(f"Planes of '{first.avatar}' and of '{second.avatar}' cannot be mixed: lift both portraits with one avatar.")
         heads, others = tuple(first.still("Mixing")), tuple(second.still("Mixing"))
         count = max(len(heads), len(others))
         pairs = zip(
@@ -194,13 +195,13 @@ def _from_latent(latent: Mapping, planes: Heads) -> TensorFrames:
     from ..real3d_core.stream import FrameStream
 
     samples, lengths = latent["samples"].detach(), [len(stream) for stream in planes.streams]
-    if samples.ndim != 4 or samples.shape[:2] != (sum(lengths), 96):
+    if samples.ndim != 4 or len(samples) != sum(lengths) or not samples.shape[1] or samples.shape[1] % _CHANNELS:
         raise Real3DError(
-            f"The latent is {list(samples.shape)}, but these planes are [{sum(lengths)}, 96, 256, 256] as a latent: "
-            "connect one that came from the 'latent' of 'Planes to tensor'."
+            f"The latent is {list(samples.shape)}, but these planes are [{sum(lengths)}, {_CHANNELS}, 256, 256] as a latent "
+            f"({_CHANNELS} times the depth for a trigrid): connect one that came from the 'latent' of 'Planes to tensor'."
         )
     streams = tuple(
-        FrameStream(len(one), stream.fps, lambda start, stop, one=one: one[start:stop].unflatten(1, (3, 32)), keep=0)
+        FrameStream(len(one), stream.fps, lambda start, stop, one=one: one[start:stop].unflatten(1, (3, -1)), keep=0)
         for one, stream in zip(samples.split(lengths), planes.streams, strict=True)
     )
     return TensorFrames(streams, _LAYOUT, latent.get(_OWNER, planes.avatar))

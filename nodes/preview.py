@@ -56,7 +56,7 @@ class Head:
 class Gallery:
     """The heads computed last, and pictures of them. One picture is rendered at a time, and of those wanted only the newest.
 
-    A token says nothing about the head and can not be guessed. Whatever is kept is bounded: the oldest goes.
+    A token says nothing about the head and cannot be guessed. Whatever is kept is bounded: the oldest goes.
     """
 
     def __init__(self) -> None:

@@ -72,7 +72,7 @@ class ReplaceRenderColour(io.ComfyNode):
         lengths = [len(stream) for stream in render.streams]
         if len(image) not in (1, sum(lengths)):
             raise Real3DError(
-                f"{len(image)} pictures can not replace the colours of {sum(lengths)} frames: give one per frame, or one for all."
+                f"{len(image)} pictures cannot replace the colours of {sum(lengths)} frames: give one per frame, or one for all."
             )
         pictures = colours(image)
         starts = [sum(lengths[:i]) for i in range(len(lengths))]

@@ -212,7 +212,7 @@ def backend_in_use(backend: str, device: torch.device) -> str:
     if backend == "reference":
         return "Ray marching: reference"
     name = chosen(device, backend).name
-    remark = "" if backend in ("auto", name) else f" ({backend} can not be used here: the log says why)"
+    remark = "" if backend in ("auto", name) else f" ({backend} cannot be used here: the log says why)"
     return f"Ray marching: {name}{remark}"
 
 
@@ -499,7 +499,7 @@ def refuse_hostile(name: str, what: str) -> None:
     """Raises Real3DError for a name that could lead out of a folder."""
     parts = Path(name.replace("\\", "/")).parts if isinstance(name, str) else ("..",)
     if ".." in parts or "\0" in name or os.path.isabs(name) or name[:1] in "/\\" or name[1:2] == ":" or not name.strip():
-        raise Real3DError(f"The {what} {str(name)[:80]!a} can not be used: choose a name inside ComfyUI's own folders.")
+        raise Real3DError(f"The {what} {str(name)[:80]!a} cannot be used: choose a name inside ComfyUI's own folders.")
 
 
 def _stamp(path: Path) -> tuple:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import OutputError, Real3DError
+from .errors import OutputError, Real3DError, brief
 
 
 def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) -> Path:
@@ -19,20 +19,21 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         what: the word for it in messages, such as "sound".
         error: the class to raise when the file is missing, a folder, empty or not permitted.
     """
+    shown = brief(os.fsdecode(path), 300)
     try:
         found = Path(path).absolute()
         if found.is_dir():
-            raise error(f"The {what} '{path}' is a folder; name a file in it.")
+            raise error(f"The {what} '{shown}' is a folder; name a file in it.")
         if found.exists() and not found.is_file():  # opening a pipe would wait for ever
-            raise error(f"The {what} '{path}' is not a file but a pipe or a device; name a file.")
+            raise error(f"The {what} '{shown}' is not a file but a pipe or a device; name a file.")
         with open(found, "rb") as file:
             empty = not file.read(1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise error(f"The {what} '{path}' does not exist; check its name and folder.") from None
+        raise error(f"The {what} '{shown}' does not exist; check its name and folder.") from None
     except OSError as failure:
-        raise error(f"The {what} '{path}' cannot be opened ({failure.strerror}); check its permissions.") from None
+        raise error(f"The {what} '{shown}' cannot be opened ({failure.strerror}); check its permissions.") from None
     if empty:
-        raise error(f"The {what} '{path}' is empty (0 bytes); it may not have been copied completely.")
+        raise error(f"The {what} '{shown}' is empty (0 bytes); it may not have been copied completely.")
     return found
 
 

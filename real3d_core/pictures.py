@@ -17,6 +17,7 @@ SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
+_GREY, _RGB = 0, 2  # kinds of PNG
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, RuntimeError)  # what Pillow raises on broken files
 
 
@@ -34,6 +35,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore")  # Pillow's remarks on damaged files; ours is the one sentence below
             with _opened(found) as picture:
                 _refuse_odd_size(picture.size, path)
+                _mend_transparent_colour(picture, found)
                 return np.array(_rgba(ImageOps.exif_transpose(picture)))
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
@@ -112,12 +114,29 @@ def _refuse_odd_size(size: tuple[int, int], path: str | os.PathLike) -> None:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.")
 
 
+def _mend_transparent_colour(picture: Image.Image, path: Path) -> None:
+    """PNG tells its transparent colour in the file's own depth, Pillow compares it with what it has made of the pixels: 8 bits each."""
+    colour = picture.info.get("transparency")
+    if picture.format != "PNG" or colour is None:
+        return
+    with open(path, "rb") as file:
+        depth, kind = file.read(26)[24:]
+    if kind == _GREY and depth in (2, 4):
+        picture.info["transparency"] = colour * 255 // (2**depth - 1)
+    elif kind == _RGB and depth == 16:
+        picture.info["transparency"] = tuple(part >> 8 for part in colour)
+
+
 def _rgba(picture: Image.Image) -> Image.Image:
     """Any mode to RGBA; Pillow alone would cut off, not scale, values of more than 8 bits."""
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, dtype=np.float64)
-        picture = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8))
-    return picture.convert("RGBA")
+    if not picture.mode.startswith(("I", "F")):
+        return picture.convert("RGBA")
+    values = np.asarray(picture, dtype=np.float64)
+    scaled = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8)).convert("RGBA")
+    colour = picture.info.get("transparency")
+    if isinstance(colour, int):
+        scaled.putalpha(Image.fromarray(np.where(values == colour, 0, 255).astype(np.uint8)))
+    return scaled
 
 
 def _full_scale(picture: Image.Image, values: np.ndarray) -> float:

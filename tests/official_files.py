@@ -7,6 +7,7 @@ from pathlib import Path
 import synthetic_bfm
 import torch
 from golden import fill
+from torch import nn
 
 from real3d_core.real3d.audio_to_motion import AudioToMotion
 
@@ -14,6 +15,30 @@ from real3d_core.real3d.audio_to_motion import AudioToMotion
 def write_face_model(folder: Path) -> None:
     """bfm/, the small one of the stand-ins."""
     synthetic_bfm.write_assets(folder / "bfm", synthetic_bfm.build(*synthetic_bfm.REDUCED))
+
+
+class NoNetworks:
+    """In place of the official networks, where only what stands beside them matters."""
+
+    class decoder:
+        weight1 = torch.zeros(1)
+
+        @classmethod
+        def to(cls, device):
+            return cls
+
+    class config:
+        march_settings = None
+
+
+def hubert_of(sizes: dict) -> nn.Module:
+    """A HuBERT with the reference's weights by name. Needs `transformers`."""
+    import transformers
+
+    model = transformers.HubertModel(transformers.HubertConfig(**sizes))
+    gain, direction = (f"encoder.pos_conv_embed.conv.parametrizations.weight.original{i}" for i in (0, 1))
+    fill(model, {gain: "encoder.pos_conv_embed.conv.weight_g", direction: "encoder.pos_conv_embed.conv.weight_v"})
+    return model.eval()
 
 
 def write_voice(folder: Path) -> None:

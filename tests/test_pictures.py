@@ -87,6 +87,25 @@ def test_transparency_is_kept(tmp_path, face):
     assert np.array_equal(load_picture(tmp_path / "a.png")[..., 3], np.asarray(alpha))
 
 
+GREY = [("grey", depth) for depth in (1, 2, 4, 8, 16)]
+COLOURED = [("RGB", 8), ("RGB", 16), *(("palette", depth) for depth in (1, 2, 4, 8))]
+
+
+@pytest.mark.parametrize(("kind", "depth"), [*GREY, *COLOURED])
+def test_a_transparent_colour_is_found_at_every_depth(tmp_path, kind, depth):
+    """The left half has it, the right half another one."""
+    other, parts = (1 if kind == "palette" else 2**depth - 1), (3 if kind == "RGB" else 1)
+    hidden = {1: 0, 2: 1, 4: 1, 8: 7, 16: 1234}[depth] if kind != "palette" else 0
+    pixel = [format(value, f"0{depth}b") * parts for value in (hidden, other)]
+    row = b"\0" + int(pixel[0] * 32 + pixel[1] * 32, 2).to_bytes(8 * depth * parts, "big")
+    number = {"grey": 0, "RGB": 2, "palette": 3}[kind]
+    told = b"\0" if kind == "palette" else struct.pack(">H", hidden) * parts
+    colours = [(b"PLTE", b"\x10\x20\x30\xff\xff\xff")] if kind == "palette" else []
+    (tmp_path / "a.png").write_bytes(png(64, 64, depth, number, row * 64, *colours, (b"tRNS", told)))
+    picture = load_picture(tmp_path / "a.png")
+    assert (picture[:, :32, 3] == 0).all() and (picture[:, 32:] == 255).all() and (opaque(picture) == 255).all()
+
+
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "avif"])
 def test_of_an_animation_the_first_frame_is_taken(tmp_path, kind):
     if kind in ("webp", "avif") and not features.check(kind):
@@ -193,14 +212,17 @@ def flat(folder: Path, photo: bytes) -> Path:
     return folder / "a.png"
 
 
+def png(width: int, height: int, depth: int, kind: int, rows: bytes, *more: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of rows as they are stored; kind: 0 grey, 2 RGB, 3 palette. more: further blocks."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    blocks = ((b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    packed = (struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part)) for name, part in blocks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
 def bomb(folder: Path, photo: bytes, width: int = 20000, height: int = 5001) -> Path:
     """A PNG header that claims more pixels than the file holds bytes."""
-
-    def block(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = block(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + block(b"IDAT", zlib.compress(b"\0" * 999)) + block(b"IEND", b""))
+    (folder / "a.png").write_bytes(png(width, height, 8, 2, b"\0" * 999))
     return folder / "a.png"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 
 import torch
@@ -32,7 +32,7 @@ from .driven_face import DrivenFace
 from .expression_exchange import expression_to_landmarks, landmarks_to_expression, rest_landmarks
 from .eyelids import blink_schedule, close_eyelids
 from .face_fit import FaceFit
-from .face_model import EXPRESSIONS
+from .face_model import EXPRESSIONS, IDENTITIES
 from .source import Source
 from .super_resolution import HeadSuperResolution, SceneCode
 from .trajectory import Trajectory, trajectory_cameras
@@ -41,17 +41,11 @@ from .voice import Voice
 BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
 
+_FIT = {"identity": (1, IDENTITIES), "expression": (1, EXPRESSIONS), "euler": (1, 3), "translation": (1, 3)}
 _EXPRESSION = (3.0, 5.0)  # standard deviations of the face model's coefficients
 _REACH = (1.0, 1.6)  # decimetres that a driven head may leave its place
 _SIDE = 512
 _PORTRAITS = 8  # whose layers are remembered; 15 MB each
-
-
-@dataclass(frozen=True)
-class FacePlanes(Planes):
-    """Planes with the face fitted to their portrait. fit: the face model as fitted to the portrait."""
-
-    fit: FaceFit | None = None
 
 
 class Real3DAvatar:
@@ -102,37 +96,35 @@ class Real3DAvatar:
         """What the networks see of a portrait; the latest ones are remembered."""
         return self._prepare(portrait)
 
-    def lift(self, portrait: Portrait) -> FacePlanes:
+    def lift(self, portrait: Portrait) -> Planes:
         """The canonical planes [1, 3, 32 depth, 256, 256] of a portrait; the latest ones are remembered."""
         return self._lifted(portrait)
 
-    def _lift(self, portrait: Portrait) -> FacePlanes:
+    def _lift(self, portrait: Portrait) -> Planes:
         source = self.source(portrait)
         features = self.networks.image_to_plane(source.head.to(self._device))
-        return FacePlanes(features, self.networks.config.box_side, fit=source.fit)
+        return Planes(features, self.networks.config.box_side, person=vars(source.fit))
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
         """Adds to the planes what the expression of each frame changes.
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
-            Real3DError: the planes have another depth than this checkpoint's.
-            ValueError: the planes were not lifted by this avatar.
+            Real3DError: the planes were not lifted by this avatar, or have another depth than this checkpoint's.
         """
         motion.require_basis(self.motion_basis)
-        if not isinstance(planes, FacePlanes) or planes.fit is None:
-            raise ValueError("these planes have no fitted face: they were not lifted by the avatar 'real3d'")
+        fit = _fit_in(planes)
         if planes.depth != self.networks.motion_adapter.depth:
             raise Real3DError(
                 f"Planes of depth {planes.depth} do not go with a checkpoint whose planes have depth "
                 f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
             )
-        pictures, target = self._face.pictures(planes.fit), self._targets(planes.fit, motion)
+        pictures, target = self._face.pictures(fit), self._targets(fit, motion)
 
         @cache
         def fixed() -> tuple[Tensor, Tensor]:
             # the published program takes the first driving frame for the source's expression (spec 06 section 12, item 1)
-            start = planes.fit.expression[:1] if self._own_expression else motion.expression[:1, 1:]
+            start = fit.expression[:1] if self._own_expression else motion.expression[:1, 1:]
             return pictures(torch.zeros(1, EXPRESSIONS)), pictures(start)
 
         def adapt_chunk(start: int, stop: int) -> Planes:
@@ -328,6 +320,18 @@ class Real3DAvatar:
         """Frames drawn one by one, so that memory does not grow with the chunk: [count, size, size, 3] in 0..1."""
         drawn = [_resized(draw(i).clamp(-1, 1), size).cpu() for i in range(count)]
         return ((torch.cat(drawn).permute(0, 2, 3, 1) + 1) / 2).clamp(0, 1)
+
+
+def _fit_in(planes: Planes) -> FaceFit:
+    """The face model as fitted to the portrait that the planes were lifted from.
+
+    Raises:
+        Real3DError: they do not know it.
+    """
+    known = planes.person or {}
+    if {name: tuple(part.shape) for name, part in known.items()} != _FIT:
+        raise Real3DError("These planes do not know whose face they are: lift the portrait again with the avatar 'real3d'.")
+    return FaceFit(**known)
 
 
 def _motion(expression: Tensor, euler: Tensor, translation: Tensor) -> Motion:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ def load_networks(
     beside = path.parent / "config.yaml"
     if config is not None:
         settings = read_config(readable_file(config, "configuration", MissingModelError))
-    elif beside.exists():
+    elif os.path.lexists(beside):
         settings = read_config(readable_file(beside, "configuration", MissingModelError))
     try:
         return build_networks(tensors, settings, device, dtype)
@@ -96,7 +97,7 @@ def checkpoint_file(path: str | Path, kind: str, what: str) -> Path:
     Raises:
         MissingModelError: there is none, or it is neither torch's nor safetensors.
     """
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         found = latest_checkpoint(Path(path), kind)
         if found is None:
             raise MissingModelError(

@@ -85,7 +85,7 @@ def read_config(path: Path) -> dict[str, object]:
             raise ValueError(f"it has more than {LARGEST} bytes")
         root = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
         return {} if root is None else _plain_values(root)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as failure:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as failure:
         reason = brief(str(failure)) or type(failure).__name__
         raise MissingModelError(
             f"The configuration '{path}' cannot be read ({reason}): copy it again from the official download."

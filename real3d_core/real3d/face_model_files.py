@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
     Raises: MissingModelError that names every missing file at once, or the one that is not what it should be.
     """
     folder = Path(folder)
-    kept = (folder / FRONT).is_file()
+    kept = os.path.isfile(folder / FRONT)
     arrays = _read_mat(folder / FRONT, _FRONT_ARRAYS) if kept else _converted(folder)
     mean = arrays["meanshape"].astype(np.float32).reshape(-1)
     mean = mean[: len(mean) // 3 * 3].reshape(-1, 3)
@@ -103,7 +104,7 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
 
 def has_face_model(folder: Path) -> bool:
     """Whether the files that `load_face_model` needs are all there."""
-    return (folder / FRONT).is_file() or all((folder / name).is_file() for name in RAW)
+    return os.path.isfile(folder / FRONT) or all(os.path.isfile(folder / name) for name in RAW)
 
 
 def convert_raw(folder: Path) -> dict[str, np.ndarray]:
@@ -150,7 +151,7 @@ def estimate_eye_triangles(mean: np.ndarray, triangles: np.ndarray, table: np.nd
 
 
 def _converted(folder: Path) -> dict[str, np.ndarray]:
-    missing = {source: [name for name in names if not (folder / name).is_file()] for source, names in RAW_SOURCES.items()}
+    missing = {source: [name for name in names if not os.path.isfile(folder / name)] for source, names in RAW_SOURCES.items()}
     wanted = "; ".join(f"{', '.join(names)} from {source}" for source, names in missing.items() if names)
     if wanted:
         raise MissingModelError(
@@ -240,7 +241,7 @@ def _landmark_table(folders: Sequence[Path], vertices: int) -> np.ndarray | None
 
 
 def _eye_triangles(folders: Sequence[Path], triangles: int) -> np.ndarray | None:
-    folder = next((folder for folder in folders if all((folder / name).is_file() for name in EYE_TABLES)), None)
+    folder = next((folder for folder in folders if all(os.path.isfile(folder / name) for name in EYE_TABLES)), None)
     if folder is None:
         return None
     numbers = np.unique(np.concatenate([_table(folder / name) for name in EYE_TABLES])) - 1  # files count from 1 (spec 06 section 5)
@@ -253,7 +254,7 @@ def _eye_triangles(folders: Sequence[Path], triangles: int) -> np.ndarray | None
 
 def _table(path: Path) -> np.ndarray | None:
     """[n] the whole numbers of a .npy file, n at least 1; None: there is no such file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size that is only claimed is noticed, not allocated

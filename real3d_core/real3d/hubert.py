@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ..progress import Progress, untold
 from .pitch import pitch_track
 
 if TYPE_CHECKING:
-    from transformers import HubertModel
+    from transformers import HubertConfig, HubertModel
 
 RATE = 16000
 HOP = 320  # samples of a feature frame: 50 frames a second
@@ -28,7 +29,13 @@ SOURCE = "https://huggingface.co/facebook/hubert-large-ls960-ft"
 
 _RECEPTIVE_FIELD = 400
 _CHUNK = 1000 * HOP  # 20 s
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 _LARGEST_CONFIG = 10**6  # characters
+_LARGEST_SIZE, _DEEPEST = 10**5, 100
+_KERNELS, _STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)  # 50 frames a second (spec 05 section 3)
+_SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps", "conv_dim")
+_SHAPE += ("feat_extract_norm", "feat_extract_activation", "conv_stride", "conv_kernel", "conv_bias", "num_conv_pos_embeddings")
+_SHAPE += ("num_conv_pos_embedding_groups", "feat_proj_layer_norm", "do_stable_layer_norm", "conv_pos_batch_norm")
 _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
 
 
@@ -148,18 +155,22 @@ def load_hubert(folder: Path | str) -> HubertModel:
         raise MissingModelError(
             "The paper's audio-to-motion needs the Python package 'transformers': install it with 'pip install transformers'."
         ) from error
-    _refuse_other_sizes(folder)
     try:
         with _unheard():
-            model, loaded = HubertModel.from_pretrained(folder, local_files_only=True, weights_only=True, output_loading_info=True)
+            config = _config(folder)
+            model, loaded = HubertModel.from_pretrained(
+                folder, config=config, local_files_only=True, weights_only=True, output_loading_info=True
+            )
     except Exception as error:  # on foreign files the package fails in many ways
+        reason = brief(str(error), 160) or type(error).__name__
         raise MissingModelError(
-            f"The HuBERT model in '{folder}' cannot be read ({brief(str(error), 160)}): download its files from {SOURCE} again."
+            f"The HuBERT model in '{folder}' cannot be read ({reason}): download its files from {SOURCE} again."
         ) from error
     # what the file lacks would be left random; the embedding of masked frames is for training only
     lacking = sorted(set(loaded["missing_keys"]) - {"masked_spec_embed"})
-    if lacking or not model.config.do_stable_layer_norm:
-        reason = f" ({', '.join(lacking[:3])} missing)" if lacking else ""
+    left = [name for name in sorted(loaded["unexpected_keys"]) if name.removeprefix("hubert.").startswith(("encoder.", "feature_"))]
+    if lacking or left or not model.config.do_stable_layer_norm:
+        reason = f" ({', '.join(lacking[:3])} missing)" if lacking else f" ({brief(', '.join(left[:3]), 160)} left over)" if left else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
     model = model.float()
     damaged = [name for name, values in model.state_dict().items() if not values.isfinite().all()]
@@ -168,22 +179,35 @@ def load_hubert(folder: Path | str) -> HubertModel:
     return model.eval().requires_grad_(False)
 
 
-def _refuse_other_sizes(folder: Path) -> None:
-    """Raises MissingModelError unless config.json is a table of sizes that a HuBERT can have: `transformers` would build any."""
-    try:
-        with open(folder / "config.json", encoding="utf-8") as file:
-            config = json.loads(file.read(_LARGEST_CONFIG))
-        values = list(config.values())
-        numbers = [value for value in values if isinstance(value, int)] + [
-            len(value) for value in values if isinstance(value, (list, dict))
-        ]
-        numbers += [number for value in values if isinstance(value, list) for number in value if isinstance(number, int)]
-        if max(numbers, default=0) > 10**6 or config.get("num_hidden_layers", 0) > 100:
-            raise ValueError("its sizes are not a HuBERT's")
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise MissingModelError(
-            f"The HuBERT model in '{folder}' has an unusable config.json ({brief(str(error))}): download its files from {SOURCE} again."
-        ) from None
+def _config(folder: Path) -> HubertConfig:
+    """What shapes the features in config.json; whatever else it asks of `transformers` is not done.
+
+    Raises:
+        ValueError: it is not a HuBERT's, or that of a larger one than the weights beside it can be.
+    """
+    from transformers import HubertConfig, HubertModel
+
+    with open(folder / "config.json", encoding="utf-8") as file:
+        told = json.loads(file.read(_LARGEST_CONFIG))
+    if not isinstance(told, dict) or told.get("model_type", "hubert") != "hubert":
+        raise ValueError("config.json is not a HuBERT's")
+    shape = {name: told[name] for name in _SHAPE if name in told}
+    numbers = [
+        one for value in shape.values() for one in (value if isinstance(value, list) else [value]) if not isinstance(one, (str, bool))
+    ]
+    if (
+        not all(isinstance(one, (int, float)) and 0 < one <= _LARGEST_SIZE for one in numbers)
+        or told.get("num_hidden_layers", 1) > _DEEPEST
+    ):
+        raise ValueError("the sizes in config.json are not a HuBERT's")
+    config = HubertConfig(**shape)
+    if [tuple(config.conv_kernel), tuple(config.conv_stride)] != [_KERNELS, _STRIDES]:
+        raise ValueError("config.json describes another front end")
+    with torch.device("meta"):
+        weights = sum(parameter.numel() for parameter in HubertModel(config).parameters())
+    if weights > sum(path.stat().st_size for ending in ("*.safetensors", "*.bin") for path in folder.glob(ending)):
+        raise ValueError("config.json describes a larger model than the weights are")
+    return config
 
 
 @contextmanager
@@ -203,7 +227,7 @@ def _unheard() -> Iterator[None]:
 
 
 def _missing(folder: Path) -> list[str]:
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+    missing = [] if os.path.isfile(folder / "config.json") else ["config.json"]
+    if not any(os.path.isfile(folder / name) for name in _WEIGHTS):
         missing.append("pytorch_model.bin (1.26 GB) or model.safetensors")
     return missing

@@ -27,10 +27,10 @@ def folders_below(roots: Iterable[Path]) -> list[Path]:
     """Each root and the folders in it, the shallow ones first: what an archive unpacks to may lie a few folders down."""
     found = []
     for root in map(Path, roots):
-        level = [root] if root.is_dir() else []
+        level = [root] if os.path.isdir(root) else []
         for _ in range(_DEEPEST + 1):
             found += level
-            level = [Path(entry.path) for folder in level for entry in _entries(folder) if entry.is_dir() and entry.name[:1] != "."]
+            level = [Path(entry.path) for folder in level for entry in _entries(folder) if entry.name[:1] != "." and _is_folder(entry)]
             if len(found) + len(level) > _MOST_FOLDERS:
                 break
     return found
@@ -108,12 +108,17 @@ def _marked(content: bytes) -> str | None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _entries(folder) if is_checkpoint_name(entry.name) and entry.is_file()]
+    return [Path(entry.path) for entry in _entries(folder) if is_checkpoint_name(entry.name) and os.path.isfile(entry)]
 
 
 def _steps(path: Path) -> tuple[int, str]:
     steps = _OFFICIAL_NAME.fullmatch(path.name)
     return int(steps[1]), steps[2]
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """A link that leads to itself is none."""
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def _entries(folder: Path) -> Sequence[os.DirEntry]:

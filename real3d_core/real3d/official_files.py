@@ -12,6 +12,7 @@ Where they are not there they are looked for in all folders below, so that the u
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def load_voice(models: ModelFolders, device: torch.device | str) -> VoiceNetwork
     """
     missing = _missing_for_voice(models)
     if missing:
-        raise MissingModelError(_told("The avatar 'real3d' can not hear a voice yet (a driving clip needs none of this)", missing, []))
+        raise MissingModelError(_told("The avatar 'real3d' cannot hear a voice yet (a driving clip needs none of this)", missing, []))
     return VoiceNetworks(load_hubert(hubert_folder(models)), load_audio_to_motion(voice_folder(models))).to(device)
 
 
@@ -91,7 +92,10 @@ def find_checkpoint(models: ModelFolders) -> Path | None:
         MissingModelError: there are several and none of them lies where the released one belongs.
     """
     places = [place for place in folders_below(models.paths) if has_checkpoint(place, NETWORKS)]
-    found = [place for place in places if place.name == NETWORKS][:1] or places
+    own: dict[str, Path] = {}
+    for place in places:
+        own.setdefault(os.path.realpath(place), place)  # a link to one of them is no further one
+    found = [place for place in places if place.name == NETWORKS][:1] or list(own.values())
     if len(found) > 1:
         listed = ", ".join(f"'{place}'" for place in found[:3]) + (" and more" if len(found) > 3 else "")
         raise MissingModelError(f"There are several checkpoints ({listed}): choose one, or name the folder of the one to use '{NETWORKS}'.")
@@ -119,7 +123,7 @@ def _place(models: ModelFolders, name: str, holds: Callable[[Path], bool], publi
     Of several, one of this name is preferred, then one whose path has the published name in it, then the shallowest.
     """
     places = [place for place in folders_below(models.paths) if holds(place)]
-    belongs = next((folder / name for folder in models.paths if (folder / name).is_dir()), models.home / name)
+    belongs = next((folder / name for folder in models.paths if os.path.isdir(folder / name)), models.home / name)
     return min(places, key=lambda place: (place.name != name, published not in str(place)), default=belongs)
 
 

@@ -99,6 +99,7 @@ HARMLESS_CALLS = {
         (("torch._utils",), _REBUILT),
         (("torch._tensor",), ("_rebuild_from_type", "_rebuild_from_type_v2")),
         (("torch",), ("device", "Size", "Tensor", "Generator")),
+        (("torch._C",), ("Generator",)),
         (("torch.nn.parameter",), ("Parameter", "Buffer")),
         (("torch.serialization",), ("_get_layout",)),
         (("numpy.core.multiarray", "numpy._core.multiarray"), ("scalar", "_reconstruct")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -22,12 +23,14 @@ class Planes:
         of it, and rays that miss it are not marched. None: no guarantee. Frames of one stream should share their bounds,
         since the depths at which a ray is sampled follow from them.
     landmarks: [478, 3] world, where the face's landmarks are at rest; for avatars that bend planes by landmarks. None: unknown.
+    person: what else the avatar that lifted the head knows of whose it is, tensors by name that mean something to it alone.
     """
 
     features: Tensor
     box_side: float = 1.0
     bounds: Tensor | None = None
     landmarks: Tensor | None = None
+    person: Mapping[str, Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.features.ndim != 5 or self.features.shape[1] != 3:

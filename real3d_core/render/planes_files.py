@@ -13,6 +13,7 @@ from ..files import readable_file, written_whole
 from .planes import Planes
 
 _KIND = "real3d-planes-1"
+_PERSON = "person."
 _MOST_HEADS = 64
 
 
@@ -24,22 +25,16 @@ def save_planes(path: str | Path, heads: Sequence[Planes], avatar: str) -> None:
         avatar: name of the avatar whose decoder reads them.
 
     Raises:
-        Real3DError: the heads hold more than planes, which a file could not restore.
         OutputError: the name does not end in .safetensors, or the place cannot be written to.
     """
     from safetensors.torch import save_file
 
-    if any(type(head) is not Planes for head in heads):
-        raise Real3DError(
-            f"Planes of the avatar '{avatar}' belong to one portrait's fitted face and cannot be saved to a file: "
-            "lift the portrait again instead."
-        )
     tensors = {}
     for number, head in enumerate(heads):
-        tensors[f"{number}.features"] = head.features.cpu().contiguous()
-        for part in ("bounds", "landmarks"):
-            if getattr(head, part) is not None:
-                tensors[f"{number}.{part}"] = getattr(head, part).cpu().contiguous()
+        parts = {"features": head.features, "bounds": head.bounds, "landmarks": head.landmarks}
+        parts |= {f"{_PERSON}{name}": value for name, value in (head.person or {}).items()}
+        # copies: heads may share what safetensors keeps only once
+        tensors |= {f"{number}.{name}": value.to("cpu", copy=True).contiguous() for name, value in parts.items() if value is not None}
     told = {"kind": _KIND, "avatar": avatar, "box_sides": [head.box_side for head in heads]}
     with written_whole(path, (".safetensors",)) as temporary:
         save_file(tensors, temporary, metadata={"real3d": json.dumps(told)})
@@ -64,13 +59,16 @@ def load_planes(path: str | Path) -> tuple[list[Planes], str]:
             def tensor(name: str):
                 return file.get_tensor(name).float() if name in names else None
 
-            sides = [float(side) for side in told["box_sides"]]
-            heads = [
-                Planes(file.get_tensor(f"{i}.features").float(), side, tensor(f"{i}.bounds"), tensor(f"{i}.landmarks"))
-                for i, side in enumerate(sides)
-            ]
-        whole = all(len(head) == 1 and 0 < head.box_side < 1e6 and torch.isfinite(head.features).all() for head in heads)
-        whole &= all(part is None or torch.isfinite(part).all() for head in heads for part in (head.bounds, head.landmarks))
+            def person(mark: str):
+                return {name.removeprefix(mark): tensor(name) for name in sorted(names) if name.startswith(mark)} or None
+
+            heads = []
+            for i, side in enumerate(told["box_sides"]):
+                features = file.get_tensor(f"{i}.features").float()
+                heads.append(Planes(features, float(side), tensor(f"{i}.bounds"), tensor(f"{i}.landmarks"), person(f"{i}.{_PERSON}")))
+        whole = all(len(head) == 1 and 0 < head.box_side < 1e6 for head in heads)
+        parts = [part for head in heads for part in (head.features, head.bounds, head.landmarks, *(head.person or {}).values())]
+        whole &= all(part is None or torch.isfinite(part).all() for part in parts)
         if not (1 <= len(heads) <= _MOST_HEADS and whole):
             raise ValueError("out of range")
         return heads, str(told["avatar"])

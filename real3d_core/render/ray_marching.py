@@ -39,8 +39,8 @@ class MarchSettings:
     rays_per_chunk: int = 1024
 
     def __post_init__(self) -> None:
-        if self.resolution < 1 or self.coarse < 4 or self.fine < 0 or self.rays_per_chunk < 1:
-            raise ValueError(f"marching needs resolution >= 1, coarse >= 4, fine >= 0 and rays_per_chunk >= 1, got {self}")
+        if self.resolution < 1 or self.coarse < 4 or self.fine < 0 or self.rays_per_chunk < 1 or (self.seed or 0) < 0:
+            raise ValueError(f"marching needs resolution >= 1, coarse >= 4, fine >= 0, rays_per_chunk >= 1 and seed >= 0, got {self}")
 
 
 OFFICIAL = MarchSettings()  # of the released model, but for its randomness
@@ -88,7 +88,8 @@ def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: Marc
         first_frame: number of the first frame, which random depths are drawn from.
 
     Raises:
-        Real3DError: planes, decoder or cameras have other shapes or types of numbers (see checked_inputs), or a camera has no rays.
+        Real3DError: planes, decoder or cameras have other shapes or types of numbers (see checked_inputs), are not as many as each
+            other, or a camera has no rays.
     """
     planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
 
@@ -116,7 +117,7 @@ def march_frames(
         planes, cameras: checked; settings, first_frame: see `march`.
     """
     if len(planes) not in (1, len(cameras)):
-        raise ValueError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras")
+        raise Real3DError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras.")
     with full_float32(cameras.device):
         return _march_frames(prepare, planes, cameras, settings, first_frame)
 

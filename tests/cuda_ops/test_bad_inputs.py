@@ -12,7 +12,7 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 import torch
-from scenes import soft_scene
+from scenes import soft_scene, trigrid_scene
 from cuda_ops import cpu_ext, cpu_numba
 from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, PlaneDecoder, march
@@ -72,6 +72,7 @@ agrees(features=head.features[..., ::2, ::2])
 agrees(features=head.features.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (1, 3)))
 agrees(features=torch.zeros(1, 3, 32, 1, 1).expand(1, 3, 32, 64, 40))
 agrees(decoder=PlaneDecoder(*(part.T.contiguous().T for part in vars(decoder).values())))
+agrees(features=torch._neg_view(-head.features))
 """,
     "no numbers": """
 for number in (torch.nan, torch.inf, -torch.inf):
@@ -84,6 +85,21 @@ for number in (torch.nan, torch.inf, -torch.inf):
         assert (expected.opacity - found.opacity)[seen].abs().max() <= 1e-4 if seen.any() else (found.opacity == 0).all()
 for broken in (replace(decoder, weight1=decoder.weight1 * torch.nan), replace(decoder, bias2=decoder.bias2 * torch.nan)):
     assert (drawn_by(marcher, head.features, broken, cameras).opacity == 0).all()
+""",
+    "trigrids": """
+head = trigrid_scene(scene.settings, 3, 20, 24).planes
+by_plane = head.features.flatten(0, 1)
+agrees(features=head.features.mT)
+agrees(features=head.features.bfloat16())
+agrees(features=head.features[..., ::2, ::2])
+agrees(features=by_plane.contiguous(memory_format=torch.channels_last).unflatten(0, (1, 3)))
+agrees(features=torch.zeros(1, 3, 96, 1, 1).expand(1, 3, 96, 1, 30))
+refused(head.features[:, :, :80], decoder, cameras)
+refused(torch.zeros(1, 3, 32 * 65, 4, 4), decoder, cameras)
+layer, every = head.features.clone(), marcher.exact()
+layer[0, 2, 2::3] = torch.nan
+expected, found = (drawn_by(one, layer, decoder, cameras, MarchSettings(16, 16, 16)) for one in (march, every))
+assert (expected.opacity - found.opacity).abs().max() <= 2e-5 and found.features.isfinite().all()
 """,
     "gradients": """
 features = head.features.clone().requires_grad_()

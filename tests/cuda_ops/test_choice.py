@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from scenes import soft_scene
+from scenes import soft_scene, trigrid_scene
 
 import cuda_ops
 from cuda_ops import back_ends
@@ -88,6 +88,29 @@ def test_one_that_draws_no_numbers_is_refused(offered):
 
     offered(BackEnd("cpu-ext", "cpu", lambda: wrong), TORCH)
     assert cuda_ops.chosen().name == "torch"
+
+
+def test_one_that_is_wrong_for_trigrids_only_draws_the_rest(offered, caplog):
+    loads = []
+
+    def wrong(planes, *arguments):
+        render = march_table(planes, *arguments)
+        return replace(render, opacity=render.opacity + 1e-3 * (planes.depth > 1))
+
+    offered(BackEnd("cpu-ext", "cpu", lambda: loads.append(1) or wrong), TORCH)
+    scene = trigrid_scene(QUICK)
+    with caplog.at_level(logging.INFO):
+        render = cuda_ops.march(scene.planes, scene.decoder, scene.cameras, scene.settings)
+    assert torch.equal(render.opacity, march_table(scene.planes, scene.decoder, scene.cameras, scene.settings).opacity)
+    assert "trigrids on 'cpu' by torch (not by cpu-ext: its opacity differ" in caplog.text
+    assert cuda_ops.chosen().name == "cpu-ext" and len(loads) == 1
+
+
+@pytest.mark.parametrize("name", ["cpu-ext", "cpu-numba"])
+def test_the_real_ones_prove_themselves_on_trigrids(marchers, offered, name):
+    marcher = marchers(name)
+    offered(BackEnd(name, "cpu", lambda: marcher), TORCH)
+    assert cuda_ops.chosen(trigrids=True).name == name
 
 
 def test_back_ends_of_other_devices_are_not_asked(offered):

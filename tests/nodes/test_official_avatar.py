@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from official_files import write_face_model, write_voice
@@ -19,16 +21,25 @@ class StandIn(nn.Module):
         self.weight = nn.Parameter(torch.ones(1), requires_grad=False)
 
 
-class Lifting(StandIn):
+class Drawing(StandIn):
+    """Draws planes of a depth, no two layers alike."""
+
+    def __init__(self, depth: int = 1):
+        super().__init__()
+        self.depth = depth
+
+    def planes(self, value: Tensor) -> Tensor:
+        return self.weight * value * torch.linspace(0.5, 1.5, 32 * self.depth).view(1, 1, -1, 1, 1).expand(1, 3, -1, 16, 16)
+
+
+class Lifting(Drawing):
     def forward(self, head: Tensor) -> Tensor:
-        return self.weight * head.mean() * torch.ones(1, 3, 32, 16, 16)
+        return self.planes(head.mean())
 
 
-class Adapting(StandIn):
-    depth = 1
-
+class Adapting(Drawing):
     def forward(self, canonical: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        return self.weight * (target - source).mean() * torch.ones(1, 3, 32, 16, 16)
+        return self.planes((target - source).mean())
 
 
 class Finishing(StandIn):
@@ -134,6 +145,47 @@ def test_the_stages_make_frames(host, official, portrait, motion):
     fit = official.avatar.source(one).fit
     wanted = host.core("render.camera").camera_from_pose(fit.euler, fit.translation).float()
     assert torch.allclose(wanted, render.streams[0].frames(0, 1).cameras, atol=1e-5)
+
+
+@pytest.fixture(params=[1, 3], ids=["triplane", "trigrid"])
+def deep(request, host, official):
+    """The avatar with planes of a depth."""
+    core = official.core
+    networks = replace(core.networks, image_to_plane=Lifting(request.param), motion_adapter=Adapting(request.param))
+    return type(official)(type(core)(networks, core._face, prepare=core.source))
+
+
+def test_planes_pass_through_every_node_whatever_their_depth(host, deep, portrait, motion):
+    depth = deep.core.networks.motion_adapter.depth
+    planes = host.execute("Real3DImageToPlane", avatar=deep, portrait=portrait)[0]
+    (head,) = planes.still("")
+    assert head.depth == depth
+    (kept,) = host.execute("Real3DLoadPlanes", file=host.execute("Real3DSavePlanes", planes=planes)[0])
+    (mixed,) = host.execute("Real3DMixPlanes", first=kept, second=planes, weight=0.5)
+    tensor, latent = host.execute("Real3DPlanesToTensor", planes=mixed)
+    assert latent["samples"].shape == (1, 96 * depth, 16, 16)
+    assert torch.equal(latent["samples"][:, 32 * depth : 64 * depth], head.features[:, 1])
+    (again,) = host.execute("Real3DPlanesFromTensor", planes=planes, tensor=tensor)
+    (drawn,) = host.execute("Real3DPlanesFromTensor", planes=again, tensor=latent)
+    assert torch.equal(drawn.still("")[0].features, head.features)
+    camera = host.execute("Real3DCameraPath", portrait=portrait, motion=motion)[0]
+
+    def rendered_by(heads, backend="auto"):
+        moving = host.execute("Real3DMotionAdapter", avatar=deep, planes=heads, motion=motion)[0]
+        render = host.execute("Real3DRenderHead", avatar=deep, planes=moving, camera=camera, backend=backend)[0]
+        return render.streams[0].frames(0, 3)
+
+    straight, plain = rendered_by(planes), rendered_by(planes, "reference")
+    assert (straight.features - plain.features).abs().max() < 1e-4 and straight.opacity.max() > 0.1
+    for one in (kept, drawn):
+        assert torch.equal(rendered_by(one).features, straight.features)
+
+
+def test_numbers_of_another_depth_are_refused_in_words(host, official, portrait):
+    planes = host.execute("Real3DImageToPlane", avatar=official, portrait=portrait)[0]
+    (deeper,) = host.execute("Real3DPlanesFromTensor", planes=planes, tensor={"samples": torch.zeros(1, 288, 16, 16)})
+    with pytest.raises(host.core("errors").Real3DError, match="only rows and columns may differ"):
+        deeper.still("")
 
 
 def test_one_expression_is_worn_throughout_a_longer_camera_path(host, official, portrait, motion):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from pack_host import ROOT
 
 SAVED = ROOT / "tests" / "saved"
+RELEASES = ("0.1.0", "0.2.0")
 WORKFLOWS = sorted(SAVED.glob("*/workflows/*.json"))
 OF_THE_MACHINE = {"file", "avatar"}  # lists of what a user's folders hold
 
@@ -29,7 +31,7 @@ def test_a_workflow_opens_with_every_widget_and_link_in_its_place(host, path):
         values = [value for value in node["widgets_values"] if value != "fixed"]
         assert len(values) <= len(widgets)
         for widget, value in zip(widgets, values, strict=False):
-            assert fits(widget, value), f"{node['type']}.{widget.id} can not be {value!r}"
+            assert fits(widget, value), f"{node['type']}.{widget.id} cannot be {value!r}"
     for _, source, output, target, place, kind in graph["links"]:
         if nodes[source] in ours:
             assert host.nodes[nodes[source]["type"]].GET_SCHEMA().outputs[output].io_type == kind
@@ -52,9 +54,9 @@ def kept(host):
     """A function that puts a saved file where the load nodes look."""
     copies = []
 
-    def put(name: str) -> str:
+    def put(release: str, name: str) -> str:
         copies.append(host.folder / "input" / name)
-        shutil.copy(SAVED / "0.1.0" / name, copies[-1])
+        shutil.copy(SAVED / release / name, copies[-1])
         return name
 
     yield put
@@ -62,9 +64,10 @@ def kept(host):
         copy.unlink()
 
 
+@pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(("avatar", "frames", "fps"), [("analytic", 6, 25.0), ("real3d", 10, 30.0)])
-def test_a_motion_opens_and_belongs_to_its_avatar(host, kept, avatar, frames, fps):
-    (motion,) = host.execute("Real3DLoadMotion", file=kept(f"motion_{avatar}.safetensors"))
+def test_a_motion_opens_and_belongs_to_its_avatar(host, kept, release, avatar, frames, fps):
+    (motion,) = host.execute("Real3DLoadMotion", file=kept(release, f"motion_{avatar}.safetensors"))
     basis = host.core("analytic.controls").BASIS if avatar == "analytic" else host.core("real3d.avatar").BASIS
     assert motion.basis == basis and (len(motion), motion.fps) == (frames, fps)
     ramp = torch.linspace(0, 1, frames)
@@ -74,8 +77,9 @@ def test_a_motion_opens_and_belongs_to_its_avatar(host, kept, avatar, frames, fp
     torch.testing.assert_close(motion.translation, torch.stack([ramp * 0, ramp / 8, -ramp / 8], 1))
 
 
-def test_planes_open_and_belong_to_their_avatar(host, kept):
-    (heads,) = host.execute("Real3DLoadPlanes", file=kept("planes_analytic.safetensors"))
+@pytest.mark.parametrize("release", RELEASES)
+def test_planes_open_and_belong_to_their_avatar(host, kept, release):
+    (heads,) = host.execute("Real3DLoadPlanes", file=kept(release, "planes_analytic.safetensors"))
     first, second = heads.still("Opening")
     assert heads.avatar == "analytic" and (first.box_side, second.box_side) == (1.0, 0.7)
     ramp = torch.linspace(-1, 1, 3 * 32 * 16).view(1, 3, 32, 4, 4)
@@ -84,3 +88,24 @@ def test_planes_open_and_belong_to_their_avatar(host, kept):
     torch.testing.assert_close(first.bounds, torch.tensor([[-0.4, -0.5, -0.3], [0.4, 0.45, 0.35]]))
     torch.testing.assert_close(first.landmarks, torch.linspace(-1, 1, 478 * 3).view(478, 3))
     assert second.bounds is None and second.landmarks is None
+
+
+@pytest.mark.parametrize(("name", "depth"), [("planes_real3d", 1), ("planes_real3d_trigrid", 3)])
+def test_planes_of_the_official_avatar_know_whose_they_are(host, kept, name, depth):
+    (heads,) = host.execute("Real3DLoadPlanes", file=kept("0.2.0", f"{name}.safetensors"))
+    (head,) = heads.still("Opening")
+    assert heads.avatar == "real3d" and head.depth == depth
+    torch.testing.assert_close(head.features, torch.linspace(-1, 1, 3 * 32 * depth * 16).view(1, 3, 32 * depth, 4, 4))
+    fit = host.core("real3d.avatar")._fit_in(head)
+    torch.testing.assert_close(fit.identity, torch.linspace(-1, 1, 80)[None])
+    torch.testing.assert_close(fit.expression, torch.linspace(1, -1, 64)[None])
+    torch.testing.assert_close(torch.cat([fit.euler, fit.translation], 1), torch.tensor([[0.1, -0.2, 0.3, 0.0, 0.05, 0.0]]))
+
+
+@pytest.mark.parametrize("path", sorted(SAVED.glob("*/*.safetensors")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_file_names_a_module_or_a_class(path):
+    """So that both may move."""
+    content = path.read_bytes()
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")].decode()
+    assert set(json.loads(header)["__metadata__"]) == {"real3d"}
+    assert not re.search(r"real3d_core|nodes\.|builtins|torch\.|class", header)

@@ -285,4 +285,4 @@ def test_a_hostile_workflow_is_refused_by_the_server(server):
     graph[next(iter(numbers(graph, "Real3DTalkingPortrait")))]["inputs"]["avatar"] = ["90", 0]
     with pytest.raises(urllib.error.HTTPError) as refused:
         server.queue(graph)
-    assert "can not be used" in refused.value.read().decode()
+    assert "cannot be used" in refused.value.read().decode()

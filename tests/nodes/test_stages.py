@@ -84,7 +84,7 @@ def test_pictures_equal_to_the_raw_colour_change_nothing_and_others_do(host, sta
 
 
 def test_colours_of_another_number_of_frames_are_refused(host, stages):
-    with pytest.raises(host.core("errors").Real3DError, match="3 pictures can not replace the colours of 6 frames"):
+    with pytest.raises(host.core("errors").Real3DError, match="3 pictures cannot replace the colours of 6 frames"):
         host.execute("Real3DReplaceRenderColour", render=stages["render"], image=torch.zeros(3, 64, 64, 3))
 
 
@@ -646,7 +646,7 @@ def test_every_back_end_is_offered_and_the_one_in_use_is_shown(host, stages, mon
     assert line == ("7", f"Ray marching: {cuda_ops.chosen('cpu').name}") and torch.allclose(found, expected, atol=1e-3)
     if not torch.cuda.is_available():
         line, found = marching(host, stages, "cuda-nvrtc", monkeypatch)
-        assert line[1] == f"Ray marching: {cuda_ops.chosen('cpu').name} (cuda-nvrtc can not be used here: the log says why)"
+        assert line[1] == f"Ray marching: {cuda_ops.chosen('cpu').name} (cuda-nvrtc cannot be used here: the log says why)"
 
 
 @pytest.mark.parametrize("backend", ["abacus", "../torch", "", "cpu-ext\0", 7, None, ["torch"]])

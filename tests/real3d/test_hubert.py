@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from golden import fill, load_vector, make_input
+from golden import load_vector, make_input
+from official_files import hubert_of
 from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError, SoundError
@@ -20,13 +21,8 @@ from real3d_core.real3d.pitch import voice_frequencies
 
 @pytest.fixture(scope="module")
 def tiny_hubert(goldens):
-    transformers = pytest.importorskip("transformers")
-    _, meta = load_vector(goldens / "a2m_hubert_tiny.npz")
-    model = transformers.HubertModel(transformers.HubertConfig(**meta["config"]))
-    gain, direction = (f"encoder.pos_conv_embed.conv.parametrizations.weight.original{i}" for i in (0, 1))
-    names = {gain: "encoder.pos_conv_embed.conv.weight_g", direction: "encoder.pos_conv_embed.conv.weight_v"}
-    fill(model, names)
-    return model.eval()
+    pytest.importorskip("transformers")
+    return hubert_of(load_vector(goldens / "a2m_hubert_tiny.npz")[1]["config"])
 
 
 def test_features_cross_a_chunk_as_the_reference_does(tiny_hubert, goldens):
@@ -178,6 +174,11 @@ def test_missing_files_are_named_together(tmp_path):
         '{"conv_dim": [1000000000]}',
         '{"model_type": "bert"}',
         '{"hidden_size": "x"}',
+        '{"conv_kernel": [1000000, 3, 3, 3, 3, 2, 2]}',
+        '{"conv_stride": [5, 2, 2, 2, 2, 2, 1]}',
+        '{"num_conv_pos_embeddings": 1000000}',
+        '{"hidden_size": 8192, "intermediate_size": 65536, "num_hidden_layers": 100}',
+        '{"layer_norm_eps": NaN}',
         "\x00",
     ],
 )
@@ -202,6 +203,50 @@ def test_the_hubs_folder_is_read_with_all_that_lies_in_it(tiny_hubert, tmp_path,
         torch.save(state, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=form == "zip")
     wave = make_input("hub", (3000,))
     torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_weights_in_several_files_are_read(tiny_hubert, tmp_path, ending):
+    tiny_hubert.config.to_json_file(tmp_path / "config.json")
+    state = {name: tensor.contiguous() for name, tensor in tiny_hubert.state_dict().items()}
+    stem = "model" if ending == "safetensors" else "pytorch_model"
+    shard_of = {name: f"{stem}-0000{1 + number % 2}-of-00002.{ending}" for number, name in enumerate(state)}
+    for shard in set(shard_of.values()):
+        part = {name: tensor for name, tensor in state.items() if shard_of[name] == shard}
+        save_file(part, tmp_path / shard) if ending == "safetensors" else torch.save(part, tmp_path / shard)
+    (tmp_path / f"{stem}.{ending}.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": shard_of}))
+    wave = make_input("shards", (3000,))
+    torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+    (tmp_path / shard).unlink()
+    with pytest.raises(MissingModelError, match="cannot be read"):
+        load_hubert(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"return_dict": False},
+        {"dtype": "banana", "torch_dtype": 5},
+        {"quantization_config": {"load_in_8bit": True}},
+        {"attn_implementation": "flash_attention_2"},
+        {"auto_map": {"AutoModel": "evil.py"}, "adapter_attn_dim": 10**6, "num_labels": 10**6},
+    ],
+    ids=lambda more: min(more),
+)
+def test_nothing_is_asked_of_the_description_but_the_networks_shape(tiny_hubert, tmp_path, more):
+    tiny_hubert.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(told | more))
+    wave = make_input("described", (3000,))
+    torch.testing.assert_close(hubert_features(wave, load_hubert(tmp_path)), hubert_features(wave, tiny_hubert))
+
+
+def test_a_description_of_fewer_layers_than_the_file_has_is_refused(tiny_hubert, tmp_path):
+    tiny_hubert.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(told | {"num_hidden_layers": 1}))
+    with pytest.raises(MissingModelError, match=r"encoder\.layers\.1\.\S+, .* left over"):
+        load_hubert(tmp_path)
 
 
 def test_numbers_that_are_not_finite_are_refused(tiny_hubert, tmp_path):

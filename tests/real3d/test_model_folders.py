@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import synthetic_bfm
 import torch
-from official_files import write_face_model
+from official_files import NoNetworks, write_face_model
 from safetensors.torch import save_file
 
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
@@ -158,20 +158,6 @@ def test_the_tables_of_the_face_model_may_lie_elsewhere(tmp_path, monkeypatch, c
     assert "estimated" not in caplog.text
 
 
-class NoNetworks:
-    """In place of the official networks."""
-
-    class decoder:
-        weight1 = torch.zeros(1)
-
-        @classmethod
-        def to(cls, device):
-            return cls
-
-    class config:
-        march_settings = None
-
-
 def test_several_releases_are_to_be_chosen_from_but_the_first_of_the_right_name_is_taken(tmp_path):
     write(tmp_path / "a" / "model_ckpt_steps_1.ckpt", NETWORKS)
     write(tmp_path / "b" / "model_ckpt_steps_1.ckpt", NETWORKS)
@@ -180,6 +166,52 @@ def test_several_releases_are_to_be_chosen_from_but_the_first_of_the_right_name_
     write_release(tmp_path / "top")
     write_release(tmp_path)
     assert find_checkpoint(ModelFolders((tmp_path,))).parent == tmp_path / "secc2plane_torso_orig"
+
+
+def test_links_that_lead_nowhere_or_to_themselves_are_passed_over(tmp_path):
+    release = tmp_path / "a" / "secc2plane"
+    write(release / "model_ckpt_steps_5.ckpt", NETWORKS)
+    for name, target in (("round", "round"), ("nowhere", "/does/not/exist"), ("a/up", "..")):
+        os.symlink(target, tmp_path / name)
+    for name, target in (("model_ckpt_steps_6.ckpt", "model_ckpt_steps_6.ckpt"), ("model_ckpt_steps_7.ckpt", "gone")):
+        os.symlink(target, release / name)
+    assert (
+        find_checkpoint(
+            ModelFolders(
+                (
+                    tmp_path,
+                    tmp_path / "round",
+                )
+            )
+        )
+        == release / "model_ckpt_steps_5.ckpt"
+    )
+
+
+def test_a_link_to_a_release_is_no_second_one_but_may_choose_among_several(tmp_path):
+    release = write(tmp_path / "a" / "v1" / "model_ckpt_steps_5.ckpt", NETWORKS)
+    os.symlink("a", tmp_path / "current")
+    assert find_checkpoint(ModelFolders((tmp_path,))) == release
+    write(tmp_path / "b" / "v2" / "model_ckpt_steps_5.ckpt", NETWORKS)
+    with pytest.raises(MissingModelError, match=r"several checkpoints \('[^']*v1', '[^']*v2'\)"):
+        find_checkpoint(ModelFolders((tmp_path,)))
+    os.symlink(Path("b") / "v2", tmp_path / NETWORKS)
+    assert find_checkpoint(ModelFolders((tmp_path,))).parent == tmp_path / NETWORKS
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user for a moment")
+def test_folders_that_may_not_be_looked_into_are_passed_over(tmp_path):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    for name in ("bfm", "hubert", "any"):
+        (tmp_path / name).mkdir(mode=0o644)
+    os.seteuid(65534)
+    try:
+        assert find_checkpoint(ModelFolders((tmp_path,))) is None
+        assert official_files.face_folder(ModelFolders((tmp_path,))) == tmp_path / "bfm"
+        assert official_files.hubert_folder(ModelFolders((tmp_path,))) == tmp_path / "hubert"
+    finally:
+        os.seteuid(0)
 
 
 def test_a_large_or_circular_tree_is_not_searched_for_ever(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from official_files import write_face_model, write_voice
+from official_files import NoNetworks, write_face_model, write_voice
 
 from real3d_core.avatar import SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
@@ -65,20 +65,6 @@ def test_what_only_a_voice_needs_does_not_stand_in_a_clips_way(tmp_path, monkeyp
     for hear in (lambda: avatar.audio_to_motion(sound), avatar.audio_networks):
         with pytest.raises(MissingModelError, match=r"a driving clip needs none of this.*audio2secc_vae'; config.json and pytorch_model"):
             hear()
-
-
-class NoNetworks:
-    """In place of the official networks, where only the loader matters."""
-
-    class decoder:
-        weight1 = torch.zeros(1)
-
-        @classmethod
-        def to(cls, device):
-            return cls
-
-    class config:
-        march_settings = None
 
 
 def test_a_file_that_is_no_checkpoint_is_told_before_what_is_missing(tmp_path):

@@ -80,7 +80,7 @@ class Marked(torch.Tensor):
 HARMLESS = {
     "checkpoint_callback_best": np.float64(0.25),
     "numbers": [np.float32(1), np.int64(2), np.arange(3), np.dtype("f4"), np.bool_(True), 2**70, 1.5, None, b"bytes", 1j],
-    "random": [np.random.RandomState(0), np.random.default_rng(0), torch.get_rng_state()],
+    "random": [np.random.RandomState(0), np.random.default_rng(0), torch.get_rng_state(), torch.Generator()],
     "hparams": argparse.Namespace(lr=1e-4, betas=(0.9, 0.99)),
     "config": Config(),
     "table": Table(a=1),

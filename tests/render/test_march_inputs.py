@@ -8,7 +8,7 @@ from scenes import soft_scene
 
 from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, PlaneDecoder, march, march_table
-from real3d_core.render.march_inputs import full_float32
+from real3d_core.render.march_inputs import checked_inputs, full_float32
 from real3d_core.render.ray_marching import march_frames, march_rays
 
 QUICK = MarchSettings(resolution=6, coarse=8, fine=8)
@@ -38,6 +38,15 @@ def test_planes_in_any_order_of_memory_are_the_same_planes(marcher):
     scene = soft_scene(QUICK)
     turned = scene.planes.features.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (1, 3))
     assert torch.equal(draw(marcher, scene, turned).features, draw(marcher, scene).features)
+
+
+def test_a_negated_view_is_brought_into_memory():
+    scene = soft_scene(QUICK)
+    view = torch._neg_view(-scene.planes.features)
+    decoder = replace(scene.decoder, bias1=torch._neg_view(-scene.decoder.bias1))
+    planes, checked, _ = checked_inputs(replace(scene.planes, features=view), decoder, scene.cameras)
+    assert view.is_neg() and not planes.features.is_neg() and not checked.bias1.is_neg()
+    assert torch.equal(planes.features, scene.planes.features) and torch.equal(checked.bias1, scene.decoder.bias1)
 
 
 @pytest.mark.parametrize(

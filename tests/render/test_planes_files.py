@@ -26,6 +26,21 @@ def test_kept_planes_come_back(tmp_path):
     assert torch.equal(loaded[1].features, bare.features) and loaded[1].bounds is None and loaded[1].box_side == 2.0
 
 
+def test_what_an_avatar_knows_of_a_person_is_kept_also_where_heads_share_it(tmp_path):
+    person = {"identity": torch.rand(1, 80), "euler": torch.zeros(1, 3)}
+    one = replace(head(0.5), person=person)
+    save_planes(tmp_path / "p.safetensors", [one, replace(head(0.6), person=person), head(0.7), one], "somebody")
+    loaded, _ = load_planes(tmp_path / "p.safetensors")
+    assert [one.person and sorted(one.person) for one in loaded] == [
+        ["euler", "identity"],
+        ["euler", "identity"],
+        None,
+        ["euler", "identity"],
+    ]
+    assert all(torch.equal(loaded[1].person[name], value) for name, value in person.items())
+    assert mix_planes(loaded[0], loaded[2], 0.5).person == loaded[0].person
+
+
 def test_trigrids_are_kept_and_mixed(tmp_path):
     first, second = (Planes(torch.full((1, 3, 96, 4, 4), value)) for value in (0.0, 1.0))
     save_planes(tmp_path / "p.safetensors", [first], "somebody")
@@ -54,7 +69,12 @@ def test_what_a_file_says_of_itself_is_a_table_or_refused(tmp_path, told):
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"box_side": float("nan")}, {"box_side": float("inf")}, {"landmarks": torch.full((478, 3), float("nan"))}],
+    [
+        {"box_side": float("nan")},
+        {"box_side": float("inf")},
+        {"landmarks": torch.full((478, 3), float("nan"))},
+        {"person": {"euler": torch.full((1, 3), float("nan"))}},
+    ],
 )
 def test_planes_with_numbers_that_are_none_are_refused(tmp_path, spoilt):
     save_planes(tmp_path / "p.safetensors", [replace(head(0.5), **spoilt)], "somebody")

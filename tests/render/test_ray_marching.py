@@ -8,6 +8,7 @@ import torch
 from golden import load_vector
 from scenes import golden_scene, soft_scene, solid_scene
 
+from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, Planes, camera_from_pose, camera_rays, march
 from real3d_core.render.ray_marching import (
     coarse_depths,
@@ -131,7 +132,7 @@ def test_every_head_is_seen_by_its_own_camera():
 
 def test_heads_and_cameras_that_do_not_match_are_refused():
     scene = soft_scene(QUICK)
-    with pytest.raises(ValueError, match="give one head"):
+    with pytest.raises(Real3DError, match=r"3 heads cannot be seen by 2 cameras: .*\.$"):
         march(replace(scene.planes, features=scene.planes.features.repeat(3, 1, 1, 1, 1)), scene.decoder, scene.cameras.repeat(2, 1), QUICK)
 
 
@@ -209,7 +210,7 @@ def test_a_camera_that_looks_away_sees_nothing():
     assert render.depth.isfinite().all()
 
 
-@pytest.mark.parametrize("wrong", [{"resolution": 0}, {"coarse": 3}, {"fine": -1}, {"rays_per_chunk": 0}])
+@pytest.mark.parametrize("wrong", [{"resolution": 0}, {"coarse": 3}, {"fine": -1}, {"rays_per_chunk": 0}, {"seed": -1}])
 def test_senseless_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="marching needs"):
         MarchSettings(**wrong)

@@ -144,7 +144,7 @@ def test_any_chunking_gives_the_same_planes(avatar, face):
 def test_another_avatars_motion_and_planes_are_refused(avatar):
     with pytest.raises(MotionMismatchError, match="real3d"):
         avatar.adapt(avatar.lift(PORTRAIT), Motion.still(MotionBasis("analytic", (), 3), 1))
-    with pytest.raises(ValueError, match="real3d"):
+    with pytest.raises(Real3DError, match="real3d"):
         avatar.adapt(Planes(torch.zeros(1, 3, 32, 4, 4)), motion_of(1.0))
     deeper = replace(avatar.lift(PORTRAIT), features=torch.zeros(1, 3, 96, 256, 256))
     with pytest.raises(Real3DError, match=r"depth 3 cannot be moved .* depth 1"):

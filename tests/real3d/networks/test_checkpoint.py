@@ -58,6 +58,11 @@ def test_the_file_of_the_most_steps_is_taken(checkpoint, tmp_path):
     assert load_networks(tmp_path).config == Real3DConfig(coarse=24, fine=12)
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    for name in ("a" * 5000, "a/" * 5000, "a\0b", "a\nb"):
+        assert len(refusal(name)) < 400
+
+
 def test_an_empty_folder_is_named(tmp_path):
     assert str(tmp_path) in refusal(tmp_path)
 
@@ -161,6 +166,10 @@ LAUGHS = "a: &a [ha, ha]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.joi
         "n: " + "9" * 5000,
         "*nowhere",
         "t: 2024-99-99",
+        "b: !!bool maybe",
+        "t: !!timestamp soon",
+        "n: !!int ''",
+        "a:\n\tb: 1",
         "a: \x00",
     ],
     ids=lambda content: content[:12],
@@ -169,6 +178,14 @@ def test_unreadable_configurations_are_refused(content, tmp_path):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(MissingModelError, match=r"config\.yaml"):
         read_config(tmp_path / "config.yaml")
+
+
+def test_a_configuration_that_is_a_link_to_nothing_is_not_taken_for_none(tmp_path):
+    torch.save({"a": torch.ones(1)}, tmp_path / "model_ckpt_steps_1.ckpt")
+    for target in ("gone.yaml", "config.yaml"):
+        os.symlink(target, tmp_path / "config.yaml")
+        assert "config.yaml' " in refusal(tmp_path)
+        (tmp_path / "config.yaml").unlink()
 
 
 def test_a_configuration_that_swells_without_end_is_read_at_once(tmp_path):
