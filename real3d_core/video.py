@@ -24,7 +24,7 @@ from .encoding import CONTAINERS, Encoding
 from .errors import ClipError, OutputError, SoundError
 from .files import written_whole
 from .pictures import save_png
-from .sound import Sound, load_sound, mixed_down
+from .sound import Sound, in_stereo, load_sound, mixed_down
 from .stream import FrameStream, exact_rate
 
 _LOG = logging.getLogger("real3d")
@@ -182,7 +182,7 @@ def write_video(
     Args:
         path: ends as the container does; it is tried before any frame is computed.
         frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
-        sound: one or two channels are kept, more are mixed into one; None for a silent video.
+        sound: one or two channels are kept, more are mixed; None for a silent video.
         chunk: frames computed at once.
         progress: called as progress(frames done, frames in all) after each chunk.
         encoding: None for what suits the name's ending: H.264 and AAC in an MP4 or MKV, AV1 and Opus in a WebM.
@@ -286,7 +286,8 @@ def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) ->
 
 def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
     """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
-    samples = sound.samples if len(sound.samples) <= 2 else mixed_down(sound.samples)[None]
+    samples = in_stereo(sound.samples)
+    samples = samples if len(samples) <= 2 else mixed_down(samples)[None]
     layout = "stereo" if len(samples) == 2 else "mono"
     rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
     stream = container.add_stream(codec, rate=rate, layout=layout)

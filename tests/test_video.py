@@ -390,7 +390,9 @@ class TestWriting:
         length = min(len(a), len(b))
         assert torch.corrcoef(torch.stack([a[:length], b[:length]]))[0, 1] > 0.97
 
-    @pytest.mark.parametrize(("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 1))])
+    @pytest.mark.parametrize(
+        ("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 2)), (8000, 12, (8000, 1))]
+    )
     def test_any_rate_and_channels_can_be_written(self, tmp_path, rate, channels, kept):
         write_video(tmp_path / "a.mp4", counting(25), tone(1.0, rate, channels))
         heard = load_sound(tmp_path / "a.mp4")
