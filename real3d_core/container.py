@@ -14,7 +14,7 @@ import av
 from .errors import Real3DError
 from .files import readable_file
 
-_SAME_CLOCK = 60.0  # seconds; tracks that start further apart have clocks of their own
+_SAME_CLOCK = 3600.0  # seconds; tracks that start further apart have clocks of their own
 _PRIMING = 0.05  # seconds; a sound coder may start earlier than its sound by so much
 _WORTH_SEEKING = 2.0  # seconds
 _LEAD_IN = 0.5  # seconds decoded before the wanted time, in which a sound coder settles

@@ -365,7 +365,9 @@ def _length(container: av.container.InputContainer, stream: av.VideoStream) -> f
     if stream.duration:
         return _lead(container, stream) + stream.duration * float(stream.time_base)
     if container.duration:
-        return container.duration / av.time_base
+        stated = container.duration / av.time_base
+        is_end = "matroska" in container.format.name  # on the file's clock; other formats state the length
+        return stated - (time_zero(container, stream) or 0.0) if is_end else stated
     latest = 0.0
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):

@@ -88,10 +88,10 @@ def write_clip_with_sound(path: Path, picture_at: float, sound_at: float, beat: 
     return path
 
 
-def seen_and_heard(path: Path, start: float = 0.0) -> tuple[float, float]:
+def seen_and_heard(path: Path, start: float = 0.0, fps: float = 100.0) -> tuple[float, float]:
     """Seconds at which the flash is seen, and the beep heard, after `start`."""
     clip = open_clip(path).part(start)
-    flash = next(number for number, picture in enumerate(clip.frames(100.0)) if picture.mean() > 128) / 100
+    flash = next(number for number, picture in enumerate(clip.frames(fps)) if picture.mean() > 128) / fps
     sound = clip.sound()
     half_a_picture = 0.02  # a picture is shown from half way to the one before
     return flash + half_a_picture, float((sound.samples[0].abs() > 0.2).float().argmax()) / sound.rate
@@ -195,6 +195,22 @@ class TestReading:
     def test_sound_that_starts_after_the_pictures_keeps_its_distance(self, tmp_path, ending):
         path = write_clip_with_sound(tmp_path / f"a.{ending}", picture_at=0.0, sound_at=0.6)
         assert seen_and_heard(path) == pytest.approx((1.0, 1.6), abs=0.03)
+
+    @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "flv"])
+    @pytest.mark.parametrize(("picture_at", "sound_at"), [(5.6, 5.0), (5.0, 5.6), (3000.0, 3000.6), (-0.3, 0.0), (-0.6, -0.3), (0.0, 0.0)])
+    def test_pictures_and_sound_share_one_clock_wherever_it_starts(self, tmp_path, ending, picture_at, sound_at):
+        path = write_clip_with_sound(tmp_path / f"a.{ending}", picture_at, sound_at)
+        seen, heard = seen_and_heard(path)
+        assert seen - heard == pytest.approx(picture_at - sound_at, abs=0.04)
+        clip = open_clip(path)
+        assert clip.duration == pytest.approx(sum(1 for _ in clip.frames()) / 25, abs=0.7), "the pictures, or whichever ends later"
+
+    @pytest.mark.parametrize("ending", ["mp4", "mkv"])
+    @pytest.mark.parametrize("apart", [70.0, -70.0])
+    def test_a_minute_between_pictures_and_sound_is_kept(self, tmp_path, ending, apart):
+        path = write_clip_with_sound(tmp_path / f"a.{ending}", max(apart, 0.0), max(-apart, 0.0))
+        seen, heard = seen_and_heard(path, fps=25.0)
+        assert seen - heard == pytest.approx(apart, abs=0.06)
 
     @pytest.mark.parametrize("start", [0.4, 3.2])
     def test_a_part_shows_and_sounds_as_the_whole_does_there(self, tmp_path, start):
