@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .colour import in_srgb
 from .errors import PictureError
 from .files import readable_file, written_whole
 
@@ -21,7 +22,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Ke
 
 
 def load_picture(path: str | os.PathLike) -> np.ndarray:
-    """The picture as [H, W, 4] uint8 RGBA, turned upright by its EXIF orientation; of an animation, the first frame.
+    """The picture as [H, W, 4] uint8 RGBA in sRGB, turned upright by its EXIF orientation; of an animation, the first frame.
 
     Alpha is straight (not premultiplied) and 255 where the file has none. HEIC is read where pillow-heif is installed.
 
@@ -34,7 +35,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore")  # Pillow's remarks on damaged files; ours is the one sentence below
             with _opened(found) as picture:
                 _refuse_odd_size(picture.size, path)
-                return np.array(_rgba(ImageOps.exif_transpose(picture)))
+                return np.array(in_srgb(_of_eight_bits(ImageOps.exif_transpose(picture)), found).convert("RGBA"))
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
     except UnidentifiedImageError:
@@ -112,12 +113,14 @@ def _refuse_odd_size(size: tuple[int, int], path: str | os.PathLike) -> None:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.")
 
 
-def _rgba(picture: Image.Image) -> Image.Image:
-    """Any mode to RGBA; Pillow alone would cut off, not scale, values of more than 8 bits."""
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, dtype=np.float64)
-        picture = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8))
-    return picture.convert("RGBA")
+def _of_eight_bits(picture: Image.Image) -> Image.Image:
+    """Pillow alone would cut off, not scale, values of more than 8 bits."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture, dtype=np.float64)
+    scaled = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8))
+    scaled.info = picture.info
+    return scaled
 
 
 def _full_scale(picture: Image.Image, values: np.ndarray) -> float:
