@@ -30,6 +30,8 @@ from .stream import FrameStream, exact_rate
 _LOG = logging.getLogger("real3d")
 _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
 _HDR_CURVES = (16, 18)  # PQ and HLG
+_CAMERA_CURVES = (1, 6, 14, 15)  # of BT.709, BT.601 and BT.2020, all the same
+_WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, and P3 of cinemas and of displays
 _SAME_TIME = 1e-6  # seconds
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
@@ -345,11 +347,13 @@ def _orientation(picture: av.VideoFrame) -> _Orientation:
 
 
 def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
-    """The picture itself, or what an HDR picture looks like in sRGB."""
-    if getattr(picture, "color_trc", None) not in _HDR_CURVES:  # PyAV 14 does not tell
+    """The picture itself, or what one of high dynamic range or of more colours looks like in sRGB."""
+    curve, primaries = getattr(picture, "color_trc", None), getattr(picture, "color_primaries", None)  # PyAV 14 does not tell
+    if curve not in _HDR_CURVES and primaries not in _WIDE_PRIMARIES:
         return picture
+    shown_by = _BT709 if curve in _CAMERA_CURVES else _SRGB  # the first is shown by sRGB's screens as it is, here as in any clip
     try:
-        return picture.reformat(format="rgb24", dst_color_trc=_SRGB, dst_color_primaries=_BT709)
+        return picture.reformat(format="rgb24", dst_color_trc=shown_by, dst_color_primaries=_BT709)
     except TypeError:  # PyAV before 18 cannot be asked for it
         return picture
 

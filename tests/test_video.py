@@ -265,6 +265,24 @@ class TestReading:
         else:
             assert abs(brightness - 128) < 4
 
+    @pytest.mark.skipif(int(av.__version__.split(".")[0]) < 18, reason="this PyAV can not convert primaries")
+    @pytest.mark.parametrize("limited", [1, 2], ids=["limited range", "full range"])
+    @pytest.mark.parametrize(
+        ("primaries", "curve", "matrix", "stored"), [(12, 13, 1, (234, 51, 35)), (9, 14, 9, (197, 70, 25))], ids=["Display P3", "BT.2020"]
+    )
+    def test_more_colours_than_srgb_has_are_converted(self, tmp_path, primaries, curve, matrix, stored, limited):
+        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
+            stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p10le"
+            context = stream.codec_context
+            context.color_primaries, context.color_trc, context.colorspace, context.color_range = primaries, curve, matrix, limited
+            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), stored, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le", dst_colorspace=matrix, dst_color_range=limited)))
+            container.mux(stream.encode(None))
+        (picture,) = open_clip(tmp_path / "a.mp4").frames()
+        red, green, blue = picture[16, 32].tolist()
+        assert red > 225 and green < 45 and blue < 15, "as red as sRGB can be; FFmpeg keeps some of what it cannot be"
+
     @pytest.mark.parametrize("samples", [0, 1600], ids=["no samples", "0.1 s"])
     def test_a_sound_too_short_to_be_of_use_counts_as_none(self, tmp_path, samples):
         path = tmp_path / "a.mkv"
