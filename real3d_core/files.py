@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import OutputError, Real3DError
+from safetensors import SafetensorError
+
+from .errors import OutputError, Real3DError, brief
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) -> Path:
@@ -19,6 +24,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         what: the word for it in messages, such as "sound".
         error: the class to raise when the file is missing, a folder, empty or not permitted.
     """
+    if not os.fspath(path):
+        raise error(f"The name of the {what} is empty: name a file.")
     try:
         found = Path(path).absolute()
         if found.is_dir():
@@ -30,10 +37,29 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise error(f"The {what} '{path}' does not exist; check its name and folder.") from None
     except OSError as failure:
-        raise error(f"The {what} '{path}' can not be opened ({failure.strerror}); check its permissions.") from None
+        hint = "permissions" if isinstance(failure, PermissionError) else "name and folder"
+        raise error(f"The {what} '{path}' can not be opened ({failure.strerror}); check its {hint}.") from None
     if empty:
         raise error(f"The {what} '{path}' is empty (0 bytes); it may not have been copied completely.")
     return found
+
+
+def foreign_kind(path: Path) -> str | None:
+    """What a file is that is no photo, sound or video at all, and what to do; None if nobody knows."""
+    with open(path, "rb") as file:
+        head = file.read(1024)
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself; fetch that with 'git lfs pull'"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page, as a failed download leaves it; download the file again"
+    if start.startswith(b"%pdf"):
+        return "a PDF document; save what is in it as a file of its own"
+    if head.startswith((b"PK\3\4", b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "an archive; unpack it first"
+    if head and all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
+        return "a text"
+    return None
 
 
 @contextmanager
@@ -48,7 +74,7 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
         suffixes: the file name endings that the writer can produce, lower case, the usual one first.
 
     Raises:
-        OutputError: wrong ending, or the place can not be written to.
+        OutputError: wrong ending, the place can not be written to, or the disk becomes full.
     """
     temporary = _new_file_beside(path, suffixes)
     target = Path(path)
@@ -61,10 +87,19 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
             os.replace(temporary, target)
         except OSError as failure:
             raise OutputError(f"The output '{path}' can not be replaced ({failure.strerror}); close it where it is open.") from None
-    except BaseException:
+    except BaseException as failure:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if reason := _of_the_disk(failure):
+            raise OutputError(f"The output '{path}' can not be written ({reason}); is the disk full?") from failure
         raise
+
+
+def _of_the_disk(failure: BaseException) -> str | None:
+    """What a failed write says if the disk was the reason."""
+    if isinstance(failure, SafetensorError) and "I/O error" in str(failure):
+        return brief(str(failure).partition("I/O error: ")[2])
+    return failure.strerror if isinstance(failure, OSError) and failure.errno in _DISK_ERRORS else None
 
 
 def refuse_unwritable(path: str | os.PathLike, suffixes: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .colour import in_srgb
 from .errors import PictureError
-from .files import readable_file, written_whole
+from .files import foreign_kind, readable_file, written_whole
 
 SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory
@@ -39,7 +39,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
     except UnidentifiedImageError:
-        reason = _other_kind(found) or "can not be read: it is damaged, incomplete, or not a picture"
+        reason = _other_kind(found) or f"can not be read: it is {foreign_kind(found) or 'damaged, incomplete, or not a picture'}"
         raise PictureError(f"The picture '{path}' {reason}.") from None
     except _BROKEN:
         raise PictureError(f"The picture '{path}' can not be read: it is damaged, incomplete, or not a picture.") from None
@@ -92,6 +92,12 @@ def _other_kind(path: Path) -> str | None:
         return "is a PDF document: save the photo in it as JPEG or PNG"
     if b"<svg" in head.lower():
         return "is an SVG drawing: save it as PNG"
+    if head.startswith((b"#?RADIANCE", b"#?RGBE", b"\x76\x2f\x31\x01")):
+        return "is a picture of light values (Radiance or OpenEXR): save it as JPEG or PNG"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"FUJIFILM")):
+        return "is a TIFF or a camera's raw file of a kind that Pillow does not read, or damaged: save it as JPEG or PNG"
+    if head.startswith((b"ID3", b"fLaC", b"OggS")) or (head[:4], head[8:12]) == (b"RIFF", b"WAVE"):
+        return "is a sound: give a photo"
     return None
 
 

@@ -18,7 +18,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero
+from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero, why_no_track
 from .errors import SoundError
 
 SHORTEST = 0.2  # seconds; less than five frames of picture say nothing
@@ -130,9 +130,9 @@ def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.i
         SoundError: the file is missing, empty, no sound, without samples, or shorter than 0.2 s.
     """
     with open_container(path, "sound", SoundError) as container:
-        track = sound_track(container)
-        if track is None:
-            raise SoundError(f"The file '{path}' has no sound track; give a sound file or a video with sound.")
+        track, why_not = sound_track(container), why_no_track(path, container, "audio")
+        if why_not or track is None:
+            raise SoundError(f"The file '{path}' {why_not or 'has no sound track; give a sound file or a video with sound'}.")
         try:
             links = ogg_links(path) if container.format.name == "ogg" and picture_track(container) is None else []
             pieces = list(_chained_pieces(links) if len(links) > 1 else _pieces(container, track, start, stop))

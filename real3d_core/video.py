@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start
+from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
 from .encoding import CONTAINERS, Encoding
 from .errors import ClipError, OutputError, SoundError
 from .files import written_whole
@@ -153,12 +153,17 @@ def open_clip(path: str | os.PathLike) -> Clip:
         ClipError: the file is missing, empty, no video, damaged beyond its first picture, or sound only.
     """
     with open_container(path, "video", ClipError) as container:
-        stream = picture_track(container)
-        if stream is None:
-            raise ClipError(f"The video '{path}' has no picture track; give a video file.")
+        stream, why_not = picture_track(container), why_no_track(path, container, "video")
+        if why_not or stream is None:
+            raise ClipError(f"The video '{path}' {why_not or 'has no picture track; give a video file'}.")
         first = next(readable_frames(container, stream), None)
         if first is None:
-            raise ClipError(f"The video '{path}' has no readable picture; it may not have been copied completely.")
+            reason = (
+                "has no readable picture; it may not have been copied completely"
+                if _has_pictures(path)
+                else "holds no pictures; record or export it again"
+            )
+            raise ClipError(f"The video '{path}' {reason}.")
         width, height = round(first.width * _pixel_aspect(stream)), first.height
         if _orientation(first).swaps:
             width, height = height, width
@@ -356,6 +361,12 @@ def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
         return picture.reformat(format="rgb24", dst_color_trc=shown_by, dst_color_primaries=_BT709)
     except TypeError:  # PyAV before 18 cannot be asked for it
         return picture
+
+
+def _has_pictures(path: str | os.PathLike) -> bool:
+    with open_container(path, "video", ClipError) as container, suppress(av.FFmpegError):
+        return any(packet.size for packet in container.demux(picture_track(container)))
+    return True
 
 
 def _lead(container: av.container.InputContainer, stream: av.VideoStream) -> float:
