@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import secrets
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 
 from .errors import OutputError, Real3DError, brief
 
+_UNFINISHED: set[Path] = set()
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -77,22 +79,21 @@ def written_whole(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Iterato
         OutputError: wrong ending, the place can not be written to, or the disk becomes full.
     """
     temporary = _new_file_beside(path, suffixes)
-    target = Path(path)
-    permissions = temporary.stat().st_mode
     try:
+        permissions = temporary.stat().st_mode
         yield temporary
         with suppress(OSError):
             temporary.chmod(permissions)
         try:
-            os.replace(temporary, target)
+            os.replace(temporary, path)
         except OSError as failure:
             raise OutputError(f"The output '{path}' can not be replaced ({failure.strerror}); close it where it is open.") from None
     except BaseException as failure:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         if reason := _of_the_disk(failure):
             raise OutputError(f"The output '{path}' can not be written ({reason}); is the disk full?") from failure
         raise
+    finally:
+        _forget(temporary)
 
 
 def _of_the_disk(failure: BaseException) -> str | None:
@@ -104,7 +105,7 @@ def _of_the_disk(failure: BaseException) -> str | None:
 
 def refuse_unwritable(path: str | os.PathLike, suffixes: tuple[str, ...]) -> None:
     """Raises the OutputError that `written_whole` would raise on entry, and leaves nothing behind."""
-    _new_file_beside(path, suffixes).unlink()
+    _forget(_new_file_beside(path, suffixes))
 
 
 def refuse_overwriting(output: str | os.PathLike, others: Iterable[str | os.PathLike]) -> None:
@@ -113,6 +114,15 @@ def refuse_overwriting(output: str | os.PathLike, others: Iterable[str | os.Path
         with suppress(OSError, ValueError):  # what does not exist yet is no other file
             if os.path.samefile(output, other):
                 raise OutputError(f"The output '{output}' is the same file as '{other}' and would overwrite it: choose another name.")
+
+
+@atexit.register
+def _forget(*files: Path) -> None:
+    """Removes temporary files; at the end of the program those that a signal between two steps has left."""
+    for file in files or tuple(_UNFINISHED):
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        _UNFINISHED.discard(file)
 
 
 def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path:
@@ -124,6 +134,7 @@ def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path
     try:
         if target.is_dir():
             raise OutputError(f"The output '{path}' is a folder; name a file in it.")
+        _UNFINISHED.add(temporary)
         open(temporary, "xb").close()
     except FileNotFoundError:
         raise OutputError(f"The folder of the output '{path}' does not exist; create it or choose another.") from None
