@@ -9,6 +9,7 @@ import asyncio
 import io as byte_io
 import math
 import secrets
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,7 +61,7 @@ class Gallery:
     """
 
     def __init__(self) -> None:
-        self._heads: OrderedDict[str, tuple[Planes, Head]] = OrderedDict()
+        self._heads: OrderedDict[str, tuple[weakref.ref[Planes], Head]] = OrderedDict()
         self._pictures: OrderedDict[tuple[str, Turn, int], bytes] = OrderedDict()
         self._newest: dict[str, int] = {}
         self._tickets = count()
@@ -69,13 +70,13 @@ class Gallery:
     def keep(self, planes: Planes, decoder: PlaneDecoder, euler: Tensor, translation: Tensor) -> str:
         """The token of a head; the same one as before for the same planes seen from the same place."""
         for token, (source, head) in list(self._heads.items()):
-            if source is planes and head.euler.equal(euler) and head.translation.equal(translation):
+            if source() is planes and head.euler.equal(euler) and head.translation.equal(translation):
                 self._heads.move_to_end(token)
                 return token
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         bounds = None if planes.bounds is None else planes.bounds.cpu()
         shown = replace(planes, features=planes.features[:1].detach().float().cpu(), bounds=bounds)
-        self._heads[token] = (planes, Head(shown, decoder.to("cpu"), euler, translation))
+        self._heads[token] = (weakref.ref(planes), Head(shown, decoder.to("cpu"), euler, translation))
         while len(self._heads) > MOST_HEADS:
             gone, _ = self._heads.popitem(last=False)
             self._newest.pop(gone, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
@@ -12,9 +13,10 @@ from typing import IO
 import av
 
 from .errors import Real3DError
-from .files import readable_file
+from .files import foreign_kind, readable_file
 
-_SAME_CLOCK = 60.0  # seconds; tracks that start further apart have clocks of their own
+_COVER = av.stream.Disposition.attached_pic
+_SAME_CLOCK = 3600.0  # seconds; tracks that start further apart have clocks of their own
 _PRIMING = 0.05  # seconds; a sound coder may start earlier than its sound by so much
 _WORTH_SEEKING = 2.0  # seconds
 _LEAD_IN = 0.5  # seconds decoded before the wanted time, in which a sound coder settles
@@ -29,10 +31,13 @@ def open_container(path: str | os.PathLike, what: str, error: type[Real3DError])
         error: the class to raise when the file is missing, empty or no such medium.
     """
     found = readable_file(path, what, error)
+    kind = foreign_kind(found)  # FFmpeg goes by a name's ending where the content is unknown to it
     try:
-        return opened(str(found))
+        if kind is None:
+            return opened(str(found))
     except (av.FFmpegError, ValueError):
-        raise error(f"The {what} '{path}' cannot be read: it is damaged, incomplete, or not a {what} at all.") from None
+        kind = f"damaged, incomplete, or not a {what} at all"
+    raise error(f"The {what} '{path}' cannot be read: it is {kind}.")
 
 
 def opened(source: str | IO[bytes]) -> av.container.InputContainer:
@@ -46,13 +51,44 @@ def opened(source: str | IO[bytes]) -> av.container.InputContainer:
 
 def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
     """The first video track that can be decoded and is not the cover picture of a sound file."""
-    cover = av.stream.Disposition.attached_pic
-    return next((track for track in container.streams.video if track.codec_context and not track.disposition & cover), None)
+    return next((track for track in container.streams.video if track.codec_context and not track.disposition & _COVER), None)
 
 
 def sound_track(container: av.container.InputContainer) -> av.AudioStream | None:
     """The first sound track that can be decoded; some phones add one of spatial sound that cannot."""
     return next((track for track in container.streams.audio if track.codec_context), None)
+
+
+def why_no_track(path: str | os.PathLike, container: av.container.InputContainer, kind: str) -> str | None:
+    """Why the tracks of a kind, "video" or "audio", cannot be used although there are some; None where there are none, or they can."""
+    if kind in protected_kinds(path):
+        return "is protected against copying (encrypted): use an unprotected file"
+    tracks = [track for track in getattr(container.streams, kind) if not track.disposition & _COVER]
+    if tracks and not any(track.codec_context for track in tracks):
+        what = {"video": "pictures", "audio": "sound"}[kind]
+        return f"has {what} in a format that FFmpeg cannot decode here: convert it to H.264 and AAC in an MP4"
+    return None
+
+
+def protected_kinds(path: str | os.PathLike) -> set[str]:
+    """Which of "video" and "audio" in a file of the MP4 family is encrypted, as its sample descriptions say (ISO/IEC 14496-12, 8.12)."""
+    kinds = {b"encv": "video", b"drmi": "video", b"enca": "audio", b"drms": "audio"}
+    found = set()
+    with open(path, "rb") as file:
+        while len(head := file.read(16)) >= 8:
+            size, name = int.from_bytes(head[:4], "big"), head[4:8]
+            start, size = file.tell() - len(head), int.from_bytes(head[8:], "big") if size == 1 else size
+            if not name.isalnum() or (size and size < 8):
+                break
+            if name == b"moov":
+                file.seek(start)
+                content = file.read(size or -1)
+                places = (place.end() for place in re.finditer(b"stsd", content))
+                found |= {kinds[format] for place in places if (format := content[place + 12 : place + 16]) in kinds}
+            if not size:
+                break
+            file.seek(start + size)
+    return found
 
 
 def track_start(track: av.stream.Stream | None) -> float | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .colour import in_srgb
 from .errors import PictureError
-from .files import readable_file, written_whole
+from .files import foreign_kind, readable_file, written_whole
 
 SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory
@@ -22,7 +23,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Ke
 
 
 def load_picture(path: str | os.PathLike) -> np.ndarray:
-    """The picture as [H, W, 4] uint8 RGBA, turned upright by its EXIF orientation; of an animation, the first frame.
+    """The picture as [H, W, 4] uint8 RGBA in sRGB, turned upright by its EXIF orientation; of an animation, the first frame.
 
     Alpha is straight (not premultiplied) and 255 where the file has none. HEIC is read where pillow-heif is installed.
 
@@ -36,11 +37,11 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
             with _opened(found) as picture:
                 _refuse_odd_size(picture.size, path)
                 _mend_transparent_colour(picture, found)
-                return np.array(_rgba(ImageOps.exif_transpose(picture)))
+                return np.array(in_srgb(_of_eight_bits(ImageOps.exif_transpose(picture)), found).convert("RGBA"))
     except Image.DecompressionBombError:
         raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.") from None
     except UnidentifiedImageError:
-        reason = _other_kind(found) or "cannot be read: it is damaged, incomplete, or not a picture"
+        reason = _other_kind(found) or f"cannot be read: it is {foreign_kind(found) or 'damaged, incomplete, or not a picture'}"
         raise PictureError(f"The picture '{path}' {reason}.") from None
     except _BROKEN:
         raise PictureError(f"The picture '{path}' cannot be read: it is damaged, incomplete, or not a picture.") from None
@@ -93,6 +94,12 @@ def _other_kind(path: Path) -> str | None:
         return "is a PDF document: save the photo in it as JPEG or PNG"
     if b"<svg" in head.lower():
         return "is an SVG drawing: save it as PNG"
+    if head.startswith((b"#?RADIANCE", b"#?RGBE", b"\x76\x2f\x31\x01")):
+        return "is a picture of light values (Radiance or OpenEXR): save it as JPEG or PNG"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"FUJIFILM")):
+        return "is a TIFF or a camera's raw file of a kind that Pillow does not read, or damaged: save it as JPEG or PNG"
+    if head.startswith((b"ID3", b"fLaC", b"OggS")) or (head[:4], head[8:12]) == (b"RIFF", b"WAVE"):
+        return "is a sound: give a photo"
     return None
 
 
@@ -127,13 +134,14 @@ def _mend_transparent_colour(picture: Image.Image, path: Path) -> None:
         picture.info["transparency"] = tuple(part >> 8 for part in colour)
 
 
-def _rgba(picture: Image.Image) -> Image.Image:
-    """Any mode to RGBA; Pillow alone would cut off, not scale, values of more than 8 bits."""
+def _of_eight_bits(picture: Image.Image) -> Image.Image:
+    """Pillow alone would cut off, not scale, values of more than 8 bits."""
     if not picture.mode.startswith(("I", "F")):
-        return picture.convert("RGBA")
+        return picture
     values = np.asarray(picture, dtype=np.float64)
-    scaled = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8)).convert("RGBA")
-    colour = picture.info.get("transparency")
+    scaled = Image.fromarray(np.rint((values / _full_scale(picture, values)).clip(0, 1) * 255).astype(np.uint8))
+    scaled.info = dict(picture.info)
+    colour = scaled.info.pop("transparency", None)
     if isinstance(colour, int):
         scaled.putalpha(Image.fromarray(np.where(values == colour, 0, 255).astype(np.uint8)))
     return scaled

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -18,7 +18,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero
+from .container import frames_from, ogg_links, open_container, opened, picture_track, sound_track, time_zero, why_no_track
 from .errors import SoundError
 
 SHORTEST = 0.2  # seconds; less than five frames of picture say nothing
@@ -26,6 +26,27 @@ _RATES = (1000, 768000)  # samples per second; anything else is a damaged header
 _GAP = 0.05  # seconds; time stamps of neighbouring packets jitter by less
 _FLICKER = 0.1  # seconds; a layout that holds for less is a damaged header
 _BLOCK = 2048  # samples
+_HALF_POWER = 0.5**0.5
+_SHARES = {
+    **{name: (1.0, 0.0) for name in ("FL", "FLC", "WL", "DL")},
+    **{name: (0.0, 1.0) for name in ("FR", "FRC", "WR", "DR")},
+    **{name: (_HALF_POWER, 0.0) for name in ("BL", "SL", "SDL", "TFL", "TBL", "TSL", "BFL")},
+    **{name: (0.0, _HALF_POWER) for name in ("BR", "SR", "SDR", "TFR", "TBR", "TSR", "BFR")},
+    **{name: (_HALF_POWER, _HALF_POWER) for name in ("FC", "TFC", "BFC")},
+    **{name: (0.5, 0.5) for name in ("BC", "TBC", "TC")},
+    **{name: (0.0, 0.0) for name in ("LFE", "LFE2", *(f"AMBI{number}" for number in range(1, 16)))},
+    "AMBI0": (1.0, 1.0),
+}
+"""What each channel adds to the left and to the right (ITU-R BS.775-4, annex 4); effects of low frequency are left out."""
+_FRONT = ("FL", "FR", "FC")
+_USUAL_ORDER = {
+    3: _FRONT,
+    4: ("FL", "FR", "BL", "BR"),
+    5: (*_FRONT, "BL", "BR"),
+    6: (*_FRONT, "LFE", "BL", "BR"),
+    7: (*_FRONT, "LFE", "BC", "SL", "SR"),
+    8: (*_FRONT, "LFE", "BL", "BR", "SL", "SR"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +78,30 @@ class Sound:
         return torch.from_numpy(_resampled(mixed_down(self.samples).numpy(), self.rate, rate))
 
 
+def in_stereo(samples: Tensor, names: Sequence[str] = ()) -> Tensor:
+    """More than two channels [C, L] as left and right [2, L], by the coefficients of ITU-R BS.775; softer where that would overload.
+
+    Args:
+        names: of the channels as FFmpeg writes them, such as FC or LFE; the usual order for their number where they are not given.
+
+    Returns:
+        The samples themselves where there are at most two channels, or where nobody knows what they are.
+    """
+    known = names if len(names) == len(samples) and all(name in _SHARES for name in names) else _USUAL_ORDER.get(len(samples))
+    if len(samples) <= 2 or known is None:
+        return samples
+    both = torch.tensor([_SHARES[name] for name in known], dtype=samples.dtype).T @ samples
+    return both / both.abs().max().clamp_min(1.0) if both.numel() else both
+
+
 def mixed_down(samples: Tensor) -> Tensor:
-    """Channels [C, L] as one [L]: their mean, or the loudest of them where the mean would cancel what they hold.
+    """Channels [C, L] as one [L]: the mean of left and right, or the louder of them where the mean would cancel what they hold.
 
     Channels of no relation to each other lose half of their mean power by mixing two, inverted ones lose all of it. So the mean is
     not taken if, where more than a twentieth of the sound's energy lies, less than half of what unrelated channels keep is left.
+    More than two channels are brought to left and right first (`in_stereo`).
     """
+    samples = in_stereo(samples)
     mean = samples.mean(dim=0)
     if len(samples) == 1:
         return mean
@@ -81,8 +120,8 @@ def _energies(channel: Tensor) -> Tensor:
 def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.inf) -> Sound:
     """Reads a sound file, or the sound track of a video, as far as it is readable.
 
-    Silence stands where packets are damaged or where the sound of a video starts after its picture, so time is kept. Where channels
-    or rate change midway, all is brought to those of the longest stretch.
+    Silence stands where packets are damaged or where the sound of a video starts after its picture, so time is kept. More than two
+    channels become left and right (`in_stereo`). Where channels or rate change midway, all is brought to those of the longest stretch.
 
     Args:
         start, stop: the part to read, in seconds from where the file's pictures or sound, whichever is earlier, begin.
@@ -91,9 +130,9 @@ def load_sound(path: str | os.PathLike, start: float = 0.0, stop: float = math.i
         SoundError: the file is missing, empty, no sound, without samples, or shorter than 0.2 s.
     """
     with open_container(path, "sound", SoundError) as container:
-        track = sound_track(container)
-        if track is None:
-            raise SoundError(f"The file '{path}' has no sound track; give a sound file or a video with sound.")
+        track, why_not = sound_track(container), why_no_track(path, container, "audio")
+        if why_not or track is None:
+            raise SoundError(f"The file '{path}' {why_not or 'has no sound track; give a sound file or a video with sound'}.")
         try:
             links = ogg_links(path) if container.format.name == "ogg" and picture_track(container) is None else []
             pieces = list(_chained_pieces(links) if len(links) > 1 else _pieces(container, track, start, stop))
@@ -119,15 +158,16 @@ def long_enough(sound: Sound, name: str) -> Sound:
 
 
 class _Piece(NamedTuple):
-    """time: seconds from time zero, None if unknown; rate: samples per second; samples: [C, n] float32."""
+    """time: seconds from time zero, None if unknown; rate: samples per second; channels: their names; samples: [C, n] float32."""
 
     time: float | None
     rate: int
+    channels: tuple[str, ...]
     samples: np.ndarray
 
     @property
-    def layout(self) -> tuple[int, int]:
-        return self.rate, len(self.samples)
+    def layout(self) -> tuple[int, tuple[str, ...]]:
+        return self.rate, self.channels
 
 
 def _laid_out(pieces: list[_Piece], start: float, stop: float, end: float) -> tuple[np.ndarray, int]:
@@ -135,17 +175,20 @@ def _laid_out(pieces: list[_Piece], start: float, stop: float, end: float) -> tu
     stretches = _without_flickers([list(alike) for _, alike in groupby(pieces, lambda piece: piece.layout)])
     if not stretches:
         return np.zeros((1, 0), np.float32), 1
-    longest = max(stretches, key=_seconds)[0]
+    longest = max(range(len(stretches)), key=lambda number: _seconds(stretches[number]))
+    rate = stretches[longest][0].rate
     begin = stretches[0][0].time
     begin = filled = start if begin is None else min(start, begin)
     parts = []
     for alike in _with_true_times(stretches):
         joined = _joined(alike, filled, end)
         filled += joined.shape[1] / alike[0].rate
-        parts.append(_with_channels(_resampled(joined, alike[0].rate, longest.rate), len(longest.samples)))
-    first = round((start - begin) * longest.rate)
-    count = None if stop == math.inf else round((stop - start) * longest.rate)
-    return np.nan_to_num(np.concatenate(parts, axis=1)[:, first:][:, :count]).clip(-1.0, 1.0), longest.rate
+        samples = torch.from_numpy(np.nan_to_num(joined).clip(-1.0, 1.0))
+        parts.append(_resampled(in_stereo(samples, alike[0].channels).numpy(), alike[0].rate, rate))
+    whole = np.concatenate([_with_channels(part, len(parts[longest])) for part in parts], axis=1)
+    first = round((start - begin) * rate)
+    count = None if stop == math.inf else round((stop - start) * rate)
+    return whole[:, first:][:, :count].clip(-1.0, 1.0), rate
 
 
 def _chained_pieces(links: list[bytes]) -> Iterator[_Piece]:
@@ -172,7 +215,8 @@ def _pieces(container: av.container.InputContainer, track: av.AudioStream, start
         if layout != (frame.format.name, frame.layout.name, frame.sample_rate):
             layout, resampler = (frame.format.name, frame.layout.name, frame.sample_rate), av.AudioResampler(format="flt")
         for piece in resampler.resample(frame):  # interleaved, as PyAV reads beyond the memory of more than eight planes
-            yield _Piece(time, piece.sample_rate, piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T)
+            names = tuple(channel.name for channel in piece.layout.channels)
+            yield _Piece(time, piece.sample_rate, names, piece.to_ndarray().reshape(-1, len(names)).T)
 
 
 def _seconds(pieces: list[_Piece]) -> float:
@@ -206,7 +250,7 @@ def _with_true_times(stretches: list[list[_Piece]]) -> Iterator[list[_Piece]]:
 
 def _joined(pieces: list[_Piece], filled: float, end: float) -> np.ndarray:
     """Pieces of one layout as [C, L], with silence where time was skipped, from `filled` seconds on; times after `end` are wrong."""
-    rate, channels = pieces[0].layout
+    rate, channels = pieces[0].rate, len(pieces[0].samples)
     joined, count = [], round(filled * rate)
     for piece in pieces:
         missing = 0 if piece.time is None or piece.time > end else round(piece.time * rate) - count

@@ -19,17 +19,19 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start
+from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
 from .encoding import CONTAINERS, Encoding
 from .errors import ClipError, OutputError, SoundError
 from .files import written_whole
 from .pictures import save_png
-from .sound import Sound, load_sound, mixed_down
+from .sound import Sound, in_stereo, load_sound, mixed_down
 from .stream import FrameStream, exact_rate
 
 _LOG = logging.getLogger("real3d")
 _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
 _HDR_CURVES = (16, 18)  # PQ and HLG
+_CAMERA_CURVES = (1, 6, 14, 15)  # of BT.709, BT.601 and BT.2020, all the same
+_WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, and P3 of cinemas and of displays
 _SAME_TIME = 1e-6  # seconds
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
@@ -151,12 +153,17 @@ def open_clip(path: str | os.PathLike) -> Clip:
         ClipError: the file is missing, empty, no video, damaged beyond its first picture, or sound only.
     """
     with open_container(path, "video", ClipError) as container:
-        stream = picture_track(container)
-        if stream is None:
-            raise ClipError(f"The video '{path}' has no picture track; give a video file.")
+        stream, why_not = picture_track(container), why_no_track(path, container, "video")
+        if why_not or stream is None:
+            raise ClipError(f"The video '{path}' {why_not or 'has no picture track; give a video file'}.")
         first = next(readable_frames(container, stream), None)
         if first is None:
-            raise ClipError(f"The video '{path}' has no readable picture; it may not have been copied completely.")
+            reason = (
+                "has no readable picture; it may not have been copied completely"
+                if _has_pictures(path)
+                else "holds no pictures; record or export it again"
+            )
+            raise ClipError(f"The video '{path}' {reason}.")
         width, height = round(first.width * _pixel_aspect(stream)), first.height
         if _orientation(first).swaps:
             width, height = height, width
@@ -182,7 +189,7 @@ def write_video(
     Args:
         path: ends as the container does; it is tried before any frame is computed.
         frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
-        sound: one or two channels are kept, more are mixed into one; None for a silent video.
+        sound: one or two channels are kept, more are mixed; None for a silent video.
         chunk: frames computed at once.
         progress: called as progress(frames done, frames in all) after each chunk.
         encoding: None for what suits the name's ending: H.264 and AAC in an MP4 or MKV, AV1 and Opus in a WebM.
@@ -286,7 +293,8 @@ def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) ->
 
 def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
     """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
-    samples = sound.samples if len(sound.samples) <= 2 else mixed_down(sound.samples)[None]
+    samples = in_stereo(sound.samples)
+    samples = samples if len(samples) <= 2 else mixed_down(samples)[None]
     layout = "stereo" if len(samples) == 2 else "mono"
     rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
     stream = container.add_stream(codec, rate=rate, layout=layout)
@@ -344,13 +352,21 @@ def _orientation(picture: av.VideoFrame) -> _Orientation:
 
 
 def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
-    """The picture itself, or what an HDR picture looks like in sRGB."""
-    if getattr(picture, "color_trc", None) not in _HDR_CURVES:  # PyAV 14 does not tell
+    """The picture itself, or what one of high dynamic range or of more colours looks like in sRGB."""
+    curve, primaries = getattr(picture, "color_trc", None), getattr(picture, "color_primaries", None)  # PyAV 14 does not tell
+    if curve not in _HDR_CURVES and primaries not in _WIDE_PRIMARIES:
         return picture
+    shown_by = _BT709 if curve in _CAMERA_CURVES else _SRGB  # the first is shown by sRGB's screens as it is, here as in any clip
     try:
-        return picture.reformat(format="rgb24", dst_color_trc=_SRGB, dst_color_primaries=_BT709)
+        return picture.reformat(format="rgb24", dst_color_trc=shown_by, dst_color_primaries=_BT709)
     except TypeError:  # PyAV before 18 cannot be asked for it
         return picture
+
+
+def _has_pictures(path: str | os.PathLike) -> bool:
+    with open_container(path, "video", ClipError) as container, suppress(av.FFmpegError):
+        return any(packet.size for packet in container.demux(picture_track(container)))
+    return True
 
 
 def _lead(container: av.container.InputContainer, stream: av.VideoStream) -> float:
@@ -364,7 +380,9 @@ def _length(container: av.container.InputContainer, stream: av.VideoStream) -> f
     if stream.duration:
         return _lead(container, stream) + stream.duration * float(stream.time_base)
     if container.duration:
-        return container.duration / av.time_base
+        stated = container.duration / av.time_base
+        is_end = "matroska" in container.format.name  # on the file's clock; other formats state the length
+        return stated - (time_zero(container, stream) or 0.0) if is_end else stated
     latest = 0.0
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):

@@ -52,6 +52,21 @@ def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path, name, mask):
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~mask
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on file sizes")
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, name):
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limit[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot be written \(File too large.*\); is the disk full\?$"):
+            (WRITERS | {"private.bin": lambda path: written(path, lambda place: place.write_bytes(bytes(100)))})[name](tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def clip(tmp_path, monkeypatch):
     (tmp_path / "clip.mp4").write_bytes(b"clip")

@@ -88,10 +88,10 @@ def write_clip_with_sound(path: Path, picture_at: float, sound_at: float, beat: 
     return path
 
 
-def seen_and_heard(path: Path, start: float = 0.0) -> tuple[float, float]:
+def seen_and_heard(path: Path, start: float = 0.0, fps: float = 100.0) -> tuple[float, float]:
     """Seconds at which the flash is seen, and the beep heard, after `start`."""
     clip = open_clip(path).part(start)
-    flash = next(number for number, picture in enumerate(clip.frames(100.0)) if picture.mean() > 128) / 100
+    flash = next(number for number, picture in enumerate(clip.frames(fps)) if picture.mean() > 128) / fps
     sound = clip.sound()
     half_a_picture = 0.02  # a picture is shown from half way to the one before
     return flash + half_a_picture, float((sound.samples[0].abs() > 0.2).float().argmax()) / sound.rate
@@ -196,6 +196,22 @@ class TestReading:
         path = write_clip_with_sound(tmp_path / f"a.{ending}", picture_at=0.0, sound_at=0.6)
         assert seen_and_heard(path) == pytest.approx((1.0, 1.6), abs=0.03)
 
+    @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "flv"])
+    @pytest.mark.parametrize(("picture_at", "sound_at"), [(5.6, 5.0), (5.0, 5.6), (3000.0, 3000.6), (-0.3, 0.0), (-0.6, -0.3), (0.0, 0.0)])
+    def test_pictures_and_sound_share_one_clock_wherever_it_starts(self, tmp_path, ending, picture_at, sound_at):
+        path = write_clip_with_sound(tmp_path / f"a.{ending}", picture_at, sound_at)
+        seen, heard = seen_and_heard(path)
+        assert seen - heard == pytest.approx(picture_at - sound_at, abs=0.04)
+        clip = open_clip(path)
+        assert clip.duration == pytest.approx(sum(1 for _ in clip.frames()) / 25, abs=0.7), "the pictures, or whichever ends later"
+
+    @pytest.mark.parametrize("ending", ["mp4", "mkv"])
+    @pytest.mark.parametrize("apart", [70.0, -70.0])
+    def test_a_minute_between_pictures_and_sound_is_kept(self, tmp_path, ending, apart):
+        path = write_clip_with_sound(tmp_path / f"a.{ending}", max(apart, 0.0), max(-apart, 0.0))
+        seen, heard = seen_and_heard(path, fps=25.0)
+        assert seen - heard == pytest.approx(apart, abs=0.06)
+
     @pytest.mark.parametrize("start", [0.4, 3.2])
     def test_a_part_shows_and_sounds_as_the_whole_does_there(self, tmp_path, start):
         path = write_clip_with_sound(tmp_path / "a.mp4", picture_at=0.6, sound_at=0.0, beat=4.0, seconds=5)
@@ -248,6 +264,24 @@ class TestReading:
             assert 100 < brightness < 128, "only dull, as this PyAV cannot convert it"
         else:
             assert abs(brightness - 128) < 4
+
+    @pytest.mark.skipif(int(av.__version__.split(".")[0]) < 18, reason="this PyAV cannot convert primaries")
+    @pytest.mark.parametrize("limited", [1, 2], ids=["limited range", "full range"])
+    @pytest.mark.parametrize(
+        ("primaries", "curve", "matrix", "stored"), [(12, 13, 1, (234, 51, 35)), (9, 14, 9, (197, 70, 25))], ids=["Display P3", "BT.2020"]
+    )
+    def test_more_colours_than_srgb_has_are_converted(self, tmp_path, primaries, curve, matrix, stored, limited):
+        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
+            stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p10le"
+            context = stream.codec_context
+            context.color_primaries, context.color_trc, context.colorspace, context.color_range = primaries, curve, matrix, limited
+            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), stored, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le", dst_colorspace=matrix, dst_color_range=limited)))
+            container.mux(stream.encode(None))
+        (picture,) = open_clip(tmp_path / "a.mp4").frames()
+        red, green, blue = picture[16, 32].tolist()
+        assert red > 225 and green < 60 and blue < 15, "as red as sRGB can be; FFmpeg keeps some of what it cannot be"
 
     @pytest.mark.parametrize("samples", [0, 1600], ids=["no samples", "0.1 s"])
     def test_a_sound_too_short_to_be_of_use_counts_as_none(self, tmp_path, samples):
@@ -390,7 +424,9 @@ class TestWriting:
         length = min(len(a), len(b))
         assert torch.corrcoef(torch.stack([a[:length], b[:length]]))[0, 1] > 0.97
 
-    @pytest.mark.parametrize(("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 1))])
+    @pytest.mark.parametrize(
+        ("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 2)), (8000, 12, (8000, 1))]
+    )
     def test_any_rate_and_channels_can_be_written(self, tmp_path, rate, channels, kept):
         write_video(tmp_path / "a.mp4", counting(25), tone(1.0, rate, channels))
         heard = load_sound(tmp_path / "a.mp4")

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import MissingModelError
 from .loudness import SOUND_RATE, STEP
 from .visemes import NAMES
 
 WEIGHTS_FILE = Path(__file__).with_name("visemes.safetensors")
+_OUTPUTS = "visemes"  # entry of the weights file's metadata: the names of the outputs, in their order
 
 WINDOW = 400  # samples of one spectrum, 25 ms
 MARGIN = (WINDOW - STEP) // 2  # samples that a spectrum reaches beyond its step on either side
@@ -162,9 +164,33 @@ def _network() -> VisemeNetwork:
 
 
 def load_network(path: Path) -> VisemeNetwork:
-    """The network with the weights of a .safetensors file (kept in half precision), ready to judge."""
-    from safetensors.torch import load_file
+    """The network with the weights of a .safetensors file, ready to judge.
+
+    Raises:
+        MissingModelError: its outputs are not the visemes of visemes.json in the same order.
+    """
+    from safetensors import safe_open
 
     network = VisemeNetwork()
-    network.load_state_dict(load_file(path))
+    with safe_open(path, framework="pt") as file:
+        _require_own_visemes((file.metadata() or {}).get(_OUTPUTS), path.name)
+        network.load_state_dict({name: file.get_tensor(name) for name in network.state_dict()})
     return network.eval()
+
+
+def _require_own_visemes(outputs: str | None, name: str) -> None:
+    if outputs is None:
+        raise MissingModelError(f"The weights '{name}' do not say which visemes they tell apart: train the network again.")
+    if outputs.split() != list(NAMES):
+        raise MissingModelError(
+            f"The weights '{name}' tell the visemes '{outputs}' apart, but visemes.json has '{' '.join(NAMES)}': "
+            "give its rows those names in that order (the numbers may differ), or train the network again."
+        )
+
+
+def save_network(network: VisemeNetwork, path: Path) -> None:
+    """Writes the weights in half precision, and which viseme each output is."""
+    from safetensors.torch import save_file
+
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    save_file(weights, path, metadata={_OUTPUTS: " ".join(NAMES)})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from real3d_core.errors import MissingModelError
 from real3d_core.motion import viseme_network as module
 from real3d_core.motion.viseme_network import WEIGHTS_FILE, VisemeNetwork, log_mel, viseme_posteriors
 from real3d_core.motion.visemes import CLOSED, NAMES, REST, VISEME_OF_SOUND
@@ -92,3 +93,29 @@ def test_spectra_outside_the_sound_are_silent():
 def test_weights_fit_the_table_of_visemes():
     assert module.load_network(WEIGHTS_FILE)(torch.zeros(1, 40, 700)).shape == (1, len(NAMES), 700 - 2 * VisemeNetwork().reach)
     assert NAMES[CLOSED] == "closed"
+
+
+def test_weights_that_were_written_are_read(tmp_path):
+    network = module.load_network(WEIGHTS_FILE)
+    module.save_network(network, tmp_path / "own.safetensors")
+    again = module.load_network(tmp_path / "own.safetensors")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("rows", [tuple(sorted(NAMES)), (*NAMES, "new"), NAMES[:-1], (*NAMES[:-1], "other")])
+def test_a_table_with_other_rows_than_the_weights_were_trained_for_is_refused(monkeypatch, rows):
+    """The order of its rows is that of the network's outputs; sorted by name they scrambled the lips without a word."""
+    monkeypatch.setattr(module, "NAMES", rows)
+    with pytest.raises(
+        MissingModelError, match=rf"'rest closed teeth .* visemes\.json has '{rows[0]} .*: give its rows those names"
+    ) as failure:
+        module.load_network(WEIGHTS_FILE)
+    assert "\n" not in str(failure.value)
+
+
+def test_weights_that_do_not_say_their_visemes_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save_file(load_file(WEIGHTS_FILE), tmp_path / "old.safetensors")
+    with pytest.raises(MissingModelError, match="do not say which visemes"):
+        module.load_network(tmp_path / "old.safetensors")

@@ -2,8 +2,11 @@
 
 import asyncio
 import base64
+import gc
 import io
 import threading
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +129,20 @@ def test_the_same_head_keeps_its_token(gallery, lifted):
     one = portrait.items[0]
     tokens = {gallery.keep(heads.rest[0], avatar.decoder, one.euler.clone(), one.translation) for _ in range(3)}
     assert len(tokens) == 1
+
+
+def test_the_workflows_own_planes_are_not_kept(gallery, lifted):
+    """They may be on the GPU, where ComfyUI must be able to free them."""
+    avatar, portrait, heads = lifted
+    one = portrait.items[0]
+    planes = replace(heads.rest[0], features=heads.rest[0].features.clone())
+    gone = weakref.ref(planes)
+    token = gallery.keep(planes, avatar.core.decoder, one.euler, one.translation)
+    del planes
+    gc.collect()
+    assert gone() is None
+    assert gallery.picture(token, (0.0, 0.0, 0.0, 1.0)).result(30)
+    assert gallery.keep(heads.rest[0], avatar.core.decoder, one.euler, one.translation) != token
 
 
 def test_the_route_as_the_server_serves_it(host, preview, token, monkeypatch):

@@ -119,6 +119,16 @@ def test_blueprints_show_every_way_to_a_film():
         assert any(wanted in one for one in kinds), wanted
 
 
+@pytest.mark.parametrize("path", [*EXAMPLES, *BLUEPRINTS], ids=name)
+def test_the_head_threshold_is_left_to_the_checkpoint(path):
+    """Its number is the checkpoint's; one in an example would override that for everybody who starts from there."""
+    for graph in [graph_of(path), *graph_of(path).get("definitions", {}).get("subgraphs", [])]:
+        for node in graph["nodes"]:
+            if node["type"] in ("Real3DSuperResolution", "Real3DTalkingPortraitToVideo", "Real3DSideBySide"):
+                assert node["widgets_values"] == [0.0, 512]
+                assert node.get("widgets_values_named", {}).get("head_threshold", 0.0) == 0.0
+
+
 def test_a_model_that_a_user_must_load_is_declared():
     for path in [*EXAMPLES, *BLUEPRINTS]:
         for graph in [graph_of(path), *graph_of(path).get("definitions", {}).get("subgraphs", [])]:

@@ -13,9 +13,8 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from real3d_core.motion.viseme_network import WEIGHTS_FILE, VisemeNetwork
+from real3d_core.motion.viseme_network import WEIGHTS_FILE, save_network
 
 from .corpus import make_corpus
 from .scores import print_scores
@@ -35,15 +34,9 @@ def main() -> None:
     corpus = make_corpus(options.recordings, options.threads, options.scale)
     hours = sum(len(one.labels) for one in corpus) / 360000
     print(f"{len(corpus)} recordings, {hours:.1f} hours, {time.time() - started:.0f} s", flush=True)
-    save(train(corpus, options.steps, lambda network: save(network, options.out)), options.out)
+    save_network(train(corpus, options.steps, lambda network: save_network(network, options.out)), options.out)
     print_scores(corpus, options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB, {time.time() - started:.0f} s in all")
-
-
-def save(network: VisemeNetwork, path: Path) -> None:
-    """The weights in half precision."""
-    weights = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    save_file(weights, path)
 
 
 if __name__ == "__main__":
