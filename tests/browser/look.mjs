@@ -43,6 +43,7 @@ async function open() {
     await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });
   }
   await copyFiles();
+  await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } })); // whatever this machine has
   await page.goto(url, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
   await page.waitForTimeout(plan.settle ?? 800);
@@ -553,6 +554,31 @@ const steps = {
     await copyFiles();
   },
 
+  /** Opens an example where the server has no model that finds faces: what the page offers, and what is fetched on "yes" and on "no". */
+  async models(example) {
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [plan.model] } }));
+    const fetched = [];
+    await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
+    const openAs = async (button) => {
+      await page.reload({ waitUntil: "domcontentloaded" });
+      await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
+      await page.waitForTimeout(plan.settle ?? 800);
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      const dialog = page.locator('[role="dialog"]').first();
+      await dialog.waitFor({ timeout: 10000 });
+      const told = { text: await dialog.innerText(), dialogs: await page.locator('[role="dialog"]').count() };
+      await picture(`models_${button}`);
+      await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
+      told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 1000)) ? fetched.splice(0) : [];
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+      return told;
+    };
+    seen.models = { no: await openAs("cancel"), yes: await openAs("confirm") };
+    await page.unroute("**/real3d/models");
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } }));
+  },
+
   /** Queues an example on a real server and looks at its nodes afterwards. */
   async run(example, types, changes) {
     await load(plan.examples[example], types);
@@ -583,6 +609,31 @@ const steps = {
     await press("Control+z");
     seen.run.faceUndone = await faceAtRest();
     await picture(`run_${example}_undone`);
+  },
+
+  /** Opens an example where the server has no model that finds faces: what the page offers, and what is fetched on "yes" and on "no". */
+  async models(example) {
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [plan.model] } }));
+    const fetched = [];
+    await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
+    const openAs = async (button) => {
+      await page.reload({ waitUntil: "domcontentloaded" });
+      await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
+      await page.waitForTimeout(plan.settle ?? 800);
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      const dialog = page.locator('[role="dialog"]').first();
+      await dialog.waitFor({ timeout: 10000 });
+      const told = { text: await dialog.innerText(), dialogs: await page.locator('[role="dialog"]').count() };
+      await picture(`models_${button}`);
+      await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
+      told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 1000)) ? fetched.splice(0) : [];
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+      return told;
+    };
+    seen.models = { no: await openAs("cancel"), yes: await openAs("confirm") };
+    await page.unroute("**/real3d/models");
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } }));
   },
 
   /** Queues an example on a real server and cancels it with the node's own button. */

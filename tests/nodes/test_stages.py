@@ -454,11 +454,12 @@ def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
 
 def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker(host, monkeypatch):
     runtime = host.part("runtime")
-    own = [host.folder / "models" / "real3d"]
-    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own}.__getitem__)
-    assert runtime.model_folders() == own, "0.3.64 knows no such folder"
-    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own, "detection": ["there"]}.__getitem__)
-    assert [folder.name for folder in runtime.model_folders()] == ["real3d", "there"]
+    models = host.folder / "models"
+    assert runtime.model_folders() == [models / "real3d", models / "detection"], "also where the host knows no such kind, as 0.3.64"
+    own = {"real3d": [models / "real3d"], "detection": ["there", "elsewhere"]}
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", own.__getitem__)
+    assert [folder.name for folder in runtime.model_folders()] == ["real3d", "there", "elsewhere"]
+    assert runtime.detection_folder().name == "there"
 
 
 def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):
