@@ -425,21 +425,26 @@ const steps = {
     await load(plan.examples[example], [type]);
     await say("Real3DRenderHead", { real3d_head: [plan.head] });
     const told = { seen: {}, before: await values(type) };
-    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+    const choose = async (mode) => {
       await page.evaluate(([type, mode]) => {
-        const node = window.app.graph.nodes.find((one) => one.type === type);
-        const widget = node.widgets.find((one) => one.name === "mode");
+        const widget = window.app.canvas.graph.nodes.find((one) => one.type === type).widgets.find((one) => one.name === "mode");
         widget.value = mode;
         widget.callback?.(mode);
       }, [type, mode]);
       await page.waitForTimeout(700);
-      told.seen[mode] = await page.evaluate(([type, vue]) => {
-        const node = window.app.graph.nodes.find((one) => one.type === type);
-        const elements = node.widgets.filter((one) => one.element?.checkVisibility() && one.element.getBoundingClientRect().width).map((one) => one.name);
-        if (!vue) return node.widgets.filter((one) => (one.element ? elements.includes(one.name) : node.isWidgetVisible(one))).map((one) => one.name);
-        const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
-        return node.widgets.map((one) => one.name).filter((name) => elements.includes(name) || labels.includes(name.replaceAll("_", " ")));
-      }, [type, plan.vue]);
+    };
+    const listed = () => page.evaluate(([type, vue]) => {
+      const node = window.app.canvas.graph.nodes.find((one) => one.type === type);
+      const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
+      return node.widgets.filter((one) => {
+        if (one.connectionSuppressed) return !one.options.hidden; // newer pages show the socket alone
+        if (vue && labels.includes(one.name.replaceAll("_", " "))) return true;
+        return one.element ? one.element.checkVisibility() && one.element.getBoundingClientRect().width : !vue && node.isWidgetVisible(one);
+      }).map((one) => one.name);
+    }, [type, plan.vue]);
+    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+      await choose(mode);
+      told.seen[mode] = await listed();
       await picture(`mode_${mode}`);
     }
     told.after = await values(type);
@@ -456,6 +461,32 @@ const steps = {
     await page.waitForTimeout(1500);
     told.large = await size();
     await picture("grown");
+    // a number of another mode is connected, and then the node is put into a subgraph
+    await load(plan.examples[example], [type]);
+    await choose("dolly");
+    const connect = (from) => page.evaluate(([type, from]) => {
+      const { graph } = window.app, path = graph.nodes.find((one) => one.type === type), slot = path.inputs.findIndex((one) => one.name === "yaw");
+      const source = graph.nodes.find((one) => one.type === from);
+      if (source) source.connect(source.outputs.findIndex((one) => one.name === "fps"), path, slot);
+      else path.disconnectInput(slot);
+    }, [type, from]);
+    await connect("Real3DRenderPasses");
+    await page.waitForTimeout(700);
+    told.connected = await listed();
+    await connect(null);
+    await page.waitForTimeout(700);
+    told.disconnected = await listed();
+    await page.evaluate((type) => {
+      const { graph, canvas } = window.app;
+      const { node } = graph.convertToSubgraph(new Set([graph.nodes.find((one) => one.type === type)]));
+      canvas.openSubgraph(node.subgraph, node);
+      const [path] = node.subgraph.nodes;
+      [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - path.pos[0], 120 - path.pos[1]];
+    }, type);
+    await page.waitForTimeout(1000);
+    await choose("orbit");
+    told.inside = await listed();
+    await picture("mode_inside");
     seen.modes = told;
   },
 

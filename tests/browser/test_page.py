@@ -172,6 +172,8 @@ def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
     place = ["view_yaw", "view_pitch", "view_distance", "orbit"]
     assert told["seen"] == {mode: ["mode", "frames", "fps", *names, *place] for mode, names in own.items()}
     assert told["after"] == {**told["before"], "mode": "keyframes"} and told["stored"] == 12, "hidden numbers keep values and places"
+    assert told["connected"] == ["mode", "frames", "fps", "yaw", *own["dolly"], *place], "what is connected is not hidden"
+    assert told["disconnected"] == told["seen"]["dolly"] and told["inside"] == told["seen"]["orbit"]
 
 
 def test_the_picture_of_the_head_grows_with_its_node(seen):
