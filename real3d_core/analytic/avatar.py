@@ -93,9 +93,11 @@ class AnalyticAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
+            Real3DError: the planes have been resized.
             ValueError: the planes carry no landmarks.
         """
         motion.require_basis(self.motion_basis)
+        planes.require_size(TEXELS, TEXELS)
         if planes.landmarks is None:
             raise ValueError("these planes carry no landmarks: they were not lifted by the built-in avatar")
         bend = _PlaneBender(planes)

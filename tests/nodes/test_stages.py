@@ -288,6 +288,12 @@ class TestPlanesAsLatent:
         )
         assert (whole.opacity - half.opacity).abs().mean() < 0.05 < half.opacity.mean()
 
+    def test_resized_planes_are_refused_where_they_would_be_moved(self, host, stages, latent):
+        latent["samples"] = torch.nn.functional.interpolate(latent["samples"], scale_factor=2)
+        planes = self.back(host, stages["planes"], latent)
+        with pytest.raises(host.core("errors").Real3DError, match="512 x 512, the avatar moves planes of 256 x 256"):
+            host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=planes, motion=stages["motion"])
+
     def test_two_portraits_are_two_rows(self, host, stages, latent):
         heads = host.part("sockets").Heads
         two = heads.at_rest("analytic", stages["planes"].still("") * 2)
