@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import example_files as example_files
+from . import landmark_models as landmark_models
 from .camera import CameraPathNode
 from .door import guarded
 from .head_pose import HeadPose

@@ -49,7 +49,8 @@ _LONGEST_HEADER = 2**20  # bytes; what this pack saves has less
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
 
-folder_paths.add_model_folder_path(_MODELS, os.path.join(folder_paths.models_dir, _MODELS))
+for _kind in (_MODELS, _DETECTION):  # the second is known from 0.24 on
+    folder_paths.add_model_folder_path(_kind, os.path.join(folder_paths.models_dir, _kind))
 
 
 def schema(**described) -> io.Schema:
@@ -65,12 +66,13 @@ def model_folders() -> ModelFolders:
     return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
 
+def detection_folder() -> Path:
+    """Where ComfyUI keeps the models that find faces."""
+    return _folders(_DETECTION)[0]
+
+
 def _folders(kind: str) -> list[Path]:
-    """The folders of a kind of model, none where this version of ComfyUI does not know it."""
-    try:
-        return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
-    except KeyError:
-        return []
+    return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
 
 
 def avatar_choices() -> list[str]:

@@ -26,6 +26,8 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         what: the word for it in messages, such as "sound".
         error: the class to raise when the file is missing, a folder, empty or not permitted.
     """
+    if not os.fspath(path):
+        raise error(f"The name of the {what} is empty: name a file.")
     shown = brief(os.fsdecode(path), 300)
     try:
         found = Path(path).absolute()
@@ -39,7 +41,7 @@ def readable_file(path: str | os.PathLike, what: str, error: type[Real3DError]) 
         raise error(f"The {what} '{shown}' does not exist; check its name and folder.") from None
     except OSError as failure:
         hint = "permissions" if isinstance(failure, PermissionError) else "name and folder"
-        raise error(f"The {what} '{path}' cannot be opened ({failure.strerror}); check its {hint}.") from None
+        raise error(f"The {what} '{shown}' cannot be opened ({failure.strerror}); check its {hint}.") from None
     if empty:
         raise error(f"The {what} '{shown}' is empty (0 bytes); it may not have been copied completely.")
     return found

@@ -74,9 +74,11 @@ class AnalyticAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
+            Real3DError: the planes have been resized.
             ValueError: the planes carry no landmarks.
         """
         motion.require_basis(self.motion_basis)
+        planes.require_size(TEXELS, TEXELS)
         if planes.landmarks is None:
             raise ValueError("these planes have no landmarks: they were not lifted by the built-in avatar")
         bend = PlaneBender(planes)

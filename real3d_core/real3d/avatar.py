@@ -110,7 +110,8 @@ class Real3DAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
-            Real3DError: the planes were not lifted by this avatar, or have another depth than this checkpoint's.
+            Real3DError: the planes were not lifted by this avatar, or have another depth than this checkpoint's; in a frame: they have been
+                resized.
         """
         motion.require_basis(self.motion_basis)
         fit = _fit_in(planes)
@@ -128,8 +129,9 @@ class Real3DAvatar:
             return pictures(torch.zeros(1, EXPRESSIONS)), pictures(start)
 
         def adapt_chunk(start: int, stop: int) -> Planes:
-            features = [planes.features + self.networks.motion_adapter(*fixed(), target(frame)) for frame in range(start, stop)]
-            return replace(planes, features=torch.cat(features))
+            changes = torch.cat([self.networks.motion_adapter(*fixed(), target(frame)) for frame in range(start, stop)])
+            planes.require_size(*changes.shape[-2:])
+            return replace(planes, features=planes.features + changes)
 
         return FrameStream(len(motion), motion.fps, adapt_chunk)
 

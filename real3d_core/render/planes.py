@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from ..errors import Real3DError
+
 CHANNELS = 32  # features of a point
 MOST_LAYERS = 64  # of a trigrid
 
@@ -45,6 +47,15 @@ class Planes:
     def depth(self) -> int:
         """Layers of a plane: 1 for a triplane, more for a trigrid."""
         return max(self.features.shape[2] // CHANNELS, 1)
+
+    def require_size(self, height: int, width: int) -> None:
+        """Raises Real3DError unless a plane has so many texels: whoever moves planes moves those that it made."""
+        if self.features.shape[-2:] != (height, width):
+            found = "{} x {}".format(*self.features.shape[-2:])
+            raise Real3DError(
+                f"The planes are {found}, the avatar moves planes of {height} x {width} only: leave their size as it is before they "
+                "are moved, or resize them behind 'Motion adapter'."
+            )
 
     def grids(self) -> Tensor:
         """[N, 3, 32, H, W], or [N, 3, 32, D, H, W] for a trigrid."""

@@ -43,6 +43,7 @@ async function open() {
     await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });
   }
   await copyFiles();
+  await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } })); // whatever this machine has
   await page.goto(url, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
   await page.waitForTimeout(plan.settle ?? 800);
@@ -424,21 +425,26 @@ const steps = {
     await load(plan.examples[example], [type]);
     await say("Real3DRenderHead", { real3d_head: [plan.head] });
     const told = { seen: {}, before: await values(type) };
-    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+    const choose = async (mode) => {
       await page.evaluate(([type, mode]) => {
-        const node = window.app.graph.nodes.find((one) => one.type === type);
-        const widget = node.widgets.find((one) => one.name === "mode");
+        const widget = window.app.canvas.graph.nodes.find((one) => one.type === type).widgets.find((one) => one.name === "mode");
         widget.value = mode;
         widget.callback?.(mode);
       }, [type, mode]);
       await page.waitForTimeout(700);
-      told.seen[mode] = await page.evaluate(([type, vue]) => {
-        const node = window.app.graph.nodes.find((one) => one.type === type);
-        const elements = node.widgets.filter((one) => one.element?.checkVisibility() && one.element.getBoundingClientRect().width).map((one) => one.name);
-        if (!vue) return node.widgets.filter((one) => (one.element ? elements.includes(one.name) : node.isWidgetVisible(one))).map((one) => one.name);
-        const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
-        return node.widgets.map((one) => one.name).filter((name) => elements.includes(name) || labels.includes(name.replaceAll("_", " ")));
-      }, [type, plan.vue]);
+    };
+    const listed = () => page.evaluate(([type, vue]) => {
+      const node = window.app.canvas.graph.nodes.find((one) => one.type === type);
+      const labels = [...document.querySelectorAll(`[data-node-id="${node.id}"] .lg-node-widget`)].map((row) => row.innerText.trim().split("\n")[0]);
+      return node.widgets.filter((one) => {
+        if (one.connectionSuppressed) return !one.options.hidden; // newer pages show the socket alone
+        if (vue && labels.includes(one.name.replaceAll("_", " "))) return true;
+        return one.element ? one.element.checkVisibility() && one.element.getBoundingClientRect().width : !vue && node.isWidgetVisible(one);
+      }).map((one) => one.name);
+    }, [type, plan.vue]);
+    for (const mode of ["static", "orbit", "dolly", "keyframes"]) {
+      await choose(mode);
+      told.seen[mode] = await listed();
       await picture(`mode_${mode}`);
     }
     told.after = await values(type);
@@ -455,6 +461,32 @@ const steps = {
     await page.waitForTimeout(1500);
     told.large = await size();
     await picture("grown");
+    // a number of another mode is connected, and then the node is put into a subgraph
+    await load(plan.examples[example], [type]);
+    await choose("dolly");
+    const connect = (from) => page.evaluate(([type, from]) => {
+      const { graph } = window.app, path = graph.nodes.find((one) => one.type === type), slot = path.inputs.findIndex((one) => one.name === "yaw");
+      const source = graph.nodes.find((one) => one.type === from);
+      if (source) source.connect(source.outputs.findIndex((one) => one.name === "fps"), path, slot);
+      else path.disconnectInput(slot);
+    }, [type, from]);
+    await connect("Real3DRenderPasses");
+    await page.waitForTimeout(700);
+    told.connected = await listed();
+    await connect(null);
+    await page.waitForTimeout(700);
+    told.disconnected = await listed();
+    await page.evaluate((type) => {
+      const { graph, canvas } = window.app;
+      const { node } = graph.convertToSubgraph(new Set([graph.nodes.find((one) => one.type === type)]));
+      canvas.openSubgraph(node.subgraph, node);
+      const [path] = node.subgraph.nodes;
+      [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - path.pos[0], 120 - path.pos[1]];
+    }, type);
+    await page.waitForTimeout(1000);
+    await choose("orbit");
+    told.inside = await listed();
+    await picture("mode_inside");
     seen.modes = told;
   },
 
@@ -553,6 +585,31 @@ const steps = {
     await copyFiles();
   },
 
+  /** Opens an example where the server has no model that finds faces: what the page offers, and what is fetched on "yes" and on "no". */
+  async models(example) {
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [plan.model] } }));
+    const fetched = [];
+    await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
+    const openAs = async (button) => {
+      await page.reload({ waitUntil: "domcontentloaded" });
+      await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
+      await page.waitForTimeout(plan.settle ?? 800);
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      const dialog = page.locator('[role="dialog"]').first();
+      await dialog.waitFor({ timeout: 10000 });
+      const told = { text: await dialog.innerText(), dialogs: await page.locator('[role="dialog"]').count() };
+      await picture(`models_${button}`);
+      await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
+      told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 1000)) ? fetched.splice(0) : [];
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+      return told;
+    };
+    seen.models = { no: await openAs("cancel"), yes: await openAs("confirm") };
+    await page.unroute("**/real3d/models");
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } }));
+  },
+
   /** Queues an example on a real server and looks at its nodes afterwards. */
   async run(example, types, changes) {
     await load(plan.examples[example], types);
@@ -583,6 +640,31 @@ const steps = {
     await press("Control+z");
     seen.run.faceUndone = await faceAtRest();
     await picture(`run_${example}_undone`);
+  },
+
+  /** Opens an example where the server has no model that finds faces: what the page offers, and what is fetched on "yes" and on "no". */
+  async models(example) {
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [plan.model] } }));
+    const fetched = [];
+    await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
+    const openAs = async (button) => {
+      await page.reload({ waitUntil: "domcontentloaded" });
+      await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
+      await page.waitForTimeout(plan.settle ?? 800);
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      const dialog = page.locator('[role="dialog"]').first();
+      await dialog.waitFor({ timeout: 10000 });
+      const told = { text: await dialog.innerText(), dialogs: await page.locator('[role="dialog"]').count() };
+      await picture(`models_${button}`);
+      await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
+      told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 1000)) ? fetched.splice(0) : [];
+      await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
+      told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+      return told;
+    };
+    seen.models = { no: await openAs("cancel"), yes: await openAs("confirm") };
+    await page.unroute("**/real3d/models");
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } }));
   },
 
   /** Queues an example on a real server and cancels it with the node's own button. */

@@ -16,6 +16,8 @@ from conftest import ROOT
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "example_workflows").glob("*.json"))}
+FACES = "mediapipe_face_fp32.safetensors"  # what the examples declare
+MODEL = {"name": FACES, "url": f"https://example.org/{FACES}", "folder": "/models/detection"}
 SECONDS = 480
 
 
@@ -75,12 +77,12 @@ def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
-    steps += [["help", "Real3DCameraPath", "novel_view_orbit"]]
+    steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["models", "keep_and_mix"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
     told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
-    return looked(served["url"], pictures, steps, vue=vue, light=vue, **told)
+    return looked(served["url"], pictures, steps, vue=vue, light=vue, model=MODEL, **told)
 
 
 def test_examples_open_without_a_complaint_and_keep_their_values(seen):
@@ -170,6 +172,8 @@ def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
     place = ["view_yaw", "view_pitch", "view_distance", "orbit"]
     assert told["seen"] == {mode: ["mode", "frames", "fps", *names, *place] for mode, names in own.items()}
     assert told["after"] == {**told["before"], "mode": "keyframes"} and told["stored"] == 12, "hidden numbers keep values and places"
+    assert told["connected"] == ["mode", "frames", "fps", "yaw", *own["dolly"], *place], "what is connected is not hidden"
+    assert told["disconnected"] == told["seen"]["dolly"] and told["inside"] == told["seen"]["orbit"]
 
 
 def test_the_picture_of_the_head_grows_with_its_node(seen):
@@ -199,6 +203,13 @@ def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
         assert all(name in told["text"] for name in files) and "Nothing is overwritten" in told["text"]
         assert (told["before"], told["after"]) == ([], expected)
         assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
+
+
+def test_the_model_that_finds_faces_is_offered_where_there_is_none(seen):
+    for answer, fetched in (("no", []), ("yes", [MODEL["url"]])):
+        told = seen["models"][answer]
+        assert all(part in told["text"] for part in MODEL.values()) and told["dialogs"] == 1
+        assert told["fetched"] == fetched and not told["askedAgain"]
 
 
 def test_the_page_speaks_chinese(served, tmp_path):

@@ -12,6 +12,7 @@ EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
 BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 WITH_BLUEPRINTS = ["0.33.0"]
 EVERYWHERE = "0.3.64"
+FIND_FACES = {"Real3DTalkingPortrait", "Real3DPreparePortrait", "Real3DVideoToMotion"}
 WIDGETS = {"COMBO", "INT", "FLOAT", "STRING", "BOOLEAN", "COMFY_DYNAMICCOMBO_V3"}
 
 
@@ -137,6 +138,14 @@ def test_a_model_that_a_user_must_load_is_declared():
                     (model,) = node["properties"]["models"]
                     assert model["name"] == node["widgets_values"][0] and model["directory"] == "background_removal"
                     assert model["url"].startswith("https://") and model["url"].endswith(model["name"])
+
+
+def test_every_node_that_finds_faces_declares_the_model_that_the_page_offers(host):
+    for path in [*EXAMPLES, *BLUEPRINTS]:
+        graphs = [graph_of(path), *graph_of(path).get("definitions", {}).get("subgraphs", [])]
+        nodes = [node for graph in graphs for node in graph["nodes"] if node["type"] in FIND_FACES]
+        assert nodes and all(node["properties"]["models"] == [host.part("landmark_models").DECLARED] for node in nodes), path.stem
+        assert not any("models" in graph for graph in graphs), "pages of 2025 ask for those wherever the file itself is not there"
 
 
 def test_the_facts_know_every_node_that_is_used():

@@ -288,6 +288,12 @@ class TestPlanesAsLatent:
         )
         assert (whole.opacity - half.opacity).abs().mean() < 0.05 < half.opacity.mean()
 
+    def test_resized_planes_are_refused_where_they_would_be_moved(self, host, stages, latent):
+        latent["samples"] = torch.nn.functional.interpolate(latent["samples"], scale_factor=2)
+        planes = self.back(host, stages["planes"], latent)
+        with pytest.raises(host.core("errors").Real3DError, match="512 x 512, the avatar moves planes of 256 x 256"):
+            host.execute("Real3DMotionAdapter", avatar=stages["avatar"], planes=planes, motion=stages["motion"])
+
     def test_two_portraits_are_two_rows(self, host, stages, latent):
         heads = host.part("sockets").Heads
         two = heads.at_rest("analytic", stages["planes"].still("") * 2)
@@ -454,11 +460,14 @@ def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
 
 def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker(host, monkeypatch):
     runtime = host.part("runtime")
-    own = [host.folder / "models" / "real3d"]
-    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own}.__getitem__)
-    assert list(runtime.model_folders().paths) == own, "0.3.64 knows no such folder"
-    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", {"real3d": own, "detection": ["there"]}.__getitem__)
-    assert [folder.name for folder in runtime.model_folders().paths] == ["real3d", "there"]
+    models = host.folder / "models"
+    assert list(runtime.model_folders().paths) == [models / "real3d", models / "detection"], (
+        "also where the host knows no such kind, as 0.3.64"
+    )
+    own = {"real3d": [models / "real3d"], "detection": ["there", "elsewhere"]}
+    monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", own.__getitem__)
+    assert [folder.name for folder in runtime.model_folders().paths] == ["real3d", "there", "elsewhere"]
+    assert runtime.detection_folder().name == "there"
 
 
 def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):

@@ -151,6 +151,13 @@ def test_another_avatars_motion_and_planes_are_refused(avatar):
         avatar.adapt(deeper, motion_of(1.0))
 
 
+def test_resized_planes_are_refused(avatar):
+    planes = avatar.lift(PORTRAIT)
+    resized = replace(planes, features=torch.nn.functional.interpolate(planes.features.flatten(1, 2), scale_factor=2).unflatten(1, (3, -1)))
+    with pytest.raises(Real3DError, match="only: leave their size"):
+        avatar.adapt(resized, motion_of(0.0)).frames(0, 1)
+
+
 def test_a_voice_needs_the_model_that_hears_it(avatar):
     sound = Sound(torch.zeros(1, 16000), 16000)
     with pytest.raises(MissingModelError, match="audio-to-motion"):

@@ -1,0 +1,32 @@
+"""The model that an example declares for finding faces: whether the page has to offer it."""
+
+from __future__ import annotations
+
+from .runtime import detection_folder, model_folders, serve_json
+
+DECLARED = {
+    "name": "mediapipe_face_fp32.safetensors",
+    "url": "https://huggingface.co/Comfy-Org/mediapipe/resolve/main/detection/mediapipe_face_fp32.safetensors",
+    "directory": "detection",
+}
+"""As ComfyUI's own workflows declare it on the node that loads it."""
+
+
+def missing() -> list[dict[str, str]]:
+    """The declared model and the folder for it, if faces cannot be found: neither it nor one that does the same is installed."""
+    from ..real3d_core.errors import MissingModelError
+    from ..real3d_core.portrait.model_files import FACE_LANDMARKER
+
+    try:
+        model_folders().find(FACE_LANDMARKER)
+    except MissingModelError:
+        return [{**DECLARED, "folder": str(detection_folder())}]
+    return []
+
+
+async def answer_missing(_: object) -> tuple[int, object]:
+    """Status and body of GET /real3d/models."""
+    return 200, {"missing": missing()}
+
+
+serve_json("GET", "/real3d/models", answer_missing)
