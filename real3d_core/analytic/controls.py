@@ -49,7 +49,8 @@ JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 
-_STRENGTH = (1.6, 2.5)  # of a control: what faces do, and what is never passed
+_STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
+_OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
 _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
@@ -74,20 +75,27 @@ class FaceControls:
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._lips = _LipClosing(self.rest)
 
-    def displacements(self, coefficients: Tensor) -> Tensor:
+    def left_over(self, coefficients: Tensor) -> Tensor:
+        """[N, 468, 3] in face heights: the displacements that controls leave over, none longer than in a face."""
+        return soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
+
+    def displacements(self, coefficients: Tensor, left_over: Tensor | float = 1.0) -> Tensor:
         """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
 
         All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
         `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
         of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
+
+        Args:
+            left_over: how much to take of what controls leave over, [N, 1, 1] or one number.
         """
-        controls = soft_limit(coefficients[:, : len(CONTROLS)], *_STRENGTH)
+        controls = coefficients[:, : len(CONTROLS)]
+        controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        left_over = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
-        moved = soft_length(moved + soft_length(left_over, *_LEFT_OVER), *_MOVED)
+        moved = soft_length(moved + left_over * self.left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
 
 
