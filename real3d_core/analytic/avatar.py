@@ -58,6 +58,7 @@ from .sheets import Sheets
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
 RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
+_REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
 
 class AnalyticAvatar:
@@ -105,7 +106,7 @@ class AnalyticAvatar:
 
         Decimetres of a real head become those of this portrait's head, whose size in the world depends on the photo's framing.
         """
-        euler, translation = bounded_pose(motion.euler, motion.translation)
+        euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
         euler, translation = portrait.euler + euler, portrait.translation + portrait.scale * translation
         return viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
 

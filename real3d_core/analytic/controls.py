@@ -52,6 +52,8 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
 _OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
 _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
+_ROUGH = (0.010, 0.015)  # face heights that a landmark lies off its neighbours by, of these: clips have 0.01, noise 0.04 and more
+_NEIGHBOURS = 6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
@@ -73,21 +75,15 @@ class FaceControls:
         self.face_height = float(np.linalg.norm(rest[FOREHEAD] - rest[CHIN]))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
+        self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._lips = _LipClosing(self.rest)
 
-    def left_over(self, coefficients: Tensor) -> Tensor:
-        """[N, 468, 3] in face heights: the displacements that controls leave over, none longer than in a face."""
-        return soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
-
-    def displacements(self, coefficients: Tensor, left_over: Tensor | float = 1.0) -> Tensor:
+    def displacements(self, coefficients: Tensor) -> Tensor:
         """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
 
         All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
         `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
         of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
-
-        Args:
-            left_over: how much to take of what controls leave over, [N, 1, 1] or one number.
         """
         controls = coefficients[:, : len(CONTROLS)]
         controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
@@ -95,8 +91,14 @@ class FaceControls:
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        moved = soft_length(moved + left_over * self.left_over(coefficients), *_MOVED)
+        moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
+
+    def _left_over(self, coefficients: Tensor) -> Tensor:
+        """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
+        shifts = soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
+        off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
+        return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
 
 
 def control_directions(rest: np.ndarray) -> np.ndarray:

@@ -5,28 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..motion.anatomy import soft_limit
 
-_FREE = 0.8  # strain up to which a field stays as it is; 1 is never reached
-_NARROWEST = 0.05  # part of its area that a patch of skin keeps at strain 1
+_FREE = 0.85  # strain up to which a field stays as it is
+_MOST = (0.95, 1.0)  # from where on a field is held back as a whole, and what is never passed
+_NARROWEST = 0.1  # part of its area that a patch of skin keeps at strain 1
 _WIDEST = 4.0  # gradient at strain 1: a lower lip stretches the chin by 2 and a half
-_STEEPEST = 1.2  # gradient of the depth, likewise; rounded lips make 0.6
-_CLOSE = 0.05  # cells of the lattice by which an inverse may be off
-_NEWTON_ROUNDS = 12
+_STEEPEST = 1.5  # gradient of the depth, likewise; rounded lips make 0.6
+_FIRST, _LAST = slice(None, -1), slice(1, None)
+_REACHES = (1, 1, 2, 2, 4, 4)  # cells over which rounds of smoothing go
+_CLOSE = 0.01  # cells of the lattice by which an inverse may be off
+_NEWTON_ROUNDS = 8
 _LONGEST_STEP = 3.0  # cells that a round may move a source
 
 
-def bounded_share(*fields: Tensor, cell: float) -> Tensor:
-    """How much of displacement fields keeps them from folding, [N] in 0..1; 1 for what faces do.
+def unfolded(*fields: Tensor, cell: float) -> tuple[Tensor, ...]:
+    """Displacement fields that do not fold: smoothed where they would, and held back as a whole if that is not enough.
+
+    What faces do stays as it is, to the bit wherever no skin is near folding.
 
     Args:
-        fields: each [N, 3, L, L], x, y and depth on a lattice; all are given the same share.
+        fields: each [N, 3, L, L], x, y and depth on a lattice; where one is smoothed, all are.
         cell: distance of the lattice's points, in the fields' unit.
     """
-    strain = torch.stack([_strain(field, cell) for field in fields]).amax(dim=0)
-    return torch.where(strain > _FREE, soft_limit(strain, _FREE, 1.0) / strain, 1.0)
+    together = torch.cat(fields, dim=1)
+    for reach in _REACHES:
+        strained = ((_strain(together, cell) - _FREE) / (1 - _FREE)).clamp(0, 1)
+        if not strained.any():
+            return together.split(3, dim=1)
+        width = 2 * reach + 1
+        near = _mean(F.max_pool2d(F.pad(strained, (0, 1, 0, 1)), width, stride=1, padding=reach), reach)
+        together = together + near * (_mean(_mean(together, reach), reach) - together)
+    strain = _strain(together, cell).amax(dim=(1, 2, 3), keepdim=True)
+    share = torch.where(strain > _MOST[0], soft_limit(strain, *_MOST) / strain, 1.0)
+    return (together * share).split(3, dim=1)
 
 
 def inverse(field: Tensor, lattice: Tensor, sample: Callable[[Tensor, Tensor], Tensor], rounds: int) -> Tensor:
@@ -65,15 +80,27 @@ def _newton(field: Tensor, lattice: Tensor, sample: Callable[[Tensor, Tensor], T
     return source
 
 
-def _strain(field: Tensor, cell: float) -> Tensor:
-    """[N]: what is to be multiplied with 1 / strain so that nowhere on the lattice a bound is passed."""
-    across = (field[..., :-1, 1:] - field[..., :-1, :-1]) / cell
-    down = (field[..., 1:, :-1] - field[..., :-1, :-1]) / cell
+def _strain(fields: Tensor, cell: float) -> Tensor:
+    """Fields [N, 3 n, L, L] -> [N, 1, L - 1, L - 1]: what each cell is to be divided by to be within the bounds, the most of the n fields."""
+    fields = fields.unflatten(1, (-1, 3))
+    across, down = fields.diff(dim=-1) / cell, fields.diff(dim=-2) / cell
+    # the fields are bilinear within a cell: their areas are extreme in its corners
+    corners = [(across[..., row, :], down[..., column]) for row in (_FIRST, _LAST) for column in (_FIRST, _LAST)]
+    return torch.stack([_corner_strain(*corner) for corner in corners]).amax(dim=(0, 2))[:, None]
+
+
+def _corner_strain(across: Tensor, down: Tensor) -> Tensor:
+    """Slopes [N, n, 3, L - 1, L - 1] along x and y -> [N, n, L - 1, L - 1]."""
+    (xx, yx, zx), (xy, yy, zy) = across.unbind(2), down.unbind(2)
     # of a share f of the field, the area is 1 + f * trace + f^2 * determinant; 1 / f is the larger root of this
-    trace, determinant = across[:, 0] + down[:, 1], across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
-    kept = 1 - _NARROWEST
+    trace, determinant, kept = xx + yy, xx * yy - xy * yx, 1 - _NARROWEST
     under_root = trace**2 - 4 * kept * determinant
-    fold = torch.where(under_root > 0, (-trace + under_root.clamp_min(0).sqrt()) / (2 * kept), 0.0)
-    stretch = (across[:, :2] ** 2 + down[:, :2] ** 2).sum(dim=1).sqrt() / _WIDEST
-    slope = torch.hypot(across[:, 2], down[:, 2]) / _STEEPEST
-    return torch.stack([fold, stretch, slope]).amax(dim=0).flatten(1).amax(dim=1)
+    fold = torch.where(under_root > 0, (under_root.clamp_min(0).sqrt() - trace) / (2 * kept), 0.0)
+    stretch = (xx**2 + yx**2 + xy**2 + yy**2).sqrt() / _WIDEST
+    slope = torch.hypot(zx, zy) / _STEEPEST
+    return torch.maximum(torch.maximum(fold, stretch), slope)
+
+
+def _mean(maps: Tensor, reach: int) -> Tensor:
+    """Means over squares."""
+    return F.avg_pool2d(maps, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)

@@ -27,7 +27,7 @@ from ..portrait.landmark_sets import (
 )
 from ..smooth_step import smooth_step
 from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
-from .invertible import bounded_share, inverse
+from .invertible import inverse, unfolded
 from .lids import lash_band
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
@@ -83,7 +83,7 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        each = [self._unfolded(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        each = [self._fields(frame) for frame in coefficients.split(1)]  # sums round differently in company
         face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].nan_to_num(0.0).clamp(0, 1) for name in ("blink_left", "blink_right")}
         face, jaw = (inverse(field[:, :2], self.lattice, self.sample, _ROUNDS) for field in (face_field, jaw_field))
@@ -96,22 +96,12 @@ class Sheets:
         """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
         return torch.where(self.sample(self._below_lips, bent.jaw) > 0, bent.jaw, bent.face)
 
-    def _unfolded(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-        """[1, K] -> the fields [1, 3, L, L] of face and jaw, held back where they would fold: first what controls leave over."""
-        left_over = self._controls.left_over(coefficients)
-        kept = self._share(self._fields(left_over)) if left_over.any() else 1.0
-        fields = self._fields(self._controls.displacements(coefficients, kept))
-        share = self._share(fields)
-        return tuple(field * share for field in fields)
-
-    def _share(self, fields: tuple[Tensor, Tensor]) -> Tensor:
-        return bounded_share(*fields, cell=self.side / (LATTICE - 1))
-
-    def _fields(self, displacements: Tensor) -> tuple[Tensor, Tensor]:
-        """[1, 468, 3] in face heights -> the fields [1, 3, L, L] of face and jaw."""
-        moved = displacements * self.face_height
+    def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
+        """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
+        moved = self._controls.displacements(coefficients) * self.face_height
         face = self._face(moved)
-        return face, face + self._between_corners * (self._jaw(moved) - face)
+        jaw = face + self._between_corners * (self._jaw(moved) - face)
+        return unfolded(face, jaw, cell=self.side / (LATTICE - 1))
 
     def sample(self, values: Tensor, points: Tensor) -> Tensor:
         """Values [N, C, L, L] on the lattice, looked up at world points [N, 2, H, W]; the border is repeated."""

@@ -12,7 +12,6 @@ from .pose import turn_about_neck
 _POSE_FREE = tuple(map(math.radians, (40.0, 50.0, 40.0)))  # pitch, yaw, roll from where on a neck resists
 _POSE_MOST = tuple(map(math.radians, (50.0, 68.0, 50.0)))
 _TURN = (math.radians(58.0), math.radians(70.0))  # likewise, of the three together
-_OFF = (0.85, 1.05)  # decimetres that a neck lets a head leave its place by, and never more; a face is 1.8 tall
 _FAR = 1e12  # longer vectors have no length in float32
 
 
@@ -32,17 +31,19 @@ def soft_length(vectors: Tensor, free: float, most: float) -> Tensor:
     return torch.where(length > free, vectors * (soft_limit(length, free, most) / length.clamp_min(1e-12)), vectors)
 
 
-def bounded_pose(euler: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
+def bounded_pose(euler: Tensor, translation: Tensor, free: float, most: float) -> tuple[Tensor, Tensor]:
     """Turns of a head [T, 3], radians, and movements [T, 3], decimetres, as far as a neck allows.
 
-    A head that turns may do so on the spot, about its neck, or anything between; only what leads elsewhere is limited.
+    Args:
+        free, most: decimetres, as in `soft_limit`. A head that turns may do so on the spot, about its neck, or anything between; only
+            what leads elsewhere is limited.
     """
     euler = soft_length(soft_limit(euler, torch.tensor(_POSE_FREE), torch.tensor(_POSE_MOST)), *_TURN)
     translation, about_neck = _finite(translation), turn_about_neck(euler)
     share = (translation * about_neck).sum(dim=1, keepdim=True) / (about_neck**2).sum(dim=1, keepdim=True).clamp_min(1e-12)
     turning = share.clamp(0, 1) * about_neck
     off = translation - turning
-    return euler, torch.where(off.norm(dim=1, keepdim=True) > _OFF[0], turning + soft_length(off, *_OFF), translation)
+    return euler, torch.where(off.norm(dim=1, keepdim=True) > free, turning + soft_length(off, free, most), translation)
 
 
 def _finite(vectors: Tensor) -> Tensor:

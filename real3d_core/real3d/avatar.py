@@ -43,6 +43,7 @@ BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 
 _COEFFICIENT = (3.0, 5.0)  # standard deviations of the face model that faces show, and that none passes
 _EXPRESSION = (6.0, 8.0)  # likewise, of all together: 4 in speech and 2 in fitted clips; from 8 on the mesh turns over here and there
+_REACH = (0.85, 1.05)  # decimetres that a head may leave its torso, and never passes
 _SIDE = 512
 _PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
@@ -341,7 +342,7 @@ def _bounded(motion: Motion) -> Motion:
     lids, expression = motion.expression[:, :1], motion.expression[:, 1:]
     expression = soft_length(soft_limit(expression, *_COEFFICIENT), *_EXPRESSION)
     expression = torch.cat([lids.nan_to_num(nan=0.0).clamp(0, 1), expression], dim=1)
-    euler, translation = bounded_pose(motion.euler, motion.translation)
+    euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
     return replace(motion, expression=expression, euler=euler, translation=translation)
 
 
