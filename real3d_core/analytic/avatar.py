@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
-from ..motion.anatomy import soft_length
+from ..motion.anatomy import bounded_pose
 from ..motion.blink import blink_curve
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
@@ -37,9 +37,10 @@ from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from .lift import lift
 from .line_drawing import LineDrawing
+from .solid import TEXELS
 
 RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
-_REACH = (1.5, 2.5)  # decimetres that a head may leave its place, and never passes
+_REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
 
 class AnalyticAvatar:
@@ -85,13 +86,12 @@ class AnalyticAvatar:
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
-        """The motion's pose is added to the portrait's own.
+        """The motion's pose, as far as a neck allows, is added to the portrait's own.
 
-        No head leaves its torso. Decimetres of a real head become those of this portrait's head, whose size in the world depends on
-        the photo's framing.
+        Decimetres of a real head become those of this portrait's head, whose size in the world depends on the photo's framing.
         """
-        euler = portrait.euler + motion.euler.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        translation = portrait.translation + portrait.scale * soft_length(motion.translation, *_REACH)
+        euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
+        euler, translation = portrait.euler + euler, portrait.translation + portrait.scale * translation
         return viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
 
     def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:

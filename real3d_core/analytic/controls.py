@@ -49,8 +49,11 @@ JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 
-_STRENGTH = (1.6, 2.5)  # of a control: the range of real faces, and the limit
+_STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
+_OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
 _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
+_ROUGH = (0.010, 0.015)  # face heights that a landmark lies off its neighbours by, of these: clips have 0.01, noise 0.04 and more
+_NEIGHBOURS = 6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
@@ -72,6 +75,7 @@ class FaceControls:
         self.face_height = float(np.linalg.norm(rest[FOREHEAD] - rest[CHIN]))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
+        self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._lips = _LipClosing(self.rest)
 
     def displacements(self, coefficients: Tensor) -> Tensor:
@@ -81,14 +85,20 @@ class FaceControls:
         `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
         of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
-        controls = soft_limit(coefficients[:, : len(CONTROLS)], *_STRENGTH)
+        controls = coefficients[:, : len(CONTROLS)]
+        controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        left_over = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
-        moved = soft_length(moved + soft_length(left_over, *_LEFT_OVER), *_MOVED)
+        moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
+
+    def _left_over(self, coefficients: Tensor) -> Tensor:
+        """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
+        shifts = soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
+        off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
+        return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
 
 
 def control_directions(rest: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 from torch import Tensor
 
-from ..motion.anatomy import bounded_pose
 from ..motion.bridging import Bridges
 from ..motion.face_track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion, closed_lids
@@ -74,7 +73,7 @@ def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoo
     turned = bridged(_smooth(euler, 2.0 * smoothing, track.runs()))
     moved = bridged(_smooth(track.positions - track.positions[at_rest], 2.0 * smoothing, track.runs()))
     moved = _FARTHEST * np.tanh(moved / _FARTHEST)
-    return bounded_pose(torch.from_numpy(turned).float()), torch.from_numpy(moved).float()
+    return torch.from_numpy(turned).float(), torch.from_numpy(moved).float()
 
 
 def _fit(shift: np.ndarray, directions: np.ndarray) -> np.ndarray:

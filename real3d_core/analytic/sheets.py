@@ -27,6 +27,7 @@ from ..portrait.landmark_sets import (
 )
 from ..smooth_step import smooth_step
 from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
+from .invertible import inverse, unfolded
 from .lids import lash_band
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
@@ -82,13 +83,10 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        each = [self._controls.displacements(frame) for frame in coefficients.split(1)]  # sums round differently in a batch
-        moved = torch.cat(each) * self.face_height
-        face_field = self._face(moved)
-        jaw_field = face_field + self._between_corners * (self._jaw(moved) - face_field)
-        blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].clamp(0, 1) for name in ("blink_left", "blink_right")}
-        face = self._sources(face_field[:, :2])
-        jaw = self._sources(jaw_field[:, :2])
+        each = [self._fields(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
+        blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].nan_to_num(0.0).clamp(0, 1) for name in ("blink_left", "blink_right")}
+        face, jaw = (inverse(field[:, :2], self.lattice, self.sample, _ROUNDS) for field in (face_field, jaw_field))
         raised = self.sample(sum(lid(blinks[lid.side]) for lid in self._lids), face)
         lids = face + torch.cat([torch.zeros_like(raised), raised], dim=1)
         above = self._above
@@ -98,13 +96,12 @@ class Sheets:
         """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
         return torch.where(self.sample(self._below_lips, bent.jaw) > 0, bent.jaw, bent.face)
 
-    def _sources(self, field: Tensor) -> Tensor:
-        """Solves q = s + D(s) for s on the lattice by fixed-point rounds."""
-        target = self.lattice[None]
-        source = target - field
-        for _ in range(_ROUNDS):
-            source = target - self.sample(field, source)
-        return source
+    def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
+        """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
+        moved = self._controls.displacements(coefficients) * self.face_height
+        face = self._face(moved)
+        jaw = face + self._between_corners * (self._jaw(moved) - face)
+        return unfolded(face, jaw, cell=self.side / (LATTICE - 1))
 
     def sample(self, values: Tensor, points: Tensor) -> Tensor:
         """Values [N, C, L, L] on the lattice, looked up at world points [N, 2, H, W]; the border is repeated."""

@@ -18,6 +18,7 @@ _SMALLEST_TILE = 240  # pixels, where larger ones show somebody
 _LEAST_TILE = 64
 _LARGE = 0.15  # of a picture's long side: from this height on a face's landmarks gain nothing from a crop
 _CROP = 2.6  # face heights along a side, in which a face is looked for once more
+_FIRST, _NOW_AND_THEN = 8, 12  # frames of a clip without a face that are searched on tiles: these, then one in so many
 MOST_IN_FRAME = 4  # faces of a clip's frame among which the one followed is looked for
 _AGREED = 0.1  # face heights between the points of the two modes at most, on average; half a hundredth is usual
 _COVERED = 0.3  # confidence in a face that somebody may be in front of
@@ -45,23 +46,24 @@ class FaceLandmarks:
         about it: what is none is not found there, and the landmarks of small ones are better.
         """
         with landmarker(self._model, MOST_FACES) as finder, landmarker(self._model, MOST_FACES, TILE_SCORE) as surer:
-            found = finder.detect(image)
-            shown = largest_first(found)
-            for side in _tile_sides(min(image.shape[:2]), max(map(face_height, found), default=0.0)):
-                if side >= _SMALLEST_TILE or not shown:
-                    shown += largest_first(_detect_on_tiles(surer, image, side))
-            return _verified(finder, image, _distinct(shown)) or largest_first(found)
+            found = largest_first(finder.detect(image))
+            return _found_closer(finder, surer, image, found) or found
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[Sighting]:
         """One person's face in each RGB uint8 frame, see `FaceFollower`; a frame without it repeats the face before.
 
-        The points of eyes and mouth come from MediaPipe's picture mode, the others from its smoother video mode.
+        The points of eyes and mouth come from MediaPipe's picture mode, the others from its smoother video mode. A face too small for
+        the whole frame is looked for on tiles as in a picture, until there is one, and then about its place.
 
         Raises:
             NoFaceError: no frame shows a face.
         """
-        with landmarker(self._model, MOST_IN_FRAME) as still, video_landmarker(self._model) as moving:
-            yield from _sightings(_seen(still, moving, frames))
+        with (
+            landmarker(self._model, MOST_IN_FRAME) as still,
+            landmarker(self._model, MOST_IN_FRAME, TILE_SCORE) as surer,
+            video_landmarker(self._model) as moving,
+        ):
+            yield from _sightings(_seen(still, _SmallFace(still, surer), moving, frames))
 
 
 Seen = tuple[np.ndarray | None, float, int, str]
@@ -84,13 +86,18 @@ def follow_face(frames: Iterable[Sequence[np.ndarray]]) -> Iterator[Sighting]:
     yield from _sightings(seen())
 
 
-def _seen(still: Landmarker, moving: VideoLandmarker, frames: Iterable[np.ndarray]) -> Iterator[Seen]:
+def _seen(still: Landmarker, small: _SmallFace, moving: VideoLandmarker, frames: Iterable[np.ndarray]) -> Iterator[Seen]:
     follower = FaceFollower()
     for number, frame in enumerate(frames):
-        faces = still.detect(frame)
+        large = still.detect(frame)
+        faces = large or small.faces(frame, number)
         sharp = follower.choose(faces, frame)
+        small.latest = small.latest if sharp is None else sharp
         if faces and sharp is None:
             yield None, 0.0, follower.shot, follower.doubt
+            continue
+        if faces and not large:
+            yield sharp, 1.0, follower.shot, ""
             continue
         shown = frame if len(faces) < 2 else alone(frame, sharp)
         smooth = next(iter(moving.detect(shown, number * VIDEO_STEP_MS)), None)
@@ -100,6 +107,27 @@ def _seen(still: Landmarker, moving: VideoLandmarker, frames: Iterable[np.ndarra
             continue
         covered = follower.covered(sharp)
         yield _together(smooth, sharp), _COVERED if covered else 1.0, follower.shot, "another person" if covered else ""
+
+
+class _SmallFace:
+    """Looks closer where the whole frame shows nobody: everywhere until there is a face, then about its latest place.
+
+    latest: the face that is followed.
+    """
+
+    def __init__(self, finder: Landmarker, surer: Landmarker):
+        self.latest: np.ndarray | None = None
+        self._finder, self._surer = finder, surer
+
+    def faces(self, frame: np.ndarray, number: int) -> list[np.ndarray]:
+        """The faces of frame `number`; none where it is not looked at."""
+        if self.latest is None:
+            looked_at = number < _FIRST or number % _NOW_AND_THEN == 0
+            return _found_closer(self._finder, self._surer, frame, []) if looked_at else []
+        if face_height(self.latest) > _LARGE * max(frame.shape[:2]):
+            return []
+        crop, corner = _about(frame, self.latest)
+        return [face + corner for face in self._finder.detect(crop)] if crop.size else []
 
 
 def _together(smooth: np.ndarray | None, sharp: np.ndarray) -> np.ndarray:
@@ -125,6 +153,15 @@ def _sightings(seen: Iterable[Seen]) -> Iterator[Sighting]:
         yield Sighting(latest, confidence, shot, doubt)
     if waiting:
         raise NoFaceError("No face was found in the driving clip: use a clip that shows a face, not too small and not covered.")
+
+
+def _found_closer(finder: Landmarker, surer: Landmarker, image: np.ndarray, found: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The faces of a picture, those `found` in the whole of it and those on its tiles, as far as they are found in a crop too."""
+    shown = list(found)
+    for side in _tile_sides(min(image.shape[:2]), max(map(face_height, found), default=0.0)):
+        if side >= _SMALLEST_TILE or not shown:
+            shown += largest_first(_detect_on_tiles(surer, image, side))
+    return _verified(finder, image, _distinct(shown))
 
 
 def _tile_sides(short: int, tall: float) -> list[int]:

@@ -42,8 +42,9 @@ BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
 
 _FIT = {"identity": (1, IDENTITIES), "expression": (1, EXPRESSIONS), "euler": (1, 3), "translation": (1, 3)}
-_EXPRESSION = (3.0, 5.0)  # standard deviations of the face model's coefficients
-_REACH = (1.0, 1.6)  # decimetres that a driven head may leave its place
+_COEFFICIENT = (3.0, 5.0)  # standard deviations of the face model that faces show, and that none passes
+_EXPRESSION = (6.0, 8.0)  # likewise, of all together: 4 in speech and 2 in fitted clips; from 8 on the mesh turns over here and there
+_REACH = (0.85, 1.05)  # decimetres that a head may leave its torso, and never passes
 _SIDE = 512
 _PORTRAITS = 8  # whose layers are remembered; 15 MB each
 
@@ -110,8 +111,8 @@ class Real3DAvatar:
 
         Raises:
             MotionMismatchError: the motion belongs to another avatar.
-            Real3DError: the planes were not lifted by this avatar, or have another depth than this checkpoint's; in a frame: they have been
-                resized.
+            Real3DError: the planes were not lifted by this avatar, or have another depth than this checkpoint's; in a frame: they have
+                been resized.
         """
         motion.require_basis(self.motion_basis)
         fit = _fit_in(planes)
@@ -120,6 +121,7 @@ class Real3DAvatar:
                 f"Planes of depth {planes.depth} do not go with a checkpoint whose planes have depth "
                 f"{self.networks.motion_adapter.depth}: lift the portrait again with this checkpoint."
             )
+        motion = _bounded(motion)
         pictures, target = self._face.pictures(fit), self._targets(fit, motion)
 
         @cache
@@ -137,14 +139,14 @@ class Real3DAvatar:
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
         """The cameras that the paper sees this motion from: the fitted pose and the motion's, smoothed over seven frames."""
-        trajectory = self._trajectory(portrait, motion)
+        trajectory = self._trajectory(portrait, _bounded(motion))
         if view is not None:
             trajectory = Trajectory(*seen_poses(trajectory.euler, trajectory.translation, view))
         return CameraPath(trajectory_cameras(trajectory), motion.fps)
 
     def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
         """The PNCC pictures of the motion, [n, 512, 512, 3] in 0..1."""
-        target = self._targets(self.source(portrait).fit, motion)
+        target = self._targets(self.source(portrait).fit, _bounded(motion))
 
         def show(start: int, stop: int) -> Tensor:
             return (torch.cat([target(frame) for frame in range(start, stop)]).permute(0, 2, 3, 1).cpu() + 1) / 2
@@ -240,7 +242,7 @@ class Real3DAvatar:
         bridges = track.bridges(track.neutral_frames(neutral))
         parts = (expression, euler - euler[still], translation)
         expression, euler, translation = (torch.from_numpy(bridges(part.numpy())) for part in parts)
-        return _motion(soft_limit(expression, *_EXPRESSION), bounded_pose(euler), soft_length(translation, *_REACH))
+        return _motion(expression, euler, translation)
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:
         """Periodic blinks are the published ones; the others are those of the built-in avatar."""
@@ -282,7 +284,7 @@ class Real3DAvatar:
 
     def _stage(self, portrait: Portrait, motion: Motion, background: Backdrop | None) -> Callable[[int], tuple[Tensor, SceneCode]]:
         """frame -> key points [1, 68, 3] and scene; what is constant is computed once, when the first frame asks for it."""
-        source, network = self.source(portrait), self.networks.super_resolution
+        source, network, motion = self.source(portrait), self.networks.super_resolution, _bounded(motion)
         driven = self._face.driving_key_points(source.fit, motion.expression[:, 1:], self._trajectory(portrait, motion))
 
         @cache
@@ -339,6 +341,15 @@ def _fit_in(planes: Planes) -> FaceFit:
 def _motion(expression: Tensor, euler: Tensor, translation: Tensor) -> Motion:
     """A motion with open eyes at 25 frames a second from expressions [T, 64]."""
     return Motion(BASIS, F.pad(expression, (1, 0)), euler, translation)
+
+
+def _bounded(motion: Motion) -> Motion:
+    """A motion as far as a head and a face can go, before it drives the networks; what they do usually stays as it is."""
+    lids, expression = motion.expression[:, :1], motion.expression[:, 1:]
+    expression = soft_length(soft_limit(expression, *_COEFFICIENT), *_EXPRESSION)
+    expression = torch.cat([lids.nan_to_num(nan=0.0).clamp(0, 1), expression], dim=1)
+    euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
+    return replace(motion, expression=expression, euler=euler, translation=translation)
 
 
 def _resized(image: Tensor, size: int) -> Tensor:
