@@ -21,12 +21,12 @@ import synthetic_bfm  # noqa: E402
 import torch  # noqa: E402
 from golden import load_vector, make_input  # noqa: E402
 
-from real3d_core.portrait.model_files import ModelFolders  # noqa: E402
-from real3d_core.real3d.eyelids import close_eyelids  # noqa: E402
-from real3d_core.real3d.face_fit import fit_clip, fit_picture  # noqa: E402
-from real3d_core.real3d.face_model import FaceModel  # noqa: E402
-from real3d_core.real3d.face_model_files import load_face_model  # noqa: E402
-from real3d_core.real3d.pncc import PnccRenderer  # noqa: E402
+from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
+from real3d_core.real3d.face_model.eyelids import close_eyelids  # noqa: E402
+from real3d_core.real3d.face_model.fit import fit_clip, fit_picture  # noqa: E402
+from real3d_core.real3d.face_model.basel import FaceModel  # noqa: E402
+from real3d_core.real3d.face_model.files import load_face_model  # noqa: E402
+from real3d_core.real3d.face_model.pncc import PnccRenderer  # noqa: E402
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from reference_checkpoint import reference_tensors, write_checkpoint  # noqa: E4
 
 from cuda_ops import chosen, march  # noqa: E402
 from real3d_core.memory import peak_memory  # noqa: E402
-from real3d_core.real3d.checkpoint import Real3DNetworks, load_networks  # noqa: E402
+from real3d_core.real3d.weights.checkpoint import Real3DNetworks, load_networks  # noqa: E402
 from real3d_core.render.camera import camera_from_pose  # noqa: E402
 from real3d_core.render.planes import Planes  # noqa: E402
 

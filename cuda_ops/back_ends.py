@@ -12,7 +12,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from . import cpu_ext, cpu_numba, cuda_nvrtc
+from .cpu import extension as cpu_ext
+from .cpu import numba_loader as cpu_numba
+from .cuda import compilers as cuda_nvrtc
 from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
 from .refusal import Refusal
 

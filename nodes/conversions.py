@@ -13,7 +13,7 @@ from ..real3d_core.errors import ClipError, PictureError, SoundError
 from .incoming_video import IncomingVideo, PictureBatch
 
 if TYPE_CHECKING:
-    from ..real3d_core.sound import Sound
+    from ..real3d_core.media.sound import Sound
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
@@ -77,7 +77,7 @@ def sound(audio) -> Sound:
     Raises:
         SoundError: there is none, as from a silent video, or it cannot move a face.
     """
-    from ..real3d_core.waveform import sound_from_waveform
+    from ..real3d_core.media.waveform import sound_from_waveform
 
     if hasattr(audio, "get_components"):
         return _short_enough(IncomingVideo(audio).sound())

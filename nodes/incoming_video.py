@@ -23,8 +23,8 @@ from .rendered_video import RenderedVideo
 from .runtime import Input, InputImpl, Interrupted, new_temporary
 
 if TYPE_CHECKING:
-    from ..real3d_core.sound import Sound
-    from ..real3d_core.video import Clip
+    from ..real3d_core.media.sound import Sound
+    from ..real3d_core.media.video import Clip
 
 _LOG = logging.getLogger("real3d")
 _SAME_LENGTH = 0.02  # seconds
@@ -55,7 +55,7 @@ class PictureBatch:
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
     def sound(self) -> Sound | None:
-        from ..real3d_core.waveform import sound_from_waveform
+        from ..real3d_core.media.waveform import sound_from_waveform
 
         if not self.audio:
             return None
@@ -107,7 +107,7 @@ class IncomingVideo:
 
     def _streamed(self) -> Clip | None:
         """The VIDEO's file between the ends that it is trimmed to; None if that is not what it shows."""
-        from ..real3d_core.video import open_clip
+        from ..real3d_core.media.video import open_clip
 
         edited = _answer(self._video.has_pending_frame_edits) if hasattr(self._video, "has_pending_frame_edits") else False
         if edited is not False or not _defines(self._video, "get_stream_source"):
@@ -125,7 +125,7 @@ class IncomingVideo:
 
     def _saved(self) -> Clip | None:
         """A file that the VIDEO saves itself to; None if it cannot."""
-        from ..real3d_core.video import open_clip
+        from ..real3d_core.media.video import open_clip
 
         save = getattr(self._video, "save_to", None)
         if save is None:
@@ -183,7 +183,7 @@ def _is_whole(video, clip: Clip) -> bool:
     """Whether a VIDEO that tells nothing of its ends is as long and as large as its file."""
     import av
 
-    from ..real3d_core.container import open_container, picture_track
+    from ..real3d_core.media.container import open_container, picture_track
 
     with open_container(clip.path, "video", ClipError) as container:
         track = picture_track(container)

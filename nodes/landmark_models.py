@@ -15,7 +15,7 @@ DECLARED = {
 def missing() -> list[dict[str, str]]:
     """The declared model and the folder for it, if faces cannot be found: neither it nor one that does the same is installed."""
     from ..real3d_core.errors import MissingModelError
-    from ..real3d_core.portrait.model_files import FACE_LANDMARKER
+    from ..real3d_core.mediapipe_models.model_files import FACE_LANDMARKER
 
     try:
         model_folders().find(FACE_LANDMARKER)

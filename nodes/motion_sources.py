@@ -130,7 +130,7 @@ class VideoToMotion(io.ComfyNode):
         cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
     ) -> io.NodeOutput:
         from ..real3d_core.errors import ClipError
-        from ..real3d_core.motion.face_track import track_found_faces
+        from ..real3d_core.face.track import track_found_faces
         from ..real3d_core.pipeline import follow
 
         if face_landmarks is None:

@@ -19,8 +19,8 @@ from .runtime import CHUNK, Input, InputImpl, Types, executing_node, films, gath
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..real3d_core.encoding import Encoding
-    from ..real3d_core.sound import Sound
+    from ..real3d_core.media.encoding import Encoding
+    from ..real3d_core.media.sound import Sound
     from ..real3d_core.stream import FrameStream
 
 _HANDOVER_CRF = 12  # of the file that other nodes go on from: better than a film's own 18, since they encode it once more
@@ -127,7 +127,7 @@ class RenderedVideo(Input.Video):
         Raises:
             OutputError: values that do not go together, or the place cannot be written to.
         """
-        from ..real3d_core.encoding import COLOR_SPACES, Encoding
+        from ..real3d_core.media.encoding import COLOR_SPACES, Encoding
 
         container, coding = (str(getattr(value, "value", value)) for value in (format, codec))
         wishes = {"bit_depth": bit_depth, "crf": crf, "color_space": color_space, "preset": preset, **unknown}
@@ -142,7 +142,7 @@ class RenderedVideo(Input.Video):
     def as_file(self) -> Input.Video:
         """ComfyUI's own video of the finished film, which is rendered once."""
         if self._file is None:
-            from ..real3d_core.encoding import Encoding
+            from ..real3d_core.media.encoding import Encoding
 
             path = new_temporary(".mp4")
             self._write(str(path), Encoding(crf=_HANDOVER_CRF), self._about)
@@ -165,7 +165,7 @@ class RenderedVideo(Input.Video):
     def _render(self, path: Path, encoding: Encoding, metadata: dict[str, str]) -> None:
         import torch
 
-        from ..real3d_core.video import write_video
+        from ..real3d_core.media.video import write_video
 
         show = rendering_bar(len(self._frames), self._node)
 

@@ -27,9 +27,9 @@ from ..real3d_core.stream import FrameStream
 if TYPE_CHECKING:
     from ..real3d_core.avatar import Avatar
     from ..real3d_core.motion.motion import Motion
-    from ..real3d_core.portrait.model_files import ModelFolders
+    from ..real3d_core.mediapipe_models.model_files import ModelFolders
     from ..real3d_core.portrait.portrait import Portrait
-    from ..real3d_core.recording import Shelf
+    from ..real3d_core.media.recording import Shelf
     from ..real3d_core.render.head import March
     from ..real3d_core.render.planes import Planes
 
@@ -61,7 +61,7 @@ def schema(**described) -> io.Schema:
 
 def model_folders() -> ModelFolders:
     """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
-    from ..real3d_core.portrait.model_files import ModelFolders
+    from ..real3d_core.mediapipe_models.model_files import ModelFolders
 
     return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
@@ -387,7 +387,7 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
 @cache
 def films() -> Shelf:
     """Where rendered films are kept until ComfyUI ends, in its temporary folder."""
-    from ..real3d_core.recording import Shelf
+    from ..real3d_core.media.recording import Shelf
 
     return Shelf(_temporary_folder() / "films")
 

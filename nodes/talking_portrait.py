@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SEED, SIZE
 from . import runtime
 from .backdrop import backdrop, background_video_input
-from .camera import place_inputs
+from .camera_path import place_inputs
 from .conversions import driving_clip, photos, sound
 from .motion_sources import transcript_input
 from .portrait import face_inputs
@@ -28,7 +28,7 @@ def _provenance_input() -> io.Input:
 
 
 def _about(avatar, provenance: bool) -> dict[str, str]:
-    from ..real3d_core.provenance import provenance as told
+    from ..real3d_core.media.provenance import provenance as told
 
     return told(avatar.name) if provenance else {}
 

@@ -28,20 +28,20 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .avatar_kinds import AvatarOptions as AvatarOptions
     from .avatar_kinds import load_avatar as load_avatar
     from .errors import Real3DError as Real3DError
-    from .motion.face_track import FaceTrack as FaceTrack
-    from .motion.face_track import track_face as track_face
+    from .face.track import FaceTrack as FaceTrack
+    from .face.track import track_face as track_face
     from .motion.motion import Motion as Motion
     from .motion.motion_files import load_motion as load_motion
     from .motion.motion_files import save_motion as save_motion
-    from .pictures import load_picture as load_picture
-    from .pictures import save_png as save_png
+    from .media.pictures import load_picture as load_picture
+    from .media.pictures import save_png as save_png
     from .pipeline import PipelineOptions as PipelineOptions
     from .pipeline import TalkingPortraits as TalkingPortraits
     from .pipeline import make_motion as make_motion
     from .pipeline import render_frames as render_frames
     from .pipeline import talking_portraits as talking_portraits
     from .pipeline import with_head_pose as with_head_pose
-    from .portrait.model_files import ModelFolders as ModelFolders
+    from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .portrait.paste import paste_back as paste_back
     from .portrait.portrait import Portrait as Portrait
     from .portrait.portrait import prepare_portrait as prepare_portrait
@@ -62,13 +62,13 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .render.planes_files import save_planes as save_planes
     from .render.ray_marching import HeadRender as HeadRender
     from .render.ray_marching import MarchSettings as MarchSettings
-    from .sound import Sound as Sound
-    from .sound import load_sound as load_sound
+    from .media.sound import Sound as Sound
+    from .media.sound import load_sound as load_sound
     from .stream import FrameStream as FrameStream
-    from .video import Clip as Clip
-    from .video import contact_sheet as contact_sheet
-    from .video import open_clip as open_clip
-    from .video import write_video as write_video
+    from .media.video import Clip as Clip
+    from .media.video import contact_sheet as contact_sheet
+    from .media.video import open_clip as open_clip
+    from .media.video import write_video as write_video
 
 _PUBLIC = {
     "avatar": ("Avatar", "SpeechStyle", "converted"),

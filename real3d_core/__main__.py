@@ -20,15 +20,15 @@ from .errors import PictureError, Real3DError
 from .files import refuse_overwriting, refuse_unwritable
 from .memory import peak_memory
 from .options import parser, refuse_idle
-from .pictures import load_picture, opaque
+from .media.pictures import load_picture, opaque
 from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.framing import square_backdrop
-from .portrait.model_files import DEFAULT_FOLDER, ModelFolders
-from .provenance import provenance
+from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
+from .media.provenance import provenance
 from .render.head import March
 from .render.table_marching import march_table
-from .sound import load_sound
-from .video import contact_sheet, open_clip, write_video
+from .media.sound import load_sound
+from .media.video import contact_sheet, open_clip, write_video
 
 _CHUNK = 4
 _FAILED = 2

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from .motion.face_track import FaceTrack
+from .face.track import FaceTrack
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
-from .motion.spelling import words_of
+from .speech.spelling import words_of
 from .portrait.framing import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
@@ -20,7 +20,7 @@ from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
 from .render.planes import Planes
 from .render.ray_marching import HeadRender, MarchSettings
-from .sound import Sound
+from .media.sound import Sound
 from .stream import FrameStream
 
 

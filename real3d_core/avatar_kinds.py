@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .errors import Real3DError
-from .portrait.model_files import ModelFolders
+from .mediapipe_models.model_files import ModelFolders
 
 if TYPE_CHECKING:
     from .avatar import Avatar

@@ -19,16 +19,16 @@ from torch import Tensor
 
 from .avatar import NATURAL, Avatar, DrawsPortraits, MakesMotion, SpeechStyle
 from .errors import ClipError, Real3DError
-from .motion.alignment import refuse_too_many_words
-from .motion.face_track import FaceTrack, track_face
-from .motion.loudness import STEP_RATE
+from .speech.alignment import refuse_too_many_words
+from .face.track import FaceTrack, track_face
+from .speech.loudness import STEP_RATE
 from .motion.motion import FPS, Motion
 from .motion.pose import turn_about_neck
 from .motion.sway import orbit, speech_sway
-from .pictures import opaque
+from .media.pictures import opaque
 from .portrait.crop import DEFAULT_FACE_AREA
 from .portrait.framing import Backdrop
-from .portrait.model_files import ModelFolders
+from .mediapipe_models.model_files import ModelFolders
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, untold
@@ -38,7 +38,7 @@ from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.side_by_side import PANELS, beside_each_other
 from .render.table_marching import march_table
-from .sound import Sound
+from .media.sound import Sound
 from .stream import FrameStream, exact_rate
 
 POSES = ("auto", "sway", "static", "driving", "orbit")

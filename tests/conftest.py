@@ -60,7 +60,7 @@ def broken_mediapipe(tmp_path) -> Path:
 @pytest.fixture
 def without_mediapipe(broken_mediapipe, monkeypatch):
     """MediaPipe does not import in this test."""
-    from real3d_core.portrait.model_runner import mediapipe_runs
+    from real3d_core.mediapipe_models.runner import mediapipe_runs
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "mediapipe"]:
         monkeypatch.delitem(sys.modules, name)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from real3d_core.portrait.canonical_face import CanonicalFace
-from real3d_core.portrait.landmark_sets import FACE_OVAL, LEFT_BROW, LEFT_EYE, NOSE_TIP, OUTER_LIP, RIGHT_BROW, RIGHT_EYE
-from real3d_core.portrait.safetensors_face import FaceMesh
-from real3d_core.portrait.tflite import read_graph
+from real3d_core.face.canonical_face import CanonicalFace
+from real3d_core.face.landmark_sets import FACE_OVAL, LEFT_BROW, LEFT_EYE, NOSE_TIP, OUTER_LIP, RIGHT_BROW, RIGHT_EYE
+from real3d_core.mediapipe_models.safetensors_face import FaceMesh
+from real3d_core.mediapipe_models.tflite import read_graph
 
 _CONVOLUTION, _DEPTHWISE = 3, 4
 _DETECTOR = ["stem", *(f"blocks.{block}.{part}" for block in range(16) for part in ("depthwise", "pointwise"))]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cuda_ops.build import built_library
-from cuda_ops.cuda_source import MULTIPLE, KernelShape, Launch, kernel_source
+from cuda_ops.cuda.launch import MULTIPLE, KernelShape, Launch, kernel_source
 from cuda_ops.fused_marching import FusedMarcher
 
 HERE = Path(__file__).parent / "cuda_ops"

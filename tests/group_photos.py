@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from real3d_core.pictures import load_picture
-from real3d_core.portrait.landmarks import FaceLandmarks
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.media.pictures import load_picture
+from real3d_core.face.landmarks import FaceLandmarks
+from real3d_core.mediapipe_models.model_files import ModelFolders
 
 PEOPLE = ("synthetic_p002.jpg", "synthetic_p009.jpg", "astronaut.png", "synthetic_p009_selfie.jpg")
 

@@ -9,7 +9,7 @@ import torch
 from golden import fill
 from torch import nn
 
-from real3d_core.real3d.audio_to_motion import AudioToMotion
+from real3d_core.real3d.audio_to_motion.network import AudioToMotion
 
 
 def write_face_model(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from colour_profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, SRGB, grey_profile, ink_profile
 from PIL import Image, features
 
-from real3d_core.pictures import load_picture
+from real3d_core.media.pictures import load_picture
 
 SIDE = 48
 RED, GREEN, GREY = (255, 0, 0), (0, 255, 0), (128, 128, 128)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
-from ..portrait.landmark_sets import (
+from ..face.landmark_sets import (
     CHIN,
     FOREHEAD,
     INNER_LIP,

@@ -9,10 +9,10 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from ..motion.bridging import Bridges
-from ..motion.face_track import FaceTrack
+from ..face.track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion, closed_lids
 from ..motion.motion import Motion
-from ..portrait.landmark_sets import EYE
+from ..face.landmark_sets import EYE
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions
 

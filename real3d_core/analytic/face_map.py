@@ -9,7 +9,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from ..portrait.landmark_sets import (
+from ..face.landmark_sets import (
     CHIN,
     FOREHEAD,
     LEFT_UPPER_LID,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..portrait.inpaint import push_pull
-from ..portrait.landmark_sets import (
+from ..face.landmark_sets import (
     CHIN,
     FOREHEAD,
     LEFT_BROW,

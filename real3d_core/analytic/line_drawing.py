@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..portrait import landmark_sets as sets
+from ..face import landmark_sets as sets
 from .controls import BASIS, FaceControls
 
 SIDE = 512

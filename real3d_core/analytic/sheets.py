@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.interpolate import RBFInterpolator
 from torch import Tensor
 
-from ..portrait.landmark_sets import (
+from ..face.landmark_sets import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_LOWER_LID,

@@ -13,7 +13,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
+from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..sound import Sound
+from ..media.sound import Sound
 from .motion import Motion
 
 MOST_POINTS = 240

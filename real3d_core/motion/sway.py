@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .loudness import STEP_RATE, loudness, voice_activity
+from ..speech.loudness import STEP_RATE, loudness, voice_activity
 from .motion import FPS
 
 REACH = np.radians([2.0, 3.0, 1.5])  # largest pitch, yaw and roll of the sway, before nods

@@ -11,8 +11,8 @@ import torch
 
 from ..errors import ClipError
 from ..files import readable_file, written_whole
-from .face_fit import FaceFit
-from .face_model import EXPRESSIONS, IDENTITIES
+from .face_model.fit import FaceFit
+from .face_model.basel import EXPRESSIONS, IDENTITIES
 
 _COLUMNS = {"id": IDENTITIES, "exp": EXPRESSIONS, "euler": 3, "trans": 3}  # the keys of the published fits
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from .torch_files import LEGACY_MAGIC, ZIP_START
+from .weights.torch_files import LEGACY_MAGIC, ZIP_START
 
 NETWORKS, FACE, VOICE, HUBERT = "secc2plane_torso_orig", "bfm", "audio2secc_vae", "hubert"
 """Folders of the release; the first and the third are also the kinds of checkpoint that `kind_of` tells apart."""

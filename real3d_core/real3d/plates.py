@@ -10,9 +10,9 @@ import torch
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
-from ..portrait.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
-from ..portrait.model_files import ModelFile, ModelFolders
-from ..portrait.model_runner import segmenter
+from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
+from ..mediapipe_models.model_files import ModelFile, ModelFolders
+from ..mediapipe_models.runner import segmenter
 
 BACKGROUND, HAIR, BODY_SKIN, FACE_SKIN, CLOTHES, OTHERS = range(6)
 HEAD = (HAIR, FACE_SKIN, OTHERS)

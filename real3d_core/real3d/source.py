@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import MissingModelError
-from ..portrait.model_files import ModelFolders
+from ..mediapipe_models.model_files import ModelFolders
 from ..portrait.portrait import SIDE, Portrait
-from .face_fit import FaceFit, fit_picture
-from .face_model import FaceModel
+from .face_model.fit import FaceFit, fit_picture
+from .face_model.basel import FaceModel
 from .plates import estimated_classes, make_reference_plates, network_image, segment_classes
 
 _LOG = logging.getLogger("real3d")

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
-from real3d_core.pictures import load_picture
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.media.pictures import load_picture
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
 

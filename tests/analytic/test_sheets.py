@@ -4,9 +4,9 @@ import torch
 
 from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls, inner_lip_gap
 from real3d_core.analytic.sheets import Sheets
-from real3d_core.portrait.canonical_face import canonical_face
-from real3d_core.portrait.landmark_sets import CHIN, UPPER_INNER_LIP
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.landmark_sets import CHIN, UPPER_INNER_LIP
+from real3d_core.mediapipe_models.model_files import ModelFolders
 
 
 @pytest.fixture(scope="module")

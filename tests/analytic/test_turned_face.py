@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from real3d_core.analytic.face_map import face_map
-from real3d_core.portrait.canonical_face import canonical_face
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.mediapipe_models.model_files import ModelFolders
 
 
 def turned(degrees: float) -> np.ndarray:

@@ -96,8 +96,8 @@ def results(host) -> dict:
     portrait = host.execute("Real3DPreparePortrait", image=photo)[0]
     head = host.execute("Real3DImageToPlane", avatar=avatar, portrait=portrait)[0].rest[0]
     one, preview = portrait.items[0], host.part("preview")
-    heard = host.core("sound").load_sound(assets / "speech" / "librivox_0880_en.wav")
-    cut = host.core("sound").Sound(heard.samples[:, : 3 * heard.rate], heard.rate)
+    heard = host.core("media.sound").load_sound(assets / "speech" / "librivox_0880_en.wav")
+    cut = host.core("media.sound").Sound(heard.samples[:, : 3 * heard.rate], heard.rate)
     motion = avatar.audio_to_motion(cut)
     turned = motion.euler + torch.linspace(-0.2, 0.2, len(motion))[:, None] * torch.tensor([0.3, 1.0, 0.1])
     return {

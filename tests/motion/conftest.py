@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from real3d_core.motion.phonemes import align, phoneme_source_available
-from real3d_core.motion.viseme_network import viseme_posteriors
+from real3d_core.speech.phonemes import align, phoneme_source_available
+from real3d_core.speech.viseme_network import viseme_posteriors
 
 CLIPS = ("librivox_0870_en.wav", "librivox_0880_en.wav")
 

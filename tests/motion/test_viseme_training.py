@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.motion.viseme_network import BANDS
-from real3d_core.motion.visemes import NAMES, VISEME_OF_SOUND
+from real3d_core.speech.viseme_network import BANDS
+from real3d_core.speech.visemes import NAMES, VISEME_OF_SOUND
 from training.visemes.augment import recorded
 from training.visemes.corpus import NOBODY, RECORDINGS, Heard
 from training.visemes.muon import Muon

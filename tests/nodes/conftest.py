@@ -35,6 +35,6 @@ def image(path: Path) -> torch.Tensor:
 
 def voice(host: Host, path: Path, seconds: float, start: float = 0.3) -> dict:
     """A piece of a recording as ComfyUI's AUDIO."""
-    sound = host.core("sound").load_sound(path)
+    sound = host.core("media.sound").load_sound(path)
     first = round(start * sound.rate)
     return {"waveform": sound.samples[None, :, first : first + round(seconds * sound.rate)], "sample_rate": sound.rate}

@@ -210,7 +210,7 @@ def test_numbers_out_of_range_are_refused_in_code_too(host):
 
 def test_the_words_on_the_nodes_are_the_core_s(host):
     pipeline, blink, editing = host.core("pipeline"), host.core("motion.blink"), host.core("motion.editing")
-    simple, sources, edit = host.part("talking_portrait"), host.part("motion_sources"), host.part("motion_editing")
+    simple, sources, edit = host.part("talking_portrait"), host.part("motion_sources"), host.part("edit_motion")
     assert (simple.POSES, simple.BLINKS) == (pipeline.POSES, pipeline.BLINKS) and set(simple.FRAMINGS) < set(pipeline.FRAMINGS)
     assert sources.BLINKS == blink.BLINK_MODES and edit.LOOPS == editing.LOOPS
 
@@ -252,7 +252,7 @@ print(len(host.nodes), len(portrait.items), tuple(head.shape))
 def test_without_mediapipe_and_model_files_only_what_needs_landmarks_is_refused(broken_mediapipe):
     done = in_another_python(
         """
-model_files = host.core("portrait.model_files")
+model_files = host.core("mediapipe_models.model_files")
 model_files.CARRIERS = ("no_such_package",)
 avatar = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
 silence = {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pack_host import ROOT
 
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 
 SIZE = 256
 EXAMPLES = sorted(path.stem for path in (ROOT / "tests" / "workflows").glob("*.json"))
@@ -19,7 +19,7 @@ def twin(name: str) -> dict:
 
 def landmarks(host, frames: torch.Tensor) -> np.ndarray:
     """[T, 478, 3]; every frame must show a face."""
-    finder = host.core("portrait.landmarks").FaceLandmarks(ModelFolders())
+    finder = host.core("face.landmarks").FaceLandmarks(ModelFolders())
     found = [finder.in_picture((frame * 255).byte().numpy()) for frame in frames]
     assert all(found), "a frame without a face"
     return np.stack([faces[0] for faces in found])
@@ -39,13 +39,13 @@ def test_an_example_makes_a_film_of_a_talking_face(host, name):
         assert abs(len(frames) / 25 - seconds) < 0.04
     found = landmarks(host, frames[:: len(frames) // 8])
     heights = np.linalg.norm(found[:, 10] - found[:, 152], axis=-1)
-    gaps = host.core("motion.face_track").lip_gap(found) / heights
+    gaps = host.core("face.track").lip_gap(found) / heights
     assert np.ptp(gaps) > 0.01, "the lips do not move"
 
 
 def test_the_film_of_the_simple_example_is_a_video_file(host, tmp_path):
     film = next(one for one in host.run(twin("simple"), size=SIZE, framing="crop") if not isinstance(one, torch.Tensor))
     film.save_to(str(tmp_path / "film.mp4"), metadata={"prompt": {"1": "x"}})
-    clip = host.core("video").open_clip(tmp_path / "film.mp4")
+    clip = host.core("media.video").open_clip(tmp_path / "film.mp4")
     assert (clip.width, clip.height, clip.has_sound) == (SIZE, SIZE, True)
     assert abs(clip.duration - 0.6) < 0.04

@@ -14,7 +14,7 @@ def photos(host):
     """Two photos of one size as IMAGE [2, H, W, 3], and the landmarks of their faces."""
     images = [host.inputs["portrait.png"][0], host.inputs["portrait_2.png"][0, ::2, ::2]]
     assert images[0].shape == images[1].shape
-    finder = host.core("portrait.landmarks").FaceLandmarks(host.part("runtime").model_folders())
+    finder = host.core("face.landmarks").FaceLandmarks(host.part("runtime").model_folders())
     return torch.stack(images), [finder.in_picture((image * 255).byte().numpy())[0] for image in images]
 
 
@@ -44,8 +44,8 @@ def no_tracking(host, monkeypatch):
     def refuse(*_):
         raise AssertionError("the landmarks were given")
 
-    monkeypatch.setattr(host.core("portrait.landmarks").FaceLandmarks, "in_picture", refuse)
-    monkeypatch.setattr(host.core("portrait.landmarks").FaceLandmarks, "in_frames", refuse)
+    monkeypatch.setattr(host.core("face.landmarks").FaceLandmarks, "in_picture", refuse)
+    monkeypatch.setattr(host.core("face.landmarks").FaceLandmarks, "in_frames", refuse)
 
 
 def test_the_socket_is_the_host_s_and_the_last_one(host):

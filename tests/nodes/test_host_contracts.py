@@ -68,7 +68,7 @@ class Film:
         self.computed: list[int] = []
         stream = host.core("stream").FrameStream(LENGTH, RATE, self._compute)
         tone = torch.sin(torch.arange(round(LENGTH / RATE * 16000)) * 0.2)[None] * 0.3
-        self.video = video_class(stream, (SIDE, SIDE), host.core("sound").Sound(tone, 16000))
+        self.video = video_class(stream, (SIDE, SIDE), host.core("media.sound").Sound(tone, 16000))
 
     def _compute(self, start: int, stop: int) -> torch.Tensor:
         self.computed += range(start, stop)
@@ -195,7 +195,7 @@ def test_a_part_renders_only_its_frames_and_keeps_its_sound(host, video_class, t
         part.save_to(str(tmp_path / "part.mp4"))
         assert shown(str(tmp_path / "part.mp4"))[0] == list(range(5, 15))
         assert film.computed == list(range(5, 15))
-        heard = host.core("sound").load_sound(tmp_path / "part.mp4")
+        heard = host.core("media.sound").load_sound(tmp_path / "part.mp4")
         assert abs(heard.duration - 0.4) < 0.07
         assert part.get_components().audio["waveform"].shape == (1, 1, 6400)
         again = part.as_trimmed(0.2, 0)

@@ -218,7 +218,7 @@ def test_a_sound_of_no_use_counts_as_none(host, waveform):
 
 
 def test_our_own_film_hands_over_its_sound_without_being_rendered(host):
-    sound = host.core("sound").Sound(torch.zeros(1, 16000), 16000)
+    sound = host.core("media.sound").Sound(torch.zeros(1, 16000), 16000)
 
     def compute(start, stop):
         raise AssertionError("it was rendered")

@@ -9,7 +9,7 @@ import pytest
 def offered(host, tmp_path, monkeypatch):
     """What the page is told; no package carries a model, and the host's folders are empty ones."""
     module = host.part("landmark_models")
-    monkeypatch.setattr(host.core("portrait.model_files"), "CARRIERS", ())
+    monkeypatch.setattr(host.core("mediapipe_models.model_files"), "CARRIERS", ())
     monkeypatch.setattr(module, "model_folders", lambda: [tmp_path / "real3d", tmp_path / "detection"])
     monkeypatch.setattr(module, "detection_folder", lambda: tmp_path / "detection")
     for name in ("real3d", "detection"):
@@ -34,4 +34,4 @@ def test_whoever_has_one_is_not_asked(offered, tmp_path, place):
 
 
 def test_the_name_is_the_one_that_the_core_looks_for(host):
-    assert host.part("landmark_models").DECLARED["name"] == host.core("portrait.model_files").FACE_LANDMARKER.stand_in
+    assert host.part("landmark_models").DECLARED["name"] == host.core("mediapipe_models.model_files").FACE_LANDMARKER.stand_in

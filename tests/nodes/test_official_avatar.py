@@ -69,7 +69,7 @@ def official(host, tmp_path_factory):
     write_voice(folder)
     (folder / CHECKPOINT).parent.mkdir()
     (folder / CHECKPOINT).write_bytes(b"PK")
-    checkpoint, config = host.core("real3d.checkpoint"), host.core("real3d.config")
+    checkpoint, config = host.core("real3d.weights.checkpoint"), host.core("real3d.weights.config")
     decoder = host.core("render.decoder").PlaneDecoder(torch.ones(4, 32), torch.zeros(4), torch.ones(33, 4), torch.zeros(33))
     networks = checkpoint.Real3DNetworks(config.Real3DConfig(resolution=16), Lifting(), Adapting(), decoder, Finishing())
     loader = host.core("real3d.official_files")
@@ -211,7 +211,7 @@ def test_the_simple_node_makes_a_film(host, official, tmp_path):
         "Real3DTalkingPortrait", image=host.inputs["portrait.png"], audio=audio, avatar=official, size=64, head_pose="static"
     )
     videos[0].save_to(str(tmp_path / "film.mp4"))
-    clip = host.core("video").open_clip(tmp_path / "film.mp4")
+    clip = host.core("media.video").open_clip(tmp_path / "film.mp4")
     assert (clip.width, clip.height, clip.has_sound) == (64, 64, True) and last.shape == (1, 64, 64, 3)
 
 

@@ -121,9 +121,9 @@ def test_the_head_threshold_is_the_avatar_s_own_unless_given(host, stages, monke
 
 def test_a_motion_is_converted_with_the_models_in_the_users_folders(host, stages, monkeypatch):
     runtime, given = host.part("runtime"), []
-    real = host.core("portrait.model_files").ModelFolders.find
+    real = host.core("mediapipe_models.model_files").ModelFolders.find
     monkeypatch.setattr(
-        host.core("portrait.model_files").ModelFolders, "find", lambda self, model: (given.append(self), real(self, model))[1]
+        host.core("mediapipe_models.model_files").ModelFolders, "find", lambda self, model: (given.append(self), real(self, model))[1]
     )
     other = types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda landmarks: landmarks)
     converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=runtime.HostedAvatar(other))[0]
@@ -214,7 +214,7 @@ def counting_clip(host, tmp_path_factory):
     path = tmp_path_factory.mktemp("clips") / "counting.mp4"
     greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
     stream = host.core("stream").FrameStream(5, 12.5, lambda start, stop: greys[start:stop])
-    host.core("video").write_video(path, stream, None)
+    host.core("media.video").write_video(path, stream, None)
     return path
 
 
@@ -350,7 +350,7 @@ class TestSimple:
         assert fps == 24000 / 1001 and videos[0].get_frame_rate() == Fraction(24000, 1001)
         assert videos[0].get_frame_count() == 15 and last.shape == (1, 64, 64, 3)  # 0.6 s
         videos[0].save_to(str(tmp_path / "film.mp4"))
-        assert host.core("video").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
+        assert host.core("media.video").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
         assert simple()[2] == 25.0
 
     def test_its_options_are_those_of_the_stages(self, host):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import synthetic_bfm
 
-from real3d_core.portrait.model_files import ModelFolders
-from real3d_core.real3d.face_model import FaceModel
-from real3d_core.real3d.face_model_files import load_face_model
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.real3d.face_model.basel import FaceModel
+from real3d_core.real3d.face_model.files import load_face_model
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from wild_motions import WILD, wild_motion
 
 from real3d_core.motion.motion import Motion
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
-from real3d_core.real3d.driven_face import DrivenFace
-from real3d_core.real3d.face_fit import FaceFit
+from real3d_core.real3d.face_model.driven import DrivenFace
+from real3d_core.real3d.face_model.fit import FaceFit
 
 FIT = FaceFit(torch.zeros(1, 80), torch.zeros(1, 64), torch.zeros(1, 3), torch.zeros(1, 3))
 PORTRAIT = object()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from real3d_core.errors import ClipError
-from real3d_core.real3d.face_fit import FaceFit
+from real3d_core.real3d.face_model.fit import FaceFit
 from real3d_core.real3d.fit_files import load_fit, save_fit
 
 

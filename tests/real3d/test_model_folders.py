@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d import official_files
 from real3d_core.real3d.model_folders import HUBERT, NETWORKS, OTHER, VOICE, folders_below, is_hubert, kind_of
 from real3d_core.real3d.official_files import find_checkpoint

@@ -11,11 +11,11 @@ from official_files import NoNetworks, write_face_model, write_voice
 from real3d_core.avatar import SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError, Real3DError
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d import official_files
 from real3d_core.real3d.official_files import find_checkpoint, load_voice
-from real3d_core.real3d.voice import Voice
-from real3d_core.sound import Sound
+from real3d_core.real3d.audio_to_motion.voice import Voice
+from real3d_core.media.sound import Sound
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_everything_that_is_missing_is_named_at_once_with_size_source_and_folder
 
 
 def test_the_landmark_model_is_named_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("real3d_core.portrait.model_files.CARRIERS", ("no_such_package",))
+    monkeypatch.setattr("real3d_core.mediapipe_models.model_files.CARRIERS", ("no_such_package",))
     with pytest.raises(MissingModelError, match=r"face_landmarker\.task \(3\.8 MB\) from https://storage"):
         load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
-from real3d_core.real3d.face_fit import UNMATCHED, fit_picture
-from real3d_core.real3d.face_model import FaceModel, place, project
+from real3d_core.real3d.face_model.fit import UNMATCHED, fit_picture
+from real3d_core.real3d.face_model.basel import FaceModel, place, project
 from real3d_core.real3d.plates import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN, HAIR, estimated_classes, make_reference_plates
 
 

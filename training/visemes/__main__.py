@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from real3d_core.motion.viseme_network import WEIGHTS_FILE, save_network
+from real3d_core.speech.viseme_network import WEIGHTS_FILE, save_network
 
 from .corpus import make_corpus
 from .scores import print_scores

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
-from real3d_core.motion.loudness import SOUND_RATE, STEP
+from real3d_core.speech.loudness import SOUND_RATE, STEP
 
 from .nonspeech import music, noise
 from .sounds import SILENCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
-from real3d_core.motion.loudness import SOUND_RATE
+from real3d_core.speech.loudness import SOUND_RATE
 
 DRUM = int(0.12 * SOUND_RATE)  # samples that a stroke sounds
 

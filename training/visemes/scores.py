@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from real3d_core.motion.viseme_network import VisemeNetwork, load_network
+from real3d_core.speech.viseme_network import VisemeNetwork, load_network
 
 from .corpus import Heard
 from .sounds import VISEME_OF

@@ -10,8 +10,8 @@ import unicodedata
 
 import numpy as np
 
-from real3d_core.motion.speech import GLIDE
-from real3d_core.motion.visemes import NAMES, VOWELS
+from real3d_core.speech.controls import GLIDE
+from real3d_core.speech.visemes import NAMES, VOWELS
 
 # Sounds by viseme, each with the IPA letters that count as it; the first names the sound. By the lips alone: sounds that leave the lips
 # to their neighbours (tongue, throat) are one viseme.

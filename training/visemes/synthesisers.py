@@ -14,7 +14,7 @@ import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from real3d_core.motion.loudness import SOUND_RATE, STEP, STEP_RATE
+from real3d_core.speech.loudness import SOUND_RATE, STEP, STEP_RATE
 
 from .sounds import SILENCE, SOUNDS, parts_of_arpabet, parts_of_ipa
 

@@ -13,8 +13,8 @@ from scipy.signal import lfilter
 from torch import Tensor, nn
 from torch.nn import functional
 
-from real3d_core.motion.viseme_network import BANDS, VisemeNetwork
-from real3d_core.motion.visemes import CLOSED, NAMES, TEETH
+from real3d_core.speech.viseme_network import BANDS, VisemeNetwork
+from real3d_core.speech.visemes import CLOSED, NAMES, TEETH
 
 from .corpus import LEARNERS, NOBODY, Heard
 from .muon import Muon

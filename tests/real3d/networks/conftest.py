@@ -15,7 +15,7 @@ from golden import load_vector, make_input
 from reference_checkpoint import reference_tensors, write_checkpoint
 from torch import Tensor, nn
 
-from real3d_core.real3d.checkpoint import Real3DNetworks, load_networks
+from real3d_core.real3d.weights.checkpoint import Real3DNetworks, load_networks
 
 
 @pytest.fixture(scope="session")

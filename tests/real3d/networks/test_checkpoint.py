@@ -12,10 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from real3d_core.errors import MissingModelError
-from real3d_core.real3d.checkpoint import build_networks, convert, load_networks, main, read_tensors
-from real3d_core.real3d.config import Real3DConfig, official_config, read_config
-from real3d_core.real3d.folding import scale_shift
-from real3d_core.real3d.reference_keys import StoredTensors
+from real3d_core.real3d.weights.checkpoint import build_networks, convert, load_networks, main, read_tensors
+from real3d_core.real3d.weights.config import Real3DConfig, official_config, read_config
+from real3d_core.real3d.weights.folding import scale_shift
+from real3d_core.real3d.weights.key_table import StoredTensors
 
 
 class Intruder:

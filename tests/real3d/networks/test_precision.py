@@ -2,7 +2,7 @@
 
 import torch
 
-from real3d_core.real3d.checkpoint import load_networks
+from real3d_core.real3d.weights.checkpoint import load_networks
 
 
 def test_bfloat16_frames_are_close_to_float32_ones(checkpoint, framed, scene_inputs):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.real3d.source import prepare_source
 

@@ -15,10 +15,10 @@ from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
-from real3d_core.portrait.model_files import ModelFolders
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
-from real3d_core.sound import Sound, load_sound
-from real3d_core.video import open_clip, write_video
+from real3d_core.media.sound import Sound, load_sound
+from real3d_core.media.video import open_clip, write_video
 
 FRAMES = 2
 

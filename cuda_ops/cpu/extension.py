@@ -1,0 +1,112 @@
+"""Back end cpu-ext: march_cpu.cpp, compiled for this very processor."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..build import built_library
+from ..core import PlaneTable, TableWindow
+from ..fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from .polynomials import c_constants
+
+SOURCE = Path(__file__).with_name("march_cpu.cpp")
+MULTIPLE = 16  # the widest vectors
+
+
+class Sheet(ctypes.Structure):
+    """A plane as a window reads it; the same fields in march_cpu.cpp."""
+
+    _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
+
+
+class Sheets(ctypes.Structure):
+    """What fills a window; the same fields in march_cpu.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("first_row", "first_column", "height", "width", "count")),
+        ("sheet", Sheet * 2),
+    ]
+
+
+def source() -> str:
+    """march_cpu.cpp with what it takes from Python."""
+    sizes = STRUCT_BYTES | {"SHEET_BYTES": ctypes.sizeof(Sheet), "SHEETS_BYTES": ctypes.sizeof(Sheets)}
+    defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
+    return defines + c_constants() + SOURCE.read_text(encoding="utf-8")
+
+
+def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
+    """Builds it or takes it from the cache.
+
+    Args:
+        flags: for the compiler, instead of those for this processor.
+
+    Raises:
+        Refusal: it cannot be built here.
+    """
+    library = built_library("march_cpu", source(), flags)
+    number, pointer, real = ctypes.c_int32, ctypes.c_void_p, ctypes.c_float
+    prepare = library.prepare
+    prepare.argtypes = [pointer, pointer, number, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]
+    prepare.restype = number
+    run = library.march
+    run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
+    run.restype = number
+
+    def project(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+        layers = [layer for pair in zip(table.windows, windows, strict=True) for layer in _layers(*pair)]
+        rectangles, sheets = zip(*layers, strict=True)
+        biased = len(_layers(table.windows[0], windows[0]))
+        count, units = len(layers), len(decoder.bias)
+        weight = (decoder.weight.T / 3).contiguous()
+        late_units = units - decoder.early_units
+        early, late = (decoder.bias.new_empty(len(table), some) for some in (decoder.early_units, late_units))
+        failed = prepare(
+            *((Window * count)(*rectangles), (Sheets * count)(*sheets), count, biased),
+            *(table.channels.data_ptr(), len(table.channels), weight.data_ptr(), decoder.bias.data_ptr()),
+            *(decoder.early_units, late_units, torch.get_num_threads(), early.data_ptr(), late.data_ptr()),
+        )
+        _require_memory(failed)
+        return early, late
+
+    def march_packed(
+        head: PackedHead, cutoffs: Cutoffs, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        fine = positions.shape[1]
+        results = results_for(origins)
+        struct = head.as_struct()
+        failed = run(
+            ctypes.addressof(struct),
+            *(tensor.data_ptr() for tensor in (origins, directions, depths, positions)),
+            *(len(depths), depths.shape[1], fine, 0 if len(positions) == 1 else fine),
+            *(cutoffs.stop_below, cutoffs.colour_above, torch.get_num_threads()),
+            *(tensor.data_ptr() for tensor in results),
+        )
+        _require_memory(failed)
+        return results
+
+    return FusedMarcher(march_packed, MULTIPLE, project, trigrids=True)
+
+
+def _layers(window: TableWindow, struct: Window) -> list[tuple[Window, Sheets]]:
+    """A window, or each layer of a stack, and what fills it."""
+    through, area = window.through, len(window.across) * len(window.down)
+    filled = []
+    for number in range(len(through) if through else 1):
+        layer = through.first + number if through else None
+        inside = layer is None or 0 <= layer < window.sheets[0].shape[1]
+        planes = [sheet if layer is None else sheet[:, layer] for sheet in window.sheets] if inside else []
+        rectangle = Window.from_buffer_copy(struct)
+        rectangle.start += number * area
+        sheets = (Sheet * 2)(*(Sheet(plane.data_ptr(), *plane.stride()) for plane in planes))
+        filled.append((rectangle, Sheets(window.down.first, window.across.first, *window.sheets[0].shape[-2:], len(planes), sheets)))
+    return filled
+
+
+def _require_memory(failed: int) -> None:
+    if failed:
+        raise MemoryError("there is not enough memory to march rays")

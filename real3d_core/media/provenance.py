@@ -1,0 +1,23 @@
+"""What a film says about itself: that it is a generated portrait, and of what kind."""
+
+from __future__ import annotations
+
+from ..avatar_kinds import avatar_kinds
+
+SOFTWARE = "ComfyUI-Real3DPortrait"
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def provenance(avatar: str) -> dict[str, str]:
+    """Names and texts for the metadata of a film in which this avatar, such as "analytic" or "real3d", speaks.
+
+    `DigitalSourceType` is an IPTC NewsCode: media made by an algorithm, by a trained one where networks draw the frames.
+    """
+    untrained = any(kind.name == avatar and not kind.trained for kind in avatar_kinds())
+    kind = "algorithmicMedia" if untrained else "trainedAlgorithmicMedia"
+    return {
+        "comment": f"Generated portrait: a photo moved by {SOFTWARE}, avatar {avatar}. This is no recording of a person.",
+        "software": SOFTWARE,
+        "avatar": avatar,
+        "DigitalSourceType": _IPTC + kind,
+    }

@@ -1,0 +1,126 @@
+"""What runs MediaPipe's models: MediaPipe itself where it works, else PyTorch. This is decided only here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..errors import MissingModelError
+from .networks import SAFETENSORS, face_networks
+from .bundled import MediaPipeLandmarker, MediaPipeSegmenter
+from .tflite import UnknownOperatorError, UnreadableNetworkError
+from .landmarker import TorchLandmarker, TorchVideoLandmarker
+from .segmenter import TorchSegmenter
+
+_LOG = logging.getLogger("real3d")
+_BUNDLE = ".task"
+
+Content = TypeVar("Content")
+
+
+class Landmarker(Protocol):
+    def detect(self, image: np.ndarray) -> list[np.ndarray]:
+        """Faces of an RGB uint8 picture [H, W, 3], the surest first: [478, 3] float32, x right, y down, z away, in pixels."""
+        ...
+
+
+class VideoLandmarker(Protocol):
+    def detect(self, image: np.ndarray, time_ms: int) -> list[np.ndarray]:
+        """The face in the next frame, as above, or nothing; times grow."""
+        ...
+
+
+class Segmenter(Protocol):
+    def confidences(self, image: np.ndarray) -> np.ndarray:
+        """RGB uint8 [H, W, 3] -> float32 [H, W, classes] in 0..1."""
+        ...
+
+    def categories(self, image: np.ndarray) -> np.ndarray:
+        """RGB uint8 [H, W, 3] -> the likeliest class of each pixel, uint8 [H, W]."""
+        ...
+
+
+@contextmanager
+def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> Iterator[Landmarker]:
+    """Finds at most `faces` faces in a picture, those with a detector score of at least `score`.
+
+    Raises:
+        MissingModelError: the model file is damaged.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeLandmarker(model, faces, score) as opened:
+            yield opened
+    else:
+        yield TorchLandmarker(read_model(face_networks, model), faces, score)
+
+
+@contextmanager
+def video_landmarker(model: Path) -> Iterator[VideoLandmarker]:
+    """Follows one face through a clip.
+
+    Raises:
+        MissingModelError: the model file is damaged.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeLandmarker(model, video=True) as opened:
+            yield opened
+    else:
+        yield TorchVideoLandmarker(read_model(face_networks, model))
+
+
+@contextmanager
+def segmenter(model: Path) -> Iterator[Segmenter]:
+    """Segments a picture into classes.
+
+    Raises:
+        MissingModelError: the model file is damaged, or only MediaPipe can run it and does not.
+    """
+    if mediapipe_runs(model):
+        with MediaPipeSegmenter(model) as opened:
+            yield opened
+    else:
+        yield read_model(TorchSegmenter, model)
+
+
+@lru_cache(maxsize=8)
+def mediapipe_runs(model: Path) -> bool:
+    """Whether MediaPipe loads on this machine and opens the file. The log says so once for each file."""
+    if model.suffix == SAFETENSORS:
+        _LOG.info("PyTorch runs '%s'.", model.name)
+        return False
+    opened = MediaPipeLandmarker if model.suffix == _BUNDLE else MediaPipeSegmenter
+    try:
+        with opened(model):
+            _LOG.info("MediaPipe runs '%s'.", model.name)
+    except Exception as failure:  # a missing library, an older protobuf of another pack: each raises another kind
+        _LOG.info("PyTorch runs '%s', since MediaPipe does not (%s: %s).", model.name, type(failure).__name__, _first_line(failure))
+        return False
+    return True
+
+
+def read_model(reader: Callable[[Path], Content], model: Path) -> Content:
+    """What the reader makes of the file.
+
+    Raises:
+        MissingModelError: the file is damaged, not what the reader expects, or of a kind that MediaPipe alone can run.
+    """
+    try:
+        return reader(model)
+    except UnknownOperatorError as failure:
+        raise MissingModelError(
+            f"The model file '{model}' needs MediaPipe, which does not work on this machine ({_first_line(failure)} by PyTorch): "
+            "repair MediaPipe's installation; the log says why it fails."
+        ) from failure
+    except (BadZipFile, KeyError, OSError, UnreadableNetworkError) as failure:
+        raise MissingModelError(f"The model file '{model}' cannot be used ({_first_line(failure)}): download it again.") from failure
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0][:200]
