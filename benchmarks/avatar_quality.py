@@ -28,18 +28,18 @@ sys.path.insert(0, str(ROOT))
 from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
 from real3d_core.analytic.controls import BASIS, FaceControls, inner_lip_gap  # noqa: E402
 from real3d_core.avatar import SpeechStyle  # noqa: E402
-from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks  # noqa: E402
-from real3d_core.motion.motion import FPS, Motion  # noqa: E402
-from real3d_core.motion.pose import turn_about_neck  # noqa: E402
-from real3d_core.media.pictures import load_picture  # noqa: E402
-from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.face.canonical_face import canonical_face  # noqa: E402
 from real3d_core.face.landmark_sets import EYE  # noqa: E402
 from real3d_core.face.landmarks import FaceLandmarks  # noqa: E402
-from real3d_core.portrait.portrait import Portrait, prepare_portrait  # noqa: E402
-from real3d_core.render.camera import matrix_to_euler  # noqa: E402
+from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks  # noqa: E402
+from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import Sound, load_sound  # noqa: E402
 from real3d_core.media.video import open_clip  # noqa: E402
+from real3d_core.motion.motion import FPS, Motion  # noqa: E402
+from real3d_core.motion.pose import turn_about_neck  # noqa: E402
+from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
+from real3d_core.portrait.portrait import Portrait, prepare_portrait  # noqa: E402
+from real3d_core.render.camera import matrix_to_euler  # noqa: E402
 
 PORTRAITS = {
     "astronaut": "astronaut.png",

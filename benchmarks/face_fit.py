@@ -22,10 +22,10 @@ import torch  # noqa: E402
 from golden import load_vector, make_input  # noqa: E402
 
 from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
-from real3d_core.real3d.face_model.eyelids import close_eyelids  # noqa: E402
-from real3d_core.real3d.face_model.fit import fit_clip, fit_picture  # noqa: E402
 from real3d_core.real3d.face_model.basel import FaceModel  # noqa: E402
+from real3d_core.real3d.face_model.eyelids import close_eyelids  # noqa: E402
 from real3d_core.real3d.face_model.files import load_face_model  # noqa: E402
+from real3d_core.real3d.face_model.fit import fit_clip, fit_picture  # noqa: E402
 from real3d_core.real3d.face_model.pncc import PnccRenderer  # noqa: E402
 
 

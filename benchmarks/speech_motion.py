@@ -18,15 +18,15 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from real3d_core.speech.alignment import fit_transcript  # noqa: E402
 from real3d_core.face.track import track_face  # noqa: E402
-from real3d_core.speech.phonemes import align, phoneme_source_available  # noqa: E402
-from real3d_core.speech.controls import GLIDE, speech_controls  # noqa: E402
-from real3d_core.speech.viseme_network import WEIGHTS_FILE, VisemeNetwork, viseme_posteriors  # noqa: E402
-from real3d_core.speech.visemes import NAMES, VISEME_OF_SOUND  # noqa: E402
-from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
 from real3d_core.media.video import open_clip  # noqa: E402
+from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
+from real3d_core.speech.alignment import fit_transcript  # noqa: E402
+from real3d_core.speech.controls import GLIDE, speech_controls  # noqa: E402
+from real3d_core.speech.phonemes import align, phoneme_source_available  # noqa: E402
+from real3d_core.speech.viseme_network import WEIGHTS_FILE, VisemeNetwork, viseme_posteriors  # noqa: E402
+from real3d_core.speech.visemes import NAMES, VISEME_OF_SOUND  # noqa: E402
 from training.visemes.nonspeech import music, noise  # noqa: E402
 
 FPS = 25.0

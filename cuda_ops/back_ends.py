@@ -12,11 +12,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from .build import Refusal
+from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
 from .cpu import extension as cpu_ext
 from .cpu import numba_loader as cpu_numba
 from .cuda import compilers as cuda_nvrtc
-from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
-from .refusal import Refusal
 
 VARIABLE = "REAL3D_MARCH_BACKEND"
 TOLERANCE = 1e-4

@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 from .build_cache import cache_folder, keep, kept
-from .refusal import Refusal
 
 COMPILERS = ("c++", "g++", "clang++")
 SHARED = ("-std=c++17", "-O3", "-shared", "-fPIC")
@@ -110,3 +109,7 @@ def _compile(compiler: list[str], options: tuple[str, ...], source: str, stem: s
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if "error" in line.lower()] or text.strip().splitlines() or ["it said nothing"]
     return lines[0][:200]
+
+
+class Refusal(Exception):
+    """A back end is not available; the message says why, in a phrase. Never reaches the user: the next back end is taken."""

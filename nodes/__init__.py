@@ -5,12 +5,12 @@ from __future__ import annotations
 from . import example_files as example_files
 from . import landmark_models as landmark_models
 from .camera_path import CameraPathNode
+from .convert_motion import ConvertMotion
 from .door import guarded
+from .edit_motion import EditMotion
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane
 from .motion_adapter import MotionAdapter
-from .convert_motion import ConvertMotion
-from .edit_motion import EditMotion
 from .motion_files import LoadMotion, SaveMotion
 from .motion_sources import AudioToMotion, VideoToMotion
 from .paste_back import PasteBack

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ..real3d_core.portrait.framing import Backdrop
+    from ..real3d_core.portrait.crop import Backdrop
     from ..real3d_core.stream import FrameStream
 
 
@@ -32,7 +32,7 @@ def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, 
     Raises:
         Real3DError: both are connected, or the pictures or the clip cannot be used.
     """
-    from ..real3d_core.portrait.framing import square_backdrop
+    from ..real3d_core.portrait.crop import square_backdrop
 
     if background is not None and video is not None:
         raise Real3DError("Two backgrounds are connected: keep 'background' or 'background_video', not both.")
@@ -44,7 +44,7 @@ def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, 
 def _played(video: io.Video.Type, size: int, fps: float) -> FrameStream[Tensor]:
     import torch
 
-    from ..real3d_core.portrait.framing import square_backdrop
+    from ..real3d_core.portrait.crop import square_backdrop
     from ..real3d_core.stream import forward_only
 
     clip = IncomingVideo(video)

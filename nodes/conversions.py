@@ -77,7 +77,7 @@ def sound(audio) -> Sound:
     Raises:
         SoundError: there is none, as from a silent video, or it cannot move a face.
     """
-    from ..real3d_core.media.waveform import sound_from_waveform
+    from ..real3d_core.media.sound import sound_from_waveform
 
     if hasattr(audio, "get_components"):
         return _short_enough(IncomingVideo(audio).sound())

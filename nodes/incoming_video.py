@@ -55,7 +55,7 @@ class PictureBatch:
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
     def sound(self) -> Sound | None:
-        from ..real3d_core.media.waveform import sound_from_waveform
+        from ..real3d_core.media.sound import sound_from_waveform
 
         if not self.audio:
             return None

@@ -47,7 +47,7 @@ class PasteBack(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames, portrait, original, feather: float, framing: str) -> io.NodeOutput:
-        from ..real3d_core.portrait.framing import cut_about
+        from ..real3d_core.portrait.crop import cut_about
         from ..real3d_core.portrait.paste import paste_back
         from ..real3d_core.stream import FrameStream
 

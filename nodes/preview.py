@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..real3d_core.avatar import Avatar
+    from ..real3d_core.media.sound import Sound
     from ..real3d_core.motion.motion import Motion
     from ..real3d_core.render.decoder import PlaneDecoder
     from ..real3d_core.render.planes import Planes
-    from ..real3d_core.media.sound import Sound
 
 MOST_HEADS, MOST_PICTURES = 4, 64
 SIDES = (112, 384)  # fewest and most rays along a side: of a head that is being dragged, and of one that stands still in a large node

@@ -26,10 +26,10 @@ from ..real3d_core.stream import FrameStream
 
 if TYPE_CHECKING:
     from ..real3d_core.avatar import Avatar
-    from ..real3d_core.motion.motion import Motion
-    from ..real3d_core.mediapipe_models.model_files import ModelFolders
-    from ..real3d_core.portrait.portrait import Portrait
     from ..real3d_core.media.recording import Shelf
+    from ..real3d_core.mediapipe_models.model_files import ModelFolders
+    from ..real3d_core.motion.motion import Motion
+    from ..real3d_core.portrait.portrait import Portrait
     from ..real3d_core.render.head import March
     from ..real3d_core.render.planes import Planes
 

@@ -30,18 +30,24 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .errors import Real3DError as Real3DError
     from .face.track import FaceTrack as FaceTrack
     from .face.track import track_face as track_face
+    from .media.pictures import load_picture as load_picture
+    from .media.pictures import save_png as save_png
+    from .media.sound import Sound as Sound
+    from .media.sound import load_sound as load_sound
+    from .media.video import Clip as Clip
+    from .media.video import contact_sheet as contact_sheet
+    from .media.video import open_clip as open_clip
+    from .media.video import write_video as write_video
+    from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .motion.motion import Motion as Motion
     from .motion.motion_files import load_motion as load_motion
     from .motion.motion_files import save_motion as save_motion
-    from .media.pictures import load_picture as load_picture
-    from .media.pictures import save_png as save_png
     from .pipeline import PipelineOptions as PipelineOptions
     from .pipeline import TalkingPortraits as TalkingPortraits
     from .pipeline import make_motion as make_motion
     from .pipeline import render_frames as render_frames
     from .pipeline import talking_portraits as talking_portraits
     from .pipeline import with_head_pose as with_head_pose
-    from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .portrait.paste import paste_back as paste_back
     from .portrait.portrait import Portrait as Portrait
     from .portrait.portrait import prepare_portrait as prepare_portrait
@@ -62,13 +68,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .render.planes_files import save_planes as save_planes
     from .render.ray_marching import HeadRender as HeadRender
     from .render.ray_marching import MarchSettings as MarchSettings
-    from .media.sound import Sound as Sound
-    from .media.sound import load_sound as load_sound
     from .stream import FrameStream as FrameStream
-    from .media.video import Clip as Clip
-    from .media.video import contact_sheet as contact_sheet
-    from .media.video import open_clip as open_clip
-    from .media.video import write_video as write_video
 
 _PUBLIC = {
     "avatar": ("Avatar", "SpeechStyle", "converted"),

@@ -18,17 +18,17 @@ from .avatar import SpeechStyle
 from .avatar_kinds import AvatarOptions, load_avatar
 from .errors import PictureError, Real3DError
 from .files import refuse_overwriting, refuse_unwritable
-from .memory import peak_memory
-from .options import parser, refuse_idle
 from .media.pictures import load_picture, opaque
-from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
-from .portrait.framing import square_backdrop
-from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
 from .media.provenance import provenance
-from .render.head import March
-from .render.table_marching import march_table
 from .media.sound import load_sound
 from .media.video import contact_sheet, open_clip, write_video
+from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
+from .memory import peak_memory
+from .options import parser, refuse_idle
+from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
+from .portrait.crop import square_backdrop
+from .render.head import March
+from .render.table_marching import march_table
 
 _CHUNK = 4
 _FAILED = 2

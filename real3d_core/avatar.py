@@ -8,10 +8,10 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from .face.track import FaceTrack
+from .media.sound import Sound
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
-from .speech.spelling import words_of
-from .portrait.framing import Backdrop
+from .portrait.crop import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, untold
 from .ranges import MOUTH, SEED, TEMPERATURE
@@ -20,7 +20,7 @@ from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
 from .render.planes import Planes
 from .render.ray_marching import HeadRender, MarchSettings
-from .media.sound import Sound
+from .speech.spelling import words_of
 from .stream import FrameStream
 
 

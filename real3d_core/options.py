@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .avatar_kinds import AVATARS, avatar_kind
 from .errors import Real3DError
+from .mediapipe_models.model_files import DEFAULT_FOLDER
 from .pipeline import BLINKS, POSES
 from .portrait.crop import DEFAULT_FACE_AREA
-from .mediapipe_models.model_files import DEFAULT_FOLDER
 from .ranges import FACE_AREA, FRAME_RATE, MOUTH, POSE_AMOUNT, SIZE, SMOOTHING, TEMPERATURE
 
 

@@ -19,27 +19,24 @@ from torch import Tensor
 
 from .avatar import NATURAL, Avatar, DrawsPortraits, MakesMotion, SpeechStyle
 from .errors import ClipError, Real3DError
-from .speech.alignment import refuse_too_many_words
 from .face.track import FaceTrack, track_face
-from .speech.loudness import STEP_RATE
-from .motion.motion import FPS, Motion
-from .motion.pose import turn_about_neck
-from .motion.sway import orbit, speech_sway
 from .media.pictures import opaque
-from .portrait.crop import DEFAULT_FACE_AREA
-from .portrait.framing import Backdrop
+from .media.sound import Sound
 from .mediapipe_models.model_files import ModelFolders
+from .motion.motion import FPS, Motion
+from .motion.pose import orbit, speech_sway, turn_about_neck
+from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, untold
 from .ranges import FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
-from .render.camera import mirror_index
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.side_by_side import PANELS, beside_each_other
 from .render.table_marching import march_table
-from .media.sound import Sound
-from .stream import FrameStream, exact_rate
+from .speech.alignment import refuse_too_many_words
+from .speech.loudness import STEP_RATE
+from .stream import FrameStream, exact_rate, mirror_index
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")

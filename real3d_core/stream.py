@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Generic, TypeVar
 
+from torch import Tensor
+
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
 _SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))  # frames per second of colour television
 _NEAR = 50  # frames; sooner passed over than found from a new start
 _MEANT = 0.005  # frames per second; people write two or three decimals
+Index = TypeVar("Index", int, Tensor)
 
 
 class FrameStream(Generic[Chunk]):
@@ -106,3 +109,9 @@ def forward_only(length: int, fps: float, opened: Callable[[int], Iterator[Chunk
 def exact_rate(fps: float) -> Fraction:
     """The rate that a number of frames per second means: 23.976 is 24000/1001, 29.97 is 30000/1001, 59.94 is 60000/1001."""
     return next((slowed for slowed in _SLOWED if abs(fps - slowed) < _MEANT), Fraction(fps).limit_denominator(1001))
+
+
+def mirror_index(index: Index, length: int) -> Index:
+    """Frame of a clip of `length` frames that is played to and fro, the end frames twice in a row; any integer index."""
+    backwards, frame = index // length % 2, index % length
+    return frame + backwards * (length - 1 - 2 * frame)

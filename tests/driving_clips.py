@@ -12,11 +12,11 @@ import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
+from real3d_core.media.pictures import load_picture
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
-from real3d_core.media.pictures import load_picture
 from real3d_core.pipeline import PipelineOptions, render_frames
-from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import prepare_portrait
 
 SIDE, FRAMES = 224, 48

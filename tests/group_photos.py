@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from real3d_core.media.pictures import load_picture
 from real3d_core.face.landmarks import FaceLandmarks
+from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models.model_files import ModelFolders
 
 PEOPLE = ("synthetic_p002.jpg", "synthetic_p009.jpg", "astronaut.png", "synthetic_p009_selfie.jpg")

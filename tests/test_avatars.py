@@ -15,14 +15,14 @@ from real3d_core import avatar as interface
 from real3d_core import avatar_kinds
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MotionMismatchError
-from real3d_core.face.track import track_from_landmarks
-from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.media.pictures import load_picture
 from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.track import track_from_landmarks
+from real3d_core.media.pictures import load_picture
+from real3d_core.media.sound import Sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.head import render_head
-from real3d_core.media.sound import Sound
 from real3d_core.stream import FrameStream
 
 FRAMES, SIZE = 2, 96

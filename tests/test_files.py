@@ -10,14 +10,14 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.errors import OutputError
 from real3d_core.files import refuse_overwriting, written_whole
+from real3d_core.media.pictures import save_png
+from real3d_core.media.video import write_video
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.motion_files import save_motion
-from real3d_core.media.pictures import save_png
 from real3d_core.real3d.weights.checkpoint import convert
 from real3d_core.render.planes import Planes
 from real3d_core.render.planes_files import save_planes
 from real3d_core.stream import FrameStream
-from real3d_core.media.video import write_video
 
 
 def private(path) -> None:

@@ -7,12 +7,12 @@ from real3d_core.analytic.controls import BASIS
 from real3d_core.avatar import SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions
 from real3d_core.errors import ClipError, MotionMismatchError, Real3DError, SoundError
+from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.track import FaceTrack
+from real3d_core.media.sound import Sound
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible
-from real3d_core.face.canonical_face import canonical_face
-from real3d_core.mediapipe_models.model_files import ModelFolders
-from real3d_core.media.sound import Sound
 from real3d_core.stream import exact_rate
 
 

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..build import processor
+from ..build import Refusal, processor
 from ..build_cache import cache_folder, is_sealed, seal
 from ..fused_marching import Cutoffs, FusedMarcher, PackedHead, results_for
-from ..refusal import Refusal
 
 MULTIPLE = 16  # the widest vectors
 RAYS_AT_ONCE = 256  # of a thread

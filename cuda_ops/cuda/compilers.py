@@ -21,11 +21,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..build import SECONDS
+from ..build import SECONDS, Refusal
 from ..build_cache import cache_folder, keep, kept
-from .launch import MULTIPLE, KernelShape, Launch, kernel_source
 from ..fused_marching import Cutoffs, FusedMarcher, PackedHead
-from ..refusal import Refusal
+from .launch import MULTIPLE, KernelShape, Launch, kernel_source
 
 OPTIONS = ("-std=c++17",)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..fused_marching import STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
+from ..build import Refusal
 from ..cpu.polynomials import cuda_macro
-from ..refusal import Refusal
+from ..fused_marching import STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
 
 SOURCE = Path(__file__).with_name("march_cuda.cu")
 MULTIPLE = 32  # lanes of a warp

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
+from ..face.canonical_face import canonical_face
+from ..face.landmark_sets import CHIN, FOREHEAD
+from ..face.track import FaceTrack
+from ..media.sound import Sound
+from ..mediapipe_models.model_files import ModelFolders
 from ..motion.anatomy import bounded_pose
 from ..motion.blink import blink_curve
-from ..face.track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
-from ..speech.controls import speech_controls
-from ..face.canonical_face import canonical_face
-from ..portrait.framing import Backdrop
-from ..face.landmark_sets import CHIN, FOREHEAD
-from ..mediapipe_models.model_files import ModelFolders
+from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
 from ..render.camera import CameraPath
@@ -28,7 +28,7 @@ from ..render.decoder import PlaneDecoder
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
-from ..media.sound import Sound
+from ..speech.controls import speech_controls
 from ..stream import FrameStream
 from .adapt import PlaneBender
 from .channels import constructed_decoder

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..portrait.framing import Backdrop, behind
+from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.ray_marching import HeadRender
 from .face_map import face_map

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..motion.anatomy import soft_length, soft_limit
-from ..motion.motion import MotionBasis
 from ..face.landmark_sets import (
     CHIN,
     FOREHEAD,
@@ -26,6 +24,8 @@ from ..face.landmark_sets import (
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
+from ..motion.anatomy import soft_length, soft_limit
+from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 
 MESH_POINTS = 468

@@ -8,11 +8,11 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 from torch import Tensor
 
-from ..motion.bridging import Bridges
+from ..face.landmark_sets import EYE
 from ..face.track import FaceTrack
+from ..motion.bridging import Bridges
 from ..motion.landmark_motion import LandmarkMotion, closed_lids
 from ..motion.motion import Motion
-from ..face.landmark_sets import EYE
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..portrait.inpaint import push_pull
 from ..face.landmark_sets import (
     CHIN,
     FOREHEAD,
@@ -18,6 +17,7 @@ from ..face.landmark_sets import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
+from ..portrait.inpaint import push_pull
 from ..portrait.plates import MARGIN
 
 

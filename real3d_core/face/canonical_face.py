@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..mediapipe_models.networks import SAFETENSORS
 from ..mediapipe_models.model_files import FACE_LANDMARKER, ModelFolders
+from ..mediapipe_models.networks import SAFETENSORS
 from ..mediapipe_models.runner import read_model
 from ..mediapipe_models.safetensors_face import read_tensors
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from ..errors import NoFaceError
-from .following import FaceFollower, Sighting, alone, centre, face_height, largest_first
-from .landmark_sets import EYE, MOUTH
 from ..mediapipe_models.model_files import FACE_LANDMARKER, ModelFolders
 from ..mediapipe_models.runner import Landmarker, VideoLandmarker, landmarker, video_landmarker
+from .following import FaceFollower, Sighting, alone, centre, face_height, largest_first
+from .landmark_sets import EYE, MOUTH
 
 MOST_FACES = 16
 TILE_SCORE = 0.75  # a tile has less context than a picture, so its faces need a higher score

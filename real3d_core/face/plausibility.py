@@ -7,8 +7,8 @@ import torch
 from scipy.ndimage import binary_dilation, binary_opening
 from scipy.spatial.transform import Rotation
 
-from .landmark_sets import FIRM
 from ..render.camera import matrix_to_euler
+from .landmark_sets import FIRM
 
 _TURNED = np.radians([[50, 65, 60], [70, 85, 90]])  # pitch, yaw, roll up to which landmarks are reliable, and beyond which they are guesses
 _SPUN = np.radians([20, 45])  # from one frame to the next

@@ -9,13 +9,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..errors import NoFaceError
+from ..mediapipe_models.model_files import ModelFolders
+from ..motion.bridging import Bridges, gaps_of, plan_bridges
+from ..motion.motion import FPS
 from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
 from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, MOUTH_CORNERS, NOSE_BASE
 from .landmarks import FaceLandmarks, follow_face
-from ..mediapipe_models.model_files import ModelFolders
-from ..motion.bridging import Bridges, gaps_of, plan_bridges
-from ..motion.motion import FPS
 from .plausibility import plausibility
 
 _TRUSTED = 0.5  # confidence from which a frame is used

@@ -19,13 +19,13 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
-from .encoding import CONTAINERS, Encoding
 from ..errors import ClipError, OutputError, SoundError
 from ..files import written_whole
+from ..stream import FrameStream, exact_rate
+from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
+from .encoding import CONTAINERS, Encoding
 from .pictures import save_png
 from .sound import Sound, in_stereo, load_sound, mixed_down
-from ..stream import FrameStream, exact_rate
 
 _LOG = logging.getLogger("real3d")
 _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273

@@ -13,11 +13,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import MissingModelError
-from .networks import SAFETENSORS, face_networks
 from .bundled import MediaPipeLandmarker, MediaPipeSegmenter
-from .tflite import UnknownOperatorError, UnreadableNetworkError
 from .landmarker import TorchLandmarker, TorchVideoLandmarker
+from .networks import SAFETENSORS, face_networks
 from .segmenter import TorchSegmenter
+from .tflite import UnknownOperatorError, UnreadableNetworkError
 
 _LOG = logging.getLogger("real3d")
 _BUNDLE = ".task"

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..errors import Real3DError
-from ..render.camera import mirror_index
+from ..stream import mirror_index
 from .motion import Motion
 
 LOOPS = ("once", "again", "to and fro")

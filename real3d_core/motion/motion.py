@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MotionMismatchError
-from ..render.camera import mirror_index
+from ..stream import mirror_index
 
 FPS = 25.0  # inside the pack, time always runs at this rate (DESIGN section 6)
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .inpaint import extend_outwards, push_pull
 from ..face.landmark_sets import CHIN, FOREHEAD
+from .inpaint import extend_outwards, push_pull
 from .segmentation import beside_face, disc, face_height_of, filled_face, head_region
 
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges

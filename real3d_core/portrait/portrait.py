@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..errors import NoFaceError
+from ..face.canonical_face import canonical_face, head_pose
+from ..face.landmarks import FaceLandmarks, largest_first
 from ..media.pictures import opaque
+from ..mediapipe_models.model_files import ModelFolders
 from ..ranges import FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
-from ..face.canonical_face import canonical_face, head_pose
 from .crop import DEFAULT_FACE_AREA, CropWindow, crop_window
-from ..face.landmarks import FaceLandmarks, largest_first
-from ..mediapipe_models.model_files import ModelFolders
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, tidy_mask
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from ..errors import MissingModelError
-from ..smooth_step import smooth_step
 from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
 from ..mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from ..mediapipe_models.runner import segmenter
+from ..smooth_step import smooth_step
 
 _LOG = logging.getLogger("real3d")
 _GRABCUT_SIDE = 384

@@ -13,30 +13,29 @@ from torch import Tensor, nn
 
 from ..avatar import NATURAL, SpeechStyle
 from ..errors import MissingModelError, Real3DError
+from ..face.track import FaceTrack
+from ..media.sound import Sound
 from ..motion.anatomy import bounded_pose, soft_length, soft_limit
 from ..motion.blink import blink_curve
-from ..face.track import FaceTrack
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import FPS, Motion, MotionBasis
-from ..portrait.framing import Backdrop, behind
+from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
 from ..render.camera import CameraPath, camera_rays
 from ..render.camera_paths import View, seen_poses
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, ray_span
-from ..media.sound import Sound
 from ..stream import FrameStream
-from .weights.checkpoint import Real3DNetworks
-from .face_model.driven import DrivenFace
+from .audio_to_motion.voice import Voice
+from .face_model.basel import EXPRESSIONS, IDENTITIES
+from .face_model.driven import DrivenFace, Trajectory, trajectory_cameras
 from .face_model.expression_exchange import expression_to_landmarks, landmarks_to_expression, rest_landmarks
 from .face_model.eyelids import blink_schedule, close_eyelids
 from .face_model.fit import FaceFit
-from .face_model.basel import EXPRESSIONS, IDENTITIES
 from .source import Source
 from .super_resolution.frame import HeadSuperResolution, SceneCode
-from .face_model.trajectory import Trajectory, trajectory_cameras
-from .audio_to_motion.voice import Voice
+from .weights.checkpoint import Real3DNetworks
 
 BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""

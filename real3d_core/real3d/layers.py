@@ -133,3 +133,13 @@ class ScaleShift(nn.Module):
         """[N, channels, ...] -> the same shape, float32."""
         shape = (-1,) + (1,) * (x.ndim - 2)
         return torch.addcmul(self.bias.view(shape), x.float(), self.weight.view(shape))
+
+
+def resize_smooth(image: Tensor, side: int) -> Tensor:
+    """[N, C, h, w] -> [N, C, side, side], bilinear with antialiasing: "resize A" of the specification."""
+    return F.interpolate(image, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+
+
+def resize_plain(image: Tensor, side: int) -> Tensor:
+    """[N, C, h, w] -> [N, C, side, side], bilinear without antialiasing: "resize B" of the specification."""
+    return F.interpolate(image, size=(side, side), mode="bilinear", align_corners=False)

@@ -23,16 +23,16 @@ from ..avatar_kinds import AvatarOptions
 from ..errors import MissingModelError
 from ..mediapipe_models.model_files import FACE_LANDMARKER, ModelFolders
 from .audio_to_motion import hubert
-from .weights.audio_to_motion import load_audio_to_motion
+from .audio_to_motion.hubert import has_hubert, load_hubert
+from .audio_to_motion.voice import Voice, VoiceNetworks
 from .avatar import Real3DAvatar
-from .weights.checkpoint import checkpoint_file, load_networks
 from .face_model.driven import DrivenFace
 from .face_model.files import FRONT, has_face_model, load_face_model
 from .face_model.files import SOURCE as BASEL
-from .audio_to_motion.hubert import has_hubert, load_hubert
 from .model_folders import FACE, HUBERT, NETWORKS, VOICE, folders_below, has_checkpoint, is_hubert, latest_checkpoint
 from .source import prepare_source
-from .audio_to_motion.voice import Voice, VoiceNetworks
+from .weights.audio_to_motion import load_audio_to_motion
+from .weights.checkpoint import checkpoint_file, load_networks
 
 _TRAINED_WITH = hubert.SOURCE.rpartition("/")[2]
 SOURCE = "the downloads of https://github.com/yerfor/Real3DPortrait"

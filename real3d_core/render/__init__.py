@@ -1,5 +1,6 @@
 """Camera, rays, plane decoder, ray marching: planes and a camera become the picture of a head (spec 03)."""
 
+from ..stream import mirror_index
 from .camera import (
     FOCAL,
     CameraPath,
@@ -7,7 +8,6 @@ from .camera import (
     camera_rays,
     euler_to_matrix,
     matrix_to_euler,
-    mirror_index,
     project,
     smooth_cameras,
     smooth_track,

@@ -8,13 +8,12 @@ the left and upper edge to 1 at the right and lower edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-Index = TypeVar("Index", int, Tensor)
+from ..stream import mirror_index
 
 FOCAL = 2985.29 / 700  # focal length of every portrait camera, in image sides
 WORLD_PER_DECIMETRE = 0.27
@@ -92,12 +91,6 @@ def smooth_track(track: Tensor, window: int = 7) -> Tensor:
     frames = torch.arange(len(track), device=track.device)
     reach = window // 2
     return torch.stack([track[mirror_index(frames + shift, len(track))] for shift in range(-reach, reach + 1)]).mean(dim=0)
-
-
-def mirror_index(index: Index, length: int) -> Index:
-    """Frame of a clip of `length` frames that is played to and fro, the end frames twice in a row; any integer index."""
-    backwards, frame = index // length % 2, index % length
-    return frame + backwards * (length - 1 - 2 * frame)
 
 
 def euler_to_matrix(euler: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SoundError
+from ..motion.motion import FPS
 from .alignment import fit_transcript, refuse_too_many_words
 from .articulation import Articulation, articulate
 from .loudness import STEP, STEP_RATE, loudness
-from ..motion.motion import FPS
 from .phonemes import Phoneme, align, phoneme_source_available
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND

@@ -4,8 +4,8 @@ import torch
 
 from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.analytic.driving import motion_from_track
-from real3d_core.face.track import track_from_landmarks
 from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.track import track_from_landmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.render.camera import euler_to_matrix, matrix_to_euler
 

@@ -9,10 +9,10 @@ from wild_motions import WILD, wild_motion
 from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.analytic.invertible import unfolded
 from real3d_core.analytic.sheets import LATTICE, Sheets
-from real3d_core.motion.motion import Motion
-from real3d_core.pipeline import perform
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import perform
 from real3d_core.render.camera_paths import static_view
 
 

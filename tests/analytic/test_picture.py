@@ -10,15 +10,15 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.analytic.ray_maps import without_steps
-from real3d_core.face.track import track_from_landmarks
-from real3d_core.motion.motion import FPS, Motion
-from real3d_core.motion.pose import turn_about_neck
-from real3d_core.media.pictures import load_picture
-from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from real3d_core.face.landmarks import FaceLandmarks
+from real3d_core.face.track import track_from_landmarks
+from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import FPS, Motion
+from real3d_core.motion.pose import turn_about_neck
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import matrix_to_euler
 

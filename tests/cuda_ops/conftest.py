@@ -9,7 +9,7 @@ import cuda_emulation
 import pytest
 
 from cuda_ops import build, cpu_ext, cpu_numba
-from cuda_ops.refusal import Refusal
+from cuda_ops.build import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADERS = {"cpu-ext": cpu_ext.load, "cpu-numba": cpu_numba.load, "cuda-emulated": cuda_emulation.load}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cuda_ops import build, build_cache
-from cuda_ops.refusal import Refusal
+from cuda_ops.build import Refusal
 
 SOURCE = 'extern "C" int answer() { return 42; }'
 

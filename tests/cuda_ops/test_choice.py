@@ -14,7 +14,7 @@ from scenes import soft_scene, trigrid_scene
 import cuda_ops
 from cuda_ops import back_ends
 from cuda_ops.back_ends import BACK_ENDS, BackEnd
-from cuda_ops.refusal import Refusal
+from cuda_ops.build import Refusal
 from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, march_table
 

@@ -11,9 +11,9 @@ from scenes import soft_scene, solid_scene
 
 from cuda_ops import back_ends, cuda_nvrtc
 from cuda_ops.back_ends import BackEnd
+from cuda_ops.build import Refusal
 from cuda_ops.cuda.compilers import Driver, Nvrtc, gpu_marcher
 from cuda_ops.cuda.launch import WARPS
-from cuda_ops.refusal import Refusal
 from real3d_core.render import MarchSettings, march, march_table
 
 QUICK = MarchSettings(resolution=3, coarse=8, fine=8)

@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from real3d_core.media.container import open_container
 from real3d_core.errors import ClipError
+from real3d_core.media.container import open_container
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 
 from real3d_core.avatar_kinds import AVATARS
 from real3d_core.media.provenance import provenance
-from real3d_core.stream import FrameStream
 from real3d_core.media.video import write_video
+from real3d_core.stream import FrameStream
 
 
 def test_each_avatar_has_its_kind_of_source():

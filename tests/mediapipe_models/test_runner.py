@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from real3d_core.errors import MissingModelError
-from real3d_core.media.pictures import load_picture
-from real3d_core.mediapipe_models.networks import face_networks
 from real3d_core.face.landmarks import VIDEO_STEP_MS, FaceLandmarks
-from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
-from real3d_core.mediapipe_models.runner import landmarker, mediapipe_runs, segmenter, video_landmarker
-from real3d_core.portrait.portrait import prepare_portrait
-from real3d_core.mediapipe_models.landmarker import TorchLandmarker, TorchVideoLandmarker
-from real3d_core.mediapipe_models.segmenter import TorchSegmenter
+from real3d_core.media.pictures import load_picture
 from real3d_core.media.video import open_clip
+from real3d_core.mediapipe_models.landmarker import TorchLandmarker, TorchVideoLandmarker
+from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
+from real3d_core.mediapipe_models.networks import face_networks
+from real3d_core.mediapipe_models.runner import landmarker, mediapipe_runs, segmenter, video_landmarker
+from real3d_core.mediapipe_models.segmenter import TorchSegmenter
+from real3d_core.portrait.portrait import prepare_portrait
 
 AGREEMENT = 0.3  # pixels, the worst of 478 points
 AT_A_CUT = 4.0  # pixels, where a clip's face jumps

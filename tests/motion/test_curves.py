@@ -3,9 +3,9 @@
 import torch
 
 from real3d_core.analytic.controls import BASIS
+from real3d_core.media.sound import Sound
 from real3d_core.motion.curves import motion_curves, sound_envelope
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.media.sound import Sound
 
 
 def test_controls_and_degrees():

@@ -10,13 +10,13 @@ from driving_clips import FRAMES, HAPPENINGS, actor
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import FaceControls
 from real3d_core.errors import NoFaceError
-from real3d_core.face.track import FaceTrack, track_face
-from real3d_core.motion.motion import Motion
-from real3d_core.media.pictures import load_picture
-from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks
+from real3d_core.face.track import FaceTrack, track_face
+from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import euler_to_matrix
 

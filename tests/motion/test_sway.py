@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from real3d_core.motion.sway import orbit, speech_sway
+from real3d_core.motion.pose import orbit, speech_sway
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from real3d_core.portrait.crop import CropWindow
-from real3d_core.portrait.framing import behind, cut_about
+from real3d_core.portrait.crop import CropWindow, behind, cut_about
 from real3d_core.stream import FrameStream
 
 

@@ -7,10 +7,10 @@ from group_photos import LAYOUTS, group_photo
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
-from real3d_core.motion.motion import Motion
-from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 
 SIZE = 128

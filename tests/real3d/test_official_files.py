@@ -11,11 +11,11 @@ from official_files import NoNetworks, write_face_model, write_voice
 from real3d_core.avatar import SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError, Real3DError
+from real3d_core.media.sound import Sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d import official_files
-from real3d_core.real3d.official_files import find_checkpoint, load_voice
 from real3d_core.real3d.audio_to_motion.voice import Voice
-from real3d_core.media.sound import Sound
+from real3d_core.real3d.official_files import find_checkpoint, load_voice
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
-from real3d_core.real3d.face_model.fit import UNMATCHED, fit_picture
 from real3d_core.real3d.face_model.basel import FaceModel, place, project
-from real3d_core.real3d.plates import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN, HAIR, estimated_classes, make_reference_plates
+from real3d_core.real3d.face_model.fit import UNMATCHED, fit_picture
+from real3d_core.real3d.source import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN, HAIR, estimated_classes, make_reference_plates
 
 
 @pytest.fixture(scope="module")

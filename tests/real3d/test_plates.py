@@ -8,7 +8,7 @@ import torch
 from golden import load_vector, make_input
 
 from real3d_core.errors import MissingModelError
-from real3d_core.real3d.plates import (
+from real3d_core.real3d.source import (
     BODY_SKIN,
     CLOTHES,
     FACE_SKIN,

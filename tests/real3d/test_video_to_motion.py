@@ -9,9 +9,9 @@ import pytest
 import torch
 from golden import load_vector
 
-from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks, Sighting
+from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d.avatar import Real3DAvatar
 from real3d_core.real3d.face_model.driven import DrivenFace

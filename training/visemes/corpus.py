@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from real3d_core.errors import SoundError
+from real3d_core.media.sound import load_sound
 from real3d_core.speech.loudness import SOUND_RATE, STEP
 from real3d_core.speech.phonemes import align
 from real3d_core.speech.viseme_network import log_mel
-from real3d_core.media.sound import load_sound
 
 from .augment import recorded, through_a_codec
 from .nonspeech import music, noise, quiet

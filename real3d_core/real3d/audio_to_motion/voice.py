@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ...avatar import SpeechStyle
-from ...progress import Progress, untold
 from ...media.sound import Sound
+from ...progress import Progress, untold
+from .hubert import SpeechFeatures, sixteen_kilohertz, speech_features
 from .network import AudioToMotion, predict_expression
-from .hubert import SpeechFeatures, speech_features
-from .sound import sixteen_kilohertz
 
 if TYPE_CHECKING:
     from transformers import HubertModel

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...face.landmark_sets import CHIN, EYE, FOREHEAD
 from ...face.track import eye_opening
 from ...motion.landmark_motion import closed_lids
-from ...face.landmark_sets import CHIN, EYE, FOREHEAD
 from ...render.camera import FACE_MODEL_CAMERA_DISTANCE
-from .fit import PICTURE, POINTS
 from .basel import EXPRESSIONS, FOCAL, FaceModel, LinearShape
+from .fit import PICTURE, POINTS
 
 _PIXELS_PER_DECIMETRE = FOCAL / FACE_MODEL_CAMERA_DISTANCE  # of 224: what a fit of the face model measures errors in
 _WITHOUT_VERTEX = {(162, 58): (127, 234, 93, 132), (389, 288): (356, 454, 323, 361)}  # along the outline, between two that have one

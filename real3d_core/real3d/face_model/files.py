@@ -13,9 +13,9 @@ from scipy.io import savemat
 from scipy.spatial import cKDTree
 
 from ...errors import MissingModelError, OutputError, brief
-from ...files import written_whole
 from ...face.canonical_face import canonical_face, fit_similarity
 from ...face.landmark_sets import LEFT_EYE, RIGHT_EYE
+from ...files import written_whole
 from ...mediapipe_models.model_files import ModelFolders
 from .basel import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
 from .mat_files import LARGEST, read_arrays

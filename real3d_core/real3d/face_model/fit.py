@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...one_thread import one_thread
 from ...face.landmark_sets import EYE, INNER_LIP, OUTER_LIP
+from ...one_thread import one_thread
 from ...progress import Progress, untold
 from .basel import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape, place, project
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .background import BackgroundCode, BackgroundEncoder
-from .fusion import HeadTorsoFusion, PersonBackgroundFusion
+from ..layers import resize_smooth
+from .fusion import BackgroundCode, BackgroundEncoder, HeadTorsoFusion, PersonBackgroundFusion
 from .head import RefiningBlock, UpsamplingBlock
-from ..resizing import resize_smooth
 from .torso import Torso, TorsoCode, TorsoWarp
 
 _RENDER, _MIDDLE = 128, 256  # sides of the rendered head and of what is fused

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ..layers import ScaleShift
 
+CHANNELS, DEPTH, SIDE = 32, 16, 64  # of the feature volume
+
 
 class ResidualBlock(nn.Module):
     """x + two convolutions, a norm and a ReLU before each; the second norm is folded into the first convolution.

@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..resizing import resize_plain
-from .torso_appearance import CHANNELS, DEPTH, SIDE
-from .torso_layers import DownBlock3d, ResidualBlock, UpBlock3d
+from ..layers import resize_plain
+from .torso_layers import CHANNELS, DEPTH, SIDE, DownBlock3d, ResidualBlock, UpBlock3d
 
 KEYPOINTS = (0, 8, 16, 27)  # of the 68: right end of the jaw, chin, left end of the jaw, bridge of the nose
 COMPRESSED = 4  # channels of the compressed volume

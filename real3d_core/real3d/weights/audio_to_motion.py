@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...errors import MissingModelError, brief
 from ..audio_to_motion.network import AudioToMotion, AudioToMotionConfig
-from .checkpoint import checkpoint_file, read_tensors
 from ..model_folders import VOICE
+from .checkpoint import checkpoint_file, read_tensors
 from .key_table import flaw_of
 
 

@@ -23,15 +23,15 @@ from ...errors import MissingModelError, Real3DError, brief
 from ...files import readable_file, refuse_overwriting, written_whole
 from ...render.decoder import PlaneDecoder
 from ...render.planes import MOST_LAYERS
-from . import key_table as reference_keys
-from .config import HONOURED, Real3DConfig, official_config, read_config
-from .folding import Kernel
 from ..image_to_plane import PLANE_CHANNELS, ImageToPlane
 from ..model_folders import NETWORKS, latest_checkpoint
 from ..motion_adapter import MotionAdapter
-from .pickle_reader import code_in
-from .key_table import IGNORED, StoredTensors
 from ..super_resolution.frame import HeadSuperResolution, SuperResolution
+from . import key_table as reference_keys
+from .config import HONOURED, Real3DConfig, official_config, read_config
+from .folding import Kernel
+from .key_table import IGNORED, StoredTensors
+from .pickle_reader import code_in
 from .torch_files import TorchFile, UnusableTensorError, is_torch_file
 
 IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (

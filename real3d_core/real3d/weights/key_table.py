@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ...errors import brief
 from ...render.planes import CHANNELS
+from ..grid_refinement import grid_blocks
+from ..super_resolution.torso_layers import DEPTH
 from . import folding
 from .folding import Kernel, Norm, Style
-from ..grid_refinement import grid_blocks
-from ..super_resolution.torso_appearance import DEPTH
 
 Rows = Iterator[tuple[str, Kernel]]
 

@@ -7,7 +7,7 @@ import torch
 from scenes import soft_scene
 
 from cuda_ops import build, cpu_ext
-from cuda_ops.refusal import Refusal
+from cuda_ops.build import Refusal
 from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=19, coarse=16, fine=16)

@@ -11,7 +11,7 @@ import torch
 from scenes import soft_scene
 
 from cuda_ops import cpu_numba
-from cuda_ops.refusal import Refusal
+from cuda_ops.build import Refusal
 from real3d_core.render import MarchSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,9 +10,9 @@ import pytest
 from scenes import golden_scene, soft_scene, solid_scene
 
 from cuda_ops import cpu_ext, cuda_source
+from cuda_ops.build import Refusal
 from cuda_ops.cuda.launch import WARPS, KernelShape, kernel_source
 from cuda_ops.fused_marching import STRUCT_BYTES
-from cuda_ops.refusal import Refusal
 from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=5, coarse=16, fine=16)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from real3d_core.errors import SoundError
-from real3d_core.real3d.audio_to_motion.sound import sixteen_kilohertz
 from real3d_core.media.sound import Sound
+from real3d_core.real3d.audio_to_motion.hubert import sixteen_kilohertz
 
 
 def test_sixteen_kilohertz_stays_as_it_is_but_for_the_16_bits():

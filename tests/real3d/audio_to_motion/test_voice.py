@@ -12,11 +12,11 @@ from official_files import NoNetworks, hubert_of, write_face_model
 from safetensors.torch import save_file
 
 from real3d_core.avatar import Avatar, AvatarOptions, SpeechStyle, load_avatar
+from real3d_core.media.sound import Sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d import audio_to_motion, official_files, voice
-from real3d_core.real3d.audio_to_motion.network import AudioToMotion, AudioToMotionConfig
 from real3d_core.real3d.audio_to_motion.hubert import SpeechFeatures
-from real3d_core.media.sound import Sound
+from real3d_core.real3d.audio_to_motion.network import AudioToMotion, AudioToMotionConfig
 
 FORMS = ("legacy", "zip", "safetensors")
 TINY = 32  # features of the reference's small HuBERT

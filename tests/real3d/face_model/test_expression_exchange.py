@@ -11,15 +11,15 @@ from golden import load_vector, make_input
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.errors import MotionMismatchError
+from real3d_core.face.landmark_sets import EYE
 from real3d_core.face.track import lip_gap
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.landmark_motion import LandmarkMotion
 from real3d_core.motion.motion import Motion
-from real3d_core.face.landmark_sets import EYE
-from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
+from real3d_core.real3d.face_model.basel import picture_coordinates, place, project
 from real3d_core.real3d.face_model.driven import DrivenFace
 from real3d_core.real3d.face_model.fit import UNMATCHED, fit_clip
-from real3d_core.real3d.face_model.basel import picture_coordinates, place, project
 
 POINTS = sorted(set(range(468)) - set(EYE) - set(UNMATCHED))
 

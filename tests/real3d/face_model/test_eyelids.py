@@ -7,8 +7,8 @@ import pytest
 import torch
 from golden import load_vector, make_input
 
-from real3d_core.real3d.face_model.eyelids import blink_schedule, close_eyelids
 from real3d_core.real3d.face_model.basel import FaceModel
+from real3d_core.real3d.face_model.eyelids import blink_schedule, close_eyelids
 from real3d_core.real3d.face_model.pncc import PnccRenderer
 
 

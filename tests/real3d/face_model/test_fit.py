@@ -9,8 +9,8 @@ import pytest
 import torch
 from golden import load_vector
 
-from real3d_core.real3d.face_model.fit import UNMATCHED, FaceFit, fit_clip, fit_picture
 from real3d_core.real3d.face_model.basel import FaceModel, LinearShape, place, project
+from real3d_core.real3d.face_model.fit import UNMATCHED, FaceFit, fit_clip, fit_picture
 
 
 def _assert_same_fit(face: FaceModel, fit: FaceFit, expected: dict[str, np.ndarray], atol: dict[str, float], every: int) -> None:

@@ -10,9 +10,9 @@ import torch
 from golden import load_vector, make_input
 
 from real3d_core.real3d.avatar import Real3DAvatar
-from real3d_core.real3d.face_model.fit import FaceFit
 from real3d_core.real3d.face_model.basel import FaceModel
-from real3d_core.real3d.face_model.trajectory import Trajectory, driving_key_points, source_key_points, trajectory_cameras
+from real3d_core.real3d.face_model.driven import Trajectory, driving_key_points, source_key_points, trajectory_cameras
+from real3d_core.real3d.face_model.fit import FaceFit
 
 
 def _input(label: str, shape: tuple[int, ...], size: float) -> torch.Tensor:

@@ -12,17 +12,17 @@ from golden import make_input
 
 from real3d_core.avatar import SpeechStyle
 from real3d_core.errors import MissingModelError, MotionMismatchError, Real3DError
+from real3d_core.media.sound import Sound
 from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.pipeline import PipelineOptions, make_motion
 from real3d_core.real3d.avatar import BASIS, Real3DAvatar
 from real3d_core.real3d.face_model.driven import DrivenFace
 from real3d_core.real3d.face_model.eyelids import blink_schedule
 from real3d_core.real3d.face_model.fit import FaceFit
-from real3d_core.real3d.resizing import resize_smooth
+from real3d_core.real3d.layers import resize_smooth
 from real3d_core.real3d.source import Source
 from real3d_core.render.planes import Planes
 from real3d_core.render.ray_marching import HeadRender, march
-from real3d_core.media.sound import Sound
 from real3d_core.stream import FrameStream
 
 FIT = FaceFit(torch.zeros(1, 80), torch.zeros(1, 64), torch.zeros(1, 3), torch.zeros(1, 3))

@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from real3d_core.real3d.weights.checkpoint import load_networks
-from real3d_core.real3d.resizing import resize_smooth
+from real3d_core.real3d.layers import resize_smooth
 from real3d_core.real3d.super_resolution.frame import HeadSuperResolution
+from real3d_core.real3d.weights.checkpoint import load_networks
 
 PREFIX = "superresolution."
 

@@ -8,9 +8,9 @@ import torch
 from golden import make_weight
 
 from real3d_core.errors import MissingModelError
-from real3d_core.real3d.weights.checkpoint import GRID, IMAGE_TO_PLANE, MOTION_ADAPTER, build_networks, fill
 from real3d_core.real3d.grid_refinement import GridRefinement
 from real3d_core.real3d.image_to_plane import ImageToPlane
+from real3d_core.real3d.weights.checkpoint import GRID, IMAGE_TO_PLANE, MOTION_ADAPTER, build_networks, fill
 from real3d_core.real3d.weights.key_table import StoredTensors, grid_refinement
 
 LAST = {f"{IMAGE_TO_PLANE}triplane_predictor_vit.final_conv": 128, f"{MOTION_ADAPTER}to_plane_cnn.7": 256}

@@ -12,13 +12,13 @@ from official_files import write_face_model, write_voice
 
 from real3d_core.avatar import Avatar, SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
+from real3d_core.media.sound import Sound, load_sound
+from real3d_core.media.video import open_clip, write_video
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
-from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
-from real3d_core.media.sound import Sound, load_sound
-from real3d_core.media.video import open_clip, write_video
 
 FRAMES = 2
 
