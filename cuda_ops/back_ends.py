@@ -14,9 +14,8 @@ from torch import Tensor
 
 from .build import Refusal
 from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
-from .cpu import extension as cpu_ext
-from .cpu import numba_loader as cpu_numba
-from .cuda import compilers as cuda_nvrtc
+from .cpu import extension, numba_loader
+from .cuda import compilers
 
 VARIABLE = "REAL3D_MARCH_BACKEND"
 TOLERANCE = 1e-4
@@ -41,10 +40,10 @@ class BackEnd:
 
 
 BACK_ENDS = (
-    BackEnd("cuda-nvrtc", "cuda", cuda_nvrtc.load_nvrtc),
-    BackEnd("cuda-nvcc", "cuda", cuda_nvrtc.load_nvcc),
-    BackEnd("cpu-ext", "cpu", cpu_ext.load),
-    BackEnd("cpu-numba", "cpu", cpu_numba.load),
+    BackEnd("cuda-nvrtc", "cuda", compilers.load_nvrtc),
+    BackEnd("cuda-nvcc", "cuda", compilers.load_nvcc),
+    BackEnd("cpu-ext", "cpu", extension.load),
+    BackEnd("cpu-numba", "cpu", numba_loader.load),
     BackEnd("torch", None, lambda: march_table),
 )
 """In the order in which they are tried."""

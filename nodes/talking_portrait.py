@@ -28,7 +28,7 @@ def _provenance_input() -> io.Input:
 
 
 def _about(avatar, provenance: bool) -> dict[str, str]:
-    from ..real3d_core.media.provenance import provenance as told
+    from ..real3d_core.provenance import provenance as told
 
     return told(avatar.name) if provenance else {}
 

@@ -19,7 +19,6 @@ from .avatar_kinds import AvatarOptions, load_avatar
 from .errors import PictureError, Real3DError
 from .files import refuse_overwriting, refuse_unwritable
 from .media.pictures import load_picture, opaque
-from .media.provenance import provenance
 from .media.sound import load_sound
 from .media.video import contact_sheet, open_clip, write_video
 from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
@@ -27,6 +26,7 @@ from .memory import peak_memory
 from .options import parser, refuse_idle
 from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.crop import square_backdrop
+from .provenance import provenance
 from .render.head import March
 from .render.table_marching import march_table
 

@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.io import wavfile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +33,17 @@ def one_thread():
 def assets() -> Path:
     """Portraits and speech that the repository carries."""
     return ROOT / "assets"
+
+
+@pytest.fixture(scope="session")
+def speech(assets: Path) -> dict[str, np.ndarray]:
+    """Samples at 16 kHz by file name."""
+    samples = {}
+    for path in sorted((assets / "speech").glob("*.wav")):
+        rate, pcm = wavfile.read(path)
+        assert rate == 16000
+        samples[path.name] = (pcm / 32768).astype(np.float32)
+    return samples
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Ray marching through a table of projected planes, compiled by numba (spec 07 section 2). Importing needs numba and compiles nothing.
 
-The steps are those of march_cpu.cpp, one ray at a time: inner loops run over hidden units, colours or depths, which LLVM turns into
+The steps are those of march.cpp, one ray at a time: inner loops run over hidden units, colours or depths, which LLVM turns into
 vectors. Every ray's numbers depend on that ray alone.
 """
 
@@ -285,7 +285,7 @@ def march(
     early, late, to_density, density_bias, to_colour, late_to_colour, colour_bias, constant, outputs,
     windows, scales, stacks, origins, directions, depths, positions, stop_below, colour_above, first, stop, colour, depth, opacity,
 ):  # fmt: skip
-    """Marches rays first..stop - 1; what is not named here is as in march_cpu.cpp.
+    """Marches rays first..stop - 1; what is not named here is as in march.cpp.
 
     Args:
         to_colour, late_to_colour: [varying / 4, 4, early or late units].

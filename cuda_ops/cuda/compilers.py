@@ -1,4 +1,4 @@
-"""Back ends cuda-nvrtc and cuda-nvcc: march_cuda.cu, compiled for the very GPU and launched through the driver (spec 07 section 4.1).
+"""Back ends cuda-nvrtc and cuda-nvcc: march.cu, compiled for the very GPU and launched through the driver (spec 07 section 4.1).
 
 PyTorch's CUDA packages bring the compiler library NVRTC, so users need neither a toolkit nor a C++ compiler.
 """
@@ -119,7 +119,7 @@ class Nvrtc:
         target = f"--gpu-architecture={'sm' if real else 'compute'}_{nearest}"
         options = [option.encode() for option in (target, *OPTIONS, *defines)]
         program = ctypes.c_void_p()
-        self._call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"march_cuda.cu", ctypes.c_int(0), None, None)
+        self._call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"march.cu", ctypes.c_int(0), None, None)
         try:
             try:
                 self._call("nvrtcCompileProgram", program, ctypes.c_int(len(options)), (ctypes.c_char_p * len(options))(*options))

@@ -1,4 +1,4 @@
-"""march_cuda.cu for one shape of decoder, and how it is launched; the same for all that compile it."""
+"""march.cu for one shape of decoder, and how it is launched; the same for all that compile it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..build import Refusal
 from ..cpu.polynomials import cuda_macro
 from ..fused_marching import STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
 
-SOURCE = Path(__file__).with_name("march_cuda.cu")
+SOURCE = Path(__file__).with_name("march.cu")
 MULTIPLE = 32  # lanes of a warp
 WARPS = 4
 AT_ONCE = 4  # samples whose colours are worked out together

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..colour import in_srgb
 from ..errors import PictureError
 from ..files import foreign_kind, readable_file, written_whole
+from .colour import in_srgb
 
 SMALLEST = 32  # pixels; no face can be recognised in less
 LARGEST = 100_000_000  # pixels in all; more is a mistake or an attack on memory

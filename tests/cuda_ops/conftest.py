@@ -8,11 +8,12 @@ from pathlib import Path
 import cuda_emulation
 import pytest
 
-from cuda_ops import build, cpu_ext, cpu_numba
+from cuda_ops import build
 from cuda_ops.build import Refusal
+from cuda_ops.cpu import extension, numba_loader
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADERS = {"cpu-ext": cpu_ext.load, "cpu-numba": cpu_numba.load, "cuda-emulated": cuda_emulation.load}
+LOADERS = {"cpu-ext": extension.load, "cpu-numba": numba_loader.load, "cuda-emulated": cuda_emulation.load}
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-// Enough of CUDA for g++ to run march_cuda.cu: every thread is a fibre, the 32 fibres of a warp take turns and meet at each exchange.
+// Enough of CUDA for g++ to run march.cu: every thread is a fibre, the 32 fibres of a warp take turns and meet at each exchange.
 // Comes before the kernel's source; cuda_emulation_launch.h comes after it.
 
 #include <cmath>

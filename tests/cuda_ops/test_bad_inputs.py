@@ -13,12 +13,12 @@ import sys
 from dataclasses import replace
 import torch
 from scenes import soft_scene, trigrid_scene
-from cuda_ops import cpu_ext, cpu_numba
+from cuda_ops.cpu import extension, numba_loader
 from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, PlaneDecoder, march
 import cuda_emulation
 
-marcher = {"cpu-ext": cpu_ext.load, "cpu-numba": cpu_numba.load, "cuda-emulated": cuda_emulation.load}[sys.argv[1]]()
+marcher = {"cpu-ext": extension.load, "cpu-numba": numba_loader.load, "cuda-emulated": cuda_emulation.load}[sys.argv[1]]()
 scene = soft_scene(MarchSettings(7, 16, 16))
 head, decoder, cameras = scene.planes, scene.decoder, scene.cameras
 

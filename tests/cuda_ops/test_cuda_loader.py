@@ -9,9 +9,10 @@ import pytest
 import torch
 from scenes import soft_scene, solid_scene
 
-from cuda_ops import back_ends, cuda_nvrtc
+from cuda_ops import back_ends
 from cuda_ops.back_ends import BackEnd
 from cuda_ops.build import Refusal
+from cuda_ops.cuda import compilers
 from cuda_ops.cuda.compilers import Driver, Nvrtc, gpu_marcher
 from cuda_ops.cuda.launch import WARPS
 from real3d_core.render import MarchSettings, march, march_table
@@ -184,8 +185,8 @@ def test_a_gpu_older_than_the_compiler_is_left_to_torch(monkeypatch, caplog):
 
 def test_source_that_does_not_compile(monkeypatch, caplog):
     caplog.set_level("INFO")
-    assert chosen_with(monkeypatch, Nvrtc(FakeNvrtc(complaint=b"march_cuda.cu(1): error")), Driver(FakeDriver())) == ("torch", "torch")
-    assert caplog.text.count("march_cuda.cu(1): error") == 1
+    assert chosen_with(monkeypatch, Nvrtc(FakeNvrtc(complaint=b"march.cu(1): error")), Driver(FakeDriver())) == ("torch", "torch")
+    assert caplog.text.count("march.cu(1): error") == 1
 
 
 @pytest.mark.parametrize("call", ["cuModuleLoadData", "cuModuleGetFunction", "cuLaunchKernel"])
@@ -210,12 +211,12 @@ def test_more_samples_than_a_block_has_memory_for():
 
 def test_no_gpu_no_nvrtc(monkeypatch, tmp_path):
     if not torch.cuda.is_available():
-        for load in (cuda_nvrtc.load_nvrtc, cuda_nvrtc.load_nvcc):
+        for load in (compilers.load_nvrtc, compilers.load_nvcc):
             with pytest.raises(Refusal, match="no NVIDIA GPU"):
                 load()
     monkeypatch.setattr(torch.version, "cuda", "99.0")
     with pytest.raises(Refusal, match=r"NVRTC \(.*99"):
-        cuda_nvrtc.find_nvrtc()
+        compilers.find_nvrtc()
 
 
 def test_nvrtc_beside_pytorch_is_found(monkeypatch, tmp_path):
@@ -234,7 +235,7 @@ def test_nvrtc_beside_pytorch_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr(torch, "__file__", str(tmp_path / "torch" / "__init__.py"))
     monkeypatch.setattr(torch.version, "cuda", "99.0")
     monkeypatch.setattr(ctypes, "CDLL", only_there)
-    assert cuda_nvrtc.find_nvrtc() == "found"
+    assert compilers.find_nvrtc() == "found"
     (builtins, mode), (by_name, _), (by_place, _) = opened
     assert "builtins" in builtins and mode == ctypes.RTLD_GLOBAL, "its built-in functions first: it does not find them itself"
     assert "99" in by_name and by_place.startswith(str(folder))

@@ -27,7 +27,7 @@ from ..image_to_plane import PLANE_CHANNELS, ImageToPlane
 from ..model_folders import NETWORKS, latest_checkpoint
 from ..motion_adapter import MotionAdapter
 from ..super_resolution.frame import HeadSuperResolution, SuperResolution
-from . import key_table as reference_keys
+from . import key_table
 from .config import HONOURED, Real3DConfig, official_config, read_config
 from .folding import Kernel
 from .key_table import IGNORED, StoredTensors
@@ -208,25 +208,23 @@ def build_networks(
     config = official_config(settings, with_torso, "trigrid_v2" if refined else "trigrid" if depth > 1 else "triplane", depth)
     stored = StoredTensors(tensors)
 
-    def build(
-        kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], reference_keys.Rows], prefix: str, dtype: torch.dtype
-    ) -> nn.Module:
+    def build(kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], key_table.Rows], prefix: str, dtype: torch.dtype) -> nn.Module:
         with torch.device("meta"):
             network = kind()
         fill(network, rows(stored.at(prefix)), device, dtype)
         return network
 
     if with_torso:
-        super_resolution = build(SuperResolution, reference_keys.super_resolution, SUPER_RESOLUTION, dtype)
+        super_resolution = build(SuperResolution, key_table.super_resolution, SUPER_RESOLUTION, dtype)
     else:
-        super_resolution = build(HeadSuperResolution, reference_keys.head_super_resolution, SUPER_RESOLUTION, dtype)
+        super_resolution = build(HeadSuperResolution, key_table.head_super_resolution, SUPER_RESOLUTION, dtype)
 
-    def image_to_plane_rows(own: StoredTensors) -> reference_keys.Rows:
-        yield from reference_keys.image_to_plane(own, depth)
+    def image_to_plane_rows(own: StoredTensors) -> key_table.Rows:
+        yield from key_table.image_to_plane(own, depth)
         if refined:
-            yield from reference_keys.grid_refinement(stored.at(GRID), depth)
+            yield from key_table.grid_refinement(stored.at(GRID), depth)
 
-    motion_adapter = build(lambda: MotionAdapter(depth), lambda own: reference_keys.motion_adapter(own, depth), MOTION_ADAPTER, dtype)
+    motion_adapter = build(lambda: MotionAdapter(depth), lambda own: key_table.motion_adapter(own, depth), MOTION_ADAPTER, dtype)
     image_to_plane = build(lambda: ImageToPlane(depth, refined), image_to_plane_rows, IMAGE_TO_PLANE, torch.float32)
     layers = {key: stored.at(DECODER).take(key, *shape) for key, shape in DECODER_SHAPES.items()}
     refuse_misfits(stored)
@@ -234,7 +232,7 @@ def build_networks(
     return Real3DNetworks(config, image_to_plane, motion_adapter, decoder, super_resolution)
 
 
-def fill(network: nn.Module, rows: reference_keys.Rows, device: torch.device | str, dtype: torch.dtype) -> None:
+def fill(network: nn.Module, rows: key_table.Rows, device: torch.device | str, dtype: torch.dtype) -> None:
     """Gives every layer of a network built without storage its weights.
 
     Convolutions are channels last and all weights are `dtype`, unless a layer has a `layout` or `precision` of its own.

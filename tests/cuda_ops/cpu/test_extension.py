@@ -6,8 +6,9 @@ import pytest
 import torch
 from scenes import soft_scene
 
-from cuda_ops import build, cpu_ext
+from cuda_ops import build
 from cuda_ops.build import Refusal
+from cuda_ops.cpu import extension
 from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=19, coarse=16, fine=16)
@@ -20,7 +21,7 @@ def test_other_vector_widths_give_the_same_numbers(tmp_path, monkeypatch, flags)
         pytest.skip(f"this processor has no {' and '.join(sorted(wanted))}")
     monkeypatch.setenv("REAL3D_CACHE", str(tmp_path))
     try:
-        marcher = cpu_ext.load(flags).exact()
+        marcher = extension.load(flags).exact()
     except Refusal as reason:
         pytest.skip(str(reason))
     scene = soft_scene(QUICK)
@@ -32,11 +33,11 @@ def test_other_vector_widths_give_the_same_numbers(tmp_path, monkeypatch, flags)
 SANITIZED = """
 import torch
 from scenes import soft_scene, solid_scene, trigrid_scene
-from cuda_ops import cpu_ext
+from cuda_ops.cpu import extension
 from real3d_core.render import MarchSettings, march_table
 from dataclasses import replace
 torch.set_num_threads(1)
-marcher = cpu_ext.load(("-march=native", "-fopenmp", "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
+marcher = extension.load(("-march=native", "-fopenmp", "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
 scenes = [soft_scene(MarchSettings(7, 16, 9)), soft_scene(MarchSettings(5, 4, 0)), solid_scene(MarchSettings(9, 16, 16))]
 for scene in (*scenes, trigrid_scene(MarchSettings(5, 16, 9), 3, 24, 17)):
     for one in (marcher, marcher.exact()):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from scenes import soft_scene
 
-from cuda_ops import cpu_numba
 from cuda_ops.build import Refusal
+from cuda_ops.cpu import numba_loader
 from real3d_core.render import MarchSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,24 +42,24 @@ def hits(kernel):
 def test_without_numba_it_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(Refusal, match="numba is not installed"):
-        cpu_numba.load()
+        numba_loader.load()
 
 
 def test_numba_that_does_not_work_with_this_numpy_is_refused(monkeypatch):
     def broken(name, package=None):
         raise ImportError("Numba needs NumPy 2.9 or less")
 
-    monkeypatch.setattr(cpu_numba, "import_module", broken)
+    monkeypatch.setattr(numba_loader, "import_module", broken)
     with pytest.raises(Refusal, match=r"NumPy 2\.9 or less"):
-        cpu_numba.load()
+        numba_loader.load()
 
 
 def test_a_build_is_kept_in_the_packs_own_cache(small_kernel):
     import numba
 
     before = numba.config.CACHE_DIR
-    assert hits(cpu_numba._kernel()) == 0
-    again = cpu_numba._kernel()
+    assert hits(numba_loader._kernel()) == 0
+    again = numba_loader._kernel()
     assert hits(again) == 1 and again(41) == 42
     assert list(small_kernel.glob("numba-*/**/*.nbi"))
     assert before == numba.config.CACHE_DIR
@@ -67,36 +67,36 @@ def test_a_build_is_kept_in_the_packs_own_cache(small_kernel):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_a_damaged_build_is_made_again(small_kernel, share):
-    cpu_numba._kernel()
+    numba_loader._kernel()
     for kept in small_kernel.glob("numba-*/**/*.nb?"):
         whole = kept.read_bytes()
         kept.write_bytes(whole[: int(share * len(whole))])
-    kernel = cpu_numba._kernel()
+    kernel = numba_loader._kernel()
     assert kernel(41) == 42 and hits(kernel) == 0
-    assert hits(cpu_numba._kernel()) == 1
+    assert hits(numba_loader._kernel()) == 1
 
 
 def test_machine_code_with_a_hole_is_not_run(small_kernel):
-    cpu_numba._kernel()
+    numba_loader._kernel()
     for kept in small_kernel.glob("numba-*/**/*.nbc"):
         whole = kept.read_bytes()
         kept.write_bytes(whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :])
-    kernel = cpu_numba._kernel()
+    kernel = numba_loader._kernel()
     assert kernel(41) == 42 and hits(kernel) == 0
 
 
 def test_a_cache_that_can_not_be_written_does_no_harm(small_kernel):
     small_kernel.write_text("a file, not a folder")
-    kernel = cpu_numba._kernel()
+    kernel = numba_loader._kernel()
     assert kernel(41) == 42 and hits(kernel) == 0
 
 
 def test_other_sources_are_another_build(small_kernel, monkeypatch, tmp_path):
-    cpu_numba._kernel()
+    numba_loader._kernel()
     changed = tmp_path / "changed.py"
     changed.write_text("changed")
-    monkeypatch.setattr(cpu_numba, "SOURCES", (changed,))
-    assert hits(cpu_numba._kernel()) == 0
+    monkeypatch.setattr(numba_loader, "SOURCES", (changed,))
+    assert hits(numba_loader._kernel()) == 0
 
 
 def test_two_other_processes_at_once_compile_nothing(marchers):
@@ -106,12 +106,12 @@ import sys
 sys.path.insert(0, "tests")
 import numba.core.caching
 from scenes import soft_scene
-from cuda_ops import cpu_numba
+from cuda_ops.cpu import numba_loader
 from real3d_core.render import MarchSettings
 scene = soft_scene(MarchSettings(4, 8, 8))
 hits, load = [], numba.core.caching.Cache.load_overload
 numba.core.caching.Cache.load_overload = lambda *arguments: hits.append(load(*arguments)) or hits[-1]
-render = cpu_numba.load()(scene.planes, scene.decoder, scene.cameras, scene.settings)
+render = numba_loader.load()(scene.planes, scene.decoder, scene.cameras, scene.settings)
 print(any(hits), render.features.isfinite().all().item())
 """
     command = [sys.executable, "-c", script]

@@ -9,8 +9,9 @@ import cuda_emulation
 import pytest
 from scenes import golden_scene, soft_scene, solid_scene
 
-from cuda_ops import cpu_ext, cuda_source
 from cuda_ops.build import Refusal
+from cuda_ops.cpu import extension
+from cuda_ops.cuda import launch
 from cuda_ops.cuda.launch import WARPS, KernelShape, kernel_source
 from cuda_ops.fused_marching import STRUCT_BYTES
 from real3d_core.render import MarchSettings, march
@@ -74,14 +75,14 @@ def test_the_kernel_draws_nothing_and_a_wall(emulated, density):
 
 @pytest.mark.parametrize("at_once", [1, 2, 8])
 def test_another_number_of_samples_at_once_draws_the_same(monkeypatch, at_once):
-    monkeypatch.setattr(cuda_source, "AT_ONCE", at_once)
+    monkeypatch.setattr(launch, "AT_ONCE", at_once)
     assert agrees(cuda_emulation.load(), soft_scene(replace(QUICK, resolution=3)))
 
 
 def test_a_struct_of_another_size_does_not_compile(monkeypatch, tmp_path):
     monkeypatch.setenv("REAL3D_CACHE", str(tmp_path))
     monkeypatch.setitem(STRUCT_BYTES, "HEAD_BYTES", STRUCT_BYTES["HEAD_BYTES"] + 8)
-    for load in (cuda_emulation.load, cpu_ext.load):
+    for load in (cuda_emulation.load, extension.load):
         with pytest.raises(Refusal, match="other fields"):
             load()
 

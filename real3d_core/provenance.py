@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..avatar_kinds import avatar_kinds
+from .avatar_kinds import avatar_kinds
 
 SOFTWARE = "ComfyUI-Real3DPortrait"
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -4,29 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import wavfile
 
 from real3d_core.speech.phonemes import align, phoneme_source_available
 from real3d_core.speech.viseme_network import viseme_posteriors
 
-CLIPS = ("librivox_0870_en.wav", "librivox_0880_en.wav")
 
-
-@pytest.fixture(scope="session", params=CLIPS)
+@pytest.fixture(scope="session", params=["librivox_0870_en.wav", "librivox_0880_en.wav"])
 def clip(request) -> str:
     """The file name of a speech clip."""
     return request.param
-
-
-@pytest.fixture(scope="session")
-def speech(assets: Path) -> dict[str, np.ndarray]:
-    """Samples at 16 kHz by file name."""
-    samples = {}
-    for name in CLIPS:
-        rate, pcm = wavfile.read(assets / "speech" / name)
-        assert rate == 16000
-        samples[name] = (pcm / 32768).astype(np.float32)
-    return samples
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import av
 import torch
 
 from real3d_core.avatar_kinds import AVATARS
-from real3d_core.media.provenance import provenance
 from real3d_core.media.video import write_video
+from real3d_core.provenance import provenance
 from real3d_core.stream import FrameStream
 
 
