@@ -29,7 +29,10 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "dev-stamp"
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-dev-nodeps.txt", "requirements-dev-optional.txt")
 MATRIX = ("av", "numpy", "transformers")  # packages whose interfaces have changed under us; pyproject.toml names the oldest of each
-MATRIX_TESTS = ("test_container", "test_sound", "test_video", "test_recording", "test_main", "real3d/test_hubert", "nodes/test_stages")
+MATRIX_TESTS = (
+    *("media/test_container", "media/test_sound", "media/test_video", "media/test_recording"),
+    *("test_main", "real3d/audio_to_motion/test_hubert", "nodes/test_stages"),
+)
 PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requirements-dev.txt has packages for
 
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from . import example_files as example_files
 from . import landmark_models as landmark_models
+from .audio_to_motion import AudioToMotion
 from .camera_path import CameraPathNode
 from .convert_motion import ConvertMotion
 from .door import guarded
 from .edit_motion import EditMotion
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane
+from .load_avatar import LoadAvatar
+from .mix_planes import MixPlanes
 from .motion_adapter import MotionAdapter
 from .motion_files import LoadMotion, SaveMotion
-from .motion_sources import AudioToMotion, VideoToMotion
 from .paste_back import PasteBack
-from .planes import LoadPlanes, MixPlanes, PlanesFromTensor, PlanesToTensor, SavePlanes
-from .portrait import LoadAvatar, PreparePortrait
+from .planes_files import LoadPlanes, SavePlanes
+from .planes_tensor import PlanesFromTensor, PlanesToTensor
+from .prepare_portrait import PreparePortrait
 from .render_head import RenderHead
 from .render_passes import RenderPasses, ReplaceRenderColour
-from .runtime import ComfyExtension, io
+from .runtime.api import ComfyExtension, io
 from .side_by_side import SideBySide
 from .super_resolution import SuperResolution
-from .talking_portrait import TalkingPortrait, TalkingPortraitToVideo
+from .talking_portrait import TalkingPortrait
+from .talking_portrait_to_video import TalkingPortraitToVideo
+from .video_to_motion import VideoToMotion
 
 NODES: list[type[io.ComfyNode]] = [
     TalkingPortrait,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..real3d_core.errors import Real3DError
 from .conversions import colours
 from .incoming_video import IncomingVideo
-from .runtime import io
+from .runtime.api import io
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
     from ..real3d_core.portrait.crop import Backdrop
     from ..real3d_core.stream import FrameStream
-
-
-def background_video_input() -> io.Input:
-    """Last among a node's inputs: saved workflows count them."""
-    return io.Video.Input(
-        "background_video",
-        optional=True,
-        tooltip="In place of 'background': a clip, by its own time, from its start again when it ends; its middle square is taken.",
-    )
 
 
 def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, fps: float) -> Backdrop | None:

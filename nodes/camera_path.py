@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from .runtime import CATEGORY, io, schema
+from .inputs import place_inputs
+from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
 from .viewer_camera import ViewerCameraSocket, camera_info_of, scene_camera
 
 MODES = ("static", "orbit", "dolly", "keyframes")
 MOST_FRAMES = 90000
-
-
-def place_inputs() -> list[io.Input]:
-    """Where the viewer stands; shared by the nodes whose head the page can turn. Last on each node: saved workflows count widgets."""
-    return [
-        io.Float.Input(
-            "view_yaw",
-            default=0.0,
-            min=-80.0,
-            max=80.0,
-            step=1.0,
-            optional=True,
-            tooltip="Degrees the head is seen turned to the picture's right (below 0: left); dragging the small head sets it.",
-        ),
-        io.Float.Input(
-            "view_pitch",
-            default=0.0,
-            min=-60.0,
-            max=60.0,
-            step=1.0,
-            optional=True,
-            tooltip="Degrees the head is seen looking down (below 0: up); dragging the small head sets it.",
-        ),
-        io.Float.Input(
-            "view_distance",
-            default=1.0,
-            min=0.5,
-            max=2.0,
-            step=0.01,
-            optional=True,
-            tooltip="1 is the photo's own distance, 0.5 half of it; the wheel over the small head sets it.",
-        ),
-    ]
 
 
 class CameraPathNode(io.ComfyNode):

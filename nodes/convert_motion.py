@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import runtime
-from .runtime import CATEGORY, io, schema
+from .runtime import device
+from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket, MotionSocket
 
 
@@ -35,5 +35,5 @@ class ConvertMotion(io.ComfyNode):
     def execute(cls, motion, avatar, made_with=None) -> io.NodeOutput:
         from ..real3d_core.avatar import converted
 
-        source = made_with or runtime.built_in_avatar(motion.basis.name)
+        source = made_with or device.built_in_avatar(motion.basis.name)
         return io.NodeOutput(converted(motion, source, avatar))

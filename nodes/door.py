@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import Range
-from .runtime import HostedAvatar, io
+from .runtime.api import io
+from .runtime.device import HostedAvatar
 from .sockets import Cameras, Heads, Portraits, Renders, TensorFrames
 
 _REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"

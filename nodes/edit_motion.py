@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .conversions import LONGEST
 from .preview import shown_motion
-from .runtime import CATEGORY, io, schema
+from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
 COMBINE = ("join", "mix")

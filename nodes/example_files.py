@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .runtime import input_folder, serve_json
+from .runtime.folders import input_folder
+from .runtime.server import serve_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "example_workflows" / "input"
 NAMES = ("real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_background.jpg", "real3d_voice.wav", "real3d_driving.mp4")

@@ -11,7 +11,7 @@ from ..real3d_core.errors import ClipError, PictureError, Real3DError
 from ..real3d_core.ranges import CLIP_RATE
 from .conversions import LONGEST
 from .incoming_video import nearest_frames
-from .runtime import io
+from .runtime.api import io
 
 FaceLandmarksSocket = io.Custom("FACE_LANDMARKS")
 

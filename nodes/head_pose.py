@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import POSE_AMOUNT, SEED
 from .conversions import sound
-from .runtime import CATEGORY, io, schema
-from .sockets import MotionSocket, sound_input
+from .inputs import sound_input
+from .runtime.api import CATEGORY, io, schema
+from .sockets import MotionSocket
 
 MODES = ("keep", "static", "sway", "from other motion", "orbit")
 _MOVEMENTS = {"from other motion": "driving"}  # what the pipeline calls a mode

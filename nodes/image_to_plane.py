@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import runtime
-from .runtime import CATEGORY, io, schema
+from .runtime import progress
+from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket, Heads, PlanesSocket, PortraitSocket
 
 
@@ -25,7 +25,7 @@ class ImageToPlane(io.ComfyNode):
 
     @classmethod
     def execute(cls, avatar, portrait) -> io.NodeOutput:
-        show = runtime.progress_bar(len(portrait.items))
+        show = progress.progress_bar(len(portrait.items))
         lifted = []
         for one in portrait.items:
             lifted.append(avatar.lift(one))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ..real3d_core.errors import ClipError, Real3DError, SoundError
 from .rendered_video import RenderedVideo
-from .runtime import Input, InputImpl, Interrupted, new_temporary
+from .runtime.api import Input, InputImpl, Interrupted
+from .runtime.folders import new_temporary
 
 if TYPE_CHECKING:
     from ..real3d_core.media.sound import Sound

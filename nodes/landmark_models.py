@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .runtime import detection_folder, model_folders, serve_json
+from .runtime.folders import detection_folder, model_folders
+from .runtime.server import serve_json
 
 DECLARED = {
     "name": "mediapipe_face_fp32.safetensors",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .runtime import CATEGORY, io, schema
+from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket, Heads, MotionSocket, PlanesSocket, require_same_avatar
 
 

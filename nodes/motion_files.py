@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import runtime
-from .planes import FileSocket
-from .runtime import CATEGORY, io, schema
+from .planes_files import FileSocket
+from .runtime import api, folders
+from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
 
@@ -30,7 +30,7 @@ class SaveMotion(io.ComfyNode):
     def execute(cls, motion, filename_prefix: str) -> io.NodeOutput:
         from ..real3d_core.motion.motion_files import save_motion
 
-        path, name = runtime.new_output(filename_prefix)
+        path, name = folders.new_output(filename_prefix)
         save_motion(path, motion)
         return io.NodeOutput(name, ui={"text": [name]})
 
@@ -45,7 +45,7 @@ class LoadMotion(io.ComfyNode):
             description="A motion that 'Save motion' kept; it fits the kind of avatar that it was made with.",
             inputs=[
                 io.Combo.Input(
-                    "file", options=runtime.kept_choices("motion"), tooltip="A saved motion in ComfyUI's output or input folder."
+                    "file", options=folders.kept_choices("motion"), tooltip="A saved motion in ComfyUI's output or input folder."
                 )
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The motion, at its own frame rate.")],
@@ -53,14 +53,14 @@ class LoadMotion(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str = "") -> bool | str:
-        return runtime.sentence_or_true(lambda: file and runtime.refuse_hostile(file, "file"))
+        return api.sentence_or_true(lambda: file and folders.refuse_hostile(file, "file"))
 
     @classmethod
     def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return runtime.kept_fingerprint(file) if file else ()
+        return folders.kept_fingerprint(file) if file else ()
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         from ..real3d_core.motion.motion_files import load_motion
 
-        return io.NodeOutput(load_motion(runtime.kept_file(file)))
+        return io.NodeOutput(load_motion(folders.kept_file(file)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
-from . import runtime
 from .conversions import colours
-from .runtime import CATEGORY, io, schema
+from .runtime import progress
+from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
 
 FRAMINGS = ("whole photo", "around the portrait")
@@ -72,4 +72,4 @@ class PasteBack(io.ComfyNode):
             own = frames[number * each : (number + 1) * each]
             stream = FrameStream(each, 25.0, lambda start, stop, own=own: colours(own[start:stop]), keep=0)
             rows.append([paste_back(stream, window, photo, feather)])
-        return io.NodeOutput(*runtime.gather(rows))
+        return io.NodeOutput(*progress.gather(rows))

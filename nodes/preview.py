@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from .runtime import serve
+from .runtime.server import serve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MOST_HEADS, MOST_PICTURES = 4, 64
 SIDES = (112, 384)  # fewest and most rays along a side: of a head that is being dragged, and of one that stands still in a large node
 SAMPLES = 10  # depths of each of the two passes
-FRAME_SIDE = 192  # pixels of a picture that shows how a rendering gets on
 LIMITS = {"yaw": (-80.0, 80.0), "pitch": (-80.0, 80.0), "roll": (-180.0, 180.0), "distance": (0.5, 2.0)}
 _NO_TURN = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "distance": 1.0}
 _TOKEN_BYTES = 12
@@ -171,19 +170,6 @@ async def answer(token: str, query: Mapping[str, str]) -> tuple[int, bytes]:
         return 404, b"This head is gone: run the workflow again."
     picture = await asyncio.wrap_future(wanted)
     return (204, b"") if picture is None else (200, picture)
-
-
-def frame_url(frame: Tensor) -> str:
-    """A frame [H, W] or [H, W, 3] in 0..1 as a small JPEG in a data URL, FRAME_SIDE pixels at the longer side."""
-    import base64
-
-    from PIL import Image
-
-    picture = Image.fromarray((frame.detach().float().clamp(0, 1) * 255).byte().cpu().numpy())
-    picture.thumbnail((FRAME_SIDE, FRAME_SIDE))
-    encoded = byte_io.BytesIO()
-    picture.save(encoded, format="JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
 
 
 def shown_head(avatar: Avatar, planes: Planes, euler: Tensor, translation: Tensor) -> dict[str, list[str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..real3d_core.ranges import RESOLUTION, SAMPLES
-from . import runtime
 from .preview import shown_head
-from .runtime import CATEGORY, io, schema
+from .runtime import device, server
+from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket, CameraSocket, PlanesSocket, Renders, RenderSocket, one_for_each, require_same_avatar
 
 
@@ -47,7 +47,7 @@ class RenderHead(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "backend",
-                    options=list(runtime.BACKENDS),
+                    options=list(device.BACKENDS),
                     default="auto",
                     optional=True,
                     tooltip=(
@@ -74,8 +74,8 @@ class RenderHead(io.ComfyNode):
             SAMPLES.check(samples)
             half = samples // 2
             settings = replace(settings, coarse=samples - half, fine=half)
-        march = runtime.marcher(backend)
-        runtime.show_on_node(cls, runtime.backend_in_use(backend, avatar.device))
+        march = device.marcher(backend)
+        server.show_on_node(cls, device.backend_in_use(backend, avatar.device))
         paths = one_for_each(camera.seen_by(avatar), len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
         renders = tuple(render_head(stream, avatar.decoder, path, settings, march) for stream, path in pairs)

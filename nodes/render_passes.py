@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
-from . import runtime
 from .conversions import colours
-from .runtime import CATEGORY, io, schema
+from .inputs import fps_output
+from .runtime import progress
+from .runtime.api import CATEGORY, io, schema
 from .sockets import Renders, RenderSocket, TensorFrames, TensorSocket
-from .super_resolution import fps_output
 
 
 class RenderPasses(io.ComfyNode):
@@ -44,7 +44,7 @@ class RenderPasses(io.ComfyNode):
             for stream in render.streams
         ]
         features = tuple(stream.map(lambda chunk, start, stop: chunk.features, keep=0) for stream in render.streams)
-        return io.NodeOutput(*runtime.gather(rows), TensorFrames(features, "frame, feature, row, column", "any"), features[0].fps)
+        return io.NodeOutput(*progress.gather(rows), TensorFrames(features, "frame, feature, row, column", "any"), features[0].fps)
 
 
 class ReplaceRenderColour(io.ComfyNode):

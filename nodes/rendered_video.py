@@ -14,7 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from .runtime import CHUNK, Input, InputImpl, Types, executing_node, films, gather, new_temporary, rendering_bar
+from .runtime.api import Input, InputImpl, Types, executing_node
+from .runtime.folders import films, new_temporary
+from .runtime.progress import CHUNK, gather, rendering_bar
 
 if TYPE_CHECKING:
     from torch import Tensor

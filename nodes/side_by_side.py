@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import runtime
-from .backdrop import background_video_input
-from .runtime import CATEGORY, io, schema
+from .inputs import background_video_input, composing_inputs, fps_output
+from .runtime import progress
+from .runtime.api import CATEGORY, io, schema
 from .sockets import one_for_each
-from .super_resolution import composed, composing_inputs, fps_output
+from .super_resolution import composed
 
 
 class SideBySide(io.ComfyNode):
@@ -40,4 +40,4 @@ class SideBySide(io.ComfyNode):
             [beside_each_other(one.image, avatar.condition(one, motion.fitted(len(frames))), renders, frames)]
             for (frames, _), renders, one in zip(rows, render.streams, portraits, strict=True)
         ]
-        return io.NodeOutput(*runtime.gather(pictures), pictures[0][0].fps)
+        return io.NodeOutput(*progress.gather(pictures), pictures[0][0].fps)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..real3d_core.errors import Real3DError
-from .runtime import io
+from .runtime.api import io
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..real3d_core.render.planes import Planes
     from ..real3d_core.render.ray_marching import HeadRender
     from ..real3d_core.stream import FrameStream
-    from .runtime import HostedAvatar
+    from .runtime.device import HostedAvatar
 
 AvatarSocket = io.Custom("REAL3D_AVATAR")  # a runtime.HostedAvatar
 PortraitSocket = io.Custom("REAL3D_PORTRAIT")  # Portraits
@@ -33,11 +33,6 @@ RenderSocket = io.Custom("REAL3D_RENDER")  # Renders
 TensorSocket = io.Custom("REAL3D_TENSOR")  # TensorFrames
 
 Item = TypeVar("Item")
-
-
-def sound_input(tooltip: str, optional: bool = False) -> io.Input:
-    """A socket for a sound, or for a video whose own sound is meant."""
-    return io.MultiType.Input("audio", [io.Audio, io.Video], optional=optional, tooltip=tooltip)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,55 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
-from ..real3d_core.ranges import SIZE
-from . import runtime
-from .backdrop import backdrop, background_video_input
-from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket, MotionSocket, Portraits, PortraitSocket, Renders, RenderSocket, one_for_each
+from .backdrop import backdrop
+from .inputs import background_video_input, composing_inputs, fps_output
+from .runtime import progress
+from .runtime.api import CATEGORY, io, schema
+from .sockets import Portraits, Renders, one_for_each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..real3d_core.stream import FrameStream
-
-
-def composing_inputs() -> list[io.Input]:
-    """What finished frames are made from; shared by the nodes that make them."""
-    return [
-        AvatarSocket.Input("avatar", tooltip="The one that made the render."),
-        RenderSocket.Input("render", tooltip="From 'Render head' or 'Replace render colour'."),
-        PortraitSocket.Input("portrait", tooltip="Gives the torso, the background and, for the built-in avatar, the pixels."),
-        MotionSocket.Input("motion", tooltip="The one that the render shows; it gives the frame rate."),
-        io.Float.Input(
-            "head_threshold",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip=(
-                "Where the head is more opaque than this it hides the background completely, up to 1; less makes thin hair firmer. "
-                "0 takes the avatar's own (built in: 0.9)."
-            ),
-        ),
-        io.Int.Input(
-            "size",
-            default=512,
-            min=SIZE.low,
-            max=SIZE.high,
-            step=8,
-            tooltip="Side of the frames in pixels; more than the photo's own face has adds no detail.",
-        ),
-        io.Image.Input(
-            "background",
-            optional=True,
-            tooltip="Shown behind the person: one picture, or a batch that is played from its start again; its middle square is taken.",
-        ),
-    ]
-
-
-def fps_output() -> io.Output:
-    """The rate of frames that are given as a batch; last on each node."""
-    return io.Float.Output(display_name="fps", tooltip="Frames per second, for 'Create Video'.")
 
 
 def composed(
@@ -103,4 +64,4 @@ class SuperResolution(io.ComfyNode):
         cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
     ) -> io.NodeOutput:
         rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
-        return io.NodeOutput(*runtime.gather(rows), rows[0][0].fps)
+        return io.NodeOutput(*progress.gather(rows), rows[0][0].fps)

@@ -3,81 +3,27 @@
 from __future__ import annotations
 
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SEED, SIZE
-from . import runtime
-from .backdrop import backdrop, background_video_input
-from .camera_path import place_inputs
+from .backdrop import backdrop
 from .conversions import driving_clip, photos, sound
-from .motion_sources import transcript_input
-from .portrait import face_inputs
+from .inputs import (
+    background_video_input,
+    face_inputs,
+    fps_output,
+    place_inputs,
+    provenance_input,
+    sound_input,
+    transcript_input,
+)
 from .preview import shown_head
 from .rendered_video import RenderedVideo
-from .runtime import CATEGORY, io, schema
-from .sockets import AvatarSocket, sound_input
-from .super_resolution import composed, composing_inputs, fps_output
+from .runtime import device, folders, progress, server
+from .runtime.api import CATEGORY, io, schema
+from .sockets import AvatarSocket
+from .talking_portrait_to_video import metadata
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")
 FRAMINGS = ("crop", "whole photo")
-
-
-def _provenance_input() -> io.Input:
-    """Last among a node's inputs: saved workflows count them."""
-    return io.Boolean.Input(
-        "provenance", default=True, optional=True, tooltip="Say in the video's metadata that it is a generated portrait, and by what."
-    )
-
-
-def _about(avatar, provenance: bool) -> dict[str, str]:
-    from ..real3d_core.provenance import provenance as told
-
-    return told(avatar.name) if provenance else {}
-
-
-class TalkingPortraitToVideo(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DTalkingPortraitToVideo",
-            display_name="Talking portrait to video",
-            category=CATEGORY,
-            description=(
-                "Finished frames with their sound as a video that is rendered while it is being saved, so that "
-                "memory does not grow with length."
-            ),
-            essentials_category="Video Tools",
-            search_aliases=["long video", "stream"],
-            inputs=[
-                *composing_inputs(),
-                sound_input("The video's sound, or another video that has one; not connected: silent.", optional=True),
-                background_video_input(),
-                _provenance_input(),
-            ],
-            outputs=[
-                io.Video.Output(
-                    display_name="video",
-                    is_output_list=True,
-                    tooltip="Connect it to 'Save Video'; a batch of portraits gives a video each.",
-                )
-            ],
-        )
-
-    @classmethod
-    def execute(
-        cls,
-        avatar,
-        render,
-        portrait,
-        motion,
-        head_threshold: float,
-        size: int,
-        background=None,
-        audio=None,
-        background_video=None,
-        provenance: bool = True,
-    ) -> io.NodeOutput:
-        heard = None if audio is None else sound(audio)
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
-        return io.NodeOutput([RenderedVideo(frames, (size, size), heard, _about(avatar, provenance)) for frames, _ in rows])
 
 
 class TalkingPortrait(io.ComfyNode):
@@ -141,7 +87,7 @@ class TalkingPortrait(io.ComfyNode):
                 *face_inputs(optional=True),
                 transcript_input(),
                 background_video_input(),
-                _provenance_input(),
+                provenance_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -184,7 +130,7 @@ class TalkingPortrait(io.ComfyNode):
         from ..real3d_core.avatar import SpeechStyle
         from ..real3d_core.pipeline import PipelineOptions, talking_portraits
 
-        avatar = avatar or runtime.built_in_avatar()
+        avatar = avatar or device.built_in_avatar()
         options = PipelineOptions(
             pose=head_pose,
             blink=blink,
@@ -199,19 +145,19 @@ class TalkingPortrait(io.ComfyNode):
             avatar,
             photos(image),
             options,
-            runtime.model_folders(),
+            folders.model_folders(),
             sound=None if audio is None else sound(audio),
             clip=None if driving_video is None else driving_clip(driving_video),
             background=backdrop(background, background_video, size, float(options.rate)),
             viewer=(view_yaw, view_pitch, view_distance),
-            march=runtime.marcher("auto"),
-            progress=runtime.stages_bar(),
+            march=device.marcher("auto"),
+            progress=progress.stages_bar(),
         )
         if made.track is not None:
-            runtime.show_bridged(cls, made.track.gaps())
+            server.show_bridged(cls, made.track.gaps())
         first = made.portraits[0]
         seen = shown_head(avatar, avatar.lift(first), first.euler, first.translation)
         films = zip(made.films, made.sizes, strict=True)
-        videos = [RenderedVideo(frames, shape, made.soundtrack, _about(avatar, provenance)) for frames, shape in films]
+        videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
         last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])
         return io.NodeOutput(videos, last, made.motion.fps, ui=seen)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
-from .runtime import io
+from .runtime.api import io
 
 if TYPE_CHECKING:
     from ..real3d_core.render.scene_camera import SceneCamera

@@ -65,7 +65,7 @@ def test_main_nodes_are_essentials_where_comfyui_has_such(host, monkeypatch):
         node_id: str
         essentials_category: str | None = None
 
-    monkeypatch.setattr(host.part("runtime").io, "Schema", Schema)
+    monkeypatch.setattr(host.part("runtime.api").io, "Schema", Schema)
     described = [node.define_schema() for node in host.nodes.values()]
     assert {one.node_id: one.essentials_category for one in described if one.essentials_category} == {
         "Real3DTalkingPortrait": "Video Tools",
@@ -210,7 +210,7 @@ def test_numbers_out_of_range_are_refused_in_code_too(host):
 
 def test_the_words_on_the_nodes_are_the_core_s(host):
     pipeline, blink, editing = host.core("pipeline"), host.core("motion.blink"), host.core("motion.editing")
-    simple, sources, edit = host.part("talking_portrait"), host.part("motion_sources"), host.part("edit_motion")
+    simple, sources, edit = host.part("talking_portrait"), host.part("audio_to_motion"), host.part("edit_motion")
     assert (simple.POSES, simple.BLINKS) == (pipeline.POSES, pipeline.BLINKS) and set(simple.FRAMINGS) < set(pipeline.FRAMINGS)
     assert sources.BLINKS == blink.BLINK_MODES and edit.LOOPS == editing.LOOPS
 

@@ -28,7 +28,7 @@ def right(host) -> dict[str, object]:
     """A value of the right kind for every type of socket."""
     kinds = host.part("sockets")
     return {
-        "REAL3D_AVATAR": host.part("runtime").load_avatar("analytic (built in)"),
+        "REAL3D_AVATAR": host.part("runtime.device").load_avatar("analytic (built in)"),
         "REAL3D_PORTRAIT": kinds.Portraits(()),
         "REAL3D_PLANES": kinds.Heads("analytic", (), moving=False),
         "REAL3D_MOTION": host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3),

@@ -14,7 +14,7 @@ def photos(host):
     """Two photos of one size as IMAGE [2, H, W, 3], and the landmarks of their faces."""
     images = [host.inputs["portrait.png"][0], host.inputs["portrait_2.png"][0, ::2, ::2]]
     assert images[0].shape == images[1].shape
-    finder = host.core("face.landmarks").FaceLandmarks(host.part("runtime").model_folders())
+    finder = host.core("face.landmarks").FaceLandmarks(host.part("runtime.folders").model_folders())
     return torch.stack(images), [finder.in_picture((image * 255).byte().numpy())[0] for image in images]
 
 
@@ -149,7 +149,7 @@ def test_one_person_is_followed_and_gaps_are_bridged(host, photos, no_tracking):
 
 def test_a_face_that_comes_late_is_waited_for(host, photos, no_tracking, monkeypatch):
     said = []
-    monkeypatch.setattr(host.part("runtime"), "show_on_node", lambda node, text: said.append(text))
+    monkeypatch.setattr(host.part("runtime.server"), "show_on_node", lambda node, text: said.append(text))
     motion = motion_of(host, [[], [], *([face] for face in talking(photos[1][0], 20))])
     assert said == ["Bridged in the driving clip: frames 0 to 2: no face"]  # one more, as a face that comes may be seen in part
     assert len(motion) == 22 and motion.expression[:2].abs().max() < 1e-4

@@ -260,7 +260,7 @@ def test_a_video_that_answers_nothing_is_one_sentence(clip_of, host):
 
 
 def test_a_cancel_while_it_saves_itself_is_passed_on(clip_of, host, film):
-    interrupted = host.part("runtime").Interrupted
+    interrupted = host.part("runtime.api").Interrupted
 
     class Cancelled(Resized):
         def save_to(self, path, **wishes):

@@ -97,7 +97,7 @@ def rendered(host, official, portrait, motion):
 
 
 def test_only_checkpoints_of_networks_are_offered(official, host):
-    choices = host.part("runtime").avatar_choices()
+    choices = host.part("runtime.folders").avatar_choices()
     assert CHECKPOINT in choices and not any(name.startswith(("audio2secc_vae", "hubert", "bfm")) for name in choices)
 
 
@@ -115,14 +115,14 @@ def test_weights_of_other_models_are_not_offered_wherever_they_lie(host, top):
         "speech/pytorch_model.bin": {"hubert.encoder.x": torch.ones(1)},
     }
     paths = [folder / f"{top}{name}" for name in (*files, "speech/model.safetensors", "notes.txt")]
-    before = set(host.part("runtime").avatar_choices())
+    before = set(host.part("runtime.folders").avatar_choices())
     for path, content in zip(paths, files.values(), strict=False):
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(content, path, _use_new_zipfile_serialization=path.name.startswith("m"))
     save_file({"encoder.layers.0.x": torch.ones(1)}, paths[-2])
     paths[-1].write_text("nothing")
     try:
-        offered = set(host.part("runtime").avatar_choices()) - before
+        offered = set(host.part("runtime.folders").avatar_choices()) - before
     finally:
         for path in paths:
             path.unlink()

@@ -154,7 +154,7 @@ def test_the_route_as_the_server_serves_it(host, preview, token, monkeypatch):
         routes = web.RouteTableDef()
 
     monkeypatch.setattr(server.PromptServer, "instance", Instance())
-    host.part("runtime").serve("/real3d/head/{token:[A-Za-z0-9_-]{1,64}}", preview.answer, "image/png")
+    host.part("runtime.server").serve("/real3d/head/{token:[A-Za-z0-9_-]{1,64}}", preview.answer, "image/png")
 
     async def talk():
         application = web.Application()
@@ -196,7 +196,7 @@ def executed(host, node_id: str, **inputs):
 def test_a_rendering_tells_the_page_how_it_gets_on(host, monkeypatch):
     import server
 
-    runtime, told = host.part("runtime"), []
+    progress, told = host.part("runtime.progress"), []
 
     class Instance:
         client_id = "page"
@@ -205,7 +205,7 @@ def test_a_rendering_tells_the_page_how_it_gets_on(host, monkeypatch):
             told.append((event, content, client_id))
 
     monkeypatch.setattr(server.PromptServer, "instance", Instance())
-    show = runtime.rendering_bar(100, "7")
+    show = progress.rendering_bar(100, "7")
     frames = torch.full((2, 400, 300, 3), 0.5)
     for done in range(2, 101, 2):
         show(done, frames)
@@ -216,7 +216,7 @@ def test_a_rendering_tells_the_page_how_it_gets_on(host, monkeypatch):
     picture = Image.open(io.BytesIO(base64.b64decode(content["picture"].partition(",")[2])))
     assert picture.format == "JPEG" and picture.size == (144, 192)
     Instance.client_id = None
-    runtime.rendering_bar(1, "7")(1, frames)
+    progress.rendering_bar(1, "7")(1, frames)
     assert told[-1][1]["total"] == 100, "nobody is looking"
 
 

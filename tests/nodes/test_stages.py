@@ -120,14 +120,14 @@ def test_the_head_threshold_is_the_avatar_s_own_unless_given(host, stages, monke
 
 
 def test_a_motion_is_converted_with_the_models_in_the_users_folders(host, stages, monkeypatch):
-    runtime, given = host.part("runtime"), []
+    given = []
     real = host.core("mediapipe_models.model_files").ModelFolders.find
     monkeypatch.setattr(
         host.core("mediapipe_models.model_files").ModelFolders, "find", lambda self, model: (given.append(self), real(self, model))[1]
     )
     other = types.SimpleNamespace(motion_basis=types.SimpleNamespace(name="other"), from_landmarks=lambda landmarks: landmarks)
-    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=runtime.HostedAvatar(other))[0]
-    assert len(converted.euler) == 6 and given and set(given) == {runtime.model_folders()}
+    converted = host.execute("Real3DConvertMotion", motion=stages["motion"], avatar=host.part("runtime.device").HostedAvatar(other))[0]
+    assert len(converted.euler) == 6 and given and set(given) == {host.part("runtime.folders").model_folders()}
 
 
 def test_the_same_motion_for_another_avatar_is_refused(host, stages):
@@ -403,7 +403,7 @@ def test_a_film_can_be_read_as_a_stream_and_as_frames(host, stages):
 
 
 def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_made(host, stages, monkeypatch):
-    monkeypatch.setattr(host.part("runtime").model_management, "get_free_memory", lambda *_: 1e5)
+    monkeypatch.setattr(host.part("runtime.progress").model_management, "get_free_memory", lambda *_: 1e5)
     with pytest.raises(host.core("errors").Real3DError, match="Talking portrait to video"):
         host.execute("Real3DSuperResolution", **composing(stages))
 
@@ -459,7 +459,7 @@ def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(host):
 
 
 def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker(host, monkeypatch):
-    runtime = host.part("runtime")
+    runtime = host.part("runtime.folders")
     models = host.folder / "models"
     assert list(runtime.model_folders().paths) == [models / "real3d", models / "detection"], (
         "also where the host knows no such kind, as 0.3.64"
@@ -471,7 +471,7 @@ def test_model_files_are_also_looked_for_where_the_host_keeps_its_own_landmarker
 
 
 def test_a_checkpoint_is_not_taken_from_the_host_s_folder_of_detection_models(host, monkeypatch, tmp_path):
-    runtime = host.part("runtime")
+    runtime = host.part("runtime.folders")
     (tmp_path / "face.safetensors").write_bytes(b"a detector")
     folders = {"real3d": [host.folder / "models" / "real3d"], "detection": [tmp_path]}
     monkeypatch.setattr(runtime.folder_paths, "get_folder_paths", folders.__getitem__)
@@ -600,18 +600,18 @@ class TestOffloading:
     @pytest.fixture
     def brought(self, host, monkeypatch):
         """The networks that ComfyUI is asked for, call by call."""
-        calls, management = [], host.part("runtime").model_management
+        calls, management = [], host.part("runtime.device").model_management
         monkeypatch.setattr(management, "load_models_gpu", lambda models, **_: calls.append(tuple(one.model for one in models)))
         return calls
 
     @pytest.mark.parametrize(("verb", "networks"), [("lift", "video"), ("audio_to_motion", "audio")])
     def test_networks_are_there_when_a_verb_needs_them(self, host, trained, brought, verb, networks):
-        getattr(host.part("runtime").HostedAvatar(trained), verb)(None)
+        getattr(host.part("runtime.device").HostedAvatar(trained), verb)(None)
         assert brought == [getattr(trained, networks)]
 
     @pytest.mark.parametrize(("verb", "inputs"), [("adapt", 2), ("compose", 3), ("person_mask", 3)])
     def test_networks_are_called_back_for_every_chunk(self, host, trained, brought, verb, inputs):
-        stream = getattr(host.part("runtime").HostedAvatar(trained), verb)(*[None] * inputs)
+        stream = getattr(host.part("runtime.device").HostedAvatar(trained), verb)(*[None] * inputs)
         assert torch.cat(list(stream.chunks(2))).tolist() == [0, 1, 2, 3, 4] and brought == [trained.video] * 3
 
     def test_the_built_in_avatar_needs_no_device(self, host, stages, brought):
@@ -620,7 +620,7 @@ class TestOffloading:
 
     def test_networks_are_loaded_to_where_the_host_keeps_idle_models(self, host, monkeypatch):
         """Never straight to the graphics card: ComfyUI makes room first."""
-        kind, runtime, given = host.core("real3d.kind"), host.part("runtime"), []
+        kind, runtime, given = host.core("real3d.kind"), host.part("runtime.device"), []
         monkeypatch.setattr(
             host.core("real3d.official_files"), "load_real3d_avatar", lambda options: given.append(options) or self.Trained(None)
         )

@@ -1,4 +1,4 @@
-"""Planes: save, load, mix, to and from bare tensors."""
+"""Planes to tensor and Planes from tensor."""
 
 from __future__ import annotations
 
@@ -8,106 +8,14 @@ import torch
 from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
-from . import runtime
-from .runtime import CATEGORY, io, schema
-from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket, one_for_each
+from .runtime import api, progress
+from .runtime.api import CATEGORY, io, schema
+from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket
 
 _LAYOUT = "frame, plane, feature, row, column"
 _MOST_IN_LATENT = 32  # frames
 _CHANNELS = 96  # of a triplane as a latent; a trigrid has so many for each of its layers
 _OWNER = "real3d_avatar"  # whose numbers a latent holds; nodes for latents pass on what they do not know
-FileSocket = io.Custom("COMBO")  # a file's name, so that it can be wired into a loader's list
-
-
-class SavePlanes(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DSavePlanes",
-            display_name="Save planes",
-            category=f"{CATEGORY}/files",
-            description="Keeps a lifted head as a .safetensors file in ComfyUI's output folder.",
-            inputs=[
-                PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."),
-                io.String.Input(
-                    "filename_prefix", default="real3d/planes", tooltip="Folder and beginning of the file's name, inside the output folder."
-                ),
-            ],
-            outputs=[FileSocket.Output(display_name="file", tooltip="The file's name, as 'Load planes' takes it.")],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def execute(cls, planes, filename_prefix: str) -> io.NodeOutput:
-        from ..real3d_core.render.planes_files import save_planes
-
-        heads = planes.still("Saving")
-        path, name = runtime.new_output(filename_prefix)
-        save_planes(path, heads, planes.avatar)
-        return io.NodeOutput(name, ui={"text": [name]})
-
-
-class LoadPlanes(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DLoadPlanes",
-            display_name="Load planes",
-            category=f"{CATEGORY}/files",
-            description="A head that 'Save planes' kept.",
-            inputs=[
-                io.Combo.Input("file", options=runtime.kept_choices("planes"), tooltip="Saved planes in ComfyUI's output or input folder.")
-            ],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
-        )
-
-    @classmethod
-    def validate_inputs(cls, file: str = "") -> bool | str:
-        return runtime.sentence_or_true(lambda: file and runtime.refuse_hostile(file, "file"))
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return runtime.kept_fingerprint(file) if file else ()
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        from ..real3d_core.render.planes_files import load_planes
-
-        heads, avatar = load_planes(runtime.kept_file(file))
-        return io.NodeOutput(Heads.at_rest(avatar, heads))
-
-
-class MixPlanes(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DMixPlanes",
-            display_name="Mix planes",
-            category=f"{CATEGORY}/render",
-            description=(
-                "A head between two heads. The portrait given to super-resolution later says whose skin, torso and background it wears."
-            ),
-            search_aliases=["blend heads", "morph"],
-            inputs=[
-                PlanesSocket.Input("first", tooltip="A head at rest."),
-                PlanesSocket.Input("second", tooltip="Another one, lifted by the same avatar."),
-                io.Float.Input("weight", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="How much of the second head, 0 to 1."),
-            ],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The mixed head at rest.")],
-        )
-
-    @classmethod
-    def execute(cls, first, second, weight: float) -> io.NodeOutput:
-        from ..real3d_core.render.mixing import mix_planes
-
-        if first.avatar != second.avatar:
-            raise Real3DError(f"Planes of '{first.avatar}' and of '{second.avatar}' cannot be mixed: lift both portraits with one avatar.")
-        heads, others = tuple(first.still("Mixing")), tuple(second.still("Mixing"))
-        count = max(len(heads), len(others))
-        pairs = zip(
-            one_for_each(heads, count, "First and second planes"), one_for_each(others, count, "First and second planes"), strict=True
-        )
-        return io.NodeOutput(Heads.at_rest(first.avatar, [mix_planes(head, other, weight) for head, other in pairs]))
 
 
 class PlanesToTensor(io.ComfyNode):
@@ -179,13 +87,13 @@ def _latent(planes: Heads) -> dict | object:
     """LATENT {"samples": [n, 96, H, W]}, or what stops the nodes behind it where there are too many frames."""
     frames = sum(map(len, planes.streams))
     if frames > _MOST_IN_LATENT:
-        return runtime.blocked(
+        return api.blocked(
             f"{frames} frames of planes are too many for a latent: connect a head at rest, or at most {_MOST_IN_LATENT} frames of 25 MB."
         )
     chunks = []
     for stream in planes.streams:
-        for chunk in stream.chunks(runtime.CHUNK):
-            runtime.check_interrupted()
+        for chunk in stream.chunks(progress.CHUNK):
+            api.check_interrupted()
             chunks.append(chunk.features.float().cpu().flatten(1, 2))
     return {"samples": torch.cat(chunks), _OWNER: planes.avatar}
 

@@ -1,0 +1,61 @@
+"""Load avatar."""
+
+from __future__ import annotations
+
+from .runtime import api, device, folders
+from .runtime.api import CATEGORY, io, schema
+from .sockets import AvatarSocket
+
+
+class LoadAvatar(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        choices = folders.avatar_choices()
+        return schema(
+            node_id="Real3DLoadAvatar",
+            display_name="Load avatar",
+            category=f"{CATEGORY}/portrait",
+            description=(
+                "The model that lifts, moves and finishes a portrait: the built-in one, which needs no download, or an official checkpoint."
+            ),
+            search_aliases=["talking head", "real3d", "model loader"],
+            inputs=[
+                io.Combo.Input(
+                    "avatar",
+                    options=choices,
+                    default=choices[0],
+                    tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in the folder models/real3d.",
+                ),
+                io.Boolean.Input(
+                    "own_expression",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "For checkpoints: movement starts from the photo's own expression, as in training, instead of the "
+                        "motion's first frame, as published."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "half_precision",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "For checkpoints: computes in bfloat16, which is faster on graphics cards and recent processors, and slightly "
+                        "less exact."
+                    ),
+                ),
+            ],
+            outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node that asks for an avatar.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, avatar: str) -> bool | str:
+        return api.sentence_or_true(lambda: folders.refuse_hostile(avatar, "checkpoint"))
+
+    @classmethod
+    def fingerprint_inputs(cls, avatar: str, own_expression: bool = False, half_precision: bool = False) -> tuple:
+        return folders.avatar_fingerprint(avatar)
+
+    @classmethod
+    def execute(cls, avatar: str, own_expression: bool = False, half_precision: bool = False) -> io.NodeOutput:
+        return io.NodeOutput(device.load_avatar(avatar, half_precision, own_expression))

@@ -1,0 +1,1 @@
+"""The only room that knows ComfyUI: its node API, folders, devices, progress bars and server."""

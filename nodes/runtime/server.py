@@ -1,0 +1,73 @@
+"""ComfyUI's server: routes for the page, and lines below nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from comfy_api.latest import io
+
+if TYPE_CHECKING:
+    pass
+
+
+def show_on_node(node: type[io.ComfyNode], text: str) -> None:
+    """Writes a line below a node that asked for the hidden unique_id, where there is a browser to show it."""
+    from server import PromptServer
+
+    if node.hidden and node.hidden.unique_id and PromptServer.instance:
+        PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
+
+
+def show_bridged(node: type[io.ComfyNode], gaps: str) -> None:
+    """Says below a node where its driving clip shows no face to follow."""
+    if gaps:
+        show_on_node(node, f"Bridged in the driving clip: {gaps}")
+
+
+def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[int, bytes]]], kind: str) -> None:
+    """Adds a GET route to ComfyUI's server.
+
+    Args:
+        path: holds one variable part, {token}.
+        answer: (token, query) -> status and body; the body of a 200 is of the content type `kind`, others are text.
+    """
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was loaded by something that serves no pages
+        return
+
+    @server.routes.get(path)
+    async def handle(request):
+        from aiohttp import web
+
+        status, body = await answer(request.match_info["token"], request.query)
+        headers = {"Cache-Control": "no-store"}
+        return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
+
+
+def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
+    """Adds a route to ComfyUI's server whose bodies are JSON.
+
+    Args:
+        answer: the body of the request, None with GET -> status and body.
+    """
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was loaded by something that serves no pages
+        return
+
+    @getattr(server.routes, method.lower())(path)
+    async def handle(request):
+        from aiohttp import web
+
+        if method != "GET" and request.content_type != "application/json":  # what another site's form cannot send
+            return web.json_response({"error": "Send JSON."}, status=415)
+        try:
+            asked = None if method == "GET" else await request.json()
+        except ValueError:
+            return web.json_response({"error": "This is not JSON."}, status=400)
+        status, body = await answer(asked)
+        return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})

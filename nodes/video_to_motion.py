@@ -1,0 +1,77 @@
+"""Video to motion."""
+
+from __future__ import annotations
+
+from ..real3d_core.ranges import NEUTRAL, SMOOTHING
+from .conversions import driving_clip
+from .face_landmarks import FaceLandmarksSocket, faces_at_25
+from .preview import shown_motion
+from .runtime import folders, progress, server
+from .runtime.api import CATEGORY, io, schema
+from .sockets import AvatarSocket, MotionSocket
+
+
+class VideoToMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="Real3DVideoToMotion",
+            display_name="Video to motion",
+            category=f"{CATEGORY}/motion",
+            description="Expression, blinks and head pose of a face in a video, relative to the video's own face at rest.",
+            search_aliases=["face tracking", "motion transfer", "driving video"],
+            inputs=[
+                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
+                io.Video.Input("video", optional=True, tooltip="The driving clip, from 'Load Video'; at most 60 min. Read frame by frame."),
+                io.Image.Input("frames", optional=True, tooltip="Or the driving clip as a batch of images."),
+                io.Float.Input(
+                    "fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip="Frames per second of 'frames'; a video knows its own."
+                ),
+                io.Int.Input(
+                    "neutral_frame",
+                    default=-1,
+                    min=-1,
+                    max=NEUTRAL.high,
+                    tooltip="Number of the frame (25 a second) whose face is at rest like the portrait's; -1 finds one.",
+                ),
+                io.Float.Input(
+                    "smoothing",
+                    default=1.0,
+                    min=SMOOTHING.low,
+                    max=SMOOTHING.high,
+                    step=0.1,
+                    tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
+                ),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip=(
+                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on all frames of the clip; not connected: found here. "
+                        "Without video and frames 'fps' is their rate."
+                    ),
+                ),
+            ],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
+    ) -> io.NodeOutput:
+        from ..real3d_core.errors import ClipError
+        from ..real3d_core.face.track import track_found_faces
+        from ..real3d_core.pipeline import follow
+
+        if face_landmarks is None:
+            track = follow(driving_clip(video, frames, fps), folders.model_folders(), progress.stages_bar())
+        else:
+            track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), folders.model_folders())
+        if neutral_frame >= len(track):
+            raise ClipError(
+                f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
+            )
+        neutral = None if neutral_frame < 0 else neutral_frame
+        motion = avatar.video_to_motion(track, neutral, smoothing, progress.steps_bar())
+        server.show_bridged(cls, track.gaps())
+        return io.NodeOutput(motion, ui=shown_motion(motion))
