@@ -32,9 +32,9 @@ from real3d_core.face.canonical_face import canonical_face  # noqa: E402
 from real3d_core.face.landmark_sets import EYE  # noqa: E402
 from real3d_core.face.landmarks import FaceLandmarks  # noqa: E402
 from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks  # noqa: E402
+from real3d_core.media.clip import open_clip  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import Sound, load_sound  # noqa: E402
-from real3d_core.media.video import open_clip  # noqa: E402
 from real3d_core.motion.motion import FPS, Motion  # noqa: E402
 from real3d_core.motion.pose import turn_about_neck  # noqa: E402
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402

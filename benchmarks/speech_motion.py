@@ -19,8 +19,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from real3d_core.face.track import track_face  # noqa: E402
+from real3d_core.media.clip import open_clip  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
-from real3d_core.media.video import open_clip  # noqa: E402
 from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
 from real3d_core.speech.alignment import fit_transcript  # noqa: E402
 from real3d_core.speech.controls import GLIDE, speech_controls  # noqa: E402

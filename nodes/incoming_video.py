@@ -24,8 +24,8 @@ from .runtime.api import Input, InputImpl, Interrupted
 from .runtime.folders import new_temporary
 
 if TYPE_CHECKING:
+    from ..real3d_core.media.clip import Clip
     from ..real3d_core.media.sound import Sound
-    from ..real3d_core.media.video import Clip
 
 _LOG = logging.getLogger("real3d")
 _SAME_LENGTH = 0.02  # seconds
@@ -108,7 +108,7 @@ class IncomingVideo:
 
     def _streamed(self) -> Clip | None:
         """The VIDEO's file between the ends that it is trimmed to; None if that is not what it shows."""
-        from ..real3d_core.media.video import open_clip
+        from ..real3d_core.media.clip import open_clip
 
         edited = _answer(self._video.has_pending_frame_edits) if hasattr(self._video, "has_pending_frame_edits") else False
         if edited is not False or not _defines(self._video, "get_stream_source"):
@@ -126,7 +126,7 @@ class IncomingVideo:
 
     def _saved(self) -> Clip | None:
         """A file that the VIDEO saves itself to; None if it cannot."""
-        from ..real3d_core.media.video import open_clip
+        from ..real3d_core.media.clip import open_clip
 
         save = getattr(self._video, "save_to", None)
         if save is None:

@@ -167,7 +167,7 @@ class RenderedVideo(Input.Video):
     def _render(self, path: Path, encoding: Encoding, metadata: dict[str, str]) -> None:
         import torch
 
-        from ..real3d_core.media.video import write_video
+        from ..real3d_core.media.film import write_video
 
         show = rendering_bar(len(self._frames), self._node)
 

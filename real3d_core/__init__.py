@@ -30,14 +30,14 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .errors import Real3DError as Real3DError
     from .face.track import FaceTrack as FaceTrack
     from .face.track import track_face as track_face
+    from .media.clip import Clip as Clip
+    from .media.clip import open_clip as open_clip
+    from .media.contact_sheet import contact_sheet as contact_sheet
+    from .media.film import write_video as write_video
     from .media.pictures import load_picture as load_picture
     from .media.pictures import save_png as save_png
     from .media.sound import Sound as Sound
     from .media.sound import load_sound as load_sound
-    from .media.video import Clip as Clip
-    from .media.video import contact_sheet as contact_sheet
-    from .media.video import open_clip as open_clip
-    from .media.video import write_video as write_video
     from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .motion.motion import Motion as Motion
     from .motion.motion_files import load_motion as load_motion

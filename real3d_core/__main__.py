@@ -18,9 +18,11 @@ from .avatar import SpeechStyle
 from .avatar_kinds import AvatarOptions, load_avatar
 from .errors import PictureError, Real3DError
 from .files import refuse_overwriting, refuse_unwritable
+from .media.clip import open_clip
+from .media.contact_sheet import contact_sheet
+from .media.film import write_video
 from .media.pictures import load_picture, opaque
 from .media.sound import load_sound
-from .media.video import contact_sheet, open_clip, write_video
 from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
 from .memory import peak_memory
 from .options import parser, refuse_idle

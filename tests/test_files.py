@@ -10,8 +10,8 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.errors import OutputError
 from real3d_core.files import refuse_overwriting, written_whole
+from real3d_core.media.film import write_video
 from real3d_core.media.pictures import save_png
-from real3d_core.media.video import write_video
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.motion_files import save_motion
 from real3d_core.real3d.weights.checkpoint import convert

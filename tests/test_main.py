@@ -14,7 +14,7 @@ import torch
 
 from real3d_core import __main__ as command_line
 from real3d_core.errors import Real3DError
-from real3d_core.media.video import write_video
+from real3d_core.media.film import write_video
 from real3d_core.options import parser
 from real3d_core.stream import FrameStream
 

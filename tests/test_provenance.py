@@ -4,7 +4,7 @@ import av
 import torch
 
 from real3d_core.avatar_kinds import AVATARS
-from real3d_core.media.video import write_video
+from real3d_core.media.film import write_video
 from real3d_core.provenance import provenance
 from real3d_core.stream import FrameStream
 

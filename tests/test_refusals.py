@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from real3d_core.errors import Real3DError, one_line
+from real3d_core.media.clip import open_clip
 from real3d_core.media.container import protected_kinds
 from real3d_core.media.pictures import load_picture
 from real3d_core.media.sound import load_sound
-from real3d_core.media.video import open_clip
 
 DOORS = {"picture": load_picture, "sound": load_sound, "video": open_clip}
 

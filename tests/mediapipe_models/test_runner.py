@@ -10,8 +10,8 @@ import torch
 
 from real3d_core.errors import MissingModelError
 from real3d_core.face.landmarks import VIDEO_STEP_MS, FaceLandmarks
+from real3d_core.media.clip import open_clip
 from real3d_core.media.pictures import load_picture
-from real3d_core.media.video import open_clip
 from real3d_core.mediapipe_models.landmarker import TorchLandmarker, TorchVideoLandmarker
 from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
 from real3d_core.mediapipe_models.networks import face_networks

@@ -46,7 +46,7 @@ class VideoFromFile:
 @pytest.fixture
 def video_class(host, monkeypatch):
     """Makes the pack's VIDEO class anew over a base class."""
-    runtime = host.part("runtime")
+    runtime = host.part("runtime.api")
 
     def over(base: type) -> type:
         monkeypatch.setattr(runtime, "Input", types.SimpleNamespace(Video=base))

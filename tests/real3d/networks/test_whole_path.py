@@ -12,8 +12,9 @@ from official_files import write_face_model, write_voice
 
 from real3d_core.avatar import Avatar, SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
+from real3d_core.media.clip import open_clip
+from real3d_core.media.film import write_video
 from real3d_core.media.sound import Sound, load_sound
-from real3d_core.media.video import open_clip, write_video
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion

@@ -1,31 +1,23 @@
-"""Video: reading clips at a constant rate, writing streams of frames with their sound, and contact sheets."""
+"""Clips are read picture by picture."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
-from ..errors import ClipError, OutputError, SoundError
-from ..files import written_whole
-from ..stream import FrameStream, exact_rate
+from ..errors import ClipError, SoundError
 from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
-from .encoding import CONTAINERS, Encoding
-from .pictures import save_png
-from .sound import Sound, in_stereo, load_sound, mixed_down
+from .sound import Sound, load_sound
 
 _LOG = logging.getLogger("real3d")
 _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
@@ -33,7 +25,6 @@ _HDR_CURVES = (16, 18)  # PQ and HLG
 _CAMERA_CURVES = (1, 6, 14, 15)  # of BT.709, BT.601 and BT.2020, all the same
 _WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, and P3 of cinemas and of displays
 _SAME_TIME = 1e-6  # seconds
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
 
 @dataclass(frozen=True)
@@ -170,156 +161,6 @@ def open_clip(path: str | os.PathLike) -> Clip:
         fps = float(stream.average_rate or stream.guessed_rate or 25)
         length = _length(container, stream) or 1 / fps
         return Clip(Path(path), fps, width, height, length, sound_track(container) is not None)
-
-
-def write_video(
-    path: str | os.PathLike,
-    frames: FrameStream[Tensor],
-    sound: Sound | None,
-    chunk: int = 8,
-    progress: Callable[[int, int], None] | None = None,
-    encoding: Encoding | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Encodes a stream of pictures and their sound, a chunk at a time, so that memory does not grow with length.
-
-    The file appears under its name only when it is complete; after a failure or an interruption nothing is left.
-    Frame k is shown at exactly k / frames.fps; the sound starts with frame 0 and is written to its end.
-
-    Args:
-        path: ends as the container does; it is tried before any frame is computed.
-        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
-        sound: one or two channels are kept, more are mixed; None for a silent video.
-        chunk: frames computed at once.
-        progress: called as progress(frames done, frames in all) after each chunk.
-        encoding: None for what suits the name's ending: H.264 and AAC in an MP4 or MKV, AV1 and Opus in a WebM.
-        metadata: names and texts to keep in the file, such as the workflow that made it.
-
-    Raises:
-        OutputError: wrong ending, or the place cannot be written to.
-    """
-    if not len(frames):
-        raise ValueError("a video needs at least one frame")
-    encoding = encoding or Encoding.chosen(path)
-    with written_whole(path, (encoding.suffix,)) as temporary:
-        try:
-            kind, options = CONTAINERS[encoding.container], encoding.container_options
-            with av.open(str(temporary), "w", format=kind, options=options) as container:
-                container.metadata.update(metadata or {})
-                _encode(container, frames, sound, chunk, progress, encoding)
-        except av.FFmpegError as failure:
-            raise OutputError(f"The output '{path}' cannot be written ({failure.strerror}); is the disk full?") from failure
-
-
-def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns: int = 6, rows: int = 4, width: int = 256) -> None:
-    """Writes a PNG of columns x rows frames, spread evenly from the first to the last, with the time under each.
-
-    Args:
-        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; only the frames shown are computed.
-        path: ends in .png.
-        width: of each frame on the sheet, in pixels.
-
-    Raises:
-        OutputError: wrong ending, or the place cannot be written to.
-    """
-    cells = min(columns * rows, len(frames))
-    numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]
-    pictures = [_scaled(Encoding().rgb(frames.frames(number, number + 1))[0], width) for number in numbers]
-    text = max(width // 16, 10)
-    height = pictures[0].height + 2 * text
-    sheet = Image.new("RGB", (columns * width, math.ceil(cells / columns) * height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
-    for cell, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
-        left, top = cell % columns * width, cell // columns * height
-        sheet.paste(picture, (left, top))
-        draw.text((left + text // 2, top + picture.height + text // 3), f"{number / frames.fps:.2f} s", fill="black", font=font)
-    save_png(path, np.asarray(sheet))
-
-
-def _encode(
-    container: av.container.OutputContainer,
-    frames: FrameStream[Tensor],
-    sound: Sound | None,
-    chunk: int,
-    progress: Callable[[int, int], None] | None,
-    encoding: Encoding,
-) -> None:
-    rate = exact_rate(frames.fps)
-    pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
-    packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
-    heard = 0.0
-
-    def encode(chunk_pixels: np.ndarray, first: int) -> None:
-        nonlocal heard
-        for number, pixels in enumerate(chunk_pixels, first):
-            if not number:
-                _set_picture(pictures, pixels, rate, encoding)
-            container.mux(pictures.encode(_yuv(pixels, number, rate, encoding)))
-        while heard < (first + len(chunk_pixels)) / rate:
-            heard, packets = next(packets_of_sound, (math.inf, []))
-            container.mux(packets)
-
-    with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next one is computed
-        done, pending = 0, None
-        for floats in frames.chunks(chunk):
-            pixels = _even(encoding.rgb(floats))
-            if pending:
-                pending.result()
-            pending = encoder.submit(encode, pixels, done)
-            done += len(pixels)
-            if progress:
-                progress(done, len(frames))
-        pending.result()
-    container.mux(pictures.encode(None))
-    for _, packets in packets_of_sound:
-        container.mux(packets)
-
-
-def _set_picture(stream: av.VideoStream, pixels: np.ndarray, rate: Fraction, encoding: Encoding) -> None:
-    """Size, clock and colour tags, known with the first frame."""
-    stream.height, stream.width = pixels.shape[:2]
-    stream.pix_fmt = encoding.pixel_format
-    context = stream.codec_context
-    context.time_base = 1 / rate
-    encoding.tag(context)
-
-
-def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(pixels, format=encoding.rgb_format)
-    frame = frame.reformat(format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG)
-    frame.pts, frame.time_base = number, 1 / rate
-    return frame
-
-
-def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
-    """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
-    samples = in_stereo(sound.samples)
-    samples = samples if len(samples) <= 2 else mixed_down(samples)[None]
-    layout = "stereo" if len(samples) == 2 else "mono"
-    rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
-    stream = container.add_stream(codec, rate=rate, layout=layout)
-
-    def packets() -> Iterator[tuple[float, list[av.Packet]]]:
-        step = max(sound.rate // 10, 1)
-        for start in range(0, samples.shape[1], step):
-            piece = samples[:, start : start + step].clamp(-1, 1).cpu().contiguous().numpy()
-            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = sound.rate, start, Fraction(1, sound.rate)
-            yield (start + step) / sound.rate, stream.encode(frame)
-        yield math.inf, stream.encode(None)
-
-    return packets()
-
-
-def _even(pixels: np.ndarray) -> np.ndarray:
-    """4:2:0 needs even sides."""
-    height, width = pixels.shape[1:3]
-    return np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _scaled(pixels: np.ndarray, width: int) -> Image.Image:
-    picture = Image.fromarray(pixels)
-    return picture.resize((width, max(round(picture.height * width / picture.width), 1)), Image.Resampling.LANCZOS)
 
 
 def _pixel_aspect(stream: av.VideoStream) -> float:

@@ -16,9 +16,11 @@ from PIL import Image
 
 from real3d_core.errors import ClipError, OutputError
 from real3d_core.files import refuse_unwritable
+from real3d_core.media.clip import Clip, open_clip
+from real3d_core.media.contact_sheet import contact_sheet
 from real3d_core.media.encoding import Encoding
+from real3d_core.media.film import write_video
 from real3d_core.media.sound import Sound, load_sound
-from real3d_core.media.video import Clip, contact_sheet, open_clip, write_video
 from real3d_core.stream import FrameStream
 
 GREY = 12  # grey levels from frame to frame in the counting videos; far more than compression changes
