@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..avatar import HEAD_THRESHOLD, NATURAL, SpeechStyle
 from ..face.canonical_face import canonical_face
-from ..face.landmark_sets import CHIN, FOREHEAD
+from ..face.measures import face_height_of
 from ..face.track import FaceTrack
 from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
@@ -164,7 +163,7 @@ class AnalyticAvatar:
         """What the motion does to MediaPipe's canonical face."""
         motion.require_basis(self.motion_basis)
         points = canonical_face(self._models).points
-        return landmarks_from_motion(motion, points / np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+        return landmarks_from_motion(motion, points / face_height_of(points))
 
     def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """As from a driving clip."""

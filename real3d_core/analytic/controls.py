@@ -13,22 +13,22 @@ from torch import Tensor
 
 from ..face.landmark_sets import (
     CHIN,
-    FOREHEAD,
     INNER_LIP,
     LEFT_BROW,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
+    MESH_POINTS,
     OUTER_LIP,
     RIGHT_BROW,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
+from ..face.measures import face_height_of
 from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 
-MESH_POINTS = 468
 CONTROLS = (
     "jaw_open",
     "lips_wide",
@@ -72,7 +72,7 @@ class FaceControls:
 
     def __init__(self, landmarks: Tensor):
         rest = landmarks[:MESH_POINTS].double().numpy()
-        self.face_height = float(np.linalg.norm(rest[FOREHEAD] - rest[CHIN]))
+        self.face_height = float(face_height_of(rest))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]

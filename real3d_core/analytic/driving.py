@@ -9,9 +9,10 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from ..face.landmark_sets import EYE
+from ..face.measures import closed_lids
 from ..face.track import FaceTrack
 from ..motion.bridging import Bridges
-from ..motion.landmark_motion import LandmarkMotion, closed_lids
+from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions

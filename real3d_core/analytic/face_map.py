@@ -10,13 +10,12 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from ..face.landmark_sets import (
-    CHIN,
-    FOREHEAD,
     LEFT_UPPER_LID,
     LOWER_INNER_LIP,
     RIGHT_UPPER_LID,
     UPPER_INNER_LIP,
 )
+from ..face.measures import face_height_of
 
 _SIDE = 512
 _CLOSED = 0.018  # a rest gap below this part of the face's height counts as a closed mouth
@@ -46,7 +45,7 @@ class FaceMap:
 def face_map(landmarks: Tensor) -> FaceMap:
     """The maps of a face with landmarks [478, 3] in crop units (x right, y down)."""
     points = landmarks.numpy().astype(np.float64)[:, :2]
-    face_height = float(np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+    face_height = float(face_height_of(points))
     mouth_frame = _Frame(points[61], points[291])
     axis = (np.arange(_SIDE) + 0.5) / _SIDE
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 
 from ..face.landmark_sets import (
-    CHIN,
-    FOREHEAD,
     LEFT_BROW,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
@@ -17,6 +15,7 @@ from ..face.landmark_sets import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
+from ..face.measures import face_height_of
 from ..portrait.inpaint import push_pull
 from ..portrait.plates import MARGIN
 
@@ -26,7 +25,7 @@ def lash_band(points: np.ndarray) -> float:
 
     A narrowed eye shows less of them.
     """
-    face_height = np.linalg.norm(points[FOREHEAD] - points[CHIN])
+    face_height = face_height_of(points)
     openings = np.linalg.norm(points[[159, 386]] - points[[145, 374]], axis=1)
     return float(min(0.016 * face_height, 0.3 * openings.mean()))
 
@@ -45,7 +44,7 @@ def lid_plate(head: Tensor, landmarks: Tensor) -> Tensor:
     """
     side = head.shape[-1]
     points = (landmarks[:, :2].numpy() + MARGIN) * (side / (1 + 2 * MARGIN))
-    face_height = float(np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+    face_height = float(face_height_of(points))
     picture = head[0, :3].permute(1, 2, 0).numpy().copy()
     for upper, lower, brow in ((RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW), (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW)):
         eye = points[upper + lower]

@@ -21,12 +21,13 @@ from ..face.landmark_sets import (
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
     LOWER_INNER_LIP,
+    MESH_POINTS,
     RIGHT_BROW,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
 from ..smooth_step import smooth_step
-from .controls import CONTROLS, LOWER_LIP, MESH_POINTS, UPPER_LIP, FaceControls
+from .controls import CONTROLS, LOWER_LIP, UPPER_LIP, FaceControls
 from .invertible import inverse, unfolded
 from .lids import lash_band
 

@@ -13,7 +13,8 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
+from ..face.landmark_sets import CHIN, FACE_OVAL, JAW_CORNERS, MESH_POINTS
+from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
@@ -22,7 +23,6 @@ from ..smooth_step import smooth_step
 TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
-_MESH_POINTS = 468
 _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
 _RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
@@ -50,7 +50,7 @@ class HeadSolid:
 def head_solid(portrait: Portrait) -> HeadSolid:
     """Closes the face smoothly to a head: landmark depth in the face, a round fall-off to the silhouette of the head mask."""
     landmarks = landmarks_in_world(portrait)
-    face_height = float(np.linalg.norm(landmarks[FOREHEAD] - landmarks[CHIN]))
+    face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
     seam = _seam_beside_face(landmarks, face_height)
     camera = portrait.camera[0]
@@ -75,7 +75,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
 def landmarks_in_world(portrait: Portrait) -> np.ndarray:
     """[478, 3] world: each landmark on its own viewing ray, a little deeper than MediaPipe sees it, the head's pose taken off."""
     points = portrait.landmarks.double().numpy()
-    z_mean = points[:_MESH_POINTS, 2].mean()
+    z_mean = points[:MESH_POINTS, 2].mean()
     depth = _DISTANCE * (1 + _RELIEF * (points[:, 2] - z_mean) / FOCAL)
     posed = np.stack(
         [(points[:, 0] - 0.5) * depth / FOCAL, (0.5 - points[:, 1]) * depth / FOCAL, _DISTANCE - depth],
@@ -120,7 +120,7 @@ def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
 
 def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = texel_centres()
-    mesh = landmarks[:_MESH_POINTS]
+    mesh = landmarks[:MESH_POINTS]
     depth = LinearNDInterpolator(mesh[:, :2], mesh[:, 2])(x, y)
     in_face = ~np.isnan(depth)
     filled = _nearest(depth, in_face)

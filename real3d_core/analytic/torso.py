@@ -12,6 +12,7 @@ from torch import Tensor
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
+from ..smooth_step import eased
 from .ray_maps import Enlargement, extent, pixel_centres
 from .solid import NECK_BEHIND, sample_plate
 
@@ -69,7 +70,7 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     head = F.interpolate(portrait.plates.crop(portrait.plates.head_mask), size=(side, side), mode="area")[0, 0].numpy() > 0.5
     distance = distance_transform_edt(~head) / side / (_TORSO_REACH * face_height)
     t = torch.from_numpy(distance).float().clamp(0, 1)
-    return (1 - t * t * (3 - 2 * t))[None, None]
+    return (1 - eased(t))[None, None]
 
 
 def _first_row(plate: Tensor) -> float:

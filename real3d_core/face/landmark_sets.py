@@ -1,5 +1,7 @@
 """Which of MediaPipe's 478 face landmarks belong to what (spec 06 section 3). "Right" is the person's right, image left."""
 
+MESH_POINTS = 468
+
 
 def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split()]

@@ -14,8 +14,9 @@ from ..motion.bridging import Bridges, gaps_of, plan_bridges
 from ..motion.motion import FPS
 from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
-from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, MOUTH_CORNERS, NOSE_BASE
+from .landmark_sets import MOUTH_CORNERS, NOSE_BASE
 from .landmarks import FaceLandmarks, follow_face
+from .measures import eye_opening, face_height_of, lip_gap
 from .plausibility import plausibility
 
 _TRUSTED = 0.5  # confidence from which a frame is used
@@ -215,7 +216,7 @@ def track_from_landmarks(
     shapes = np.stack([(upright(points[:mesh]) - pose.shift) @ pose.rotation for points, pose in zip(landmarks, poses, strict=True)])
     rotations, scales = np.stack([pose.rotation for pose in poses]), np.array([pose.scale for pose in poses])
     shifts = np.stack([pose.shift for pose in poses])
-    heights = np.linalg.norm(shapes[:, FOREHEAD] - shapes[:, CHIN], axis=-1) / scales
+    heights = face_height_of(shapes) / scales
     positions = np.zeros((frames, 3))
     for shot in np.unique(shots):
         within = shots == shot
@@ -239,15 +240,3 @@ def track_from_landmarks(
         doubts=tuple(doubt or reason for doubt, reason in zip(doubts, reasons, strict=True)),
         frame_size=frame_size,
     )
-
-
-def lip_gap(points: np.ndarray) -> np.ndarray:
-    """[..., P, D] -> [...]: the mean gap between the inner lips, in the unit of the points."""
-    return np.mean([np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1) for a, b in GAP_PAIRS], axis=0)
-
-
-def eye_opening(points: np.ndarray, side: str) -> np.ndarray:
-    """[..., P, D] -> [...]: height of an eye ("left" or "right") over its width."""
-    height = np.mean([np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1) for a, b in EYE_PAIRS[side]], axis=0)
-    outer, inner = EYE_CORNERS[side]
-    return height / np.linalg.norm(points[..., outer, :] - points[..., inner, :], axis=-1)

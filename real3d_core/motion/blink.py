@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..smooth_step import eased
 from .motion import FPS
 
 BLINK_MODES = ("natural", "periodic", "none")
@@ -63,4 +64,4 @@ def _drawn(seed: int, number: int, mode: str) -> tuple[float, float, float]:
 def _eased(progress: np.ndarray) -> np.ndarray:
     """Progress 0..1 with a soft start and a soft end."""
     progress = np.clip(progress, 0.0, 1.0)
-    return progress * progress * (3.0 - 2.0 * progress)
+    return eased(progress)

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..errors import Real3DError
+from ..smooth_step import eased
 from ..stream import mirror_index
 from .motion import Motion
 
@@ -135,7 +136,7 @@ def mixed(first: Motion, second: Motion, share: float) -> Motion:
 def _soft_step(frames: int) -> Tensor:
     """[frames, 1] rising from 0 to 1."""
     t = (torch.arange(frames) + 0.5)[:, None] / max(frames, 1)
-    return t * t * (3 - 2 * t)
+    return eased(t)
 
 
 def _each(motion: Motion, change) -> Motion:

@@ -25,11 +25,3 @@ class LandmarkMotion:
     euler: Tensor
     translation: Tensor
     fps: float
-
-
-_OPEN, _SHUT = 0.85, 0.30  # openings of an eye, relative to rest, at which a blink begins and is complete
-
-
-def closed_lids(opening: np.ndarray) -> np.ndarray:
-    """How far eyes are closed, 0..1, from how open they are against the face at rest."""
-    return np.clip((_OPEN - opening) / (_OPEN - _SHUT), 0, 1)

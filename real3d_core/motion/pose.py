@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..render.camera import euler_to_matrix
+from ..smooth_step import eased
 from ..speech.loudness import STEP_RATE, loudness, voice_activity
 from .motion import FPS
 
@@ -55,7 +56,7 @@ def speech_sway(
         euler = wander * liveliness[:, None]
         euler[:, 0] += _at(_nods(activity), time)
     ease = np.clip(time / EASE, 0.0, 1.0)[:, None]
-    ease = ease * ease * (3.0 - 2.0 * ease)
+    ease = eased(ease)
     euler = amount * euler * ease
     translation = amount * DRIFT * _settled_wander(time, seed, stream=1) * ease
     return euler.astype(np.float32), translation.astype(np.float32)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..smooth_step import eased
 from ..stream import FrameStream
 from .crop import CropWindow
 
@@ -42,7 +43,7 @@ def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, f
 def _soft_edge(side: int, left: int, top: int, width: int, height: int, feather: float) -> Tensor:
     """[side, side, 1]: 1 inside, falling to 0 at the edges that lie within the photo."""
     ramp = ((torch.arange(side) + 0.5) / max(1.0, feather * side)).clamp(0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)
+    ramp = eased(ramp)
     ones = torch.ones(side)
     from_left = ramp if left > 0 else ones
     from_right = ramp.flip(0) if left + side < width else ones

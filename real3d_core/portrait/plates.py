@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD
+from ..face.measures import face_height_of
 from .inpaint import extend_outwards, push_pull
-from .segmentation import beside_face, disc, face_height_of, filled_face, head_region
+from .segmentation import beside_face, disc, filled_face, head_region
 
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
@@ -70,7 +71,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         landmarks: [478, 3] in pixels of `photo`.
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
-    face_height = face_height_of(landmarks)
+    face_height = face_height_of(landmarks[:, :2])
     region, seam, firmness = head_region(landmarks, *person.shape)
     hair = beside_face(landmarks, *person.shape)
     background = _background(photo, person, shown, face_height)

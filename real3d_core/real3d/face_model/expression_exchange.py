@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from ...face.landmark_sets import CHIN, EYE, FOREHEAD
-from ...face.track import eye_opening
-from ...motion.landmark_motion import closed_lids
+from ...face.measures import closed_lids, eye_opening
 from ...render.camera import FACE_MODEL_CAMERA_DISTANCE
 from .basel import EXPRESSIONS, FOCAL, FaceModel, LinearShape
 from .fit import PICTURE, POINTS

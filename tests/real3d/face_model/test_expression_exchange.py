@@ -12,7 +12,7 @@ from golden import load_vector, make_input
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.errors import MotionMismatchError
 from real3d_core.face.landmark_sets import EYE
-from real3d_core.face.track import lip_gap
+from real3d_core.face.measures import lip_gap
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.landmark_motion import LandmarkMotion
 from real3d_core.motion.motion import Motion
