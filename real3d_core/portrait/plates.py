@@ -71,7 +71,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         landmarks: [478, 3] in pixels of `photo`.
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
-    face_height = face_height_of(landmarks[:, :2])
+    face_height = float(face_height_of(landmarks[:, :2]))
     region, seam, firmness = head_region(landmarks, *person.shape)
     hair = beside_face(landmarks, *person.shape)
     background = _background(photo, person, shown, face_height)

@@ -44,7 +44,7 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
 
 def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The component of a soft mask that holds the face, small holes closed, its edge drawn along the picture's own edges."""
-    face_height = face_height_of(landmarks[:, :2])
+    face_height = float(face_height_of(landmarks[:, :2]))
     solid = (mask > 0.5).astype(np.uint8)
     solid |= filled_face(landmarks, mask.shape)
     solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc(0.02 * face_height))
@@ -65,7 +65,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     inside it and fades to 0 at its lower border: thinly along the chin, broadly beside the face, where hair goes on below.
     Firmness is the seam, but for the chin, whose edge is as firm as the rest of the head's outline.
     """
-    face_height = face_height_of(landmarks[:, :2])
+    face_height = float(face_height_of(landmarks[:, :2]))
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
     up = up / np.linalg.norm(up)
     right = np.array([-up[1], up[0]])
@@ -88,7 +88,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
     """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
-    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / face_height_of(landmarks[:, :2])
+    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
     return _smooth_step((away - 0.015) / 0.04)
 
 
