@@ -35,11 +35,12 @@ from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks  
 from real3d_core.media.clip import open_clip  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import Sound, load_sound  # noqa: E402
-from real3d_core.motion.motion import FPS, Motion  # noqa: E402
+from real3d_core.motion.motion import Motion  # noqa: E402
 from real3d_core.motion.pose import turn_about_neck  # noqa: E402
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.portrait.portrait import Portrait, prepare_portrait  # noqa: E402
 from real3d_core.render.camera import matrix_to_euler  # noqa: E402
+from real3d_core.stream import FPS  # noqa: E402
 
 PORTRAITS = {
     "astronaut": "astronaut.png",

@@ -23,12 +23,13 @@ from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
 from real3d_core.analytic.controls import BASIS  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
-from real3d_core.motion.motion import FPS, Motion  # noqa: E402
+from real3d_core.motion.motion import Motion  # noqa: E402
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.portrait.portrait import prepare_portrait  # noqa: E402
 from real3d_core.speech.phonemes import align  # noqa: E402
 from real3d_core.speech.viseme_network import viseme_posteriors  # noqa: E402
 from real3d_core.speech.visemes import NAMES, VISEMES  # noqa: E402
+from real3d_core.stream import FPS  # noqa: E402
 
 SITTER = ROOT / "assets" / "portraits" / "synthetic_p002.jpg"
 MOUTH = (156, 226, 356, 426)  # left, top, right, bottom in the frame of 512

@@ -23,7 +23,7 @@ from .face.track import FaceTrack, track_face
 from .media.pictures import opaque
 from .media.sound import Sound
 from .mediapipe_models.model_files import ModelFolders
-from .motion.motion import FPS, Motion
+from .motion.motion import Motion
 from .motion.pose import orbit, speech_sway, turn_about_neck
 from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
@@ -36,7 +36,7 @@ from .render.side_by_side import PANELS, beside_each_other
 from .render.table_marching import march_table
 from .speech.alignment import refuse_too_many_words
 from .speech.loudness import STEP_RATE
-from .stream import FrameStream, exact_rate, mirror_index
+from .stream import FPS, FrameStream, exact_rate, mirror_index
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")

@@ -15,6 +15,7 @@ _SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))
 _NEAR = 50  # frames; sooner passed over than found from a new start
 _MEANT = 0.005  # frames per second; people write two or three decimals
 Index = TypeVar("Index", int, Tensor)
+FPS = 25.0  # inside the pack, time always runs at this rate (DESIGN section 6)
 
 
 class FrameStream(Generic[Chunk]):

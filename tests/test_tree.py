@@ -12,6 +12,20 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_OF_THE_PACK = ("real3d_core", "nodes", "cuda_ops")
 MODULES = sorted(path for folder in FOLDERS_OF_THE_PACK for path in (ROOT / folder).rglob("*.py"))
+ROOMS = (  # of the core, from the ground up: a room imports only what stands before it; those of one line do not know each other
+    ("errors", "memory", "one_thread", "progress", "smooth_step"),
+    ("ranges", "stream", "files", "console"),
+    ("media", "mediapipe_models", "render", "speech"),
+    ("motion",),
+    ("face",),
+    ("portrait",),
+    ("avatar_kinds",),
+    ("avatar", "provenance"),
+    ("pipeline", "analytic", "real3d"),
+    ("options",),
+    ("__main__",),
+)
+LONGEST_FILE = 400  # lines of a file of code
 HOST_BRINGS = {
     *("torch", "torchvision", "torchaudio", "numpy", "pillow", "transformers", "safetensors", "einops", "scipy", "av"),
     *("tqdm", "psutil", "aiohttp", "pyyaml"),
@@ -44,6 +58,22 @@ def imports(path: Path) -> list[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             found += [(node.level, node.module)] if node.module else [(node.level, name.name) for name in node.names]
     return found
+
+
+def imported(path: Path) -> set[Path]:
+    """The pack's own modules that a module imports when it is loaded itself."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            found |= {
+                one for name in node.names for one in ((base / name.name).with_suffix(".py"), base.with_suffix(".py")) if one in MODULES
+            }
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "real3d_core").parts[0].removesuffix(".py")
 
 
 def required(name: str) -> list[str]:
@@ -85,6 +115,47 @@ def test_imports_inside_the_pack_are_relative_and_point_one_way(path):
         if inside_core:
             assert level <= depth, f"'{'.' * level}{module}' reaches out of real3d_core"
             assert top not in {"comfy", "comfy_api", "folder_paths"}, "the core knows nothing of ComfyUI"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    above: list[Path] = []
+    cleared: set[Path] = set()
+
+    def visit(path: Path) -> None:
+        assert path not in above, " -> ".join(one.relative_to(ROOT).as_posix() for one in [*above[above.index(path) :], path])
+        if path not in cleared:
+            above.append(path)
+            for one in imported(path):
+                visit(one)
+            above.pop()
+            cleared.add(path)
+
+    for path in MODULES:
+        visit(path)
+
+
+def test_rooms_of_the_core_stand_on_one_another():
+    floors = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+    inside = [
+        path for path in MODULES if path.is_relative_to(ROOT / "real3d_core") and path.parent.name + path.name != "real3d_core__init__.py"
+    ]
+    assert {room_of(path) for path in inside} == set(floors), "a new room has its place in ROOMS"
+    upwards = [
+        f"{path.relative_to(ROOT)} imports {one.relative_to(ROOT)}"
+        for path in inside
+        for one in imported(path)
+        if one.is_relative_to(ROOT / "real3d_core") and room_of(one) != room_of(path) and floors[room_of(one)] >= floors[room_of(path)]
+    ]
+    assert not upwards, "\n".join(upwards)
+
+
+def test_no_file_of_code_is_too_long_to_read_in_one_go():
+    long = [
+        f"{name}: {text.count(chr(10))} lines"
+        for name, text in tracked_texts()
+        if Path(name).suffix in {".py", ".js", ".mjs", ".cpp", ".cu", ".h"} and text.count("\n") > LONGEST_FILE
+    ]
+    assert not long, "\n".join(long)
 
 
 def test_the_door_imports_relatively():

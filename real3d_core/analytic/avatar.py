@@ -17,7 +17,7 @@ from ..mediapipe_models.model_files import ModelFolders
 from ..motion.anatomy import bounded_pose
 from ..motion.blink import blink_curve
 from ..motion.landmark_motion import LandmarkMotion
-from ..motion.motion import FPS, Motion, MotionBasis
+from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
@@ -28,7 +28,7 @@ from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
 from ..speech.controls import speech_controls
-from ..stream import FrameStream
+from ..stream import FPS, FrameStream
 from .adapt import PlaneBender
 from .channels import constructed_decoder
 from .compose import Composer

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import NoFaceError
 from ..mediapipe_models.model_files import ModelFolders
 from ..motion.bridging import Bridges, gaps_of, plan_bridges
-from ..motion.motion import FPS
+from ..stream import FPS
 from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
 from .landmark_sets import MOUTH_CORNERS, NOSE_BASE

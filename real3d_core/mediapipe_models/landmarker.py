@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..one_thread import one_thread
-from ..portrait.sampling import sampled
 from .networks import FaceNetworks
+from .sampling import sampled
 
 _DETECTOR_SIDE = 128
 _GRIDS = ((16, 2), (8, 6))  # cells along a side, anchors per cell

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..one_thread import one_thread
-from ..portrait.sampling import sampled
+from .sampling import sampled
 from .tflite import TFLiteNetwork
 
 

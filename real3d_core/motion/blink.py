@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..smooth_step import eased
-from .motion import FPS
+from ..stream import FPS
 
 BLINK_MODES = ("natural", "periodic", "none")
 

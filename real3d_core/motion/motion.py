@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MotionMismatchError
-from ..stream import mirror_index
-
-FPS = 25.0  # inside the pack, time always runs at this rate (DESIGN section 6)
+from ..stream import FPS, mirror_index
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..render.camera import euler_to_matrix
 from ..smooth_step import eased
 from ..speech.loudness import STEP_RATE, loudness, voice_activity
-from .motion import FPS
+from ..stream import FPS
 
 NECK = (0.0, -0.75, -0.85)  # where head meets neck, decimetres from the face's centre
 REACH = np.radians([2.0, 3.0, 1.5])  # largest pitch, yaw and roll of the sway, before nods

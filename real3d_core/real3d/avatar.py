@@ -18,7 +18,7 @@ from ..media.sound import Sound
 from ..motion.anatomy import bounded_pose, soft_length, soft_limit
 from ..motion.blink import blink_curve
 from ..motion.landmark_motion import LandmarkMotion
-from ..motion.motion import FPS, Motion, MotionBasis
+from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..progress import Progress, untold
@@ -26,7 +26,7 @@ from ..render.camera import CameraPath, camera_rays
 from ..render.camera_paths import View, seen_poses
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, ray_span
-from ..stream import FrameStream
+from ..stream import FPS, FrameStream
 from .audio_to_motion.voice import Voice
 from .face_model.basel import EXPRESSIONS, IDENTITIES
 from .face_model.driven import DrivenFace, Trajectory, trajectory_cameras

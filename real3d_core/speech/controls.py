@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SoundError
-from ..motion.motion import FPS
+from ..stream import FPS
 from .alignment import fit_transcript, refuse_too_many_words
 from .articulation import Articulation, articulate
 from .loudness import STEP, STEP_RATE, loudness

@@ -16,11 +16,12 @@ from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models.model_files import ModelFolders
-from real3d_core.motion.motion import FPS, Motion
+from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import matrix_to_euler
+from real3d_core.stream import FPS
 
 
 def frames_of(avatar, portrait, motion, background=None, **options):
