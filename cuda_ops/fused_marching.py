@@ -100,7 +100,7 @@ class PackedDecoder:
 
 
 class Window(ctypes.Structure):
-    """A rectangle of texels, or a stack of them; the same fields in march.cpp and march.cu. through_length 0: no stack."""
+    """A rectangle of texels, or a stack of them; the same fields in cpu/head.h and cuda/march.cu. through_length 0: no stack."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
@@ -111,7 +111,7 @@ class Window(ctypes.Structure):
 
 
 class Head(ctypes.Structure):
-    """A head as compiled code reads it; the same fields in march.cpp and march.cu."""
+    """A head as compiled code reads it; the same fields in cpu/head.h and cuda/march.cu."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("early", "late", "to_density", "to_colour", "colour_bias", "constant", "outputs")),

@@ -13,18 +13,18 @@ from ..core import PlaneTable, TableWindow
 from ..fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
-SOURCE = Path(__file__).with_name("march.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("vectors.h", "head.h", "table.h", "samples.h", "march.cpp"))
 MULTIPLE = 16  # the widest vectors
 
 
 class Sheet(ctypes.Structure):
-    """A plane as a window reads it; the same fields in march.cpp."""
+    """A plane as a window reads it; the same fields in head.h."""
 
     _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
 
 
 class Sheets(ctypes.Structure):
-    """What fills a window; the same fields in march.cpp."""
+    """What fills a window; the same fields in head.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("first_row", "first_column", "height", "width", "count")),
@@ -33,10 +33,10 @@ class Sheets(ctypes.Structure):
 
 
 def source() -> str:
-    """march.cpp with what it takes from Python."""
+    """All parts as one text, behind what they take from Python."""
     sizes = STRUCT_BYTES | {"SHEET_BYTES": ctypes.sizeof(Sheet), "SHEETS_BYTES": ctypes.sizeof(Sheets)}
     defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
-    return defines + c_constants() + SOURCE.read_text(encoding="utf-8")
+    return defines + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:

@@ -22,7 +22,7 @@ struct Window {
     float through_scale, through_shift;
 };
 
-// The same fields as in march.cpp.
+// The same fields as in cpu/head.h.
 struct Head {
     const float *early, *late, *to_density, *to_colour, *colour_bias, *constant;
     const int* outputs;

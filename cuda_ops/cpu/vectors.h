@@ -1,0 +1,131 @@
+// Vectors of LANES numbers, and the functions of them that marching needs.
+
+#include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// Vectors have the processor's own width. SHUFFLED picks lanes from two vectors by number, those of the second counted on.
+#if defined(__AVX512F__)
+#define LANES 16
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define WIDE(operation) _mm512_##operation
+#elif defined(__AVX__)
+#define LANES 8
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#define WIDE(operation) _mm256_##operation
+#else
+#define LANES 4
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#define WIDE(operation) _mm_##operation
+#endif
+#if defined(__clang__)
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, Ints{__VA_ARGS__})
+#endif
+#define SAMPLES_AT_ONCE (LANES == 16 ? 8 : 4)
+
+// Keeps a product from being fused with the sum that follows: positions must round as PyTorch's do, rough planes enlarge the difference.
+#if defined(__x86_64__) || defined(__i386__)
+#define ROUNDED(value) __asm__("" : "+x"(value))
+#elif defined(__aarch64__)
+#define ROUNDED(value) __asm__("" : "+w"(value))
+#else
+#define ROUNDED(value)
+#endif
+
+typedef float Floats __attribute__((vector_size(4 * LANES), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
+
+namespace {
+
+const float LOG2_E = 1.44269504f;
+
+inline Floats all(float value) { return value - Floats{}; }
+#if defined(__x86_64__)  // the compiler does not see a maximum in a comparison with a constant
+inline Floats larger(Floats a, Floats b) { return WIDE(max_ps)(a, b); }
+inline Floats smaller(Floats a, Floats b) { return WIDE(min_ps)(a, b); }
+#else
+inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+#endif
+inline Floats& at(float* values) { return *reinterpret_cast<Floats*>(values); }
+inline const Floats& at(const float* values) { return *reinterpret_cast<const Floats*>(values); }
+inline Ints& at(int32_t* values) { return *reinterpret_cast<Ints*>(values); }
+inline const Ints& at(const int32_t* values) { return *reinterpret_cast<const Ints*>(values); }
+
+inline Floats where(Ints mask, Floats a, Floats b) { return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask)); }
+
+// Functions of GROUP vectors do the same step of all of them in turn: a step waits for the one before it, but not for its neighbours.
+
+// The whole number nearest to a power of 2, as `times_2_to` takes it; `left` is the rest of the power, in -0.5..0.5.
+#if defined(__AVX512F__)
+inline Floats nearest(Floats power, Floats& left) {
+    const Floats whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT);
+    left = power - whole;
+    return whole;
+}
+inline Floats times_2_to(Floats whole, Floats value) { return _mm512_scalef_ps(value, whole); }
+#else
+inline Floats nearest(Floats power, Floats& left) {
+    const float shift = 12582912.0f;  // adding it rounds to a whole number, which then stands in the lowest bits
+    power = larger(power, all(-126.0f));
+    const Floats whole = power + shift;
+    left = power - (whole - shift);
+    return whole;
+}
+inline Floats times_2_to(Floats whole, Floats value) { return (Floats)((Ints)value + ((Ints)whole << 23)); }
+#endif
+
+// 2^x; x must not pass 127; what is below -126 becomes 2^-126 or less.
+template <int GROUP>
+inline void power_of_2(const Floats (&x)[GROUP], Floats (&value)[GROUP]) {
+    Floats whole[GROUP], left[GROUP];
+    for (int v = 0; v < GROUP; v++) {
+        whole[v] = nearest(x[v], left[v]);
+        value[v] = all(EXP2[5]);
+    }
+    for (int k = 4; k >= 0; k--)
+        for (int v = 0; v < GROUP; v++) value[v] = value[v] * left[v] + EXP2[k];
+    for (int v = 0; v < GROUP; v++) value[v] = times_2_to(whole[v], value[v]);
+}
+
+// log2(1 + 2^x) in place of x
+template <int GROUP>
+inline void softplus_2(Floats (&x)[GROUP]) {
+    Floats e[GROUP], series[GROUP];
+    for (int v = 0; v < GROUP; v++) {
+        series[v] = (Floats)((Ints)x[v] | INT32_MIN);
+        x[v] = larger(x[v], Floats{});
+    }
+    power_of_2(series, e);
+    for (int v = 0; v < GROUP; v++) series[v] = all(LOG2_1P[7]);
+    for (int k = 6; k >= 0; k--)
+        for (int v = 0; v < GROUP; v++) series[v] = series[v] * e[v] + LOG2_1P[k];
+    for (int v = 0; v < GROUP; v++) x[v] += e[v] * series[v];
+}
+
+// 1 / (1 + exp(-x)) in place of x
+template <int GROUP>
+inline void sigmoid(Floats (&x)[GROUP]) {
+    Floats e[GROUP];
+    for (int v = 0; v < GROUP; v++) x[v] = smaller(x[v] * -LOG2_E, all(120.0f));
+    power_of_2(x, e);
+    for (int v = 0; v < GROUP; v++) x[v] = 1.0f / (1.0f + e[v]);
+}
+
+// Sums of the rows of a square; replaces it.
+inline Floats row_sums(Floats (&rows)[LANES]) {
+    for (int count = LANES / 2; count; count /= 2)
+        for (int i = 0; i < count; i++)
+            rows[i] = SHUFFLED(rows[2 * i], rows[2 * i + 1], EVEN) + SHUFFLED(rows[2 * i], rows[2 * i + 1], ODD);
+    return rows[0];
+}
+
+}  // namespace
