@@ -223,9 +223,9 @@ class TestManyChannels:
         ],
     )
     def test_each_channel_has_its_share(self, tmp_path, layout, name, left, right):
-        voice = noise(0.4, 48000).clamp(-0.5, 0.5)
-        sound = load_sound(write_layout(tmp_path / "a.wav", layout, {name: voice}))
-        assert (sound.samples - torch.tensor([[left], [right]]) * voice).abs().max() < 1e-4
+        voice, other = noise(0.4, 48000).clamp(-0.5, 0.5), noise(0.4, 48000, seed=1).clamp(-0.2, 0.2)
+        sound = load_sound(write_layout(tmp_path / "a.wav", layout, {name: voice, "FR": other}))
+        assert (sound.samples - torch.stack([left * voice, right * voice + other])).abs().max() < 1e-4
 
     @pytest.mark.parametrize(("ending", "codec"), [("ac3", "ac3"), ("m4a", "aac"), ("flac", "flac"), ("opus", "libopus")])
     def test_a_voice_in_the_middle_is_heard_over_the_rumble(self, tmp_path, ending, codec):
@@ -256,6 +256,11 @@ class TestManyChannels:
         voice = noise(0.5, 48000)
         mono = load_sound(write_layout(tmp_path / "a.wav", "stereo", {"FR": voice})).mono(48000)
         assert torch.allclose(mono, voice / 2, atol=1e-4)
+
+    def test_a_voice_where_only_rumble_should_be_is_not_lost(self, tmp_path):
+        voice = noise(0.5, 48000)
+        mono = load_sound(write_layout(tmp_path / "a.wav", "5.1", {"LFE": voice})).mono(48000)
+        assert torch.corrcoef(torch.stack([mono, voice]))[0, 1] > 0.99
 
     def test_what_nobody_can_name_is_kept(self):
         channels = torch.rand(11, 100)

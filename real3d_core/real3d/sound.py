@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import av
 import numpy as np
+import torch
 
 from ..errors import SoundError
-from ..sound import Sound
+from ..sound import Sound, in_stereo, mixed_down
 
 RATE = 16000
+
+
+def audible(sound: Sound) -> Sound:
+    """The sound itself, of whose channels HuBERT hears the first and the pitch tracker the mean, as published (spec 05 section 2).
+
+    Mixed into one channel where the first holds less than a quarter of the power of another, or the mean cancels what they hold.
+    """
+    sides = in_stereo(sound.samples)
+    mixed, powers = mixed_down(sides), sides.var(dim=1, correction=0)
+    usual = 4 * powers[0] >= powers.max() and torch.equal(mixed, sides.mean(dim=0))
+    return Sound(sides if usual else mixed[None], sound.rate)
 
 
 def sixteen_kilohertz(sound: Sound) -> np.ndarray:

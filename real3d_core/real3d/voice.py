@@ -15,7 +15,7 @@ from ..progress import Progress, untold
 from ..sound import Sound
 from .audio_to_motion import AudioToMotion, predict_expression
 from .hubert import SpeechFeatures, speech_features
-from .sound import sixteen_kilohertz
+from .sound import audible, sixteen_kilohertz
 
 if TYPE_CHECKING:
     from transformers import HubertModel
@@ -65,7 +65,7 @@ class Voice:
     def _features(self, sound: Sound, progress: Progress) -> SpeechFeatures:
         key = _fingerprint(sound)
         if key not in self._kept:
-            self._kept[key] = speech_features(sixteen_kilohertz(sound), self.networks().hubert, progress)
+            self._kept[key] = speech_features(sixteen_kilohertz(audible(sound)), self.networks().hubert, progress)
         self._kept.move_to_end(key)
         latest = self._kept[key]
         while sum(kept.features.nbytes for kept in self._kept.values()) > self._kept_bytes:
