@@ -271,7 +271,8 @@ class TestChangesMidway:
     """A file whose channels or rate change is read to its end."""
 
     MP3, ADTS, AC3 = ("mp3", "libmp3lame", "mp3"), ("aac", "aac", "adts"), ("ac3", "ac3", "ac3")
-    TS, OPUS = ("ts", "aac", "mpegts"), ("opus", "libopus", "ogg")
+    TS, OPUS, FLAC = ("ts", "aac", "mpegts"), ("opus", "libopus", "ogg"), ("oga", "flac", "ogg")
+    EAC3, MP2, LATM, TS_AC3 = ("eac3", "eac3", "eac3"), ("mp2", "mp2", "mp2"), ("latm", "aac", "latm"), ("ts", "ac3", "mpegts")
 
     @staticmethod
     def joined(folder: Path, kind: tuple[str, str, str], *parts: tuple[float, int, str]) -> Path:
@@ -282,7 +283,7 @@ class TestChangesMidway:
             path = folder / f"{number}.{ending}"
             with av.open(str(path), "w", format=container_format) as container:
                 stream = container.add_stream(codec, rate=rate, layout=layout)
-                samples = np.repeat(tone(440, seconds, rate).T / 32768, 2 if layout == "stereo" else 1, axis=0).astype(np.float32)
+                samples = np.repeat(tone(440, seconds, rate).T / 32768, stream.layout.nb_channels, axis=0).astype(np.float32)
                 frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
                 frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
                 container.mux(stream.encode(frame))
@@ -302,6 +303,12 @@ class TestChangesMidway:
             (ADTS, [(1.5, 16000, "mono"), (1.0, 48000, "mono")], (16000, 1)),
             (AC3, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
             (TS, [(1.0, 48000, "mono"), (1.5, 16000, "stereo")], (16000, 2)),
+            (EAC3, [(1.0, 48000, "mono"), (1.5, 48000, "5.1")], (48000, 2)),
+            (ADTS, [(1.5, 48000, "5.1"), (1.0, 32000, "mono")], (48000, 2)),
+            (MP2, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
+            (LATM, [(1.0, 48000, "mono"), (1.5, 48000, "stereo")], (48000, 2)),
+            (TS_AC3, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
+            (FLAC, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
             (OPUS, [(1.0, 48000, "mono"), (1.5, 48000, "stereo")], (48000, 2)),
             (OPUS, [(1.0, 48000, "stereo"), (1.5, 48000, "mono"), (1.0, 48000, "mono")], (48000, 1)),
         ],
