@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import logging
 import os
 import sys
@@ -16,7 +15,8 @@ import torch
 
 from .avatar import SpeechStyle
 from .avatar_kinds import AvatarOptions, load_avatar
-from .errors import PictureError, Real3DError
+from .console import Ended, ended_in_order, make_console_safe, silence_native_libraries
+from .errors import PictureError, Real3DError, one_line
 from .files import refuse_overwriting, refuse_unwritable
 from .media.clip import open_clip
 from .media.contact_sheet import contact_sheet
@@ -38,24 +38,23 @@ _FAILED = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 2 the user can mend something (one sentence says what), 130 interrupted."""
+    make_console_safe()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments:
         parser().print_help()
         return 0
     options = parser().parse_args(arguments)
-    _silence_native_libraries()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold letters that the console lacks
+    silence_native_libraries()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        with torch.inference_mode():
+        with ended_in_order(), torch.inference_mode():
             _run(options)
     except Real3DError as error:
         print(error, file=sys.stderr)
         return _FAILED
-    except KeyboardInterrupt:
+    except Ended as end:
         print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
+        return end.status
     return 0
 
 
@@ -87,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
         contact_sheet(frames, options.contact_sheet)
     speed = f"{len(frames) / seconds:.1f} frames per second, rays by {marched_by}"
     bridged = "" if made.track is None or made.track.trusted.all() else f"; bridged in the driving clip: {made.track.gaps()}"
-    print(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}")
+    print(one_line(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}"))
 
 
 def _refuse_unusable_paths(options: argparse.Namespace) -> None:
@@ -173,16 +172,6 @@ class _ProgressLine:
 def _peak_memory() -> str:
     peak = peak_memory()
     return "" if peak is None else f", {peak / 1e6:.0f} MB of memory at most"
-
-
-def _silence_native_libraries() -> None:
-    """MediaPipe's C++ parts write notes straight to file 2; Python's own stderr goes on elsewhere."""
-    sys.stderr.flush()
-    own = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    sys.stderr = own
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 
 from .errors import OutputError, Real3DError, brief
 
+_WINDOWS = os.name == "nt"
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 _UNFINISHED: set[Path] = set()
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
@@ -131,6 +133,8 @@ def _new_file_beside(path: str | os.PathLike, suffixes: tuple[str, ...]) -> Path
     target = Path(path).absolute()  # FFmpeg takes a relative name with a colon for an address
     if target.suffix.lower() not in suffixes:
         raise OutputError(f"The output '{path}' must end in {' or '.join(suffixes)}; choose such a name.")
+    if _WINDOWS and target.stem.partition(".")[0].rstrip().upper() in _DEVICES:
+        raise OutputError(f"The output '{path}' has a name that Windows keeps for a device; choose another name.")
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
     try:
         if target.is_dir():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from real3d_core import files
 from real3d_core.analytic.controls import BASIS
 from real3d_core.errors import OutputError
-from real3d_core.files import refuse_overwriting, written_whole
+from real3d_core.files import refuse_overwriting, refuse_unwritable, written_whole
 from real3d_core.media.film import write_video
 from real3d_core.media.pictures import save_png
 from real3d_core.motion.motion import Motion
@@ -50,6 +51,26 @@ def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path, name, mask):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("name", ["con.mp4", "NUL.tar.mp4", "Lpt1 .mp4"])
+def test_windows_devices_are_no_films(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(files, "_WINDOWS", True)
+    with pytest.raises(OutputError, match="a name that Windows keeps for a device"):
+        refuse_unwritable(tmp_path / name, (".mp4",))
+    refuse_unwritable(tmp_path / f"my {name}", (".mp4",))
+
+
+@pytest.mark.parametrize("name", ["😀" * 62, "x" * 251, "a\nb", "100%d%s", "-a", "a:b", "a?b", " a ", "👩‍👩‍👧", "é" * 120])
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows fewer names")
+def test_any_name_of_an_output_does(tmp_path, name):
+    WRITERS["picture.png"](tmp_path / f"{name}.png")
+    assert [file.name for file in tmp_path.iterdir()] == [f"{name}.png"]
+
+
+def test_a_name_that_is_too_long_is_known_before_any_work(tmp_path):
+    with pytest.raises(OutputError, match="can not be written"):
+        refuse_unwritable(tmp_path / ("x" * 300 + ".mp4"), (".mp4",))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a limit on file sizes")

@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -173,6 +175,31 @@ def test_names_that_the_console_lacks_are_written_all_the_same(tmp_path, name):
 def test_an_error_about_a_name_that_the_console_lacks_is_readable(tmp_path):
     done = run("--portrait", tmp_path / "照片.png", "--audio", SPEECH, out=tmp_path / "a.mp4", PYTHONIOENCODING="cp1252")
     assert done.returncode == 2 and "does not exist" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_in_the_midst_of_rendering_leaves_nothing(tmp_path, name):
+    command = [sys.executable, "-m", "real3d_core", "--portrait", PORTRAIT, "--audio", SPEECH, "--out", tmp_path / "film.mp4"]
+    environment = {**os.environ, "REAL3D_MARCH_BACKEND": "torch"}
+    with subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as renders:
+        while renders.poll() is None and not any(file.stat().st_size for file in tmp_path.iterdir()):
+            time.sleep(0.05)
+        renders.send_signal(getattr(signal, name))
+        told = renders.stderr.read().decode()
+    assert renders.returncode == 128 + getattr(signal, name) and "Interrupted" in told and "Traceback" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("end", ["2>&-", ">&- 2>&-", "| true"])
+def test_a_console_that_is_closed_or_goes_away_stops_no_film(tmp_path, end):
+    sound = shortened(SPEECH, tmp_path / "short.wav", 0.2)
+    call = f"{sys.executable} -m real3d_core --portrait {PORTRAIT} --audio {sound} --size 64 --out {tmp_path / 'film.mp4'}"
+    line = f"({call}; echo $? > {tmp_path / 'status'}) {end}" if "|" in end else f"{call} {end}; echo $? > {tmp_path / 'status'}"
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, env={**os.environ, "REAL3D_MARCH_BACKEND": "torch"}, capture_output=True)
+    assert (tmp_path / "status").read_text().strip() == "0" and (tmp_path / "film.mp4").stat().st_size > 1000, done.stderr
+    assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
 
 
 def test_an_unwritable_place_is_known_before_any_work(broken):

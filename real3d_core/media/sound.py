@@ -87,17 +87,20 @@ def in_stereo(samples: Tensor, names: Sequence[str] = ()) -> Tensor:
         names: of the channels as FFmpeg writes them, such as FC or LFE; the usual order for their number where they are not given.
 
     Returns:
-        The samples themselves where there are at most two channels, or where nobody knows what they are.
+        The samples themselves where there are at most two channels, where nobody knows what they are, or where all lies in channels
+        that are left out.
     """
     known = names if len(names) == len(samples) and all(name in _SHARES for name in names) else _USUAL_ORDER.get(len(samples))
     if len(samples) <= 2 or known is None:
         return samples
     both = torch.tensor([_SHARES[name] for name in known], dtype=samples.dtype).T @ samples
-    return both / both.abs().max().clamp_min(1.0) if both.numel() else both
+    if not both.any():
+        return samples
+    return both / both.abs().max().clamp_min(1.0)
 
 
 def mixed_down(samples: Tensor) -> Tensor:
-    """Channels [C, L] as one [L]: the mean of left and right, or the louder of them where the mean would cancel what they hold.
+    """Channels [C, L] as one [L]: the mean of left and right, or the louder where the mean would cancel what they hold.
 
     Channels of no relation to each other lose half of their mean power by mixing two, inverted ones lose all of it. So the mean is
     not taken if, where more than a twentieth of the sound's energy lies, less than half of what unrelated channels keep is left.

@@ -223,9 +223,9 @@ class TestManyChannels:
         ],
     )
     def test_each_channel_has_its_share(self, tmp_path, layout, name, left, right):
-        voice = noise(0.4, 48000).clamp(-0.5, 0.5)
-        sound = load_sound(write_layout(tmp_path / "a.wav", layout, {name: voice}))
-        assert (sound.samples - torch.tensor([[left], [right]]) * voice).abs().max() < 1e-4
+        voice, other = noise(0.4, 48000).clamp(-0.5, 0.5), noise(0.4, 48000, seed=1).clamp(-0.2, 0.2)
+        sound = load_sound(write_layout(tmp_path / "a.wav", layout, {name: voice, "FR": other}))
+        assert (sound.samples - torch.stack([left * voice, right * voice + other])).abs().max() < 1e-4
 
     @pytest.mark.parametrize(("ending", "codec"), [("ac3", "ac3"), ("m4a", "aac"), ("flac", "flac"), ("opus", "libopus")])
     def test_a_voice_in_the_middle_is_heard_over_the_rumble(self, tmp_path, ending, codec):
@@ -257,6 +257,11 @@ class TestManyChannels:
         mono = load_sound(write_layout(tmp_path / "a.wav", "stereo", {"FR": voice})).mono(48000)
         assert torch.allclose(mono, voice / 2, atol=1e-4)
 
+    def test_a_voice_where_only_rumble_should_be_is_not_lost(self, tmp_path):
+        voice = noise(0.5, 48000)
+        mono = load_sound(write_layout(tmp_path / "a.wav", "5.1", {"LFE": voice})).mono(48000)
+        assert torch.corrcoef(torch.stack([mono, voice]))[0, 1] > 0.99
+
     def test_what_nobody_can_name_is_kept(self):
         channels = torch.rand(11, 100)
         assert in_stereo(channels) is channels
@@ -266,7 +271,8 @@ class TestChangesMidway:
     """A file whose channels or rate change is read to its end."""
 
     MP3, ADTS, AC3 = ("mp3", "libmp3lame", "mp3"), ("aac", "aac", "adts"), ("ac3", "ac3", "ac3")
-    TS, OPUS = ("ts", "aac", "mpegts"), ("opus", "libopus", "ogg")
+    TS, OPUS, FLAC = ("ts", "aac", "mpegts"), ("opus", "libopus", "ogg"), ("oga", "flac", "ogg")
+    EAC3, MP2, LATM, TS_AC3 = ("eac3", "eac3", "eac3"), ("mp2", "mp2", "mp2"), ("latm", "aac", "latm"), ("ts", "ac3", "mpegts")
 
     @staticmethod
     def joined(folder: Path, kind: tuple[str, str, str], *parts: tuple[float, int, str]) -> Path:
@@ -277,7 +283,7 @@ class TestChangesMidway:
             path = folder / f"{number}.{ending}"
             with av.open(str(path), "w", format=container_format) as container:
                 stream = container.add_stream(codec, rate=rate, layout=layout)
-                samples = np.repeat(tone(440, seconds, rate).T / 32768, 2 if layout == "stereo" else 1, axis=0).astype(np.float32)
+                samples = np.repeat(tone(440, seconds, rate).T / 32768, stream.layout.nb_channels, axis=0).astype(np.float32)
                 frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
                 frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
                 container.mux(stream.encode(frame))
@@ -297,6 +303,12 @@ class TestChangesMidway:
             (ADTS, [(1.5, 16000, "mono"), (1.0, 48000, "mono")], (16000, 1)),
             (AC3, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
             (TS, [(1.0, 48000, "mono"), (1.5, 16000, "stereo")], (16000, 2)),
+            (EAC3, [(1.0, 48000, "mono"), (1.5, 48000, "5.1")], (48000, 2)),
+            (ADTS, [(1.5, 48000, "5.1"), (1.0, 32000, "mono")], (48000, 2)),
+            (MP2, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
+            (LATM, [(1.0, 48000, "mono"), (1.5, 48000, "stereo")], (48000, 2)),
+            (TS_AC3, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
+            (FLAC, [(1.0, 48000, "stereo"), (1.5, 32000, "mono")], (32000, 1)),
             (OPUS, [(1.0, 48000, "mono"), (1.5, 48000, "stereo")], (48000, 2)),
             (OPUS, [(1.0, 48000, "stereo"), (1.5, 48000, "mono"), (1.0, 48000, "mono")], (48000, 1)),
         ],

@@ -18,14 +18,12 @@ from torch.nn import functional as F
 from ...errors import MissingModelError, SoundError, brief
 from ...progress import Progress, untold
 from .pitch import pitch_track
+from .sound import RATE
 
 if TYPE_CHECKING:
     from transformers import HubertConfig, HubertModel
-import av
 
-from ...media.sound import Sound
 
-RATE = 16000
 HOP = 320  # samples of a feature frame: 50 frames a second
 SHORTEST = 512  # samples; below it the published front end fails too
 SOURCE = "https://huggingface.co/facebook/hubert-large-ls960-ft"
@@ -40,7 +38,6 @@ _SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermedia
 _SHAPE += ("feat_extract_norm", "feat_extract_activation", "conv_stride", "conv_kernel", "conv_bias", "num_conv_pos_embeddings")
 _SHAPE += ("num_conv_pos_embedding_groups", "feat_proj_layer_norm", "do_stable_layer_norm", "conv_pos_batch_norm")
 _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
-RATE = 16000
 
 
 @dataclass(frozen=True)
@@ -235,21 +232,3 @@ def _missing(folder: Path) -> list[str]:
     if not any(os.path.isfile(folder / name) for name in _WEIGHTS):
         missing.append("pytorch_model.bin (1.26 GB) or model.safetensors")
     return missing
-
-
-def sixteen_kilohertz(sound: Sound) -> np.ndarray:
-    """[C, L] float32 at 16 kHz, whole multiples of 1/32768, by FFmpeg's resampler; no loudness change, no trimming.
-
-    Raises: SoundError for a sound without samples.
-    """
-    if not sound.samples.numel():
-        raise SoundError("The sound has no samples: choose a recording with speech.")
-    return np.stack([_resampled(channel, sound.rate) for channel in sound.samples.clamp(-1, 1).cpu().numpy()])
-
-
-def _resampled(channel: np.ndarray, rate: int) -> np.ndarray:
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channel[None]), format="fltp", layout="mono")
-    frame.sample_rate = rate
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    pieces = [piece.to_ndarray()[0] for part in (frame, None) for piece in resampler.resample(part)]
-    return np.concatenate(pieces).astype(np.float32) / 32768

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from ...avatar import SpeechStyle
 from ...media.sound import Sound
 from ...progress import Progress, untold
-from .hubert import SpeechFeatures, sixteen_kilohertz, speech_features
+from .hubert import SpeechFeatures, speech_features
 from .network import AudioToMotion, predict_expression
+from .sound import audible, sixteen_kilohertz
 
 if TYPE_CHECKING:
     from transformers import HubertModel
@@ -64,7 +65,7 @@ class Voice:
     def _features(self, sound: Sound, progress: Progress) -> SpeechFeatures:
         key = _fingerprint(sound)
         if key not in self._kept:
-            self._kept[key] = speech_features(sixteen_kilohertz(sound), self.networks().hubert, progress)
+            self._kept[key] = speech_features(sixteen_kilohertz(audible(sound)), self.networks().hubert, progress)
         self._kept.move_to_end(key)
         latest = self._kept[key]
         while sum(kept.features.nbytes for kept in self._kept.values()) > self._kept_bytes:

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ...console import Ended, ended_in_order, make_console_safe
 from ...errors import MissingModelError, Real3DError, brief
 from ...files import readable_file, refuse_overwriting, written_whole
 from ...render.decoder import PlaneDecoder
@@ -354,12 +355,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("source", help="model_ckpt_steps_<n>.ckpt; the config.yaml beside it is honoured")
     parser.add_argument("target", help="the .safetensors file to write")
     parser.add_argument("--half", action="store_true", help="float16 kernels: half the size, slightly different pictures")
+    make_console_safe()
     chosen = parser.parse_args(arguments)
     try:
-        convert(chosen.source, chosen.target, chosen.half)
+        with ended_in_order():
+            convert(chosen.source, chosen.target, chosen.half)
     except Real3DError as failure:
         print(failure, file=sys.stderr)
         return 1
+    except Ended as end:
+        print("Interrupted; nothing was written.", file=sys.stderr)
+        return end.status
     return 0
 
 
