@@ -10,6 +10,7 @@ from driving_clips import FRAMES, HAPPENINGS, actor
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import FaceControls
 from real3d_core.errors import NoFaceError
+from real3d_core.motion.anatomy import bounded_pose
 from real3d_core.motion.face_track import FaceTrack, track_face
 from real3d_core.motion.motion import Motion
 from real3d_core.performance import perform
@@ -59,7 +60,8 @@ def film_steps(motion: Motion) -> np.ndarray:
     points = canonical_face().points
     controls = FaceControls(torch.from_numpy(points))
     moved = controls.rest + controls.displacements(motion.expression)
-    posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(motion.euler), moved) + motion.translation[:, None] / 1.75
+    euler, translation = bounded_pose(motion.euler, motion.translation, 0.7, 0.8)
+    posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(euler), moved) + translation[:, None] / 1.75
     return posed[..., :2].diff(dim=0).norm(dim=-1).amax(dim=1).numpy()
 
 
