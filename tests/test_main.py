@@ -17,6 +17,7 @@ import torch
 from real3d_core import __main__ as command_line
 from real3d_core.errors import Real3DError
 from real3d_core.media.film import write_video
+from real3d_core.media.pictures import load_picture, opaque
 from real3d_core.options import parser
 from real3d_core.stream import FrameStream
 
@@ -97,6 +98,17 @@ def refused(monkeypatch, tmp_path):
         return str(failure.value)
 
     return sentence
+
+
+def test_the_summary_says_what_was_bridged(monkeypatch, tmp_path, capsys):
+    """A wall, then a face: what the film does meanwhile is in no frame of the clip."""
+    photo = torch.from_numpy(opaque(load_picture(PORTRAIT))[::4, ::4].copy()).float() / 255
+    clip = torch.cat([torch.full((6, *photo.shape), 0.5), photo.expand(6, *photo.shape)])
+    write_video(tmp_path / "late.mp4", FrameStream(12, 25.0, lambda start, stop: clip[start:stop]), None)
+    monkeypatch.setattr(command_line, "_silence_native_libraries", lambda: None)
+    paths = {"--portrait": PORTRAIT, "--driving": tmp_path / "late.mp4", "--out": tmp_path / "film.mp4", "--size": 64}
+    assert command_line.main([str(word) for option in paths.items() for word in option]) == 0
+    assert re.search(r"film\.mp4: 12 frames, .*; bridged in the driving clip: frames 0 to \d: no face\n$", capsys.readouterr().out)
 
 
 @pytest.fixture

@@ -70,7 +70,8 @@ def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
 def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoothing: float) -> tuple[Tensor, Tensor]:
     """Euler angles [T, 3] (radians) and translation [T, 3] (decimetres) of the head, relative to the frames at rest [T]."""
     euler = matrix_to_euler(torch.from_numpy(track.rotations)).numpy()
-    euler = np.unwrap(euler - euler[at_rest], axis=0)
+    euler = euler - euler[at_rest]
+    euler -= 2 * np.pi * np.round(euler / (2 * np.pi))
     turned = bridged(_smooth(euler, 2.0 * smoothing, track.runs()))
     moved = bridged(_smooth(track.positions - track.positions[at_rest], 2.0 * smoothing, track.runs()))
     moved = _FARTHEST * np.tanh(moved / _FARTHEST)

@@ -81,7 +81,7 @@ def _newton(field: Tensor, lattice: Tensor, sample: Callable[[Tensor, Tensor], T
 
 
 def _strain(fields: Tensor, cell: float) -> Tensor:
-    """Fields [N, 3 n, L, L] -> [N, 1, L - 1, L - 1]: what each cell is to be divided by to be within the bounds, the most of all n."""
+    """Fields [N, 3 n, L, L] -> [N, 1, L - 1, L - 1]: what each cell is to be divided by to be within bounds, the most of all."""
     fields = fields.unflatten(1, (-1, 3))
     across, down = fields.diff(dim=-1) / cell, fields.diff(dim=-2) / cell
     # the fields are bilinear within a cell: their areas are extreme in its corners

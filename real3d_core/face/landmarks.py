@@ -18,7 +18,7 @@ _SMALLEST_TILE = 240  # pixels, where larger ones show somebody
 _LEAST_TILE = 64
 _LARGE = 0.15  # of a picture's long side: from this height on a face's landmarks gain nothing from a crop
 _CROP = 2.6  # face heights along a side, in which a face is looked for once more
-_FIRST, _NOW_AND_THEN = 8, 12  # frames of a clip without a face that are searched on tiles: these, then one in so many
+_FIRST, _NOW_AND_THEN = 4, 12  # frames of a clip without a face that are searched on tiles: these, then one in so many
 MOST_IN_FRAME = 4  # faces of a clip's frame among which the one followed is looked for
 _AGREED = 0.1  # face heights between the points of the two modes at most, on average; half a hundredth is usual
 _COVERED = 0.3  # confidence in a face that somebody may be in front of
@@ -47,7 +47,7 @@ class FaceLandmarks:
         """
         with landmarker(self._model, MOST_FACES) as finder, landmarker(self._model, MOST_FACES, TILE_SCORE) as surer:
             found = largest_first(finder.detect(image))
-            return _found_closer(finder, surer, image, found) or found
+            return _found_closer(finder, surer, image, found, _LEAST_TILE) or found
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[Sighting]:
         """One person's face in each RGB uint8 frame, see `FaceFollower`; a frame without it repeats the face before.
@@ -123,7 +123,7 @@ class _SmallFace:
         """The faces of frame `number`; none where it is not looked at."""
         if self.latest is None:
             looked_at = number < _FIRST or number % _NOW_AND_THEN == 0
-            return _found_closer(self._finder, self._surer, frame, []) if looked_at else []
+            return _found_closer(self._finder, self._surer, frame, [], _SMALLEST_TILE) if looked_at else []
         if face_height(self.latest) > _LARGE * max(frame.shape[:2]):
             return []
         crop, corner = _about(frame, self.latest)
@@ -155,18 +155,22 @@ def _sightings(seen: Iterable[Seen]) -> Iterator[Sighting]:
         raise NoFaceError("No face was found in the driving clip: use a clip that shows a face, not too small and not covered.")
 
 
-def _found_closer(finder: Landmarker, surer: Landmarker, image: np.ndarray, found: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The faces of a picture, those `found` in the whole of it and those on its tiles, as far as they are found in a crop too."""
+def _found_closer(finder: Landmarker, surer: Landmarker, image: np.ndarray, found: Sequence[np.ndarray], least: int) -> list[np.ndarray]:
+    """The faces of a picture, those `found` in the whole of it and those on its tiles, as far as they are found in a crop too.
+
+    Args:
+        least: pixels along a side of the smallest tiles.
+    """
     shown = list(found)
-    for side in _tile_sides(min(image.shape[:2]), max(map(face_height, found), default=0.0)):
+    for side in _tile_sides(min(image.shape[:2]), max(map(face_height, found), default=0.0), least):
         if side >= _SMALLEST_TILE or not shown:
             shown += largest_first(_detect_on_tiles(surer, image, side))
     return _verified(finder, image, _distinct(shown))
 
 
-def _tile_sides(short: int, tall: float) -> list[int]:
+def _tile_sides(short: int, tall: float, least: int) -> list[int]:
     """A picture's short side and its halves, as long as a tile holds the largest face seen in the whole picture."""
-    return [side for side in (short, short // 2, short // 4, short // 8) if side >= max(_LEAST_TILE, tall)]
+    return [side for side in (short, short // 2, short // 4, short // 8) if side >= max(least, tall)]
 
 
 def _detect_on_tiles(finder: Landmarker, image: np.ndarray, side: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ _SPUN = np.radians([20, 45])  # from one frame to the next
 _MOVED = (0.5, 1.2)  # decimetres, likewise
 _NEARED = (1.5, 4.0)  # decimetres, likewise: a head's size trembles
 _BENT = (0.05, 0.10)  # face heights by which the firm points of a face lie off those of the same person, on average
-_BRIEF = 3  # frames; a face that is seen for less is not followed
+_BRIEF, _BRIEF_CLIP = 3, 25  # frames; a face that is seen for less is not followed, unless a clip is so short
 
 
 def plausibility(
@@ -54,14 +54,17 @@ def _leaps(rotations: np.ndarray, positions: np.ndarray, since: np.ndarray) -> n
 
 
 def _lasting(trusted: np.ndarray, shots: np.ndarray) -> np.ndarray:
-    """Without frames next to a gap, where a face that comes or goes is seen in part, and without those that last briefly."""
+    """Without frames next to a gap, where a face that comes or goes is seen in part, and without those that last briefly.
+
+    Of a clip that is brief itself, whatever there is.
+    """
     if trusted.all():
         return trusted
     inside = trusted & ~binary_dilation(~trusted, np.ones(3))
     steady = np.zeros_like(trusted)
     for shot in np.unique(shots[trusted]):
         steady |= binary_opening(inside & (shots == shot), np.ones(_BRIEF))
-    return steady if steady.any() else trusted
+    return steady if steady.any() or len(trusted) > _BRIEF_CLIP else trusted
 
 
 def _falling(value: np.ndarray, sure: float | np.ndarray, lost: float | np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
 
 _FIT = {"identity": (1, IDENTITIES), "expression": (1, EXPRESSIONS), "euler": (1, 3), "translation": (1, 3)}
 _COEFFICIENT = (3.0, 5.0)  # standard deviations of the face model that faces show, and that none passes
-_EXPRESSION = (6.0, 8.0)  # likewise, of all together: 4 in speech and 2 in fitted clips; from 8 on the mesh turns over here and there
+_EXPRESSION = (7.0, 8.5)  # likewise, of all together: up to 7 in fitted clips; from 8 on the mesh turns over here and there
 _REACH = (0.85, 1.05)  # decimetres that a head may leave its torso, and never passes
 _SIDE = 512
 _PORTRAITS = 8  # whose layers are remembered; 15 MB each

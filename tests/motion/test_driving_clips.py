@@ -15,6 +15,7 @@ from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import FaceTrack, track_face
 from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.anatomy import bounded_pose
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
@@ -60,7 +61,8 @@ def film_steps(motion: Motion) -> np.ndarray:
     points = canonical_face(ModelFolders()).points
     controls = FaceControls(torch.from_numpy(points))
     moved = controls.rest + controls.displacements(motion.expression)
-    posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(motion.euler), moved) + motion.translation[:, None] / 1.75
+    euler, translation = bounded_pose(motion.euler, motion.translation, 0.7, 0.8)
+    posed = torch.einsum("tij,tpj->tpi", euler_to_matrix(euler), moved) + translation[:, None] / 1.75
     return posed[..., :2].diff(dim=0).norm(dim=-1).amax(dim=1).numpy()
 
 
@@ -104,4 +106,4 @@ def test_after_a_cut_the_head_is_neutral_again(clip):
 
 def test_a_clip_without_a_face_is_one_sentence():
     with pytest.raises(NoFaceError, match=r"^No face was found in the driving clip: .*\.$"):
-        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3)), ModelFolders()
+        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3)), ModelFolders(), ModelFolders()
