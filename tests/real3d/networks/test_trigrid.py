@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from golden import make_weight
+from reference_checkpoint import write_checkpoint
 
 from real3d_core.errors import MissingModelError
+from real3d_core.real3d import checkpoint
 from real3d_core.real3d.checkpoint import GRID, IMAGE_TO_PLANE, MOTION_ADAPTER, build_networks, fill
+from real3d_core.real3d.config import Real3DConfig
 from real3d_core.real3d.grid_refinement import GridRefinement
 from real3d_core.real3d.image_to_plane import ImageToPlane
 from real3d_core.real3d.reference_keys import StoredTensors, grid_refinement
@@ -60,6 +65,21 @@ def test_the_grid_module_is_the_last_thing_that_canonical_planes_pass(official_t
     refined, plain = (build_networks(trigrid(official_tensors, 3, blocks), {}).image_to_plane for blocks in (1, 0))
     picture = torch.zeros(1, 3, 32, 32)
     assert torch.equal(refined(picture), refined.refine(plain(picture)))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_trigrid_is_converted_with_its_grid_module(official_tensors, tmp_path, monkeypatch, half):
+    tensors = {name: tensor for name, tensor in trigrid(official_tensors, 3, 1).items() if name.startswith((GRID, *LAST))}
+    write_checkpoint(tmp_path / "in.ckpt", {f"module.{name}": tensor for name, tensor in tensors.items()})
+    loaded = SimpleNamespace(config=Real3DConfig(fine=12))  # the whole model takes many seconds and is checked by its own tests
+    monkeypatch.setattr(checkpoint, "load_networks", lambda path: loaded)
+    checkpoint.convert(tmp_path / "in.ckpt", tmp_path / "out.safetensors", half)
+    converted, settings = checkpoint.read_tensors(tmp_path / "out.safetensors")
+    assert converted.keys() == tensors.keys() and settings["num_samples_fine"] == 12
+    for name, tensor in tensors.items():
+        assert converted[name].dtype == (torch.float16 if half and tensor.ndim > 1 else torch.float32)
+        assert torch.equal(converted[name], tensor.to(converted[name].dtype)), name
+    assert checkpoint.planes_depth(converted) == 3
 
 
 @pytest.mark.parametrize(
