@@ -24,6 +24,7 @@ _UNSPECIFIED, _BT709, _SRGB = 2, 1, 13  # numbers of ITU-T H.273
 _HDR_CURVES = (16, 18)  # PQ and HLG
 _CAMERA_CURVES = (1, 6, 14, 15)  # of BT.709, BT.601 and BT.2020, all the same
 _WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, and P3 of cinemas and of displays
+_FREED_TWICE = ("png", "apng")  # PyAV frees the name of their colour profile, and FFmpeg again: the process ends (seen in 18.1)
 _SAME_TIME = 1e-6  # seconds
 
 
@@ -83,9 +84,10 @@ class Clip:
         """
         number = 0
         with open_container(self.path, "video", ClipError) as container:
+            codec = picture_track(container).codec_context.name
             for picture, until in self._nearest(self._timed(container)):
                 while number / fps + _SAME_TIME < until:
-                    yield self._upright(picture)
+                    yield self._upright(picture, codec)
                     number += 1
 
     def _nearest(self, timed: Iterator[tuple[float, av.VideoFrame]]) -> Iterator[tuple[av.VideoFrame, float]]:
@@ -125,8 +127,8 @@ class Clip:
         longest = max(usual, time + (getattr(picture, "duration", None) or 0) * float(picture.time_base)) + _SAME_TIME
         return self.duration if time < self.duration <= longest else min(usual, self.stop - self.start)
 
-    def _upright(self, picture: av.VideoFrame) -> np.ndarray:
-        turned = _orientation(picture)
+    def _upright(self, picture: av.VideoFrame, codec: str) -> np.ndarray:
+        turned = _orientation(picture, codec)
         width, height = (self.height, self.width) if turned.swaps else (self.width, self.height)
         untagged_hd = picture.colorspace == _UNSPECIFIED and picture.height >= 720
         bt709 = untagged_hd or picture.colorspace == _BT709
@@ -156,7 +158,7 @@ def open_clip(path: str | os.PathLike) -> Clip:
             )
             raise ClipError(f"The video '{path}' {reason}.")
         width, height = round(first.width * _pixel_aspect(stream)), first.height
-        if _orientation(first).swaps:
+        if _orientation(first, stream.codec_context.name).swaps:
             width, height = height, width
         fps = float(stream.average_rate or stream.guessed_rate or 25)
         length = _length(container, stream) or 1 / fps
@@ -181,15 +183,23 @@ class _Orientation(NamedTuple):
         return np.ascontiguousarray(shown[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1])
 
 
-def _orientation(picture: av.VideoFrame) -> _Orientation:
+def _orientation(picture: av.VideoFrame, codec: str) -> _Orientation:
     """From the display matrix (ISO 14496-12, 6.2.2), which may turn and mirror; it is rounded to quarter turns."""
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return _Orientation(False, False, False)
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    a, b, c, d = _display_matrix(picture, codec)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return _Orientation(False, d < 0, a < 0)
     return _Orientation(True, b < 0, c < 0)
+
+
+def _display_matrix(picture: av.VideoFrame, codec: str) -> tuple[float, float, float, float]:
+    """Its four numbers that turn and mirror; where only the turn is to be had, those of the turn."""
+    if codec not in _FREED_TWICE:
+        with suppress(ValueError):  # FFmpeg knows more kinds of side data than PyAV, EXIF for one
+            matrix = picture.side_data.get("DISPLAYMATRIX")
+            a, b, _, c, d = (1, 0, 0, 0, 1) if matrix is None else np.frombuffer(matrix, np.int32)[:5].tolist()
+            return a, b, c, d
+    angle = math.radians(getattr(picture, "rotation", 0))
+    return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
 
 
 def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:

@@ -3,6 +3,9 @@
 import math
 import os
 import struct
+import subprocess
+import sys
+import types
 import weakref
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,17 +15,18 @@ import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from real3d_core.errors import ClipError, OutputError
 from real3d_core.files import refuse_unwritable
-from real3d_core.media.clip import Clip, open_clip
+from real3d_core.media.clip import Clip, _orientation, open_clip
 from real3d_core.media.contact_sheet import contact_sheet
 from real3d_core.media.encoding import Encoding
 from real3d_core.media.film import write_video
 from real3d_core.media.sound import Sound, load_sound
 from real3d_core.stream import FrameStream
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 GREY = 12  # grey levels from frame to frame in the counting videos; far more than compression changes
 
 
@@ -111,6 +115,17 @@ def hybrid_log_gamma(light: float) -> float:
     return math.sqrt(3 * scene) if scene <= 1 / 12 else 0.17883277 * math.log(12 * scene - 0.28466892) + 0.55991073
 
 
+class OtherSideData:
+    """A picture with side data that PyAV does not know."""
+
+    def __init__(self, rotation: int):
+        self.rotation = rotation
+
+    @property
+    def side_data(self) -> dict:
+        raise ValueError("31 is not a valid Type")
+
+
 class TestReading:
     def test_a_constant_rate_clip_is_read_frame_for_frame(self, tmp_path):
         clip = open_clip(write_clip(tmp_path / "a.mp4", list(range(0, 2000, 40))))
@@ -161,6 +176,19 @@ class TestReading:
         assert (clip.height, clip.width) == upright.shape[:2]
         (picture,) = clip.frames()
         assert picture.shape == upright.shape and np.abs(picture.astype(int) - upright).mean() < 12
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            decoded = next(container.decode(video=0))
+        for unreadable in (types.SimpleNamespace(rotation=decoded.rotation), OtherSideData(decoded.rotation)):
+            assert _orientation(unreadable, "png") == _orientation(decoded, "h264")
+        assert _orientation(OtherSideData(decoded.rotation), "tiff") == _orientation(decoded, "h264")
+
+    def test_a_png_with_a_colour_profile_does_not_end_the_process(self, tmp_path):
+        """PyAV 18 frees what such a picture carries twice, as soon as it is collected."""
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        Image.new("RGB", (64, 48), "red").save(tmp_path / "a.png", icc_profile=profile)
+        script = "import gc, sys; from real3d_core.video import open_clip; clip = open_clip(sys.argv[1]); list(clip.frames()); gc.collect()"
+        done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.png")], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-500:]
 
     @pytest.mark.parametrize(
         ("matrix", "shown"),

@@ -7,10 +7,12 @@ import pickle
 
 import pytest
 import torch
+from real3d_core.portrait.model_files import ModelFolders
 from reference_checkpoint import write_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError
 from real3d_core.real3d.weights.checkpoint import build_networks, convert, load_networks, main, read_tensors
 from real3d_core.real3d.weights.config import Real3DConfig, official_config, read_config
@@ -311,12 +313,20 @@ def test_weights_whose_product_overflows_are_refused(official_tensors):
         build_networks({**official_tensors, name: torch.full_like(official_tensors[name], 3e38)}, {})
 
 
-def test_safetensors_give_the_very_same_networks(checkpoint, networks, tmp_path):
+@pytest.fixture
+def networks_in(bfm_folder, tmp_path):
+    """A function that loads the avatar from the folder of a test, as users do, and gives its networks."""
+    (tmp_path / "BFM").symlink_to(bfm_folder)
+    return lambda: load_avatar("real3d", AvatarOptions(ModelFolders(), (tmp_path,))).networks
+
+
+def test_safetensors_give_the_very_same_networks(checkpoint, networks, networks_in, tmp_path):
     """Round trip of an official file: every weight is bit-equal, and so is a picture; the settings travel along."""
-    convert(checkpoint, tmp_path / "converted.safetensors")
+    converted = tmp_path / "model_ckpt_steps_100000.safetensors"
+    convert(checkpoint, converted)
     (tmp_path / "other").touch()
-    assert (tmp_path / "converted.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
-    again = load_networks(tmp_path / "converted.safetensors")
+    assert converted.stat().st_mode == (tmp_path / "other").stat().st_mode
+    again = networks_in()
     assert again.config == networks.config
     for part in ("image_to_plane", "motion_adapter", "super_resolution"):
         first, second = getattr(networks, part).state_dict(), getattr(again, part).state_dict()
@@ -328,10 +338,10 @@ def test_safetensors_give_the_very_same_networks(checkpoint, networks, tmp_path)
     assert torch.equal(networks.decoder.weight2, again.decoder.weight2)
 
 
-def test_both_formats_of_torch_give_the_very_same_networks(official_tensors, networks, tmp_path):
-    wrapped = {f"module.{name}": tensor for name, tensor in official_tensors.items()}
+def test_both_formats_of_torch_give_the_very_same_networks(official_tensors, networks, networks_in, tmp_path):
+    wrapped = {f"module.module.{name}": tensor for name, tensor in official_tensors.items()}
     write_checkpoint(tmp_path / "model_ckpt_steps_1.ckpt", wrapped, in_zip=True)
-    again = load_networks(tmp_path)
+    again = networks_in()
     for part in ("image_to_plane", "motion_adapter", "super_resolution"):
         first, second = getattr(networks, part).state_dict(), getattr(again, part).state_dict()
         assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
