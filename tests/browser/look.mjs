@@ -414,6 +414,7 @@ const steps = {
     await note("copied");
     await page.evaluate(async () => window.app.loadGraphData(JSON.parse(JSON.stringify(window.app.graph.serialize()))));
     await fit([type]);
+    await until(async () => JSON.stringify(await heads()) === JSON.stringify(told.copied)); // each has to fetch its picture again
     await note("reloaded");
     told.prompt = await page.evaluate(async (type) => Object.values((await window.app.graphToPrompt()).output).find((node) => node.class_type === type).inputs, type);
     seen[`again_${type}`] = told;
