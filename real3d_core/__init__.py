@@ -11,9 +11,10 @@ A film in a few lines:
     made = talking_portraits(avatar, [photo], PipelineOptions(), models, voice)
     write_video("film.mp4", made.films[0], made.soundtrack)
 
-The rooms: `portrait` (a photo -> Portrait), `motion` (voice, clip, head pose -> Motion), `render` (cameras, planes, ray marching),
-`analytic` and `real3d` (the two avatars), and beside them the order of the stages, what an avatar is, streams of frames, and files of
-pictures, sounds and clips. `docs/library.md` has a map and complete examples.
+The rooms: `pipeline` (the order of the stages), `avatar` and `avatar_kinds` (what an avatar is, and which there are), `portrait` (a photo
+-> Portrait), `speech`, `face` and `motion` (voice, clip, head pose -> Motion), `render` (cameras, planes, ray marching), `analytic` and
+`real3d` (the two avatars), `media` (files of pictures, sounds and clips) and `mediapipe_models` (what finds faces).
+`docs/library.md` has a map and complete examples.
 
 The public names can be imported from here; whatever they need is loaded when one is first used.
 """
