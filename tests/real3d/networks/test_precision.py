@@ -3,8 +3,8 @@
 import torch
 from small_networks import SMALL, small_tensors
 
-from real3d_core.real3d import reference_keys
 from real3d_core.real3d.super_resolution.frame import SuperResolution, SuperResolutionSizes
+from real3d_core.real3d.weights import key_table
 from real3d_core.real3d.weights.checkpoint import SUPER_RESOLUTION, build_networks, fill
 
 
@@ -16,8 +16,8 @@ def test_bfloat16_frames_are_close_to_float32_ones(official_tensors, networks, s
     with torch.device("meta"):
         wide, narrow = (SuperResolution(SuperResolutionSizes(side=64)) for _ in range(2))
     wide.load_state_dict(networks.super_resolution.state_dict(), assign=True)
-    stored = reference_keys.StoredTensors(official_tensors).at(SUPER_RESOLUTION)
-    fill(narrow, reference_keys.super_resolution(narrow, stored), "cpu", torch.bfloat16)
+    stored = key_table.StoredTensors(official_tensors).at(SUPER_RESOLUTION)
+    fill(narrow, key_table.super_resolution(narrow, stored), "cpu", torch.bfloat16)
     portrait = (scene_inputs.torso, scene_inputs.background, scene_inputs.segmentation, scene_inputs.source_keypoints)
     frame = (scene_inputs.features, scene_inputs.opacity, scene_inputs.driven_keypoints)
     with torch.inference_mode():
