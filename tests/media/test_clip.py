@@ -186,7 +186,9 @@ class TestReading:
         """PyAV 18 frees what such a picture carries twice, as soon as it is collected."""
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         Image.new("RGB", (64, 48), "red").save(tmp_path / "a.png", icc_profile=profile)
-        script = "import gc, sys; from real3d_core.video import open_clip; clip = open_clip(sys.argv[1]); list(clip.frames()); gc.collect()"
+        script = (
+            "import gc, sys; from real3d_core.media.clip import open_clip; clip = open_clip(sys.argv[1]); list(clip.frames()); gc.collect()"
+        )
         done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.png")], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-500:]
 

@@ -53,7 +53,7 @@ def listening(request, tmp_path, goldens, monkeypatch):
         network = AudioToMotion(AudioToMotionConfig(features=features))
         fill(network)
         write(network.state_dict(), tmp_path / "audio2secc_vae" / "model_ckpt_steps_400000.ckpt", request.param, epoch=1)
-        return load_avatar("real3d", AvatarOptions(ModelFolders(), (tmp_path,)))
+        return load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
 
     return load
 
