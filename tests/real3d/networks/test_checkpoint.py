@@ -324,7 +324,7 @@ def test_every_weight_of_a_network_is_loaded(small_networks):
 def networks_in(bfm_folder, tmp_path):
     """A function that loads the avatar from the folder of a test, as users do, and gives its networks."""
     (tmp_path / "BFM").symlink_to(bfm_folder)
-    return lambda: load_avatar("real3d", AvatarOptions(ModelFolders(), (tmp_path,))).networks
+    return lambda: load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,)))).networks
 
 
 def test_safetensors_give_the_very_same_networks(checkpoint, networks, networks_in, tmp_path):
