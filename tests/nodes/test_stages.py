@@ -84,7 +84,7 @@ def test_pictures_equal_to_the_raw_colour_change_nothing_and_others_do(host, sta
 
 
 def test_colours_of_another_number_of_frames_are_refused(host, stages):
-    with pytest.raises(host.core("errors").Real3DError, match="3 pictures cannot replace the colours of 6 frames"):
+    with pytest.raises(host.core("errors").Real3DError, match="3 images cannot replace the colours of 6 frames"):
         host.execute("Real3DReplaceRenderColour", render=stages["render"], image=torch.zeros(3, 64, 64, 3))
 
 
@@ -309,12 +309,12 @@ class TestPlanesAsLatent:
     def test_numbers_of_another_avatar_are_refused(self, host, stages, latent):
         tensor = host.execute("Real3DPlanesToTensor", planes=stages["planes"])[0]
         for other in (replace(tensor, avatar="real3d"), {**latent, "real3d_avatar": "real3d"}):
-            with pytest.raises(host.core("errors").Real3DError, match="those of the avatar 'real3d', the planes those of 'analytic'"):
+            with pytest.raises(host.core("errors").Real3DError, match="belongs to the avatar 'real3d', the planes to 'analytic'"):
                 self.back(host, stages["planes"], other)
 
     def test_numbers_that_are_none_are_refused(self, host, stages, latent):
         broken = {"samples": latent["samples"] / 0}
-        with pytest.raises(host.core("errors").Real3DError, match="not all finite"):
+        with pytest.raises(host.core("errors").Real3DError, match="not finite"):
             self.back(host, stages["planes"], broken).streams[0].frames(0, 1)
 
     def test_a_long_film_of_planes_stops_the_nodes_behind_the_latent_only(self, host, stages, monkeypatch):
@@ -655,13 +655,13 @@ def test_every_back_end_is_offered_and_the_one_in_use_is_shown(host, stages, mon
     assert line == ("7", f"Ray marching: {cuda_ops.chosen('cpu').name}") and torch.allclose(found, expected, atol=1e-3)
     if not torch.cuda.is_available():
         line, found = marching(host, stages, "cuda-nvrtc", monkeypatch)
-        assert line[1] == f"Ray marching: {cuda_ops.chosen('cpu').name} (cuda-nvrtc cannot be used here: the log says why)"
+        assert line[1] == f"Ray marching: {cuda_ops.chosen('cpu').name} (cuda-nvrtc cannot be used here: see the log)"
 
 
 @pytest.mark.parametrize("backend", ["abacus", "../torch", "", "cpu-ext\0", 7, None, ["torch"]])
 def test_a_back_end_that_there_is_not_is_refused_in_words(host, stages, backend):
     inputs = {"avatar": stages["avatar"], "planes": stages["moving"], "camera": stages["camera"]}
-    with pytest.raises(host.core("errors").Real3DError, match=r"The input 'backend' has no choice .*: choose one of auto, cuda-nvrtc, "):
+    with pytest.raises(host.core("errors").Real3DError, match=r"is not a choice of the input 'backend': choose one of auto, cuda-nvrtc, "):
         host.execute("Real3DRenderHead", **inputs, backend=backend)
 
 
