@@ -62,9 +62,9 @@ class VisemeNetwork(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] from `log_mel` -> [B, visemes, T] scores before the softmax."""
-        return self.head(self.heard(mel))
+        return self.head(self.features(mel))
 
-    def heard(self, mel: Tensor) -> Tensor:
+    def features(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] -> [B, channels, T], of which the scores are linear functions."""
         shape, loud = _against_the_mean(mel)
         patterns = self.joined(self.patterns(shape[:, None])).flatten(1, 2)
@@ -138,10 +138,10 @@ def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
 def log_mel(samples: np.ndarray, start: int, stop: int) -> np.ndarray:
     """[stop - start, BANDS] float32 spectra of the steps start..stop-1, about -1..2; outside the sound there is silence."""
     first, last = start * STEP - MARGIN, stop * STEP + MARGIN
-    heard = np.zeros(last - first, np.float32)
+    padded = np.zeros(last - first, np.float32)
     inside = samples[max(first, 0) : max(last, 0)]
-    heard[max(-first, 0) :][: len(inside)] = inside
-    windows = np.lib.stride_tricks.sliding_window_view(heard, WINDOW)[::STEP]
+    padded[max(-first, 0) :][: len(inside)] = inside
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STEP]
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), 512)) ** 2 / WINDOW
     return (np.log10(power @ _mel_filters() + FLOOR) / 3.0 + 2.0).astype(np.float32)
 
