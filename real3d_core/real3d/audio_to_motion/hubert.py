@@ -189,16 +189,16 @@ def _config(folder: Path) -> HubertConfig:
     from transformers import HubertConfig, HubertModel
 
     with open(folder / "config.json", encoding="utf-8") as file:
-        told = json.loads(file.read(_LARGEST_CONFIG))
-    if not isinstance(told, dict) or told.get("model_type", "hubert") != "hubert":
+        settings = json.loads(file.read(_LARGEST_CONFIG))
+    if not isinstance(settings, dict) or settings.get("model_type", "hubert") != "hubert":
         raise ValueError("config.json is not a HuBERT's")
-    shape = {name: told[name] for name in _SHAPE if name in told}
+    shape = {name: settings[name] for name in _SHAPE if name in settings}
     numbers = [
         one for value in shape.values() for one in (value if isinstance(value, list) else [value]) if not isinstance(one, (str, bool))
     ]
     if (
         not all(isinstance(one, (int, float)) and 0 < one <= _LARGEST_SIZE for one in numbers)
-        or told.get("num_hidden_layers", 1) > _DEEPEST
+        or settings.get("num_hidden_layers", 1) > _DEEPEST
     ):
         raise ValueError("the sizes in config.json are not a HuBERT's")
     config = HubertConfig(**shape)
