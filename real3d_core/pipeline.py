@@ -200,9 +200,9 @@ def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames
     if sound is None and clip_frames is None:
         raise Real3DError("Nothing drives the portrait: give a sound, a driving clip, or both.")
     if clip_frames is None and "driving" in (options.pose, options.blink):
-        raise Real3DError("Pose or blinks were asked for from a driving clip, but no clip was given: give one or choose another.")
+        raise Real3DError("The pose or the blinks are to follow a driving clip, but no clip was given: add one, or choose another mode.")
     if options.neutral is not None and clip_frames is None:
-        raise Real3DError("A neutral frame was chosen, but there is no driving clip: give one, or choose no frame.")
+        raise Real3DError("A neutral frame was chosen, but there is no driving clip: add one, or leave the neutral frame out.")
     if options.neutral is not None and options.neutral >= clip_frames:
         raise ClipError(
             f"The neutral frame is {options.neutral}, but the driving clip has {clip_frames} frames (25 a second, counted from 0): "
@@ -288,7 +288,7 @@ def with_head_pose(
     euler, translation = motion.euler, motion.translation
     if movement == "driving":
         if other is None:
-            raise Real3DError("The head shall move as in another motion, but none was given: give one, or choose another movement.")
+            raise Real3DError("The head is to move as in another motion, but none was given: add one, or choose another movement.")
         fitted = other.fitted(frames)
         euler, translation = fitted.euler, fitted.translation
     elif movement == "static":

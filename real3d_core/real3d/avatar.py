@@ -333,7 +333,7 @@ def _fit_in(planes: Planes) -> FaceFit:
     """
     known = planes.person or {}
     if {name: tuple(part.shape) for name, part in known.items()} != _FIT:
-        raise Real3DError("These planes do not know whose face they are: lift the portrait again with the avatar 'real3d'.")
+        raise Real3DError("These planes do not contain the face fit of their portrait: lift the portrait again with the avatar 'real3d'.")
     return FaceFit(**known)
 
 

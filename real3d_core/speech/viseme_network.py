@@ -180,10 +180,10 @@ def load_network(path: Path) -> VisemeNetwork:
 
 def _require_own_visemes(outputs: str | None, name: str) -> None:
     if outputs is None:
-        raise MissingModelError(f"The weights '{name}' do not say which visemes they tell apart: train the network again.")
+        raise MissingModelError(f"The weights '{name}' do not state the names of their visemes: train the network again.")
     if outputs.split() != list(NAMES):
         raise MissingModelError(
-            f"The weights '{name}' tell the visemes '{outputs}' apart, but visemes.json has '{' '.join(NAMES)}': "
+            f"The weights '{name}' have the visemes '{outputs}', but visemes.json has '{' '.join(NAMES)}': "
             "give its rows those names in that order (the numbers may differ), or train the network again."
         )
 

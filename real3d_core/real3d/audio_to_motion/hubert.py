@@ -88,14 +88,14 @@ def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress 
     normalised = torch.from_numpy(normalise(samples))
     spans = chunk_spans(len(samples))
     parts = []
-    with _told(model, len(spans), progress):
+    with _reporting(model, len(spans), progress):
         for start, stop in spans:
             parts.append(model(normalised[None, start:stop].to(model.device, model.dtype)).last_hidden_state[0].float().cpu())
     return torch.cat(parts)[: feature_frames(len(samples))]
 
 
 @contextmanager
-def _told(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
+def _reporting(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
     """Reports progress after every layer: one forward pass alone can take ten seconds on a CPU."""
     layers, done = model.encoder.layers, 0
 

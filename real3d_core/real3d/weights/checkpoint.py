@@ -154,7 +154,7 @@ def _read_ckpt(path: Path) -> dict[str, Tensor]:
         code = code_in(file.pickle)
         if code:
             raise MissingModelError(
-                f"The checkpoint '{path.name}' is refused because reading it could execute code (it wants to call {brief(code)}): "
+                f"The checkpoint '{path.name}' is refused because reading it could execute code (it calls {brief(code)}): "
                 "use the official file, or a .safetensors one."
             )
         return _tensors(file, path)
