@@ -37,7 +37,7 @@ class HostedAvatar:
         return getattr(self.avatar, name)
 
     def lift(self, portrait: Portrait) -> Planes:
-        _bring(self._video_patchers)
+        _load_to_device(self._video_patchers)
         return self.avatar.lift(portrait)
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
@@ -50,7 +50,7 @@ class HostedAvatar:
         return self._with_networks(self.avatar.person_mask(*renders, **options))
 
     def audio_to_motion(self, *sound, **options) -> Motion:
-        _bring(self._audio_patchers)
+        _load_to_device(self._audio_patchers)
         return self.avatar.audio_to_motion(*sound, **options)
 
     @property
@@ -60,27 +60,27 @@ class HostedAvatar:
 
     @cached_property
     def _video_patchers(self) -> list[ModelPatcher]:
-        return _handed_over(self.avatar.video_networks())
+        return _patchers_of(self.avatar.video_networks())
 
     @cached_property
     def _audio_patchers(self) -> list[ModelPatcher]:
-        return _handed_over(self.avatar.audio_networks())
+        return _patchers_of(self.avatar.audio_networks())
 
     def _with_networks(self, stream: FrameStream[Any]) -> FrameStream[Any]:
         """A stream that loads the networks before each chunk, since other nodes may have offloaded them in between."""
         if not self._video_patchers:
             return stream
         return FrameStream(
-            len(stream), stream.fps, lambda start, stop: (_bring(self._video_patchers), stream.frames(start, stop))[1], keep=0
+            len(stream), stream.fps, lambda start, stop: (_load_to_device(self._video_patchers), stream.frames(start, stop))[1], keep=0
         )
 
 
-def _handed_over(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
+def _patchers_of(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
     device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
     return [ModelPatcher(network, load_device=device, offload_device=rest) for network in networks]
 
 
-def _bring(patchers: list[ModelPatcher]) -> None:
+def _load_to_device(patchers: list[ModelPatcher]) -> None:
     if patchers:
         model_management.load_models_gpu(patchers, force_full_load=True)
     for patcher in patchers:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import MissingModelError, SoundError, brief
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from .pitch import pitch_track
 from .sound import RATE
 
@@ -57,7 +57,7 @@ class SpeechFeatures:
         return self.features.shape[0] // 2
 
 
-def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = untold) -> SpeechFeatures:
+def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = no_progress) -> SpeechFeatures:
     """Features and F0 of one recording.
 
     Args:
@@ -80,7 +80,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
 
 
 @torch.no_grad()
-def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress = untold) -> Tensor:
+def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress = no_progress) -> Tensor:
     """[T, C] float32 on the processor, T = (L - 80) // 320, of [L] samples at 16 kHz, L >= 400.
 
     Memory is bounded by one chunk of 20 s; each is a forward pass of its own (spec 05 section 3.3).

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...avatar import SpeechStyle
 from ...media.sound import Sound
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from .hubert import SpeechFeatures, speech_features
 from .network import AudioToMotion, predict_expression
 from .sound import audible, sixteen_kilohertz
@@ -46,7 +46,7 @@ class Voice:
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[str, SpeechFeatures] = OrderedDict()
 
-    def __call__(self, sound: Sound, style: SpeechStyle, progress: Progress = untold) -> Tensor:
+    def __call__(self, sound: Sound, style: SpeechStyle, progress: Progress = no_progress) -> Tensor:
         """[N, 64] expressions at 25 frames a second, N up to 0.14 s longer than the sound.
 
         Raises:
