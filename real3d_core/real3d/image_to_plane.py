@@ -78,8 +78,8 @@ class ImageToPlane(nn.Module):
 def with_position(image: Tensor) -> Tensor:
     """[N, 3, S, S] -> [N, 5, S, S] channels last: two channels tell each pixel its row and its column, in image sides."""
     count, _, side, _ = image.shape
-    place = torch.arange(side, device=image.device, dtype=image.dtype) / side
-    rows, columns = torch.meshgrid(place, place, indexing="ij")  # [S, S] each
+    coordinates = torch.arange(side, device=image.device, dtype=image.dtype) / side
+    rows, columns = torch.meshgrid(coordinates, coordinates, indexing="ij")  # [S, S] each
     position = torch.stack((rows, columns)).expand(count, -1, -1, -1)  # [N, 2, S, S]
     return torch.cat((image, position), dim=1).contiguous(memory_format=torch.channels_last)  # [N, 5, S, S]
 

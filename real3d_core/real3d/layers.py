@@ -47,12 +47,12 @@ class Attention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """tokens [N, T, C], T = height * width -> the same shape; S of them are seen by each."""
-        seen = tokens
+        """tokens [N, T, C], T = height * width -> the same shape; each attends to S of them."""
+        context = tokens
         if self.reduce is not None:
             reduced = self.reduce(to_image(tokens, height, width))  # [N, C, height / reduction, width / reduction]
-            seen = self.reduced_norm(to_tokens(reduced))  # [N, S, C]
-        key, value = self.key_value(seen).chunk(2, dim=-1)  # [N, S, C] each
+            context = self.reduced_norm(to_tokens(reduced))  # [N, S, C]
+        key, value = self.key_value(context).chunk(2, dim=-1)  # [N, S, C] each
         query, key, value = (
             rearrange(part, "n t (heads c) -> n heads t c", heads=self.heads) for part in (self.query(tokens), key, value)
         )  # [N, heads, T or S, C / heads]

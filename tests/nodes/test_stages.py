@@ -45,7 +45,7 @@ def test_pictures_equal_to_the_raw_colour_change_nothing_and_others_do(host, sta
 
 
 def test_colours_of_another_number_of_frames_are_refused(host, stages):
-    with pytest.raises(host.core("errors").Real3DError, match="3 pictures cannot replace the colours of 6 frames"):
+    with pytest.raises(host.core("errors").Real3DError, match="3 images cannot replace the colours of 6 frames"):
         host.execute("Real3DReplaceRenderColour", render=stages["render"], image=torch.zeros(3, 64, 64, 3))
 
 

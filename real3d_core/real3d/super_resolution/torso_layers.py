@@ -47,8 +47,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, channels, ...] -> the same shape."""
-        seen = F.relu_(self.norm(x)).to(self.conv1.weight.dtype)
-        return x + self.conv2(F.relu_(self.conv1(seen)))
+        activated = F.relu_(self.norm(x)).to(self.conv1.weight.dtype)
+        return x + self.conv2(F.relu_(self.conv1(activated)))
 
 
 class DownBlock2d(nn.Module):

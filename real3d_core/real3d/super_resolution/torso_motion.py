@@ -55,16 +55,16 @@ class MotionFieldEstimator(nn.Module):
             driven: [N, 4, 3] key points of each frame.
             head: [N, 4, 256, 256] colour and opacity of the rendered head.
         """
-        place = volume_grid(compressed.shape[2:], driven.device)  # [16, 64, 64, 3]
+        grid_points = volume_grid(compressed.shape[2:], driven.device)  # [16, 64, 64, 3]
         shift = source - driven  # [N, 4, 3]
-        heat = heat_maps(place, driven) - heat_maps(place, source)  # [N, 4, 16, 64, 64]
-        moved = warp_by_shifts(compressed, place, shift)  # [N, 5, 4, 16, 64, 64]
+        heat = heat_maps(grid_points, driven) - heat_maps(grid_points, source)  # [N, 4, 16, 64, 64]
+        moved = warp_by_shifts(compressed, grid_points, shift)  # [N, 5, 4, 16, 64, 64]
         field = join_candidates(heat, moved).to(compressed.dtype)  # [N, 24, 16, 64, 64]
-        seen = self.up(self.down(field))  # [N, 1024, 16, 2, 2] -> [N, 32, 16, 64, 64]
-        fused = self.fuse(torch.cat((field, seen), dim=1), self.head(head))  # [N, 32, 16, 64, 64]
+        decoded = self.up(self.down(field))  # [N, 1024, 16, 2, 2] -> [N, 32, 16, 64, 64]
+        fused = self.fuse(torch.cat((field, decoded), dim=1), self.head(head))  # [N, 32, 16, 64, 64]
         weights, occlusion = self.choose(fused)  # [N, 5, 16, 64, 64], [N, 1, 64, 64]
         # weights sum to one and the first candidate stands still, so only the shifts of the others remain
-        deformation = place + torch.einsum("nkdhw,nkc->ndhwc", weights[:, 1:], shift)  # [N, 16, 64, 64, 3]
+        deformation = grid_points + torch.einsum("nkdhw,nkc->ndhwc", weights[:, 1:], shift)  # [N, 16, 64, 64, 3]
         return MotionField(deformation, occlusion)
 
 
@@ -74,17 +74,17 @@ def volume_grid(shape: torch.Size, device: torch.device) -> Tensor:
     return torch.stack(torch.meshgrid(depth, height, width, indexing="ij")[::-1], dim=-1)
 
 
-def heat_maps(place: Tensor, points: Tensor) -> Tensor:
-    """place [D, H, W, 3], points [N, K, 3] -> [N, K, D, H, W], 1 at each point."""
-    away = [(place[..., axis] - points[:, :, axis, None, None, None]).square() for axis in range(3)]  # [N, K, D, H, W] each
+def heat_maps(grid_points: Tensor, points: Tensor) -> Tensor:
+    """grid_points [D, H, W, 3], points [N, K, 3] -> [N, K, D, H, W], 1 at each point."""
+    away = [(grid_points[..., axis] - points[:, :, axis, None, None, None]).square() for axis in range(3)]  # [N, K, D, H, W] each
     return torch.exp(-0.5 / _VARIANCE * (away[0] + away[1] + away[2]))
 
 
-def warp_by_shifts(volume: Tensor, place: Tensor, shift: Tensor) -> Tensor:
-    """volume [1, C, D, H, W] looked up at place + shift [N, K, 3] -> [N, K + 1, C, D, H, W] float32; the first is not shifted."""
+def warp_by_shifts(volume: Tensor, grid_points: Tensor, shift: Tensor) -> Tensor:
+    """volume [1, C, D, H, W] sampled at grid_points + shift [N, K, 3] -> [N, K + 1, C, D, H, W] float32; the first is not shifted."""
     count, motions = shift.shape[:2]
     volume = volume.float()
-    grid = place + shift.flatten(0, 1)[:, None, None, None]  # [N K, D, H, W, 3]
+    grid = grid_points + shift.flatten(0, 1)[:, None, None, None]  # [N K, D, H, W, 3]
     volumes = volume.expand(count * motions, -1, -1, -1, -1)  # [N K, C, D, H, W]
     moved = F.grid_sample(volumes, grid, mode="bilinear", padding_mode="zeros", align_corners=True)  # [N K, C, D, H, W]
     still = volume[:, None].expand(count, -1, -1, -1, -1, -1)  # [N, 1, C, D, H, W]
@@ -98,7 +98,7 @@ def join_candidates(heat: Tensor, moved: Tensor) -> Tensor:
 
 
 class HeadEncoder(nn.Module):
-    """The rendered head -> what the motion field sees of it, [N, 4, 256, 256] -> [N, 32, 64, 64]."""
+    """Encodes the rendered head for the motion field: [N, 4, 256, 256] -> [N, 32, 64, 64]."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -154,7 +154,7 @@ def _read_ckpt(path: Path) -> dict[str, Tensor]:
         code = code_in(file.pickle)
         if code:
             raise MissingModelError(
-                f"The checkpoint '{path.name}' is refused because reading it could execute code (it wants to call {brief(code)}): "
+                f"The checkpoint '{path.name}' is refused because reading it could execute code (it calls {brief(code)}): "
                 "use the official file, or a .safetensors one."
             )
         return _tensors(file, path)
@@ -251,9 +251,9 @@ def fill(network: nn.Module, rows: Rows, device: torch.device | str, dtype: torc
     for layer, kernel in rows:
         for part, value in zip(Kernel._fields, kernel, strict=True):
             if value is not None:
-                place = getattr(layer, part)
-                if place.shape != value.shape:
-                    raise ValueError(f"{names[layer]}.{part} is {tuple(place.shape)}, the key table gives {tuple(value.shape)}")
+                parameter = getattr(layer, part)
+                if parameter.shape != value.shape:
+                    raise ValueError(f"{names[layer]}.{part} is {tuple(parameter.shape)}, the key table gives {tuple(value.shape)}")
                 layout = getattr(layer, "layout", None) or CHANNELS_LAST.get(value.ndim, torch.contiguous_format)
                 value = value.to(device, getattr(layer, "precision", dtype)).contiguous(memory_format=layout)
                 if not value.isfinite().all():
