@@ -63,12 +63,12 @@ class TestPlanesAsLatent:
     def test_numbers_of_another_avatar_are_refused(self, host, stages, latent):
         tensor = host.execute("Real3DPlanesToTensor", planes=stages["planes"])[0]
         for other in (replace(tensor, avatar="real3d"), {**latent, "real3d_avatar": "real3d"}):
-            with pytest.raises(host.core("errors").Real3DError, match="those of the avatar 'real3d', the planes those of 'analytic'"):
+            with pytest.raises(host.core("errors").Real3DError, match="belongs to the avatar 'real3d', the planes to 'analytic'"):
                 self.back(host, stages["planes"], other)
 
     def test_numbers_that_are_none_are_refused(self, host, stages, latent):
         broken = {"samples": latent["samples"] / 0}
-        with pytest.raises(host.core("errors").Real3DError, match="not all finite"):
+        with pytest.raises(host.core("errors").Real3DError, match="not finite"):
             self.back(host, stages["planes"], broken).streams[0].frames(0, 1)
 
     def test_a_long_film_of_planes_stops_the_nodes_behind_the_latent_only(self, host, stages, monkeypatch):
