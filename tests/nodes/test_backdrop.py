@@ -25,7 +25,7 @@ class TestBackgroundVideo:
 
     def test_it_begins_again_when_it_ends(self, host, stages, clip):
         backdrop = host.part("backdrop").backdrop(None, clip, 64, 25.0)
-        behind = host.core("portrait.framing").behind
+        behind = host.core("portrait.crop").behind
         assert len(backdrop) == 10 and behind(backdrop, 0, 1).shape == (1, 3, 64, 64)
         assert torch.equal(behind(backdrop, 8, 13)[2:], behind(backdrop, 0, 3)) and not torch.equal(*behind(backdrop, 9, 11))
 

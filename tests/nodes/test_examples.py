@@ -46,6 +46,6 @@ def test_an_example_makes_a_film_of_a_talking_face(host, name):
 def test_the_film_of_the_simple_example_is_a_video_file(host, tmp_path):
     film = next(one for one in host.run(twin("simple"), size=SIZE, framing="crop") if not isinstance(one, torch.Tensor))
     film.save_to(str(tmp_path / "film.mp4"), metadata={"prompt": {"1": "x"}})
-    clip = host.core("media.video").open_clip(tmp_path / "film.mp4")
+    clip = host.core("media.clip").open_clip(tmp_path / "film.mp4")
     assert (clip.width, clip.height, clip.has_sound) == (SIZE, SIZE, True)
     assert abs(clip.duration - 0.6) < 0.04

@@ -211,7 +211,7 @@ def test_the_simple_node_makes_a_film(host, official, tmp_path):
         "Real3DTalkingPortrait", image=host.inputs["portrait.png"], audio=audio, avatar=official, size=64, head_pose="static"
     )
     videos[0].save_to(str(tmp_path / "film.mp4"))
-    clip = host.core("media.video").open_clip(tmp_path / "film.mp4")
+    clip = host.core("media.clip").open_clip(tmp_path / "film.mp4")
     assert (clip.width, clip.height, clip.has_sound) == (64, 64, True) and last.shape == (1, 64, 64, 3)
 
 

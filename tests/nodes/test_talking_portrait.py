@@ -13,7 +13,7 @@ class TestSimple:
         assert fps == 24000 / 1001 and videos[0].get_frame_rate() == Fraction(24000, 1001)
         assert videos[0].get_frame_count() == 15 and last.shape == (1, 64, 64, 3)  # 0.6 s
         videos[0].save_to(str(tmp_path / "film.mp4"))
-        assert host.core("media.video").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
+        assert host.core("media.clip").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
         assert simple()[2] == 25.0
 
     def test_its_options_are_those_of_the_stages(self, host):
