@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from .core import (
     wants_gradients,
 )
 
+HEAD_SOURCE = Path(__file__).with_name("head.h")
 CHANNELS = 32
 LN_2 = math.log(2)
 
@@ -100,7 +102,7 @@ class PackedDecoder:
 
 
 class Window(ctypes.Structure):
-    """A rectangle of texels, or a stack of them; the same fields in cpu/head.h and cuda/march.cu. through_length 0: no stack."""
+    """A rectangle of texels, or a stack of them; the same fields in head.h. through_length 0: no stack."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
@@ -111,7 +113,7 @@ class Window(ctypes.Structure):
 
 
 class Head(ctypes.Structure):
-    """A head as compiled code reads it; the same fields in cpu/head.h and cuda/march.cu."""
+    """A head as compiled code reads it; the same fields in head.h."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("early", "late", "to_density", "to_colour", "colour_bias", "constant", "outputs")),

@@ -10,21 +10,21 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import PlaneTable, TableWindow
-from ..fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("vectors.h", "head.h", "table.h", "samples.h", "march.cpp"))
+SOURCES = (HEAD_SOURCE, *(Path(__file__).with_name(name) for name in ("vectors.h", "calls.h", "table.h", "samples.h", "march.cpp")))
 MULTIPLE = 16  # the widest vectors
 
 
 class Sheet(ctypes.Structure):
-    """A plane as a window reads it; the same fields in head.h."""
+    """A plane as a window reads it; the same fields in calls.h."""
 
     _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
 
 
 class Sheets(ctypes.Structure):
-    """What fills a window; the same fields in head.h."""
+    """What fills a window; the same fields in calls.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("first_row", "first_column", "height", "width", "count")),
