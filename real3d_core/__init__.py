@@ -11,9 +11,10 @@ A film in a few lines:
     made = talking_portraits(avatar, [photo], PipelineOptions(), models, voice)
     write_video("film.mp4", made.films[0], made.soundtrack)
 
-The rooms: `portrait` (a photo -> Portrait), `motion` (voice, clip, head pose -> Motion), `render` (cameras, planes, ray marching),
-`analytic` and `real3d` (the two avatars), and beside them the order of the stages, what an avatar is, streams of frames, and files of
-pictures, sounds and clips. `docs/library.md` has a map and complete examples.
+The rooms: `pipeline` (the order of the stages), `avatar` and `avatar_kinds` (what an avatar is, and which there are), `portrait` (a photo
+-> Portrait), `speech`, `face` and `motion` (voice, clip, head pose -> Motion), `render` (cameras, planes, ray marching), `analytic` and
+`real3d` (the two avatars), `media` (files of pictures, sounds and clips) and `mediapipe_models` (what finds faces).
+`docs/library.md` has a map and complete examples.
 
 The public names can be imported from here; whatever they need is loaded when one is first used.
 """
@@ -74,12 +75,16 @@ _PUBLIC = {
     "avatar": ("Avatar", "SpeechStyle", "converted"),
     "avatar_kinds": ("AvatarOptions", "load_avatar"),
     "errors": ("Real3DError",),
-    "motion.face_track": ("FaceTrack", "track_face"),
+    "face.track": ("FaceTrack", "track_face"),
+    "media.clip": ("Clip", "open_clip"),
+    "media.contact_sheet": ("contact_sheet",),
+    "media.film": ("write_video",),
+    "media.pictures": ("load_picture", "save_png"),
+    "media.sound": ("Sound", "load_sound"),
+    "mediapipe_models.model_files": ("ModelFolders",),
     "motion.motion": ("Motion",),
     "motion.motion_files": ("load_motion", "save_motion"),
-    "pictures": ("load_picture", "save_png"),
     "pipeline": ("PipelineOptions", "TalkingPortraits", "make_motion", "render_frames", "talking_portraits", "with_head_pose"),
-    "portrait.model_files": ("ModelFolders",),
     "portrait.paste": ("paste_back",),
     "portrait.portrait": ("Portrait", "prepare_portrait"),
     "render.camera": ("CameraPath",),
@@ -90,9 +95,7 @@ _PUBLIC = {
     "render.planes": ("Planes",),
     "render.planes_files": ("load_planes", "save_planes"),
     "render.ray_marching": ("HeadRender", "MarchSettings"),
-    "sound": ("Sound", "load_sound"),
     "stream": ("FrameStream",),
-    "video": ("Clip", "contact_sheet", "open_clip", "write_video"),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

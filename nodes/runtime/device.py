@@ -99,7 +99,7 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
     Raises:
         MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
     """
-    from ..real3d_core.avatar_kinds import AvatarOptions, avatar_kinds
+    from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds
 
     kinds = avatar_kinds()
     built_in = next((kind for kind in kinds if kind.built_in == choice), None)
@@ -113,7 +113,7 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     """The built-in avatar whose motions have this basis; the first one where there is none or none is asked for."""
-    from ..real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import avatar_kinds
 
     kinds = [kind for kind in avatar_kinds() if kind.built_in]
     return load_avatar(next((kind for kind in kinds if kind.basis == basis), kinds[0]).built_in)
@@ -125,8 +125,8 @@ def marcher(backend: str) -> March:
     Raises:
         Real3DError: there is no such back end.
     """
-    from ..cuda_ops import marcher as march_by
-    from ..real3d_core.render.ray_marching import march
+    from ...cuda_ops import marcher as march_by
+    from ...real3d_core.render.ray_marching import march
 
     return march if backend == "reference" else march_by(backend)
 
@@ -137,7 +137,7 @@ def backend_in_use(backend: str, device: torch.device) -> str:
     Raises:
         Real3DError: there is no such back end.
     """
-    from ..cuda_ops import chosen
+    from ...cuda_ops import chosen
 
     if backend == "reference":
         return "Ray marching: reference"

@@ -31,7 +31,7 @@ for _kind in (_MODELS, _DETECTION):  # the second is known from 0.24 on
 
 def model_folders() -> ModelFolders:
     """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
-    from ..real3d_core.mediapipe_models.model_files import ModelFolders
+    from ...real3d_core.mediapipe_models.model_files import ModelFolders
 
     return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
@@ -47,7 +47,7 @@ def _folders(kind: str) -> list[Path]:
 
 def avatar_choices() -> list[str]:
     """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
-    from ..real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import avatar_kinds
 
     kinds = avatar_kinds()
     return [kind.built_in for kind in kinds if kind.built_in] + [
@@ -60,7 +60,7 @@ def avatar_choices() -> list[str]:
 
 def avatar_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
-    from ..real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import avatar_kinds
 
     return () if choice in (kind.built_in for kind in avatar_kinds()) else _stamp(_model_path(choice))
 
@@ -68,7 +68,7 @@ def avatar_fingerprint(choice: str) -> tuple:
 @cache
 def films() -> Shelf:
     """Where rendered films are kept until ComfyUI ends, in its temporary folder."""
-    from ..real3d_core.media.recording import Shelf
+    from ...real3d_core.media.recording import Shelf
 
     return Shelf(_temporary_folder() / "films")
 

@@ -74,7 +74,6 @@ def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor]
         now = time.monotonic()
         if node is None or server is None or server.client_id is None or (now - told < _PICTURE_EVERY and done < total):
             return
-        from .preview import frame_url
 
         told = now
         content = {"node": node, "done": done, "total": total, "fps": done / max(now - started, 1e-3), "picture": frame_url(frames[-1])}

@@ -12,7 +12,7 @@ from real3d_core.analytic.sheets import LATTICE, Sheets
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
-from real3d_core.pipeline import perform
+from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.render.camera_paths import static_view
 
 
@@ -87,5 +87,5 @@ def test_a_head_stays_on_its_neck(avatar, portrait):
 def test_a_face_is_still_seen(avatar, portrait):
     finder = FaceLandmarks(ModelFolders())
     for name in ("noise", "to and fro", "fifty times", "thrown"):
-        frame = perform(avatar, portrait, wild_motion(name, BASIS, 1), size=192).frames(0, 1)[0]
+        frame = render_frames(avatar, portrait, wild_motion(name, BASIS, 1), PipelineOptions(size=192)).frames(0, 1)[0]
         assert finder.in_picture((frame * 255).byte().numpy()), name

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError, features
 
-from real3d_core import pictures
 from real3d_core.errors import OutputError, PictureError
+from real3d_core.media import pictures
 from real3d_core.media.pictures import load_picture, opaque, save_png
 
 

@@ -10,10 +10,10 @@ from real3d_core.errors import MissingModelError
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.media.pictures import load_picture
+from real3d_core.mediapipe_models import model_files
 from real3d_core.mediapipe_models.landmarker import TorchLandmarker
 from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, ModelFolders
 from real3d_core.mediapipe_models.networks import face_networks
-from real3d_core.portrait import model_files
 
 
 @pytest.fixture(scope="module")

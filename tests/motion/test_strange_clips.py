@@ -7,12 +7,12 @@ import pytest
 import torch
 from driving_clips import FRAMES, actor
 from motion.test_driving_clips import driver_steps, film_steps
-from real3d_core.portrait.model_files import ModelFolders
 from strange_clips import STRANGE
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.errors import NoFaceError
 from real3d_core.face.track import FaceTrack, track_face
+from real3d_core.mediapipe_models.model_files import ModelFolders
 
 BRIDGED = {"a fade to black and back": (20, 28), "a spinning face": (15, 36)}
 

@@ -5,8 +5,8 @@ import torch
 from real3d_core.errors import MissingModelError, NoFaceError
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.media.pictures import load_picture
+from real3d_core.mediapipe_models import model_files
 from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
-from real3d_core.portrait import model_files
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.segmentation import person_mask
 from real3d_core.render.camera import project

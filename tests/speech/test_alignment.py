@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from real3d_core.errors import SoundError
-from real3d_core.motion import alignment as module
+from real3d_core.speech import alignment as module
 from real3d_core.speech.alignment import fit_transcript
 from real3d_core.speech.visemes import CLOSED, NAMES, VISEME_OF_SOUND
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.speech_motion import filmed_correlation
 from real3d_core.errors import SoundError
-from real3d_core.motion import speech as module
+from real3d_core.speech import controls as module
 from real3d_core.speech.articulation import Articulation
 from real3d_core.speech.controls import SPEECH_CONTROLS, speech_controls
 

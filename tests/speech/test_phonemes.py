@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from real3d_core.errors import SoundError
-from real3d_core.motion import phonemes as module
+from real3d_core.speech import phonemes as module
 from real3d_core.speech.phonemes import Phoneme, align
 
 

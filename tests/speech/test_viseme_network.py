@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from real3d_core.errors import MissingModelError
-from real3d_core.motion import viseme_network as module
+from real3d_core.speech import viseme_network as module
 from real3d_core.speech.viseme_network import WEIGHTS_FILE, VisemeNetwork, log_mel, viseme_posteriors
 from real3d_core.speech.visemes import CLOSED, NAMES, REST, VISEME_OF_SOUND
 

@@ -11,10 +11,13 @@ from golden import fill, load_vector, make_input
 from official_files import NoNetworks, hubert_of, write_face_model
 from safetensors.torch import save_file
 
-from real3d_core.avatar import Avatar, AvatarOptions, SpeechStyle, load_avatar
+from real3d_core.avatar import Avatar, SpeechStyle
+from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.media.sound import Sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
-from real3d_core.real3d import audio_to_motion, official_files, voice
+from real3d_core.real3d import official_files
+from real3d_core.real3d.audio_to_motion import network as audio_to_motion
+from real3d_core.real3d.audio_to_motion import voice
 from real3d_core.real3d.audio_to_motion.hubert import SpeechFeatures
 from real3d_core.real3d.audio_to_motion.network import AudioToMotion, AudioToMotionConfig
 

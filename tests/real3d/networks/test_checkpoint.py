@@ -7,13 +7,13 @@ import pickle
 
 import pytest
 import torch
-from real3d_core.portrait.model_files import ModelFolders
 from reference_checkpoint import write_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d.weights.checkpoint import build_networks, convert, load_networks, main, read_tensors
 from real3d_core.real3d.weights.config import Real3DConfig, official_config, read_config
 from real3d_core.real3d.weights.folding import scale_shift

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from real3d_core.errors import MissingModelError
-from real3d_core.real3d import pickle_reader
+from real3d_core.real3d.weights import pickle_reader
 from real3d_core.real3d.weights.checkpoint import _each_its_own, read_tensors
 from real3d_core.real3d.weights.pickle_reader import code_in, read_pickle
 
