@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..build import built_library
-from ..core import PlaneTable, TableWindow
+from ..core import render
 from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
@@ -57,7 +57,7 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
     run.restype = number
 
-    def project(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+    def project(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
         layers = [layer for pair in zip(table.windows, windows, strict=True) for layer in _layers(*pair)]
         rectangles, sheets = zip(*layers, strict=True)
         biased = len(_layers(table.windows[0], windows[0]))
@@ -89,10 +89,10 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         _require_memory(failed)
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE, project, trigrids=True)
+    return FusedMarcher(march_packed, MULTIPLE, project)
 
 
-def _layers(window: TableWindow, struct: Window) -> list[tuple[Window, Sheets]]:
+def _layers(window: render.plane_table.Window, struct: Window) -> list[tuple[Window, Sheets]]:
     """A window, or each layer of a stack, and what fills it."""
     through, area = window.through, len(window.across) * len(window.down)
     filled = []

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,14 +134,14 @@ def test_what_was_asked_for_is_tried_first_and_passed_over_if_it_can_not_be_used
 
 def test_an_unknown_back_end_is_refused_in_words(monkeypatch):
     with pytest.raises(Real3DError, match="no ray-marching back end 'abacus': choose one of auto, "):
-        cuda_ops.marcher("abacus")
+        cuda_ops.chosen("cpu", "abacus")
     monkeypatch.setenv(back_ends.VARIABLE, "abacus")
     with pytest.raises(Real3DError, match="abacus"):
         picture(cuda_ops.march)
 
 
 def test_a_marcher_by_name():
-    assert torch.equal(picture(cuda_ops.marcher("torch")).features, picture(march_table).features)
+    assert torch.equal(picture(partial(cuda_ops.march, backend="torch")).features, picture(march_table).features)
 
 
 def test_one_that_fails_later_is_given_up_with_one_line(offered, caplog):
