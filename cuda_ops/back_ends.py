@@ -13,13 +13,11 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
+from . import core
 from .build import Refusal
-from .core import errors, render
 
 VARIABLE = "REAL3D_MARCH_BACKEND"
 TOLERANCE = 1e-4
-
-March = render.head.March
 
 _log = logging.getLogger(__name__)
 
@@ -34,10 +32,10 @@ class BackEnd:
 
     name: str
     device: str | None
-    load: Callable[[], March]
+    load: Callable[[], core.render.head.March]
 
     @cached_property
-    def march(self) -> March:
+    def march(self) -> core.render.head.March:
         """Its marcher, loaded when it is first asked for.
 
         Raises:
@@ -46,12 +44,12 @@ class BackEnd:
         return self.load()
 
 
-def _by(module: str, load: str = "load") -> Callable[[], March]:
+def _by(module: str, load: str = "load") -> Callable[[], core.render.head.March]:
     """A function of a module below this folder; neither is looked for before it is called."""
     return lambda: getattr(import_module(f".{module}", __package__), load)()
 
 
-TORCH = BackEnd("torch", None, lambda: render.march_table)
+TORCH = BackEnd("torch", None, lambda: core.render.march_table)
 
 BACK_ENDS = (
     BackEnd("cuda-nvrtc", "cuda", _by("cuda.compilers", "load_nvrtc")),
@@ -69,13 +67,13 @@ _lock = threading.Lock()
 
 
 def march(
-    planes: render.Planes,
-    decoder: render.PlaneDecoder,
+    planes: core.render.Planes,
+    decoder: core.render.PlaneDecoder,
     cameras: Tensor,
-    settings: render.MarchSettings = render.ray_marching.OFFICIAL,
+    settings: core.render.MarchSettings | None = None,
     first_frame: int = 0,
     backend: str = "auto",
-) -> render.HeadRender:
+) -> core.render.HeadRender:
     """Renders a head as real3d_core.render.march does, by the fastest back end for the planes' device.
 
     Features and opacity are within 1e-4 of it. The first call builds the back end, which takes some seconds once per machine.
@@ -83,19 +81,21 @@ def march(
     has no derivatives.
 
     Args:
+        settings: None: those of the released model.
         backend: preferred to all others; where it cannot be used, another one is. See `chosen`.
 
     Raises:
         Real3DError: there is no such back end; or see real3d_core.render.march.
     """
+    arguments = (planes, decoder, cameras, settings or core.render.MarchSettings(), first_frame)
     back_end = chosen(planes.features.device, backend, planes.depth > 1)
     try:
-        return back_end.march(planes, decoder, cameras, settings, first_frame)
+        return back_end.march(*arguments)
     except Refusal as reason:  # kernels are compiled for each shape of decoder, and launched, after the choice
         _log.warning("Ray marching by torch from here on: %s failed: %s", back_end.name, reason)
         with _lock:
             _chosen.update({key: TORCH for key, one in _chosen.items() if one == back_end})
-        return TORCH.march(planes, decoder, cameras, settings, first_frame)
+        return TORCH.march(*arguments)
 
 
 def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: bool = False) -> BackEnd:
@@ -114,7 +114,7 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
     if prefer == "auto":
         prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     if prefer not in ("auto", *NAMES):
-        raise errors.Real3DError(f"There is no ray-marching back end '{prefer[:40]}': choose one of auto, {', '.join(NAMES)}.")
+        raise core.errors.Real3DError(f"There is no ray-marching back end '{prefer[:40]}': choose one of auto, {', '.join(NAMES)}.")
     key = (str(device), prefer, trigrids)
     with _lock:
         if key not in _chosen:
@@ -146,7 +146,7 @@ def _choose(device_name: str, prefer: str, trigrids: bool) -> BackEnd:
     raise AssertionError("the last back end takes everything")
 
 
-def _check(march: March, device: torch.device, layers: int) -> None:
+def _check(march: core.render.head.March, device: torch.device, layers: int) -> None:
     """Marches 64 rays through a small head of so many layers and compares them with PyTorch's.
 
     Raises:
@@ -158,9 +158,9 @@ def _check(march: March, device: torch.device, layers: int) -> None:
         return torch.randn(shape, generator=generator)
 
     features = torch.nn.functional.interpolate(8 * numbers(3, 32 * layers, 6, 6), 32, mode="bilinear")[None]
-    decoder = render.PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
+    decoder = core.render.PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
     camera = torch.tensor([[1, 0, 0, 0.1, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1, 4.0, 0, 0.5, 0, 4.0, 0.5, 0, 0, 1.0]])
-    scene = (render.Planes(features.to(device)), decoder, camera.to(device), render.MarchSettings(8, 12, 12))
+    scene = (core.render.Planes(features.to(device)), decoder, camera.to(device), core.render.MarchSettings(8, 12, 12))
     expected, found = TORCH.march(*scene), march(*scene)
     for part in ("features", "opacity", "depth"):
         difference = (getattr(expected, part) - getattr(found, part)).abs().max().item()

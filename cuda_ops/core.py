@@ -1,18 +1,22 @@
 """The core's rooms that the op takes part in: `errors`, and `render` with the checks, rays, tables and settings that all marchers share.
 
 They lie beside this package: in the pack, below whatever it is called; in a checkout or an installed library, at the top. A relative import
-cannot leave the top level, and the pack has no name to import from, so the name is put together from this package's own.
+cannot leave the top level, and the pack has no name to import from, so the name is put together from this package's own. A room is loaded
+when it is first asked for: ComfyUI wants to know the back ends' names before anything is rendered.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..real3d_core import errors, render
+    from ..real3d_core import errors as errors
+    from ..real3d_core import render as render
 else:
-    _BESIDE = __package__.rpartition("cuda_ops")[0]
-    errors, render = import_module(f"{_BESIDE}real3d_core.errors"), import_module(f"{_BESIDE}real3d_core.render")
 
-__all__ = ["errors", "render"]
+    def __getattr__(room: str) -> ModuleType:
+        if room not in ("errors", "render"):
+            raise AttributeError(room)
+        return import_module(f"{__package__.rpartition('cuda_ops')[0]}real3d_core.{room}")

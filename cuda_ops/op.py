@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from . import core
 from .back_ends import march
-from .core import errors, render
 
 
 def march_planes(
@@ -83,11 +83,11 @@ def march_planes(
     (torch.Size([1, 32, 33, 33]), 2.7, 1.0)
     """
     try:
-        head = render.Planes(planes, box_side, bounds)
-        settings = render.MarchSettings(resolution, coarse, fine, seed)
+        head = core.render.Planes(planes, box_side, bounds)
+        settings = core.render.MarchSettings(resolution, coarse, fine, seed)
     except ValueError as reason:
-        raise errors.Real3DError(f"Planes cannot be marched with these arguments: {reason}.") from None
-    decoder = render.PlaneDecoder(weight1, bias1, weight2, bias2)
+        raise core.errors.Real3DError(f"Planes cannot be marched with these arguments: {reason}.") from None
+    decoder = core.render.PlaneDecoder(weight1, bias1, weight2, bias2)
     drawn = march(head, decoder, _cameras(camera_to_world, intrinsics), settings, first_frame, backend)
     return drawn.features, drawn.depth, drawn.opacity
 
@@ -97,5 +97,5 @@ def _cameras(camera_to_world: Tensor, intrinsics: Tensor) -> Tensor:
     count = len(camera_to_world) if camera_to_world.ndim else 0
     if camera_to_world.shape != (count, 4, 4) or intrinsics.shape != (count, 3, 3):
         shapes = f"{list(camera_to_world.shape)} and {list(intrinsics.shape)}"
-        raise errors.Real3DError(f"Cameras must be [N, 4, 4] matrices and [N, 3, 3] intrinsics, these are {shapes}.")
+        raise core.errors.Real3DError(f"Cameras must be [N, 4, 4] matrices and [N, 3, 3] intrinsics, these are {shapes}.")
     return torch.cat([camera_to_world.flatten(1), intrinsics.to(camera_to_world.device).flatten(1)], dim=1)

@@ -9,12 +9,11 @@ from scenes import solid_decoder, trigrid_scene
 from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=16, coarse=16, fine=16)
-BACK_ENDS = ("cpu-ext", "cpu-numba", "cuda-emulated")
 
 
-@pytest.fixture(params=BACK_ENDS)
-def marcher(request, marchers):
-    return marchers(request.param)
+@pytest.fixture
+def marcher(kernel, marchers):
+    return marchers(kernel)
 
 
 def agrees(marcher, scene):
