@@ -1,5 +1,9 @@
-"""The fast ray-marching op, built on first use: compiled twins of real3d_core.render.march. Importing builds nothing."""
+"""The fast ray-marching op, built on first use: `march_planes` of tensors, and `march`, the compiled twin of real3d_core.render.march.
 
-from .back_ends import NAMES, Chosen, chosen, march, marcher
+Importing builds nothing.
+"""
 
-__all__ = ["NAMES", "Chosen", "chosen", "march", "marcher"]
+from .back_ends import NAMES, chosen, march
+from .op import march_planes
+
+__all__ = ["NAMES", "chosen", "march", "march_planes"]

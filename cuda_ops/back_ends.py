@@ -7,21 +7,17 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
+from . import core
 from .build import Refusal
-from .core import OFFICIAL, HeadRender, MarchSettings, PlaneDecoder, Planes, Real3DError, march_table
-from .cpu import extension, numba_loader
-from .cuda import compilers
 
 VARIABLE = "REAL3D_MARCH_BACKEND"
 TOLERANCE = 1e-4
-
-March = Callable[..., HeadRender]
-"""A marcher: the signature of real3d_core.render.march."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,70 +32,73 @@ class BackEnd:
 
     name: str
     device: str | None
-    load: Callable[[], March]
+    load: Callable[[], core.render.head.March]
 
+    @cached_property
+    def march(self) -> core.render.head.March:
+        """Its marcher, loaded when it is first asked for.
+
+        Raises:
+            Refusal: it cannot be used here.
+        """
+        return self.load()
+
+
+def _by(module: str, load: str = "load") -> Callable[[], core.render.head.March]:
+    """A function of a module below this folder; neither is looked for before it is called."""
+    return lambda: getattr(import_module(f".{module}", __package__), load)()
+
+
+TORCH = BackEnd("torch", None, lambda: core.render.march_table)
 
 BACK_ENDS = (
-    BackEnd("cuda-nvrtc", "cuda", compilers.load_nvrtc),
-    BackEnd("cuda-nvcc", "cuda", compilers.load_nvcc),
-    BackEnd("cpu-ext", "cpu", extension.load),
-    BackEnd("cpu-numba", "cpu", numba_loader.load),
-    BackEnd("torch", None, lambda: march_table),
+    BackEnd("cuda-nvrtc", "cuda", _by("cuda.compilers", "load_nvrtc")),
+    BackEnd("cuda-nvcc", "cuda", _by("cuda.compilers", "load_nvcc")),
+    BackEnd("cpu-ext", "cpu", _by("cpu.extension")),
+    BackEnd("cpu-numba", "cpu", _by("cpu.numba_loader")),
+    TORCH,
 )
-"""In the order in which they are tried."""
+"""In the order in which they are tried; the last one takes everything."""
 
 NAMES = tuple(back_end.name for back_end in BACK_ENDS)
 
-
-@dataclass(frozen=True)
-class Chosen:
-    """The back end that marches on a device."""
-
-    name: str
-    march: March
-
-
-_chosen: dict[tuple[str, str, bool], Chosen] = {}
+_chosen: dict[tuple[str, str, bool], BackEnd] = {}
 _lock = threading.Lock()
 
 
-def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0) -> HeadRender:
+def march(
+    planes: core.render.Planes,
+    decoder: core.render.PlaneDecoder,
+    cameras: Tensor,
+    settings: core.render.MarchSettings | None = None,
+    first_frame: int = 0,
+    backend: str = "auto",
+) -> core.render.HeadRender:
     """Renders a head as real3d_core.render.march does, by the fastest back end for the planes' device.
 
     Features and opacity are within 1e-4 of it. The first call builds the back end, which takes some seconds once per machine.
     Where a tensor requires gradients and grad mode is on, it is real3d_core.render.march itself that renders: compiled code
     has no derivatives.
 
-    Raises:
-        Real3DError: REAL3D_MARCH_BACKEND names no back end; or see real3d_core.render.march.
-    """
-    return marcher("auto")(planes, decoder, cameras, settings, first_frame)
-
-
-def marcher(name: str) -> March:
-    """A marcher that prefers the named back end ("auto": the fastest), and takes another one where that cannot be used.
+    Args:
+        settings: None: those of the released model.
+        backend: preferred to all others; where it cannot be used, another one is. See `chosen`.
 
     Raises:
-        Real3DError: there is no such back end.
+        Real3DError: there is no such back end; or see real3d_core.render.march.
     """
-    _refuse_unknown(name)
-
-    def march_with(
-        planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
-    ) -> HeadRender:
-        back_end = chosen(planes.features.device, name, planes.depth > 1)
-        try:
-            return back_end.march(planes, decoder, cameras, settings, first_frame)
-        except Refusal as reason:  # kernels are compiled for each shape of decoder, and launched, after the choice
-            _log.warning("Ray marching by torch from here on: %s failed: %s", back_end.name, reason)
-            with _lock:
-                _chosen.update({key: Chosen("torch", march_table) for key, one in _chosen.items() if one.march is back_end.march})
-            return march_table(planes, decoder, cameras, settings, first_frame)
-
-    return march_with
+    arguments = (planes, decoder, cameras, settings or core.render.MarchSettings(), first_frame)
+    back_end = chosen(planes.features.device, backend, planes.depth > 1)
+    try:
+        return back_end.march(*arguments)
+    except Refusal as reason:  # kernels are compiled for each shape of decoder, and launched, after the choice
+        _log.warning("Ray marching by torch from here on: %s failed: %s", back_end.name, reason)
+        with _lock:
+            _chosen.update({key: TORCH for key, one in _chosen.items() if one == back_end})
+        return TORCH.march(*arguments)
 
 
-def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: bool = False) -> Chosen:
+def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: bool = False) -> BackEnd:
     """The back end for a device; built at its first use, and remembered.
 
     Args:
@@ -114,7 +113,8 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
     device = torch.device(device)
     if prefer == "auto":
         prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
-    _refuse_unknown(prefer)
+    if prefer not in ("auto", *NAMES):
+        raise core.errors.Real3DError(f"There is no ray-marching back end '{prefer[:40]}': choose one of auto, {', '.join(NAMES)}.")
     key = (str(device), prefer, trigrids)
     with _lock:
         if key not in _chosen:
@@ -122,12 +122,7 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
         return _chosen[key]
 
 
-@cache
-def _loaded(back_end: BackEnd) -> March:
-    return back_end.load()
-
-
-def _choose(device_name: str, prefer: str, trigrids: bool) -> Chosen:
+def _choose(device_name: str, prefer: str, trigrids: bool) -> BackEnd:
     """Tries one after the other, the preferred one first; whatever goes wrong is a reason to try the next one."""
     device, refused = torch.device(device_name), []
     for back_end in sorted(BACK_ENDS, key=lambda one: one.name != prefer):
@@ -136,10 +131,10 @@ def _choose(device_name: str, prefer: str, trigrids: bool) -> Chosen:
                 refused.append(f"{back_end.name}: it does not take tensors on '{device.type}'")
             continue
         try:
-            loaded = _loaded(back_end)
-            if loaded is not march_table:
+            march = back_end.march
+            if back_end is not TORCH:
                 with torch.inference_mode():
-                    _check(loaded, device, layers=3 if trigrids else 1)
+                    _check(march, device, layers=3 if trigrids else 1)
         except Refusal as reason:
             refused.append(f"{back_end.name}: {reason}")
         except Exception as failure:
@@ -147,11 +142,11 @@ def _choose(device_name: str, prefer: str, trigrids: bool) -> Chosen:
         else:
             what = "Ray marching of trigrids" if trigrids else "Ray marching"
             _log.info("%s on '%s' by %s%s", what, device, back_end.name, f" (not by {'; '.join(refused)})" if refused else "")
-            return Chosen(back_end.name, loaded)
+            return back_end
     raise AssertionError("the last back end takes everything")
 
 
-def _check(loaded: March, device: torch.device, layers: int) -> None:
+def _check(march: core.render.head.March, device: torch.device, layers: int) -> None:
     """Marches 64 rays through a small head of so many layers and compares them with PyTorch's.
 
     Raises:
@@ -163,16 +158,11 @@ def _check(loaded: March, device: torch.device, layers: int) -> None:
         return torch.randn(shape, generator=generator)
 
     features = torch.nn.functional.interpolate(8 * numbers(3, 32 * layers, 6, 6), 32, mode="bilinear")[None]
-    decoder = PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
+    decoder = core.render.PlaneDecoder(numbers(64, 32) / 6, numbers(64), numbers(33, 64) / 8, numbers(33)).to(device)
     camera = torch.tensor([[1, 0, 0, 0.1, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1, 4.0, 0, 0.5, 0, 4.0, 0.5, 0, 0, 1.0]])
-    scene = (Planes(features.to(device)), decoder, camera.to(device), MarchSettings(8, 12, 12))
-    expected, found = march_table(*scene), loaded(*scene)
+    scene = (core.render.Planes(features.to(device)), decoder, camera.to(device), core.render.MarchSettings(8, 12, 12))
+    expected, found = TORCH.march(*scene), march(*scene)
     for part in ("features", "opacity", "depth"):
         difference = (getattr(expected, part) - getattr(found, part)).abs().max().item()
         if not difference <= TOLERANCE:
             raise Refusal(f"its {part} differ from PyTorch's by {difference:.1g}")
-
-
-def _refuse_unknown(name: str) -> None:
-    if name not in ("auto", *NAMES):
-        raise Real3DError(f"There is no ray-marching back end '{name[:40]}': choose one of auto, {', '.join(NAMES)}.")

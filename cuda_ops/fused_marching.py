@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .core import (
-    OFFICIAL,
-    HeadRender,
-    LeanDecoder,
-    MarchRays,
-    MarchSettings,
-    PlaneDecoder,
-    Planes,
-    PlaneTable,
-    Run,
-    checked_inputs,
-    march,
-    march_frames,
-    march_table,
-    wants_gradients,
-)
+from .core import render
 
+HEAD_SOURCE = Path(__file__).with_name("head.h")
 CHANNELS = 32
 LN_2 = math.log(2)
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,9 +57,9 @@ class PackedDecoder:
     density_bias: float
 
     @classmethod
-    def of(cls, decoder: PlaneDecoder, multiple: int) -> PackedDecoder:
+    def of(cls, decoder: render.PlaneDecoder, multiple: int) -> PackedDecoder:
         """Counts become multiples of `multiple`; there is at least one early unit, and at least one varying colour."""
-        lean = LeanDecoder.of(decoder)
+        lean = render.table_marching.LeanDecoder.of(decoder)
         early, late = lean.early, lean.late
         early_units = max(_up(len(early.bias), multiple), multiple)
         late_units = _up(len(late.bias), multiple)
@@ -100,7 +84,7 @@ class PackedDecoder:
 
 
 class Window(ctypes.Structure):
-    """A rectangle of texels, or a stack of them; the same fields in cpu/head.h and cuda/march.cu. through_length 0: no stack."""
+    """A rectangle of texels, or a stack of them; the same fields in head.h. through_length 0: no stack."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("across_axis", "across_length", "down_axis", "down_length", "start")),
@@ -111,7 +95,7 @@ class Window(ctypes.Structure):
 
 
 class Head(ctypes.Structure):
-    """A head as compiled code reads it; the same fields in cpu/head.h and cuda/march.cu."""
+    """A head as compiled code reads it; the same fields in head.h."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("early", "late", "to_density", "to_colour", "colour_bias", "constant", "outputs")),
@@ -124,11 +108,11 @@ class Head(ctypes.Structure):
 STRUCT_BYTES = {"WINDOW_BYTES": ctypes.sizeof(Window), "HEAD_BYTES": ctypes.sizeof(Head)}
 """Sizes that compiled code compares with those of its own structs; it does not compile where they differ."""
 
-Project = Callable[[PlaneTable, tuple[Window, ...], PackedDecoder], tuple[Tensor, Tensor]]
+Project = Callable[[render.plane_table.PlaneTable, tuple[Window, ...], PackedDecoder], tuple[Tensor, Tensor]]
 """(table, its windows, decoder) -> what the early [T, early units] and the late units [T, late units] receive at every texel."""
 
 
-def project_by_torch(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+def project_by_torch(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
     """A Project that runs wherever PyTorch does."""
     count = decoder.early_units
     return table.project(decoder.weight[:count], decoder.bias[:count]), table.project(decoder.weight[count:], decoder.bias[count:])
@@ -147,7 +131,7 @@ class PackedHead:
     late: Tensor
 
     @classmethod
-    def of(cls, table: PlaneTable, decoder: PackedDecoder, project: Project) -> PackedHead:
+    def of(cls, table: render.plane_table.PlaneTable, decoder: PackedDecoder, project: Project) -> PackedHead:
         windows = tuple(
             Window(
                 *(window.across.axis, len(window.across), window.down.axis, len(window.down), window.start),
@@ -180,37 +164,37 @@ class FusedMarcher:
     multiple: it wants unit counts that are multiples of this.
     project: makes the table.
     cutoffs: what it may leave out.
-    trigrids: it also marches planes with depth; PyTorch's marcher does where it does not.
     """
 
     march_packed: MarchPacked
     multiple: int
     project: Project = project_by_torch
     cutoffs: Cutoffs = DEFAULT
-    trigrids: bool = False
 
     def exact(self) -> FusedMarcher:
         """The same with nothing left out."""
         return replace(self, cutoffs=EXACT)
 
     def __call__(
-        self, planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0
-    ) -> HeadRender:
-        planes, decoder, cameras = checked_inputs(planes, decoder, cameras)
-        if wants_gradients(planes, decoder, cameras):
-            return march(planes, decoder, cameras, settings, first_frame)
-        if planes.depth > 1 and not self.trigrids:
-            _log.info("Ray marching by torch: this back end marches no trigrids")
-            return march_table(planes, decoder, cameras, settings, first_frame)
+        self,
+        planes: render.Planes,
+        decoder: render.PlaneDecoder,
+        cameras: Tensor,
+        settings: render.MarchSettings = render.ray_marching.OFFICIAL,
+        first_frame: int = 0,
+    ) -> render.HeadRender:
+        planes, decoder, cameras = render.march_inputs.checked_inputs(planes, decoder, cameras)
+        if render.march_inputs.wants_gradients(planes, decoder, cameras):
+            return render.march(planes, decoder, cameras, settings, first_frame)
         packed = PackedDecoder.of(decoder, self.multiple)
 
-        def prepare(features: Tensor, reach: Tensor) -> MarchRays:
-            table = PlaneTable.of(features, packed.inputs, planes.box_side, reach)
+        def prepare(features: Tensor, reach: Tensor) -> render.ray_marching.MarchRays:
+            table = render.plane_table.PlaneTable.of(features, packed.inputs, planes.box_side, reach)
             head = PackedHead.of(table, packed, self.project)
             return lambda *rays: self.march_packed(head, self.cutoffs, *(part.contiguous() for part in rays))
 
         whole_frame = replace(settings, rays_per_chunk=settings.resolution**2)
-        return march_frames(prepare, planes, cameras, whole_frame, first_frame)
+        return render.ray_marching.march_frames(prepare, planes, cameras, whole_frame, first_frame)
 
 
 def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -218,7 +202,7 @@ def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return origins.new_empty(len(origins), CHANNELS), origins.new_empty(len(origins)), origins.new_empty(len(origins))
 
 
-def _through(run: Run | None) -> tuple[int, int, float, float]:
+def _through(run: render.plane_table.Run | None) -> tuple[int, int, float, float]:
     return (0, 0, 0.0, 0.0) if run is None else (run.axis, len(run), run.scale, run.shift - run.first)
 
 

@@ -45,7 +45,7 @@ class RenderHead(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "backend",
-                    options=list(device.BACKENDS),
+                    options=device.backend_choices(),
                     default="auto",
                     optional=True,
                     tooltip=(

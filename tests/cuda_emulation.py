@@ -33,4 +33,4 @@ def load(flags: tuple[str, ...] = QUICK) -> FusedMarcher:
         assert emulated(shape.defines(), flags)(launch.blocks, launch.threads, launch.shared_bytes, launch.pointers()) == 0
         return launch.results
 
-    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
+    return FusedMarcher(march_packed, MULTIPLE)

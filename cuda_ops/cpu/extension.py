@@ -9,22 +9,22 @@ import torch
 from torch import Tensor
 
 from ..build import built_library
-from ..core import PlaneTable, TableWindow
-from ..fused_marching import STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from ..core import render
+from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("vectors.h", "head.h", "table.h", "samples.h", "march.cpp"))
+SOURCES = (HEAD_SOURCE, *(Path(__file__).with_name(name) for name in ("vectors.h", "calls.h", "table.h", "samples.h", "march.cpp")))
 MULTIPLE = 16  # the widest vectors
 
 
 class Sheet(ctypes.Structure):
-    """A plane as a window reads it; the same fields in head.h."""
+    """A plane as a window reads it; the same fields in calls.h."""
 
     _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
 
 
 class Sheets(ctypes.Structure):
-    """What fills a window; the same fields in head.h."""
+    """What fills a window; the same fields in calls.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("first_row", "first_column", "height", "width", "count")),
@@ -57,7 +57,7 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
     run.restype = number
 
-    def project(table: PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+    def project(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
         layers = [layer for pair in zip(table.windows, windows, strict=True) for layer in _layers(*pair)]
         rectangles, sheets = zip(*layers, strict=True)
         biased = len(_layers(table.windows[0], windows[0]))
@@ -89,10 +89,10 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         _require_memory(failed)
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE, project, trigrids=True)
+    return FusedMarcher(march_packed, MULTIPLE, project)
 
 
-def _layers(window: TableWindow, struct: Window) -> list[tuple[Window, Sheets]]:
+def _layers(window: render.plane_table.Window, struct: Window) -> list[tuple[Window, Sheets]]:
     """A window, or each layer of a stack, and what fills it."""
     through, area = window.through, len(window.across) * len(window.down)
     filled = []

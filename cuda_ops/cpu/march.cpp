@@ -6,8 +6,8 @@
 //
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
-// cuda_ops/cpu/extension.py puts this text behind EXP2, LOG2_1P, the sizes that the structs have in Python, and vectors.h,
-// head.h, table.h and samples.h.
+// cuda_ops/cpu/extension.py puts this text behind EXP2, LOG2_1P, the sizes that the structs have in Python, head.h,
+// vectors.h, calls.h, table.h and samples.h.
 
 namespace {
 

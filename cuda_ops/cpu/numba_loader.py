@@ -79,7 +79,7 @@ def load() -> FusedMarcher:
             list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))
         return results
 
-    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
+    return FusedMarcher(march_packed, MULTIPLE)
 
 
 def _kernel(trigrid: bool = False) -> Callable[..., None]:

@@ -78,7 +78,7 @@ def gpu_marcher(compiler: Compiler, driver: Driver) -> FusedMarcher:
             driver.launch(kernels[key], launch, torch.cuda.current_stream(device).cuda_stream)
         return launch.results
 
-    return FusedMarcher(march_packed, MULTIPLE, trigrids=True)
+    return FusedMarcher(march_packed, MULTIPLE)
 
 
 def _kernel(compiler: Compiler, driver: Driver, capability: int, defines: tuple[str, ...]) -> ctypes.c_void_p:

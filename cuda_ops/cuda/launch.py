@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..build import Refusal
 from ..cpu.polynomials import cuda_macro
-from ..fused_marching import STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
+from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, Head, PackedHead, results_for
 
-SOURCE = Path(__file__).with_name("march.cu")
+SOURCES = (HEAD_SOURCE, *(Path(__file__).with_name(name) for name in ("table.h", "march.cu")))
 MULTIPLE = 32  # lanes of a warp
 WARPS = 4
 AT_ONCE = 4  # samples whose colours are worked out together
@@ -48,7 +48,7 @@ class KernelShape:
 
 def kernel_source() -> str:
     """CUDA C++ without any include."""
-    return cuda_macro() + SOURCE.read_text(encoding="utf-8")
+    return cuda_macro() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 @dataclass(frozen=True)

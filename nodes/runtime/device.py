@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as model_management
@@ -11,6 +11,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ... import cuda_ops
 from ...real3d_core.stream import FrameStream
 from .folders import _model_path, model_folders
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ...real3d_core.portrait.portrait import Portrait
     from ...real3d_core.render.head import March
     from ...real3d_core.render.planes import Planes
-BACKENDS = ("auto", "cuda-nvrtc", "cuda-nvcc", "cpu-ext", "cpu-numba", "torch", "reference")
 
 
 class HostedAvatar:
@@ -118,16 +118,16 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     return load_avatar(next((kind for kind in kinds if kind.basis == basis), kinds[0]).built_in)
 
 
-def marcher(backend: str) -> March:
-    """The ray marching function of a back end of `cuda_ops`; "auto": the fastest that works here; "reference": the readable reference.
+def backend_choices() -> list[str]:
+    """What can march rays: those of `cuda_ops`, "auto" being the fastest that works here, and "reference", the readable truth."""
+    return ["auto", *cuda_ops.NAMES, "reference"]
 
-    Raises:
-        Real3DError: there is no such back end.
-    """
-    from ...cuda_ops import marcher as march_by
+
+def marcher(backend: str) -> March:
+    """The function that marches rays by one of `backend_choices`."""
     from ...real3d_core.render.ray_marching import march
 
-    return march if backend == "reference" else march_by(backend)
+    return march if backend == "reference" else partial(cuda_ops.march, backend=backend)
 
 
 def backend_in_use(backend: str, device: torch.device) -> str:
@@ -136,10 +136,8 @@ def backend_in_use(backend: str, device: torch.device) -> str:
     Raises:
         Real3DError: there is no such back end.
     """
-    from ...cuda_ops import chosen
-
     if backend == "reference":
         return "Ray marching: reference"
-    name = chosen(device, backend).name
+    name = cuda_ops.chosen(device, backend).name
     remark = "" if backend in ("auto", name) else f" ({backend} cannot be used here: see the log)"
     return f"Ray marching: {name}{remark}"

@@ -9,11 +9,12 @@ import cuda_emulation
 import pytest
 
 from cuda_ops import build
+from cuda_ops.back_ends import BACK_ENDS
 from cuda_ops.build import Refusal
-from cuda_ops.cpu import extension, numba_loader
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADERS = {"cpu-ext": extension.load, "cpu-numba": numba_loader.load, "cuda-emulated": cuda_emulation.load}
+ON_PROCESSORS = {back_end.name: back_end.load for back_end in BACK_ENDS if back_end.device == "cpu"}
+LOADERS = ON_PROCESSORS | {"cuda-emulated": cuda_emulation.load}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +43,13 @@ def marchers(builds):
         return loaded[name]
 
     return load
+
+
+def pytest_generate_tests(metafunc):
+    """Tests that ask for `compiled` run with every back end that computes on processors, those for `kernel` with the GPU's as well."""
+    for name, loaders in (("compiled", ON_PROCESSORS), ("kernel", LOADERS)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, loaders)
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ from cuda_ops.fused_marching import Cutoffs
 from real3d_core.render import MarchSettings, PlaneDecoder, Planes, camera_from_pose, march
 
 QUICK = MarchSettings(resolution=24, coarse=16, fine=16)
-BACK_ENDS = ("cpu-ext", "cpu-numba")
 
 
-@pytest.fixture(params=BACK_ENDS)
-def marcher(request, marchers):
-    return marchers(request.param)
+@pytest.fixture
+def marcher(compiled, marchers):
+    return marchers(compiled)
 
 
 def picture(marcher, scene):

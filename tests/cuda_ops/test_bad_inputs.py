@@ -5,20 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys
 from dataclasses import replace
 import torch
 from scenes import soft_scene, trigrid_scene
-from cuda_ops.cpu import extension, numba_loader
+from cuda_ops.back_ends import BACK_ENDS
 from real3d_core.errors import Real3DError
 from real3d_core.render import MarchSettings, PlaneDecoder, march
 import cuda_emulation
 
-marcher = {"cpu-ext": extension.load, "cpu-numba": numba_loader.load, "cuda-emulated": cuda_emulation.load}[sys.argv[1]]()
+marcher = {"cuda-emulated": cuda_emulation.load, **{one.name: one.load for one in BACK_ENDS}}[sys.argv[1]]()
 scene = soft_scene(MarchSettings(7, 16, 16))
 head, decoder, cameras = scene.planes, scene.decoder, scene.cameras
 
@@ -122,11 +120,10 @@ for name, case in cases.items():
 """
 
 
-@pytest.mark.parametrize("name", ["cpu-ext", "cpu-numba", "cuda-emulated"])
-def test_bad_inputs(marchers, name):
-    marchers(name)  # built, or skipped
+def test_bad_inputs(marchers, kernel):
+    marchers(kernel)  # built, or skipped
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    command = [sys.executable, "-c", f"{SCRIPT}cases = {CASES!r}\n{RUN}", name]
+    command = [sys.executable, "-c", f"{SCRIPT}cases = {CASES!r}\n{RUN}", kernel]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout.splitlines()[-1:]} {done.stderr[-2000:]}"
     assert done.stdout.splitlines() == list(CASES)

@@ -1,22 +1,19 @@
 """Every compiled back end draws planes with depth as the plain marcher does (spec 09)."""
 
-import logging
 from dataclasses import replace
 
 import pytest
 import torch
 from scenes import solid_decoder, trigrid_scene
 
-from cuda_ops.fused_marching import FusedMarcher
-from real3d_core.render import MarchSettings, march, march_table
+from real3d_core.render import MarchSettings, march
 
 QUICK = MarchSettings(resolution=16, coarse=16, fine=16)
-BACK_ENDS = ("cpu-ext", "cpu-numba", "cuda-emulated")
 
 
-@pytest.fixture(params=BACK_ENDS)
-def marcher(request, marchers):
-    return marchers(request.param)
+@pytest.fixture
+def marcher(kernel, marchers):
+    return marchers(kernel)
 
 
 def agrees(marcher, scene):
@@ -30,7 +27,6 @@ def agrees(marcher, scene):
 
 @pytest.mark.parametrize("depth, height, width", [(3, 40, 40), (3, 40, 24), (2, 17, 17), (5, 24, 24)])
 def test_random_trigrids(marcher, depth, height, width):
-    assert marcher.trigrids
     scene = trigrid_scene(replace(QUICK, resolution=5), depth, height, width)
     assert agrees(marcher, scene)
 
@@ -48,11 +44,3 @@ def test_late_units_and_a_plane_of_zeros(marcher):
     decoder = solid_decoder()
     decoder = replace(decoder, weight2=decoder.weight2.clamp(-5, 5), bias2=decoder.bias2.clamp(-5, 5))
     assert agrees(marcher, replace(scene, planes=replace(scene.planes, features=features), decoder=decoder))
-
-
-def test_a_back_end_without_trigrids_leaves_them_to_torch(caplog):
-    scene = trigrid_scene(replace(QUICK, resolution=5))
-    with caplog.at_level(logging.INFO):
-        render = FusedMarcher(None, 16)(scene.planes, scene.decoder, scene.cameras, scene.settings)
-    assert torch.equal(render.features, march_table(scene.planes, scene.decoder, scene.cameras, scene.settings).features)
-    assert "no trigrids" in caplog.text

@@ -112,6 +112,11 @@ def test_the_source_needs_no_header():
     assert "#include" not in kernel_source()
 
 
+def test_every_function_of_the_kernel_fits_on_a_page():
+    bodies = re.findall(r"^[^\s#/][^;{}]*\) \{\n(.*?)^\}", kernel_source(), re.DOTALL | re.MULTILINE)
+    assert len(bodies) > 10 and max(body.count("\n") for body in bodies) <= 60
+
+
 @pytest.mark.parametrize(
     "shape", [KernelShape(64, 0, 32), KernelShape(32, 32, 32), KernelShape(64, 0, 32, True)], ids=["trained", "built in", "trigrid"]
 )
