@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import MOUTH, SEED, TEMPERATURE
+from ..real3d_core.ranges import MOUTH, TEMPERATURE
 from .conversions import sound
-from .inputs import sound_input, transcript_input
+from .inputs import number, seed_input, sound_input, transcript_input
 from .preview import shown_motion
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
@@ -25,24 +25,13 @@ class AudioToMotion(io.ComfyNode):
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits only this kind of avatar."),
                 sound_input("Speech, or a video with speech: 0.2 s to 60 min, any sample rate; of a batch, only the first is used."),
-                io.Float.Input(
-                    "mouth_amplitude",
-                    default=1.0,
-                    min=MOUTH.low,
-                    max=MOUTH.high,
-                    step=0.05,
-                    tooltip="Strength of the mouth movement; 1 is natural, 0 keeps the mouth closed.",
-                ),
-                io.Float.Input(
+                number("mouth_amplitude", 1.0, MOUTH, "Strength of the mouth movement; 1 is natural, 0 keeps the mouth closed.", step=0.05),
+                number(
                     "temperature",
-                    default=0.2,
-                    min=TEMPERATURE.low,
-                    max=TEMPERATURE.high,
+                    0.2,
+                    TEMPERATURE,
+                    "Sampling temperature of a trained avatar, 0 to 1: higher values vary the motion more. The built-in avatar ignores it.",
                     step=0.05,
-                    tooltip=(
-                        "Sampling temperature of a trained avatar, 0 to 1: higher values vary the motion more. The built-in avatar "
-                        "ignores it."
-                    ),
                 ),
                 io.Combo.Input(
                     "blink",
@@ -50,14 +39,7 @@ class AudioToMotion(io.ComfyNode):
                     default="natural",
                     tooltip="natural: at irregular intervals; periodic: every 4 s (real3d: 5 s); none: no blinks.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEED.high,
-                    control_after_generate=True,
-                    tooltip="Random seed of blinks and sampling; the same seed gives the same motion.",
-                ),
+                seed_input("Random seed of blinks and sampling; the same seed gives the same motion."),
                 transcript_input(),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames per second, as long as the audio.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inputs import place_inputs
+from .inputs import number, place_inputs
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
 from .viewer_camera import ViewerCameraSocket, camera_info_of, scene_camera
@@ -32,33 +32,19 @@ class CameraPathNode(io.ComfyNode):
                         "farther; keyframes: as listed."
                     ),
                 ),
-                io.Int.Input(
-                    "frames",
-                    default=100,
-                    min=1,
-                    max=MOST_FRAMES,
-                    tooltip="Length of the path; a connected motion overrides it.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=1.0,
-                    max=120.0,
-                    step=0.01,
-                    tooltip="Frame rate of the path; a connected motion overrides it.",
-                ),
-                io.Float.Input("yaw", default=25.0, min=-80.0, max=80.0, step=1.0, tooltip="For 'orbit': degrees to each side."),
-                io.Float.Input("pitch", default=0.0, min=-60.0, max=60.0, step=1.0, tooltip="For 'orbit': degrees up (negative: down)."),
-                io.Float.Input("period", default=4.0, min=0.2, max=600.0, step=0.1, tooltip="For 'orbit': seconds per full sweep."),
-                io.Float.Input(
+                number("frames", 100, (1, MOST_FRAMES), "Length of the path; a connected motion overrides it."),
+                number("fps", 25.0, (1, 120), "Frame rate of the path; a connected motion overrides it.", step=0.01),
+                number("yaw", 25.0, (-80, 80), "For 'orbit': degrees to each side.", step=1.0),
+                number("pitch", 0.0, (-60, 60), "For 'orbit': degrees up (negative: down).", step=1.0),
+                number("period", 4.0, (0.2, 600), "For 'orbit': seconds per full sweep.", step=0.1),
+                number(
                     "distance_start",
-                    default=1.0,
-                    min=0.5,
-                    max=2.0,
+                    1.0,
+                    (0.5, 2),
+                    "For 'dolly': distance at the start; 1 is that of the photo, 0.5 half of it.",
                     step=0.01,
-                    tooltip="For 'dolly': distance at the start; 1 is that of the photo, 0.5 half of it.",
                 ),
-                io.Float.Input("distance_end", default=0.8, min=0.5, max=2.0, step=0.01, tooltip="For 'dolly': distance at the end."),
+                number("distance_end", 0.8, (0.5, 2), "For 'dolly': distance at the end.", step=0.01),
                 io.String.Input(
                     "keyframes",
                     default="0: 0 0 0 1\n2: 25 -5 0 1\n4: 0 0 0 1",

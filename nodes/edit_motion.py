@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .conversions import LONGEST
+from .inputs import number
 from .preview import shown_motion
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
@@ -25,22 +26,8 @@ class EditMotion(io.ComfyNode):
             search_aliases=["retime", "loop", "blend motion"],
             inputs=[
                 MotionSocket.Input("motion", tooltip="The motion to edit."),
-                io.Float.Input(
-                    "expression_gain",
-                    default=1.0,
-                    min=-3.0,
-                    max=3.0,
-                    step=0.05,
-                    tooltip="Scales lips and expression; 1 leaves them unchanged, 0 is neutral.",
-                ),
-                io.Float.Input(
-                    "pose_gain",
-                    default=1.0,
-                    min=-3.0,
-                    max=3.0,
-                    step=0.05,
-                    tooltip="Scales the head movement; 1 leaves it unchanged, 0 holds the head still.",
-                ),
+                number("expression_gain", 1.0, (-3, 3), "Scales lips and expression; 1 leaves them unchanged, 0 is neutral.", step=0.05),
+                number("pose_gain", 1.0, (-3, 3), "Scales the head movement; 1 leaves it unchanged, 0 holds the head still.", step=0.05),
                 io.String.Input(
                     "control_gains",
                     default="",
@@ -50,41 +37,18 @@ class EditMotion(io.ComfyNode):
                         "valid ones."
                     ),
                 ),
-                io.Float.Input(
-                    "smooth",
-                    default=0.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.02,
-                    tooltip="Width of the temporal smoothing in seconds; 0 turns it off.",
-                ),
-                io.Float.Input(
-                    "speed",
-                    default=1.0,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="2 is twice as fast and half as long; 1 leaves it unchanged.",
-                ),
-                io.Float.Input("start", default=0.0, min=0.0, max=LONGEST, step=0.04, tooltip="Seconds to trim from the start."),
-                io.Float.Input(
-                    "end",
-                    default=0.0,
-                    min=0.0,
-                    max=LONGEST,
-                    step=0.04,
-                    tooltip="Time in seconds at which to stop; 0 is the end of the motion.",
-                ),
+                number("smooth", 0.0, (0, 2), "Width of the temporal smoothing in seconds; 0 turns it off.", step=0.02),
+                number("speed", 1.0, (0.1, 10), "2 is twice as fast and half as long; 1 leaves it unchanged.", step=0.05),
+                number("start", 0.0, (0, LONGEST), "Seconds to trim from the start.", step=0.04),
+                number("end", 0.0, (0, LONGEST), "Time in seconds at which to stop; 0 is the end of the motion.", step=0.04),
                 io.Combo.Input(
                     "combine",
                     options=list(COMBINE),
                     default="join",
                     tooltip="How to combine it with a second motion. join: one after the other; mix: a blend of both.",
                 ),
-                io.Float.Input("mix", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="For 'mix': weight of the second motion, 0 to 1."),
-                io.Float.Input(
-                    "overlap", default=0.2, min=0.0, max=5.0, step=0.04, tooltip="For 'join': length of the transition in seconds."
-                ),
+                number("mix", 0.5, (0, 1), "For 'mix': weight of the second motion, 0 to 1.", step=0.05),
+                number("overlap", 0.2, (0, 5), "For 'join': length of the transition in seconds.", step=0.04),
                 io.Combo.Input(
                     "loop",
                     options=list(LOOPS),
@@ -93,23 +57,15 @@ class EditMotion(io.ComfyNode):
                         "once: no loop; again: repeat from the start; to and fro: play back and forth. Loops run until 'loop_seconds'."
                     ),
                 ),
-                io.Float.Input(
-                    "loop_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=LONGEST,
-                    step=0.04,
-                    tooltip="Length of the looped motion in seconds; 0 turns looping off.",
-                ),
+                number("loop_seconds", 0.0, (0, LONGEST), "Length of the looped motion in seconds; 0 turns looping off.", step=0.04),
                 MotionSocket.Input("second", optional=True, tooltip="A second motion made with the same kind of avatar, to join or mix."),
-                io.Float.Input(
+                number(
                     "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=120.0,
+                    0.0,
+                    (0, 120),
+                    "Frame rate of the result, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 0 keeps the rate.",
                     step=0.001,
                     optional=True,
-                    tooltip="Frame rate of the result, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 0 keeps the rate.",
                 ),
             ],
             outputs=[

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import POSE_AMOUNT, SEED
+from ..real3d_core.ranges import POSE_AMOUNT
 from .conversions import sound
-from .inputs import sound_input
+from .inputs import number, seed_input, sound_input
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
@@ -32,22 +32,10 @@ class HeadPose(io.ComfyNode):
                         "of 'pose_from'; orbit: turns to both sides."
                     ),
                 ),
-                io.Float.Input(
-                    "amount",
-                    default=1.0,
-                    min=POSE_AMOUNT.low,
-                    max=POSE_AMOUNT.high,
-                    step=0.05,
-                    tooltip="Scales the head movement; 1 is natural, 0 is still, negative values mirror it.",
+                number(
+                    "amount", 1.0, POSE_AMOUNT, "Scales the head movement; 1 is natural, 0 is still, negative values mirror it.", step=0.05
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEED.high,
-                    control_after_generate=True,
-                    tooltip="Random seed of the sway; the same seed gives the same movement.",
-                ),
+                seed_input("Random seed of the sway; the same seed gives the same movement."),
                 MotionSocket.Input("pose_from", optional=True, tooltip="For 'from other motion'; played back and forth if it is shorter."),
                 sound_input(
                     "For 'sway': speech, or a video with speech. The head nods with it and calms down in pauses.",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..real3d_core.ranges import FACE_AREA, FACE_INDEX, SEED, SIZE, Range
 from .runtime.api import io
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-from ..real3d_core.ranges import FACE_AREA, FACE_INDEX, SIZE
 from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+def number(name: str, default: float, within: Range | tuple[float, float], tooltip: str, **options) -> io.Input:
+    """A number as a widget: a whole one if its default is; `options` are those of ComfyUI's inputs."""
+    low, high = (within.low, within.high) if isinstance(within, Range) else within
+    kind, same = (io.Int, int) if isinstance(default, int) else (io.Float, float)
+    return kind.Input(name, default=default, min=same(low), max=same(high), tooltip=tooltip, **options)
+
+
+def seed_input(tooltip: str) -> io.Input:
+    """The seed of everything random in a node."""
+    return number("seed", 0, SEED, tooltip, control_after_generate=True)
 
 
 def sound_input(tooltip: str, optional: bool = False) -> io.Input:
@@ -29,22 +27,14 @@ def sound_input(tooltip: str, optional: bool = False) -> io.Input:
 def face_inputs(optional: bool = False) -> list[io.Input]:
     """Which face of a photo is used and how closely it is cropped; shared by the nodes that take photos."""
     return [
-        io.Int.Input(
-            "face_index",
-            default=0,
-            min=FACE_INDEX.low,
-            max=FACE_INDEX.high,
-            optional=optional,
-            tooltip="Which face to use, sorted by size; 0 is the largest.",
-        ),
-        io.Float.Input(
+        number("face_index", 0, FACE_INDEX, "Which face to use, sorted by size; 0 is the largest.", optional=optional),
+        number(
             "face_area",
-            default=0.2,
-            min=FACE_AREA.low,
-            max=FACE_AREA.high,
+            0.2,
+            FACE_AREA,
+            "Minimum fraction of the crop that the face fills, 0.02 to 0.5; higher values crop closer.",
             step=0.01,
             optional=optional,
-            tooltip="Minimum fraction of the crop that the face fills, 0.02 to 0.5; higher values crop closer.",
         ),
     ]
 
@@ -63,35 +53,29 @@ def transcript_input() -> io.Input:
 def place_inputs() -> list[io.Input]:
     """The viewer's position; shared by the nodes with an orbit view. Last on each node, since saved workflows store widgets by position."""
     return [
-        io.Float.Input(
+        number(
             "view_yaw",
-            default=0.0,
-            min=-80.0,
-            max=80.0,
+            0.0,
+            (-80, 80),
+            "View angle in degrees: the head appears turned to the right of the picture (negative: left). Drag the small head to set it.",
             step=1.0,
             optional=True,
-            tooltip=(
-                "View angle in degrees: the head appears turned to the right of the picture (negative: left). Drag the small "
-                "head to set it."
-            ),
         ),
-        io.Float.Input(
+        number(
             "view_pitch",
-            default=0.0,
-            min=-60.0,
-            max=60.0,
+            0.0,
+            (-60, 60),
+            "View angle in degrees: the head appears to look down (negative: up). Drag the small head to set it.",
             step=1.0,
             optional=True,
-            tooltip="View angle in degrees: the head appears to look down (negative: up). Drag the small head to set it.",
         ),
-        io.Float.Input(
+        number(
             "view_distance",
-            default=1.0,
-            min=0.5,
-            max=2.0,
+            1.0,
+            (0.5, 2),
+            "View distance: 1 is that of the photo, 0.5 half of it. Scroll over the small head to set it.",
             step=0.01,
             optional=True,
-            tooltip="View distance: 1 is that of the photo, 0.5 half of it. Scroll over the small head to set it.",
         ),
     ]
 
@@ -103,24 +87,20 @@ def composing_inputs() -> list[io.Input]:
         RenderSocket.Input("render", tooltip="From 'Render head' or 'Replace render colour'."),
         PortraitSocket.Input("portrait", tooltip="Provides the torso, the background and, for the built-in avatar, the pixels."),
         MotionSocket.Input("motion", tooltip="The motion that the render was made with; it gives the frame rate."),
-        io.Float.Input(
+        number(
             "head_threshold",
-            default=0.0,
-            min=0.0,
-            max=1.0,
+            0.0,
+            (0, 1),
+            "Opacity above which the head hides the background completely, up to 1; lower values make thin hair more "
+            "solid. 0 uses the avatar's default (built-in: 0.9).",
             step=0.01,
-            tooltip=(
-                "Opacity above which the head hides the background completely, up to 1; lower values make thin hair more "
-                "solid. 0 uses the avatar's default (built-in: 0.9)."
-            ),
         ),
-        io.Int.Input(
+        number(
             "size",
-            default=512,
-            min=SIZE.low,
-            max=SIZE.high,
+            512,
+            SIZE,
+            "Side length of the frames in pixels; a size beyond the resolution of the face in the photo adds no detail.",
             step=8,
-            tooltip="Side length of the frames in pixels; a size beyond the resolution of the face in the photo adds no detail.",
         ),
         io.Image.Input(
             "background",

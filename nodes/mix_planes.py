@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
+from .inputs import number
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket, one_for_each
 
@@ -21,7 +22,7 @@ class MixPlanes(io.ComfyNode):
             inputs=[
                 PlanesSocket.Input("first", tooltip="A head at rest."),
                 PlanesSocket.Input("second", tooltip="Another head at rest, lifted by the same avatar."),
-                io.Float.Input("weight", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="Weight of the second head, 0 to 1."),
+                number("weight", 0.5, (0, 1), "Weight of the second head, 0 to 1.", step=0.01),
             ],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The blended head at rest.")],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.errors import Real3DError
 from .conversions import colours
+from .inputs import number
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
@@ -31,14 +32,7 @@ class PasteBack(io.ComfyNode):
                         " photos."
                     ),
                 ),
-                io.Float.Input(
-                    "feather",
-                    default=0.08,
-                    min=0.0,
-                    max=0.5,
-                    step=0.01,
-                    tooltip="Width of the soft edge, as a fraction of the crop's side, 0 to 0.5.",
-                ),
+                number("feather", 0.08, (0, 0.5), "Width of the soft edge, as a fraction of the crop's side, 0 to 0.5.", step=0.01),
                 io.Combo.Input(
                     "framing",
                     options=list(FRAMINGS),
@@ -74,8 +68,8 @@ class PasteBack(io.ComfyNode):
         parts = zip(windows, photos, strict=True) if framing == "whole photo" else cut_about(windows, photos, MARGIN)
         each = len(frames) // len(portraits)
         rows = []
-        for number, (window, photo) in enumerate(parts):
-            own = frames[number * each : (number + 1) * each]
+        for place, (window, photo) in enumerate(parts):
+            own = frames[place * each : (place + 1) * each]
             stream = FrameStream(each, 25.0, lambda start, stop, own=own: colours(own[start:stop]), keep=0)
             rows.append([paste_back(stream, window, photo, feather)])
         return io.NodeOutput(*progress.gather(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..real3d_core.ranges import RESOLUTION, SAMPLES
+from .inputs import number
 from .preview import shown_head
 from .runtime import device, server
 from .runtime.api import CATEGORY, io, schema
@@ -26,22 +27,20 @@ class RenderHead(io.ComfyNode):
                 CameraSocket.Input(
                     "camera", tooltip="From 'Camera path', with as many frames as the planes; either may also have a single frame."
                 ),
-                io.Int.Input(
+                number(
                     "resolution",
-                    default=0,
-                    min=0,
-                    max=RESOLUTION.high,
+                    0,
+                    (0, RESOLUTION.high),
+                    "Rays per side, 16 to 512; 0 uses the avatar's default (128).",
                     step=8,
                     optional=True,
-                    tooltip="Rays per side, 16 to 512; 0 uses the avatar's default (128).",
                 ),
-                io.Int.Input(
+                number(
                     "samples",
-                    default=0,
-                    min=0,
-                    max=SAMPLES.high,
+                    0,
+                    (0, SAMPLES.high),
+                    "Samples per ray, 8 to 192, half coarse and half fine; 0 uses the avatar's default.",
                     optional=True,
-                    tooltip="Samples per ray, 8 to 192, half coarse and half fine; 0 uses the avatar's default.",
                 ),
                 io.Combo.Input(
                     "backend",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import FRAME_RATE, MOUTH, SEED, SIZE
+from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
 from .conversions import driving_clip, photos, sound
 from .inputs import (
     background_video_input,
     face_inputs,
     fps_output,
+    number,
     place_inputs,
     provenance_input,
+    seed_input,
     sound_input,
     transcript_input,
 )
@@ -56,40 +58,25 @@ class TalkingPortrait(io.ComfyNode):
                     default="auto",
                     tooltip="auto: as in the driving video if there is one, otherwise natural.",
                 ),
-                io.Float.Input(
-                    "mouth_amplitude",
-                    default=1.0,
-                    min=MOUTH.low,
-                    max=MOUTH.high,
-                    step=0.05,
-                    tooltip="Strength of the mouth movement driven by the audio; 1 is natural.",
-                ),
+                number("mouth_amplitude", 1.0, MOUTH, "Strength of the mouth movement driven by the audio; 1 is natural.", step=0.05),
                 io.Combo.Input(
                     "framing",
                     options=list(FRAMINGS),
                     default="crop",
                     tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
                 ),
-                io.Int.Input("size", default=512, min=SIZE.low, max=SIZE.high, step=8, tooltip="Side length of the square crop in pixels."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEED.high,
-                    control_after_generate=True,
-                    tooltip="Random seed of blinks and sway; the same seed gives the same video.",
-                ),
+                number("size", 512, SIZE, "Side length of the square crop in pixels.", step=8),
+                seed_input("Random seed of blinks and sway; the same seed gives the same video."),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; if not connected, the built-in avatar is used."),
                 *place_inputs(),
-                io.Float.Input(
+                number(
                     "fps",
-                    default=25.0,
-                    min=FRAME_RATE.low,
-                    max=FRAME_RATE.high,
+                    25.0,
+                    FRAME_RATE,
+                    "Frame rate of the video, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates.",
                     step=0.001,
                     optional=True,
-                    tooltip="Frame rate of the video, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates.",
                 ),
                 *face_inputs(optional=True),
                 transcript_input(),

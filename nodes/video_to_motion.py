@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..real3d_core.ranges import NEUTRAL, SMOOTHING
 from .conversions import driving_clip
 from .face_landmarks import FaceLandmarksSocket, faces_at_25
+from .inputs import number
 from .preview import shown_motion
 from .runtime import folders, progress, server
 from .runtime.api import CATEGORY, io, schema
@@ -26,21 +27,19 @@ class VideoToMotion(io.ComfyNode):
                     "video", optional=True, tooltip="The driving clip, from 'Load Video', at most 60 min; it is read frame by frame."
                 ),
                 io.Image.Input("frames", optional=True, tooltip="The driving clip as a batch of images, instead of 'video'."),
-                io.Float.Input("fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip="Frame rate of 'frames'; a video has its own."),
-                io.Int.Input(
+                number("fps", 25.0, (1, 240), "Frame rate of 'frames'; a video has its own.", step=0.01),
+                number(
                     "neutral_frame",
-                    default=-1,
-                    min=-1,
-                    max=NEUTRAL.high,
-                    tooltip="Index of the frame (at 25 fps) with a neutral expression like the portrait's; -1 finds one automatically.",
+                    -1,
+                    (-1, NEUTRAL.high),
+                    "Index of the frame (at 25 fps) with a neutral expression like the portrait's; -1 finds one automatically.",
                 ),
-                io.Float.Input(
+                number(
                     "smoothing",
-                    default=1.0,
-                    min=SMOOTHING.low,
-                    max=SMOOTHING.high,
+                    1.0,
+                    SMOOTHING,
+                    "Temporal smoothing: 0 keeps the tracking jitter, 1 is gentle, higher values are smoother.",
                     step=0.1,
-                    tooltip="Temporal smoothing: 0 keeps the tracking jitter, 1 is gentle, higher values are smoother.",
                 ),
                 FaceLandmarksSocket.Input(
                     "face_landmarks",

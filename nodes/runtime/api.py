@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io
 
 from ...real3d_core.errors import Real3DError
 
-if TYPE_CHECKING:
-    pass
 Interrupted = model_management.InterruptProcessingException
 """Raised when the user pressed cancel."""
 CATEGORY = "Real3D-Portrait"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io as byte_io
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +16,6 @@ from torch import Tensor
 from ...real3d_core.errors import Real3DError
 from ...real3d_core.stream import FrameStream
 from .api import check_interrupted, executing_node
-
-if TYPE_CHECKING:
-    pass
-import io as byte_io
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor

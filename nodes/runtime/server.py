@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 from comfy_api.latest import io
-
-if TYPE_CHECKING:
-    pass
 
 
 def show_on_node(node: type[io.ComfyNode], text: str) -> None:
