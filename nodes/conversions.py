@@ -108,7 +108,7 @@ def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> Inco
     """
     if (video is None) == (images is None):
         raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
-    clip = PictureBatch(images, fps) if video is None else IncomingVideo(video)
+    clip = IncomingVideo(video) if images is None else PictureBatch(images, fps)
     if clip.duration > LONGEST:
         raise ClipError(f"The driving clip lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
     return clip

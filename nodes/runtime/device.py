@@ -71,9 +71,18 @@ class HostedAvatar:
         """A stream that sees to it, chunk by chunk, that the networks are there: other nodes may have run since."""
         if not self._video_patchers:
             return stream
-        return FrameStream(
-            len(stream), stream.fps, lambda start, stop: (_bring(self._video_patchers), stream.frames(start, stop))[1], keep=0
-        )
+
+        def frames(start: int, stop: int) -> Any:
+            _bring(self._video_patchers)
+            return stream.frames(start, stop)
+
+        return FrameStream(len(stream), stream.fps, frames, keep=0)
+
+
+if TYPE_CHECKING:
+
+    def _is_an_avatar(hosted: HostedAvatar) -> Avatar:
+        return hosted
 
 
 def _handed_over(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
@@ -115,8 +124,8 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     """The built-in avatar whose motions have this basis; the first one where there is none or none is asked for."""
     from ...real3d_core.avatar_kinds import avatar_kinds
 
-    kinds = [kind for kind in avatar_kinds() if kind.built_in]
-    return load_avatar(next((kind for kind in kinds if kind.basis == basis), kinds[0]).built_in)
+    built_in = {kind.basis: kind.built_in for kind in avatar_kinds() if kind.built_in}
+    return load_avatar(built_in.get(basis or "") or next(iter(built_in.values())))
 
 
 def marcher(backend: str) -> March:

@@ -45,7 +45,7 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         seen = tokens
-        if self.reduce is not None:
+        if self.reduce is not None and self.reduced_norm is not None:
             seen = self.reduced_norm(to_tokens(self.reduce(to_image(tokens, height, width))))
         key, value = self.key_value(seen).chunk(2, dim=-1)
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query(tokens), key, value))

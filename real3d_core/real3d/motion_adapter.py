@@ -90,7 +90,7 @@ class LevelFusion(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Images [N, C, h, w] of all levels, the finest first -> [N, 256, h, w] of the first one's size."""
         size = levels[0].shape[2:]
-        joined = 0
+        joined = torch.zeros(())
         for linear, level in zip(self.levels, levels, strict=True):
             share = to_image(linear(to_tokens(level)), *level.shape[2:])
             joined = joined + (share if share.shape[2:] == size else F.interpolate(share, size=size, mode="bilinear", align_corners=False))

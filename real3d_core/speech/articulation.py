@@ -188,9 +188,9 @@ def _blend(shares: np.ndarray, shape: np.ndarray, dominance: str, lead: float, w
     place = np.interp(windows, widths, np.arange(len(widths)))
     lower = np.minimum(place.astype(int), len(widths) - 2)
     between = place - lower
-    blends = np.stack(blends)
+    blended = np.stack(blends)
     index = np.arange(len(windows))
-    return (1.0 - between) * blends[lower, index] + between * blends[lower + 1, index]
+    return (1.0 - between) * blended[lower, index] + between * blended[lower + 1, index]
 
 
 def _brows(spans: list[_Span], stress: np.ndarray, steps: int) -> np.ndarray:

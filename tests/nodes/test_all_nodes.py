@@ -225,7 +225,8 @@ from pack_host import Host
 host = Host(pathlib.Path(tempfile.mkdtemp()))
 heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
 loaded = [name for name in heavy if name in set(sys.modules) - before]
-light = (".errors", ".ranges", ".stream", ".mediapipe_models", ".mediapipe_models.model_files", ".analytic", ".real3d", ".avatar_kinds", ".kind")
+light = (".errors", ".ranges", ".stream", ".mediapipe_models", ".mediapipe_models.model_files", ".analytic", ".real3d", ".avatar_kinds")
+light += (".kind",)
 loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith(light)]
 print(len(host.nodes), loaded)
 """

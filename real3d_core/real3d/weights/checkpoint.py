@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ IMAGE_TO_PLANE, MOTION_ADAPTER, DECODER, SUPER_RESOLUTION = (
 
 GRID = "plane2grid_module."  # of trigrid_v2 only
 
+Network = TypeVar("Network", bound=nn.Module)
 _WRAPPERS = re.compile(r"^(?:(?:model|module|_orig_mod)\.)+")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
@@ -209,12 +211,13 @@ def build_networks(
     config = official_config(settings, with_torso, "trigrid_v2" if refined else "trigrid" if depth > 1 else "triplane", depth)
     stored = StoredTensors(tensors)
 
-    def build(kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], key_table.Rows], prefix: str, dtype: torch.dtype) -> nn.Module:
+    def build(kind: Callable[[], Network], rows: Callable[[StoredTensors], key_table.Rows], prefix: str, dtype: torch.dtype) -> Network:
         with torch.device("meta"):
             network = kind()
         fill(network, rows(stored.at(prefix)), device, dtype)
         return network
 
+    super_resolution: SuperResolution | HeadSuperResolution
     if with_torso:
         super_resolution = build(SuperResolution, key_table.super_resolution, SUPER_RESOLUTION, dtype)
     else:

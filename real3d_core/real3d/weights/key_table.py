@@ -18,9 +18,9 @@ from ...render.planes import CHANNELS
 from ..grid_refinement import grid_blocks
 from ..super_resolution.torso_layers import DEPTH
 from . import folding
-from .folding import Kernel, Norm, Style
+from .folding import Kernel, Norm, Part, Style
 
-Rows = Iterator[tuple[str, Kernel]]
+Rows = Iterator[tuple[str, Kernel | Part]]
 
 IGNORED = re.compile(
     r"\.num_batches_tracked$"  # counters of the training
@@ -69,9 +69,13 @@ class StoredTensors:
             return found.detach().double()
         return torch.ones(shape, dtype=torch.float64)
 
-    def kernel(self, key: str, *shape: int, bias: bool = True) -> Kernel:
+    def kernel(self, key: str, *shape: int) -> Kernel:
         """A convolution, dense layer or layer norm; shape of its weight."""
-        return Kernel(self.take(f"{key}.weight", *shape), self.take(f"{key}.bias", shape[0]) if bias else None)
+        return Kernel(self.take(f"{key}.weight", *shape), self.take(f"{key}.bias", shape[0]))
+
+    def unbiased(self, key: str, *shape: int) -> Part:
+        """A convolution without bias; shape of its weight."""
+        return Part(self.take(f"{key}.weight", *shape))
 
     def spectral(self, key: str, *shape: int) -> Kernel:
         """A convolution with spectral norm."""
@@ -134,26 +138,26 @@ def grid_refinement(stored: StoredTensors, depth: int) -> Rows:
 
 def _low_resolution_encoder(stored: StoredTensors) -> Rows:
     ours, resnet, head = "low_resolution_encoder", stored.at("encoder."), stored.at("decoder.")
-    yield f"{ours}.stem", resnet.kernel("conv1", 64, 5, 7, 7, bias=False)
+    yield f"{ours}.stem", resnet.unbiased("conv1", 64, 5, 7, 7)
     yield f"{ours}.stem_norm", folding.scale_shift(resnet.norm("bn1", 64))
     channels = 64
     for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), start=1):
         for block in range(blocks):
             mine, theirs = f"{ours}.stage{stage}.{block}", resnet.at(f"layer{stage}.{block}.")
-            yield f"{mine}.conv1", theirs.kernel("conv1", width, channels, 3, 3, bias=False)
+            yield f"{mine}.conv1", theirs.unbiased("conv1", width, channels, 3, 3)
             yield f"{mine}.norm1", folding.scale_shift(theirs.norm("bn1", width))
-            yield f"{mine}.conv2", theirs.kernel("conv2", width, width, 3, 3, bias=False)
+            yield f"{mine}.conv2", theirs.unbiased("conv2", width, width, 3, 3)
             yield f"{mine}.norm2", folding.scale_shift(theirs.norm("bn2", width))
             if channels != width:
-                yield f"{mine}.shortcut.0", theirs.kernel("downsample.0", width, channels, 1, 1, bias=False)
+                yield f"{mine}.shortcut.0", theirs.unbiased("downsample.0", width, channels, 1, 1)
                 yield f"{mine}.shortcut.1", folding.scale_shift(theirs.norm("downsample.1", width))
             channels = width
-    yield f"{ours}.pyramid.point", head.kernel("0.convs.0.0", 256, 512, 1, 1, bias=False)
+    yield f"{ours}.pyramid.point", head.unbiased("0.convs.0.0", 256, 512, 1, 1)
     for reach in range(3):
-        yield f"{ours}.pyramid.reaches.{reach}", head.kernel(f"0.convs.{reach + 1}.0", 256, 512, 3, 3, bias=False)
-    yield f"{ours}.pyramid.whole", head.kernel("0.convs.4.1", 256, 512, 1, 1, bias=False)
-    yield f"{ours}.pyramid.project", head.kernel("0.project.0", 256, 1280, 1, 1, bias=False)
-    yield f"{ours}.final", head.kernel("1", 256, 256, 3, 3, bias=False)
+        yield f"{ours}.pyramid.reaches.{reach}", head.unbiased(f"0.convs.{reach + 1}.0", 256, 512, 3, 3)
+    yield f"{ours}.pyramid.whole", head.unbiased("0.convs.4.1", 256, 512, 1, 1)
+    yield f"{ours}.pyramid.project", head.unbiased("0.project.0", 256, 1280, 1, 1)
+    yield f"{ours}.final", head.unbiased("1", 256, 256, 3, 3)
 
 
 def _low_resolution_vit(stored: StoredTensors) -> Rows:
@@ -220,8 +224,8 @@ def motion_adapter(stored: StoredTensors, depth: int = 1) -> Rows:
         yield f"{ours}.norm", theirs.kernel(f"norm{stage}", width)
         channels = width
     widen = [stored.kernel(f"fuse_head.linear_c{level}.proj", 256, width) for level, width in ((4, 256), (3, 160), (2, 64), (1, 32))]
-    join = stored.kernel("fuse_head.linear_fuse.conv", 256, 1024, 1, 1, bias=False)
-    shares = folding.shares_of_join(folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", 256)), widen)
+    join = stored.take("fuse_head.linear_fuse.conv.weight", 256, 1024, 1, 1)
+    shares = folding.shares_of_join(folding.normed_weight(join, stored.norm("fuse_head.linear_fuse.bn", 256)), widen)
     for level, share in zip((3, 2, 1, 0), shares, strict=True):  # the coarsest level comes first in the join
         yield f"fuse.levels.{level}", share
     for conv in range(3):
@@ -244,7 +248,7 @@ def super_resolution(stored: StoredTensors) -> Rows:
     yield "background.conv1", stored.kernel("bg_encoder.0", 64, 3, 3, 3)
     yield "background.conv2", stored.kernel("bg_encoder.2", 256, 64, 3, 3)
     yield "background.conv3", stored.kernel("bg_encoder.4", 256, 256, 3, 3)
-    yield "background.to_fusion", Kernel(person_background.weight[:, 256:])
+    yield "background.to_fusion", Part(person_background.weight[:, 256:])
 
     widen, join = stored.kernel("torso_encoder.0", 256, 64, 1, 1), stored.kernel("fuse_head_torso_convs.0", 256, 512, 3, 3)
     yield "head_torso.conv1", folding.widened_then_joined(widen, join, own=256)
@@ -253,8 +257,8 @@ def super_resolution(stored: StoredTensors) -> Rows:
     yield "refine.conv1", _modulated(refine, "conv0", 256, 256)
     yield "refine.conv2", _modulated(refine, "conv1", 256, 256)
     yield "refine.to_rgb", _to_rgb(refine, 256)
-    yield "person_background.person", Kernel(person_background.weight[:, :256])
-    yield "person_background", Kernel(None, person_background.bias)
+    yield "person_background.person", Part(person_background.weight[:, :256])
+    yield "person_background", Part(bias=person_background.bias)
     yield "person_background.conv1", stored.kernel("fuse_fg_bg_convs.2", 256, 64, 3, 3)
     yield "person_background.conv2", stored.kernel("fuse_fg_bg_convs.4", 256, 256, 3, 3)
     yield from _upsampling_block("frame", stored.at("block1."), 256, 128)
