@@ -4,7 +4,7 @@
     python3 dev.py demo  [options of python -m real3d_core]   makes output/demo.mp4 and a contact sheet of it
     python3 dev.py test  [options of pytest]                  for example: python3 dev.py test -k render
     python3 dev.py bench [NAME [its options]]                 runs benchmarks/NAME.py; without a name, lists them
-    python3 dev.py lint  [options of ruff check] [paths]      ruff check and ruff format --check
+    python3 dev.py lint  [options of ruff check] [paths]      ruff check and ruff format --check; without paths the types too
     python3 dev.py pythons                                    the demo in a clean clone with every Python on this machine
     python3 dev.py words                                      locales and help pages from the nodes' schemas
     python3 dev.py matrix [options of pytest]                 tests with the oldest and the newest packages, with every Python
@@ -35,6 +35,7 @@ MATRIX_TESTS = (
     *("nodes/test_backdrop", "nodes/test_rendered_video", "nodes/test_talking_portrait"),
 )
 MOST_WORKERS = 4
+TYPED = ("*.py", "real3d_core/**/*.py", "nodes/**/*.py", "cuda_ops/**/*.py")  # what lint checks the types of
 PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requirements-dev.txt has packages for
 
 
@@ -88,13 +89,25 @@ def bench(arguments):
 
 
 def lint(arguments):
-    """Both checks run even if the first one fails."""
+    """Every check runs even if one before it fails."""
     prepare()
-    paths = [argument for argument in arguments if not argument.startswith("-")] or ["."]
+    paths = [argument for argument in arguments if not argument.startswith("-")]
     options = [argument for argument in arguments if argument.startswith("-")]
-    checked = run(["-m", "ruff", "check", *options, *paths], folder=ROOT)
-    formatted = run(["-m", "ruff", "format", "--check", *paths], folder=ROOT)
-    return checked or formatted
+    checked = run(["-m", "ruff", "check", *options, *(paths or ["."])], folder=ROOT)
+    formatted = run(["-m", "ruff", "format", "--check", *(paths or ["."])], folder=ROOT)
+    typed = 0 if paths else check_types()
+    return checked or formatted or typed
+
+
+def check_types():
+    """mypy's exit status. It names a package after its folder, and a checkout's folder may have any name: so it reads a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        for script in (script for pattern in TYPED for script in ROOT.glob(pattern)):
+            copy = Path(folder) / "pack" / script.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(script, copy)
+        settings = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / "output" / "mypy")]
+        return run(["-m", "mypy", *settings, "pack"], folder=folder)
 
 
 def words(arguments):
@@ -133,8 +146,8 @@ def matrix(arguments):
                 packages = [name if age == "newest" else f"{name}=={oldest[name]}" for name, age in zip(MATRIX, choice, strict=True)]
                 status = subprocess.call([*inside, " ".join(packages), *(arguments or test_files())], cwd=str(clone))
                 rows.append((version, " ".join(packages), {0: "passed", 3: "does not resolve"}.get(status, "FAILED")))
-    for version, packages, outcome in rows:
-        print("{}.{:<4}".format(*version) + f"{packages:60}{outcome}")
+    for version, combination, outcome in rows:
+        print("{}.{:<4}".format(*version) + f"{combination:60}{outcome}")
     return 1 if any(outcome == "FAILED" for *_, outcome in rows) else 0
 
 

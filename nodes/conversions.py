@@ -108,7 +108,7 @@ def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> Inco
     """
     if (video is None) == (images is None):
         raise ClipError("The driving clip is missing or ambiguous: connect a video or a batch of images, not both.")
-    clip = PictureBatch(images, fps) if video is None else IncomingVideo(video)
+    clip = IncomingVideo(video) if images is None else PictureBatch(images, fps)
     if clip.duration > LONGEST:
         raise ClipError(
             f"The driving clip lasts {clip.duration / 60:.0f} minutes: split it into parts of at most {LONGEST / 60:.0f} minutes."

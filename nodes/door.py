@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -78,7 +79,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     execute = node.execute.__func__
 
     @cache
-    def checks() -> list[tuple[io.Input, Callable[[object], None]]]:
+    def checks() -> list[tuple[io.Input, Callable[[Any], object]]]:
         """The check of each input; as in ComfyUI, inputs that the node's own `validate_inputs` names are left to it."""
         own = signature(node.validate_inputs).parameters if "validate_inputs" in vars(node) else ()
         return [(one, check) for one in node.GET_SCHEMA().inputs if one.id not in own and (check := _check(one))]
@@ -100,7 +101,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     return node
 
 
-def _check(one: io.Input) -> Callable[[object], None] | None:
+def _check(one: io.Input) -> Callable[[Any], object] | None:
     """A function that raises Real3DError for a wrong value of an input; None if its schema does not restrict the values."""
     if isinstance(one, io.Combo.Input):
         return lambda value: _refuse_unknown(one.id, value, one.options)

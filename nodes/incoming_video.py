@@ -184,10 +184,10 @@ def _is_whole(video, clip: Clip) -> bool:
     """Whether a VIDEO without information on trimming has the length and size of its file."""
     import av
 
-    from ..real3d_core.media.container import open_container, picture_track
+    from ..real3d_core.media.container import known_picture_track, open_container
 
     with open_container(clip.path, "video", ClipError) as container:
-        track = picture_track(container)
+        track = known_picture_track(container)
         length, stored = (container.duration or 0) / av.time_base, (track.width, track.height)
     stated = _answer(video.get_duration) if _defines(video, "get_duration") else length
     size = _answer(video.get_dimensions) if _defines(video, "get_dimensions") else stored

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..real3d_core.errors import Real3DError
 from .conversions import colours
 from .inputs import number
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..real3d_core.stream import FrameStream
 
 FRAMINGS = ("whole photo", "around the portrait")
 MARGIN = 0.25  # fraction of the portrait's side that is kept around it for "around the portrait"
@@ -49,7 +56,6 @@ class PasteBack(io.ComfyNode):
     def execute(cls, frames, portrait, original, feather: float, framing: str) -> io.NodeOutput:
         from ..real3d_core.portrait.crop import cut_about
         from ..real3d_core.portrait.paste import paste_back
-        from ..real3d_core.stream import FrameStream
 
         portraits = portrait.items
         if len(original) != len(portraits) or len(frames) % len(portraits):
@@ -70,6 +76,11 @@ class PasteBack(io.ComfyNode):
         rows = []
         for place, (window, photo) in enumerate(parts):
             own = frames[place * each : (place + 1) * each]
-            stream = FrameStream(each, 25.0, lambda start, stop, own=own: colours(own[start:stop]), keep=0)
-            rows.append([paste_back(stream, window, photo, feather)])
+            rows.append([paste_back(_stream_of(own), window, photo, feather)])
         return io.NodeOutput(*progress.gather(rows))
+
+
+def _stream_of(frames: Tensor) -> FrameStream[Tensor]:
+    from ..real3d_core.stream import FrameStream
+
+    return FrameStream(len(frames), 25.0, lambda start, stop: colours(frames[start:stop]), keep=0)

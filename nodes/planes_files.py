@@ -53,7 +53,7 @@ class LoadPlanes(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str = "") -> bool | str:
-        return api.sentence_or_true(lambda: file and folders.refuse_hostile(file, "file"))
+        return api.sentence_or_true(lambda: folders.refuse_hostile(file, "file")) if file else True
 
     @classmethod
     def fingerprint_inputs(cls, file: str = "") -> tuple:

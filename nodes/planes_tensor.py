@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from ..real3d_core.errors import Real3DError
 from .runtime import api, progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket
+
+if TYPE_CHECKING:
+    from ..real3d_core.stream import FrameStream
 
 _LAYOUT = "frame, plane, feature, row, column"
 _MOST_IN_LATENT = 32  # frames
@@ -103,18 +107,13 @@ def _latent(planes: Heads) -> dict | object:
 
 def _from_latent(latent: Mapping, planes: Heads) -> TensorFrames:
     """The samples as `TensorFrames`; the avatar is known only if the nodes in between pass the latent's extra keys on."""
-    from ..real3d_core.stream import FrameStream
-
     samples, lengths = latent["samples"].detach(), [len(stream) for stream in planes.streams]
     if samples.ndim != 4 or len(samples) != sum(lengths) or not samples.shape[1] or samples.shape[1] % _CHANNELS:
         raise Real3DError(
             f"The latent is {list(samples.shape)}, but these planes are [{sum(lengths)}, {_CHANNELS}, 256, 256] as a latent "
             f"({_CHANNELS} times the depth for a trigrid): connect one that was made from the 'latent' of 'Planes to tensor'."
         )
-    streams = tuple(
-        FrameStream(len(one), stream.fps, lambda start, stop, one=one: one[start:stop].unflatten(1, (3, -1)), keep=0)
-        for one, stream in zip(samples.split(lengths), planes.streams, strict=True)
-    )
+    streams = tuple(_stream_of(one, stream.fps) for one, stream in zip(samples.split(lengths), planes.streams, strict=True))
     return TensorFrames(streams, _LAYOUT, latent.get(_OWNER, planes.avatar))
 
 
@@ -131,3 +130,9 @@ def _fitting(numbers: Tensor, own: Tensor) -> Tensor:
     if not torch.isfinite(numbers).all():
         raise Real3DError("The tensor has values that are not finite: look for a division by zero in the nodes that changed it.")
     return numbers.to(own)
+
+
+def _stream_of(latent: Tensor, fps: float) -> FrameStream[Tensor]:
+    from ..real3d_core.stream import FrameStream
+
+    return FrameStream(len(latent), fps, lambda start, stop: latent[start:stop].unflatten(1, (3, -1)), keep=0)

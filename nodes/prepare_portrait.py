@@ -60,10 +60,10 @@ class PreparePortrait(io.ComfyNode):
 
         pictures = photos(image)
         show = progress.progress_bar(len(pictures))
-        masks, found = person_masks(person_mask, len(pictures)), faces_in_photos(face_landmarks, pictures)
+        given, found = person_masks(person_mask, len(pictures)), faces_in_photos(face_landmarks, pictures)
         models = folders.model_folders()
         prepared = []
-        for picture, mask, faces in zip(pictures, masks, found, strict=True):
+        for picture, mask, faces in zip(pictures, given, found, strict=True):
             prepared.append(prepare_portrait(picture, models, mask, face_index, face_area, faces))
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]

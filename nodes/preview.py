@@ -143,7 +143,8 @@ def turn_of(query: Mapping[str, str]) -> Turn:
         if not math.isfinite(value) or not low <= value <= high:
             raise ValueError(f"{name} must be {low:g} to {high:g}")
         turn.append(round(value, 2 if name == "distance" else 1) + 0.0)
-    return tuple(turn)
+    yaw, pitch, roll, distance = turn
+    return yaw, pitch, roll, distance
 
 
 def side_of(query: Mapping[str, str]) -> int:

@@ -186,7 +186,7 @@ def _answer_by_file(video: type[RenderedVideo], base: type) -> None:
             continue
         member = inspect.getattr_static(base, name)
         if isinstance(member, property):
-            setattr(video, name, property(lambda self, name=name: getattr(self.as_file(), name)))
+            setattr(video, name, _property_of_file(name))
         elif inspect.isfunction(member):
             setattr(video, name, _asked_of_file(name))
     if isinstance(video, abc.ABCMeta):
@@ -202,3 +202,7 @@ def _asked_of_file(name: str) -> Callable:
 
 
 _answer_by_file(RenderedVideo, Input.Video)
+
+
+def _property_of_file(name: str) -> property:
+    return property(lambda self: getattr(self.as_file(), name))

@@ -59,11 +59,7 @@ class Heads:
     @classmethod
     def at_rest(cls, avatar: str, planes: list[Planes]) -> Heads:
         """Heads that are not animated."""
-        from ..real3d_core.stream import FrameStream
-
-        return cls(
-            avatar, tuple(FrameStream(1, 25.0, lambda start, stop, head=head: head) for head in planes), moving=False, rest=tuple(planes)
-        )
+        return cls(avatar, tuple(map(_still, planes)), moving=False, rest=tuple(planes))
 
     def still(self, what: str) -> list[Planes]:
         """The planes of heads at rest.
@@ -134,3 +130,9 @@ def require_same_avatar(heads: Heads, avatar: HostedAvatar) -> None:
         raise Real3DError(
             f"These planes belong to the avatar '{heads.avatar}', but '{avatar.name}' is connected: lift the portrait with the same avatar."
         )
+
+
+def _still(head: Planes) -> FrameStream[Planes]:
+    from ..real3d_core.stream import FrameStream
+
+    return FrameStream(1, 25.0, lambda start, stop: head, keep=0)

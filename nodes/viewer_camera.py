@@ -28,12 +28,12 @@ def scene_camera(camera_info: Mapping | None) -> SceneCamera:
     if camera_info is None:
         return FRONTAL
     try:
-        position, target = _numbers(camera_info["position"], "xyz"), _numbers(camera_info["target"], "xyz")
-        quaternion = camera_info.get("quaternion")  # missing in ComfyUI 0.14, as is fov
+        position, target = _point(camera_info["position"]), _point(camera_info["target"])
+        turned = camera_info.get("quaternion")  # ComfyUI 0.14 gives neither this nor fov
         return SceneCamera(
             position,
             target,
-            _numbers(quaternion, "xyzw") if quaternion else None,
+            (*_point(turned), float(turned["w"])) if turned else None,
             _field_of_view(camera_info, math.dist(position, target)) or FRONTAL.fov,
             float(camera_info.get("zoom") or FRONTAL.zoom),
         )
@@ -46,6 +46,8 @@ def scene_camera(camera_info: Mapping | None) -> SceneCamera:
 
 def camera_info_of(camera: SceneCamera) -> dict[str, object]:
     """A camera in the form of the host's 3-D viewers and its mesh and splat renderers; its image is square."""
+    if camera.quaternion is None:
+        raise ValueError("this camera does not say how it is turned")
     return {
         "position": dict(zip("xyz", camera.position, strict=True)),
         "target": dict(zip("xyz", camera.target, strict=True)),
@@ -59,8 +61,8 @@ def camera_info_of(camera: SceneCamera) -> dict[str, object]:
     }
 
 
-def _numbers(point: Mapping, names: str) -> tuple[float, ...]:
-    return tuple(float(point[name]) for name in names)
+def _point(point: Mapping) -> tuple[float, float, float]:
+    return float(point["x"]), float(point["y"]), float(point["z"])
 
 
 def _field_of_view(camera_info: Mapping, distance: float) -> float:

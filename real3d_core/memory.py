@@ -9,8 +9,10 @@ _STATUS = Path("/proc/self/status")
 
 def peak_memory() -> int | None:
     """The most memory this process has held so far, in bytes; None where the system does not tell (Windows)."""
-    if _STATUS.is_file():  # Linux, whose getrusage also counts the process that this one was started from
-        return 1024 * int(re.search(r"VmHWM:\s*(\d+)", _STATUS.read_text())[1])
+    if _STATUS.is_file() and (
+        peak := re.search(r"VmHWM:\s*(\d+)", _STATUS.read_text())
+    ):  # Linux, whose getrusage also counts the process that this one was started from
+        return 1024 * int(peak[1])
     try:
         import resource
     except ImportError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from .avatar_kinds import AVATARS, avatar_kind
 from .errors import Real3DError
@@ -29,7 +30,7 @@ class Parser(argparse.ArgumentParser):
             self._taking.update(action.option_strings)
         return action
 
-    def parse_args(self, arguments: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:
+    def parse_args(self, arguments: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:  # type: ignore[override]
         joined: list[str] = []
         for argument in arguments:
             if joined and joined[-1] in self._taking and argument.startswith("-") and argument not in {"--", *self._options}:
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"argument {name}: expected one value")
         return options
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{' '.join(message.split())}; --help lists all options\n")
 
 

@@ -203,7 +203,7 @@ def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames
         raise Real3DError("The pose or the blinks are to follow a driving clip, but no clip was given: add one, or choose another mode.")
     if options.neutral is not None and clip_frames is None:
         raise Real3DError("A neutral frame was chosen, but there is no driving clip: add one, or leave the neutral frame out.")
-    if options.neutral is not None and options.neutral >= clip_frames:
+    if options.neutral is not None and clip_frames is not None and options.neutral >= clip_frames:
         raise ClipError(
             f"The neutral frame is {options.neutral}, but the driving clip has {clip_frames} frames (25 a second, counted from 0): "
             "choose an earlier one, or none."
@@ -246,10 +246,11 @@ def make_motion(
     pose, blink = _meant(options.pose, "sway", track), _meant(options.blink, "natural", track)
     driven = None if track is None else avatar.video_to_motion(track, options.neutral, options.smoothing, progress)
     motion = driven if sound is None else avatar.audio_to_motion(sound, options.speech, progress)
+    assert motion is not None  # something drives, or it would have been refused
     motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed)
     if blink in ("natural", "periodic"):
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, options.speech.seed))
-    elif blink == "driving" and sound is not None:
+    elif blink == "driving" and sound is not None and track is not None:
         closed = torch.from_numpy(track.closed_eyes()).float()
         motion = avatar.with_blinks(motion, closed[mirror_index(torch.arange(len(motion)), len(track))])
     if options.rate == FPS:
@@ -325,6 +326,8 @@ def render_frames(
     if options.framing == "side by side":
         return beside_each_other(portrait.image, avatar.condition(portrait, motion), renders, frames)
     if options.framing == "whole photo":
+        if photo is None:
+            raise ValueError("the framing 'whole photo' needs the photo")
         return paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)).float() / 255)
     return frames
 

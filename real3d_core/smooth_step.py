@@ -15,6 +15,6 @@ def eased(t: Value) -> Value:
     return t * t * (3 - 2 * t)
 
 
-def smooth_step(x: np.ndarray) -> np.ndarray:
+def smooth_step(x: np.ndarray | float) -> np.ndarray:
     """0 up to x = 0, 1 from x = 1 on, level at both ends."""
     return eased(np.clip(x, 0, 1))

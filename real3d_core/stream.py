@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import Generic, TypeVar
 
 from torch import Tensor
@@ -90,17 +91,18 @@ def forward_only(length: int, fps: float, opened: Callable[[int], Iterator[Chunk
         opened: number of a frame -> that frame and those after it. Where they end too early the last one is held.
     """
     reading: Iterator[Chunk] = iter(())
-    place, latest = 0, None
+    place = 0
+    latest: list[Chunk] = []  # one frame, none at first
 
     def read(start: int, stop: int) -> list[Chunk]:
         nonlocal reading, place, latest
-        if latest is None or not place <= start <= place + _NEAR:
+        if not latest or not place <= start <= place + _NEAR:
             reading, place = opened(start), start
-        frames = []
+        frames: list[Chunk] = []
         while place < stop:
-            latest = next(reading, latest)
+            latest = list(islice(reading, 1)) or latest
             if place >= start:
-                frames.append(latest)
+                frames += latest
             place += 1
         return frames
 

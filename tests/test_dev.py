@@ -179,7 +179,22 @@ class TestCommands:
         assert dev.main(["bench", "../dev"]) == 2
         assert "There is no benchmark '../dev'; there are: speed." in capfd.readouterr().err
 
+    def test_lint_sees_a_wrong_type_in_a_checkout_of_any_name(self, checkout, calls, capfd):
+        pytest.importorskip("mypy")
+        (checkout / "pyproject.toml").write_text("[tool.mypy]\n")
+        for folder, script in (("real3d_core", "number: int = 1\n"), ("nodes", "from ..real3d_core import number\n\nword: str = number\n")):
+            (checkout / folder).mkdir()
+            (checkout / folder / "__init__.py").write_text(script)
+        (checkout / "__init__.py").touch()
+        assert dev.main(["lint"]) == 1
+        assert "nodes/__init__.py:3: error: Incompatible types" in capfd.readouterr().out.replace("\\", "/")
+        assert dev.main(["lint", "nodes"]) == 0
+        (checkout / "nodes" / "__init__.py").unlink()
+        assert dev.main(["lint"]) == 0
+
     def test_lint_sees_bad_order_and_bad_layout(self, checkout, calls):
+        pytest.importorskip("mypy")
+        (checkout / "pyproject.toml").write_text("")
         (checkout / "a.py").write_text("x = 1\n")
         assert dev.main(["lint"]) == 0
         (checkout / "a.py").write_text("x  =  1\n")

@@ -31,7 +31,9 @@ def track():
     rotations = np.stack([[[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]] for a in turn])
     opening = np.full((10, 2), 0.3)
     opening[8:] = 0.05
-    return FaceTrack(np.zeros((10, 478, 3)), np.repeat(shape[None], 10, axis=0), rotations, np.zeros((10, 3)), np.zeros(10), opening)
+    shapes = np.repeat(shape[None], 10, axis=0)
+    seen = {"confidence": np.ones(10), "shots": np.zeros(10, int)}
+    return FaceTrack(np.zeros((10, 478, 3)), shapes, rotations, np.zeros((10, 3)), np.zeros(10), opening, **seen)
 
 
 def silence(seconds):

@@ -6,6 +6,8 @@ vectors. Every ray's numbers depend on that ray alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -20,9 +22,9 @@ SHIFT = np.float32(12582912)  # adding it rounds to a whole number, which then s
 LOWEST, HIGHEST = np.float32(-126), np.float32(120)
 P0, P1, P2, P3, P4, P5 = map(np.float32, EXP2)
 L0, L1, L2, L3, L4, L5, L6, L7 = map(np.float32, LOG2_1P)
-STRICT = {"error_model": "numpy", "fastmath": set()}  # nothing is raised; left out, fastmath would be what the caller has
-FUSED = {**STRICT, "fastmath": {"contract", "nsz"}}  # products may be fused with sums
-SUMMED = {**STRICT, "fastmath": {"contract", "nsz", "reassoc"}}  # sums may be taken in any order: in vectors
+STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set()}  # nothing is raised; left out, fastmath would be what the caller has
+FUSED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz"}}  # products may be fused with sums
+SUMMED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz", "reassoc"}}  # sums may be taken in any order: in vectors
 
 X, Y, Z = 0, 1, 2
 

@@ -68,12 +68,12 @@ def load() -> FusedMarcher:
             cutoffs.stop_below,
             cutoffs.colour_above,
         )
-        arguments, outputs = ([part.numpy() if isinstance(part, Tensor) else part for part in group] for group in (arguments, results))
+        numbers, outputs = ([part.numpy() if isinstance(part, Tensor) else part for part in group] for group in (arguments, results))
         count = len(rays[0])
         kernel = kernel_of(trigrid)
 
         def march_some(first: int) -> None:
-            kernel(*arguments, first, min(first + RAYS_AT_ONCE, count), *outputs)
+            kernel(*numbers, first, min(first + RAYS_AT_ONCE, count), *outputs)
 
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))

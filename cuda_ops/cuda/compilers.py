@@ -86,9 +86,9 @@ def _kernel(compiler: Compiler, driver: Driver, capability: int, defines: tuple[
     source = kernel_source()
     parts = (source, compiler.version(), str(capability), *OPTIONS, *defines)
     stem = f"march_cuda-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}"
-    if image := kept(stem, ".bin"):
+    if file := kept(stem, ".bin"):
         with suppress(OSError, Refusal):
-            return driver.function(image.read_bytes(), b"march")
+            return driver.function(file.read_bytes(), b"march")
     image = compiler.image(source, capability, defines)
     function = driver.function(image, b"march")
     with suppress(OSError):
@@ -192,8 +192,8 @@ class Driver:
         status = getattr(self.library, name)(*arguments)
         if status:
             text = ctypes.c_char_p()
-            known = not self.library.cuGetErrorString(ctypes.c_int(status), ctypes.byref(text)) and text.value
-            raise Refusal(f"{name} failed: {text.value.decode() if known else f'status {status}'}")
+            known = None if self.library.cuGetErrorString(ctypes.c_int(status), ctypes.byref(text)) else text.value
+            raise Refusal(f"{name} failed: {known.decode() if known else f'status {status}'}")
 
 
 def find_nvrtc() -> ctypes.CDLL:

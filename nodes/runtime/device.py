@@ -70,9 +70,18 @@ class HostedAvatar:
         """A stream that loads the networks before each chunk, since other nodes may have offloaded them in between."""
         if not self._video_patchers:
             return stream
-        return FrameStream(
-            len(stream), stream.fps, lambda start, stop: (_load_to_device(self._video_patchers), stream.frames(start, stop))[1], keep=0
-        )
+
+        def frames(start: int, stop: int) -> Any:
+            _load_to_device(self._video_patchers)
+            return stream.frames(start, stop)
+
+        return FrameStream(len(stream), stream.fps, frames, keep=0)
+
+
+if TYPE_CHECKING:
+
+    def _is_an_avatar(hosted: HostedAvatar) -> Avatar:
+        return hosted
 
 
 def _patchers_of(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
@@ -114,8 +123,8 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
     from ...real3d_core.avatar_kinds import avatar_kinds
 
-    kinds = [kind for kind in avatar_kinds() if kind.built_in]
-    return load_avatar(next((kind for kind in kinds if kind.basis == basis), kinds[0]).built_in)
+    built_in = {kind.basis: kind.built_in for kind in avatar_kinds() if kind.built_in}
+    return load_avatar(built_in.get(basis or "") or next(iter(built_in.values())))
 
 
 def backend_choices() -> list[str]:

@@ -21,7 +21,8 @@ class PlaneBender:
 
     def __init__(self, planes: Planes):
         self._planes = planes
-        self._sheets = Sheets(planes.landmarks, FaceControls(planes.landmarks))
+        landmarks = landmarks_of(planes)
+        self._sheets = Sheets(landmarks, FaceControls(landmarks))
         x, y = texel_centres()
         self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
         self._channels = [_in_use(plane) for plane in planes.features[0]]
@@ -54,6 +55,17 @@ class PlaneBender:
         return F.grid_sample(
             plane.expand(len(points), -1, -1, -1), points.permute(0, 2, 3, 1) * 2, padding_mode="border", align_corners=False
         )
+
+
+def landmarks_of(planes: Planes) -> Tensor:
+    """[478, 3], where the built-in avatar has found the landmarks of these planes.
+
+    Raises:
+        ValueError: the planes carry none.
+    """
+    if planes.landmarks is None:
+        raise ValueError("these planes have no landmarks: they were not lifted by the built-in avatar")
+    return planes.landmarks
 
 
 def _untouched_zeros(*shape: int) -> Tensor:

@@ -29,7 +29,7 @@ from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
 from ..speech.controls import speech_controls
 from ..stream import FPS, FrameStream
-from .adapt import PlaneBender
+from .adapt import PlaneBender, landmarks_of
 from .channels import constructed_decoder
 from .compose import Composer
 from .controls import BASIS
@@ -79,8 +79,6 @@ class AnalyticAvatar:
         """
         motion.require_basis(self.motion_basis)
         planes.require_size(TEXELS, TEXELS)
-        if planes.landmarks is None:
-            raise ValueError("these planes have no landmarks: they were not lifted by the built-in avatar")
         bend = PlaneBender(planes)
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
 
@@ -95,7 +93,7 @@ class AnalyticAvatar:
 
     def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
         """The moved landmarks as a line drawing, [n, 512, 512, 3] in 0..1."""
-        draw = LineDrawing(self.lift(portrait).landmarks)
+        draw = LineDrawing(landmarks_of(self.lift(portrait)))
         return FrameStream(len(motion), motion.fps, lambda start, stop: draw(motion.expression[start:stop]))
 
     def compose(

@@ -110,7 +110,8 @@ def _covers(layers: _Layers, threshold: float) -> Tensor:
     solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
     solid = torch.where(layers.opacity > threshold, 1.0, solid)
     strands = hair * layers.near  # beyond the solid, where the photo has them
-    fade = (1 - firmness) * layers.torso[(slice(3, 4), *layers.box)]  # the seam fades into the torso, never into the background
+    down, across = layers.box
+    fade = (1 - firmness) * layers.torso[3:4, down, across]  # the seam fades into the torso, never into the background
     return torch.maximum(solid, strands) * (1 - fade)
 
 

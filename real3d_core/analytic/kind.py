@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..avatar_kinds import AvatarKind, AvatarOptions
 from ..errors import MissingModelError
 
+if TYPE_CHECKING:
+    from ..avatar import Avatar
 
-def _load(options: AvatarOptions) -> object:
+
+def _load(options: AvatarOptions) -> Avatar:
     if options.checkpoint is not None:
         raise MissingModelError(
             f"The built-in avatar does not use a checkpoint: remove '{options.checkpoint}', or choose the avatar 'real3d'."

@@ -66,7 +66,7 @@ class Enlargement:
 
     def reached_from(self, down: slice, across: slice) -> Box:
         """The box of the pixels that a box of rays has a part in."""
-        return tuple(extent(self._heard[:, rays].any(dim=1)) for rays in (down, across))
+        return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
 
 
 def extent(chosen: Tensor) -> slice:
@@ -77,8 +77,8 @@ def extent(chosen: Tensor) -> slice:
 
 def common(a: Box, b: Box) -> Box | None:
     """What two boxes share, None if that is nothing."""
-    both = tuple(slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
-    return both if all(side.start < side.stop for side in both) else None
+    down, across = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+    return (down, across) if down.start < down.stop and across.start < across.stop else None
 
 
 def offsets(render: HeadRender) -> Tensor:

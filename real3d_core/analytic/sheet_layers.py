@@ -54,10 +54,11 @@ class HeadSheets:
         """
         colour = self._head_at(face[None].permute(0, 2, 3, 1))
         for part in self._parted(uv):
-            part = common(part, box)
-            if part is not None:
-                inner = (..., *(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True)))
-                colour[inner] = self._layered(self._from_rays(uv, part)[None], colour[inner])
+            shared = common(part, box)
+            if shared is not None:
+                down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
+                inner = colour[..., down, across]
+                inner[:] = self._layered(self._from_rays(uv, shared)[None], inner)
         return colour[0]
 
     def _parted(self, uv: Tensor) -> list[Box]:
@@ -82,11 +83,11 @@ class HeadSheets:
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
         colour_jaw = self._head_at(jaw)
         colour = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
-        open_at = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
-        if len(open_at[0]):
-            open_pixels = (slice(None), slice(None), *open_at)
-            inside = self._inside(skull[(slice(None), *open_at)][:, None], maps_jaw[open_pixels][:, :, None])[:, :, 0]
-            colour[open_pixels] = inside + (colour[open_pixels] - inside) * above_upper[(slice(None), *open_at)][:, None]
+        rows, columns = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
+        if len(rows):
+            inside = self._inside(skull[:, rows, columns][:, None], maps_jaw[:, :, rows, columns][:, :, None])[:, :, 0]
+            outside = colour[:, :, rows, columns]
+            colour[:, :, rows, columns] = inside + (outside - inside) * above_upper[:, rows, columns][:, None]
         return colour_jaw * below_lower[:, None] + colour * (1 - below_lower[:, None])
 
     def _head_at(self, uv: Tensor) -> Tensor:
@@ -101,11 +102,13 @@ class HeadSheets:
             return colour
         share = (drawn / _LID_DRAWN).clamp(0, 1)
         right = maps_lid[:, FaceMap.ACROSS] < 0
-        eyes = [(share * side).amax((1, 2), keepdim=True) for side in (right, ~right)]  # the crease is gone from corner to corner
+        right_eye, left_eye = (
+            (share * side).amax((1, 2), keepdim=True) for side in (right, ~right)
+        )  # the crease is gone from corner to corner
         skin = torch.cat([sample_plate(self._lids, lid), colour[:, 3:]], dim=1)
         lashes = torch.minimum(colour, skin)  # what is lighter than skin is the rim of the open eye, which a closed one does not show
         drawn_down = lashes + (skin - lashes) * _edge(above - self._lashes, 0.4 * self._lashes)[:, None]
-        soft = colour + (drawn_down - colour) * (_LID_SMOOTH * torch.where(right, *eyes) * (above > 0))[:, None]
+        soft = colour + (drawn_down - colour) * (_LID_SMOOTH * torch.where(right, right_eye, left_eye) * (above > 0))[:, None]
         line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))
         return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
 

@@ -88,7 +88,7 @@ class Sheets:
         face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
         blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].nan_to_num(0.0).clamp(0, 1) for name in ("blink_left", "blink_right")}
         face, jaw = (inverse(field[:, :2], self.lattice, self.sample, _ROUNDS) for field in (face_field, jaw_field))
-        raised = self.sample(sum(lid(blinks[lid.side]) for lid in self._lids), face)
+        raised = self.sample(sum((lid(blinks[lid.side]) for lid in self._lids), start=torch.zeros(())), face)
         lids = face + torch.cat([torch.zeros_like(raised), raised], dim=1)
         above = self._above
         return BentSheets(face, jaw * (1 - above) + lids * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))

@@ -43,9 +43,9 @@ class Torso:
             shift = (_neck_shift(camera, self._source_camera, self._follow.shape[-1]) * self._follow)[0]
             top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
             rows = (slice(min(max(top, 0), self._size - 1), self._size), slice(0, self._size))
-            moved = pixel_centres(self._size)[(..., *rows)] - self._from_follow(shift, rows)
+            moved = pixel_centres(self._size)[..., rows[0], rows[1]] - self._from_follow(shift, rows)
             torso = torch.zeros(4, self._size, self._size)
-            torso[(..., *rows)] = sample_plate(self._plate, moved.permute(0, 2, 3, 1))[0]
+            torso[..., rows[0], rows[1]] = sample_plate(self._plate, moved.permute(0, 2, 3, 1))[0]
             self._latest = (camera, torso)
         return self._latest[1]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def _from_safetensors(model: Path) -> CanonicalFace:
 def _from_bundle(model: Path) -> CanonicalFace:
     with zipfile.ZipFile(model) as bundle:
         metadata = bundle.read(_METADATA)
-    points, weights = None, {}
+    points, weights = np.empty((0, 3)), {}
     for field, value in _fields(metadata):
         if field == _MESH:
             numbers = [v for f, v in _fields(value) if f == _VERTICES]
@@ -102,11 +103,12 @@ def _with_weights(points: np.ndarray, indices: Sequence[int], weights: Sequence[
     return CanonicalFace(points, dense)
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """(field number, value) of a protobuf message, for the three wire types that this one uses."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        value: Any
         if key & 7 == 0:
             value, at = _varint(message, at)
         elif key & 7 == 5:

@@ -108,17 +108,18 @@ class FaceFollower:
 
     def _continued(self, faces: Sequence[np.ndarray], picture: np.ndarray | None, alike: float) -> np.ndarray | None:
         """The face that goes on from the person's latest one."""
-        if self._face is None or self._open:
+        latest = self._face
+        if latest is None or self._open:
             return None
-        known = [self._face, *self._others]
+        known = [latest, *self._others]
         # somebody who reappears from behind another person may have been taken for a new one: appearance decides
         own = [
             face
             for face in faces
             if int(np.argmin([_apart(face, other) for other in known])) == 0 or (picture is not None and self._alike(face, picture, _ALIKE))
         ]
-        own = [face for face in own if _near(face, self._face, 1 + self._away)]
-        nearest = min(own, key=lambda face: _apart(face, self._face), default=None)
+        own = [face for face in own if _near(face, latest, 1 + self._away)]
+        nearest = min(own, key=lambda face: _apart(face, latest), default=None)
         return nearest if nearest is not None and self._alike(nearest, picture, alike) else None
 
     def _newcomer(self, faces: Sequence[np.ndarray], picture: np.ndarray | None) -> np.ndarray | None:
@@ -139,11 +140,9 @@ class FaceFollower:
     def _alike(self, face: np.ndarray, picture: np.ndarray | None, least: float) -> bool:
         if picture is None or self._look is None:
             return True
-        appearance = look(picture, face)
-        return any(
-            np.abs(appearance - known).mean() < _SAME_COLOURS or _correlation(appearance, known) > least
-            for known in (self._look, self._usual)
-        )
+        seen = look(picture, face)
+        looks = [known for known in (self._look, self._usual) if known is not None]
+        return any(np.abs(seen - known).mean() < _SAME_COLOURS or _correlation(seen, known) > least for known in looks)
 
     def _is_cut(self, picture: np.ndarray | None) -> bool:
         if picture is None:
@@ -205,7 +204,7 @@ def _apart(face: np.ndarray, other: np.ndarray) -> float:
 def _near(face: np.ndarray, other: np.ndarray, frames: int) -> bool:
     reach = _REACH * min(frames, 4)
     grown = max(face_height(face) / face_height(other), face_height(other) / face_height(face))
-    return np.linalg.norm(centre(face) - centre(other)) < reach * face_height(other) and grown < _GROWTH ** min(frames, 3)
+    return bool(np.linalg.norm(centre(face) - centre(other)) < reach * face_height(other) and grown < _GROWTH ** min(frames, 3))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -99,7 +99,7 @@ def _detections(still: Landmarker, small: _SmallFace, moving: VideoLandmarker, f
         if faces and not large:
             yield sharp, 1.0, follower.shot, ""
             continue
-        shown = frame if len(faces) < 2 else alone(frame, sharp)
+        shown = frame if sharp is None or len(faces) < 2 else alone(frame, sharp)
         smooth = next(iter(moving.detect(shown, number * VIDEO_STEP_MS)), None)
         if sharp is None:
             kept = smooth is not None and follower.keep(smooth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -50,16 +50,10 @@ class FaceTrack:
     lip_gap: np.ndarray
     eye_opening: np.ndarray
     fps: float = FPS
-    confidence: np.ndarray | None = None
-    shots: np.ndarray | None = None
+    confidence: np.ndarray = field(kw_only=True)
+    shots: np.ndarray = field(kw_only=True)
     doubts: tuple[str, ...] = ()
     frame_size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.confidence is None:
-            object.__setattr__(self, "confidence", np.ones(len(self)))
-        if self.shots is None:
-            object.__setattr__(self, "shots", np.zeros(len(self), int))
 
     def __len__(self) -> int:
         return len(self.shapes)

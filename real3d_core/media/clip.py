@@ -9,14 +9,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from ..errors import ClipError, SoundError
-from .container import frames_from, open_container, picture_track, readable_frames, sound_track, time_zero, track_start, why_no_track
+from .container import (
+    frames_from,
+    known_picture_track,
+    open_container,
+    picture_track,
+    readable_frames,
+    sound_track,
+    tick,
+    time_zero,
+    track_start,
+    why_no_track,
+)
 from .sound import Sound, load_sound
 
 _LOG = logging.getLogger("real3d")
@@ -84,7 +95,7 @@ class Clip:
         """
         number = 0
         with open_container(self.path, "video", ClipError) as container:
-            codec = picture_track(container).codec_context.name
+            codec = known_picture_track(container).codec_context.name
             for picture, until in self._nearest(self._timed(container)):
                 while number / fps + _SAME_TIME < until:
                     yield self._upright(picture, codec)
@@ -107,7 +118,7 @@ class Clip:
 
     def _timed(self, container: av.container.InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
         """Pictures with rising times in seconds from time zero; a missing or impossible time stamp is replaced by the usual step."""
-        stream = picture_track(container)
+        stream = known_picture_track(container)
         stream.thread_type = "AUTO"
         zero, previous = time_zero(container, stream), -math.inf
         for picture in frames_from(container, stream, (zero or 0.0) + self.start):
@@ -124,7 +135,7 @@ class Clip:
     def _end(self, picture: av.VideoFrame, time: float) -> float:
         """Seconds at which the last picture's time is over: as the file states it, if that can be, or else after the usual step."""
         usual = time + 1 / self.fps
-        longest = max(usual, time + (getattr(picture, "duration", None) or 0) * float(picture.time_base)) + _SAME_TIME
+        longest = max(usual, time + (getattr(picture, "duration", None) or 0) * tick(picture)) + _SAME_TIME
         return self.duration if time < self.duration <= longest else min(usual, self.stop - self.start)
 
     def _upright(self, picture: av.VideoFrame, codec: str) -> np.ndarray:
@@ -195,7 +206,7 @@ def _display_matrix(picture: av.VideoFrame, codec: str) -> tuple[float, float, f
     """Its four numbers that turn and mirror; where only the turn is to be had, those of the turn."""
     if codec not in _FREED_TWICE:
         with suppress(ValueError):  # FFmpeg knows more kinds of side data than PyAV, EXIF for one
-            matrix = picture.side_data.get("DISPLAYMATRIX")
+            matrix: Any = picture.side_data.get("DISPLAYMATRIX")
             a, b, _, c, d = (1, 0, 0, 0, 1) if matrix is None else np.frombuffer(matrix, np.int32)[:5].tolist()
             return a, b, c, d
     angle = math.radians(getattr(picture, "rotation", 0))
@@ -216,7 +227,7 @@ def _standard_range(picture: av.VideoFrame) -> av.VideoFrame:
 
 def _has_pictures(path: str | os.PathLike) -> bool:
     with open_container(path, "video", ClipError) as container, suppress(av.FFmpegError):
-        return any(packet.size for packet in container.demux(picture_track(container)))
+        return any(packet.size for packet in container.demux(known_picture_track(container)))
     return True
 
 
@@ -229,7 +240,7 @@ def _lead(container: av.container.InputContainer, stream: av.VideoStream) -> flo
 def _length(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """Seconds from time zero to the end of the track, as the file states it or its packets show; 0 if neither does."""
     if stream.duration:
-        return _lead(container, stream) + stream.duration * float(stream.time_base)
+        return _lead(container, stream) + stream.duration * tick(stream)
     if container.duration:
         stated = container.duration / av.time_base
         is_end = "matroska" in container.format.name  # on the file's clock; other formats state the length
@@ -238,5 +249,5 @@ def _length(container: av.container.InputContainer, stream: av.VideoStream) -> f
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):
             if packet.pts is not None:
-                latest = max(latest, (packet.pts - (stream.start_time or 0) + (packet.duration or 0)) * float(stream.time_base))
+                latest = max(latest, (packet.pts - (stream.start_time or 0) + (packet.duration or 0)) * tick(stream))
     return _lead(container, stream) + latest if latest else 0.0

@@ -73,10 +73,10 @@ def _by_profile(picture: Image.Image, profile: bytes) -> Image.Image:
         intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags)
         probe = _probe(mode)
-        meant, plain = (np.asarray(one, np.int16) for one in (ImageCms.applyTransform(probe, transform), probe.convert("RGB")))
+        meant, plain = (np.asarray(one, np.int16) for one in (transform.apply(probe), probe.convert("RGB")))
         if np.abs(meant - plain).max() <= _UNLIKE:
             return picture
-        return _with_alpha_of(picture, ImageCms.applyTransform(_opaque(picture, mode), transform))
+        return _with_alpha_of(picture, transform.apply(_opaque(picture, mode)))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return picture
 

@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, overload
 
 import av
 
-from ..errors import Real3DError
+from ..errors import ClipError, Real3DError
 from ..files import foreign_kind, readable_file
 
 _COVER = av.stream.Disposition.attached_pic
@@ -44,14 +45,26 @@ def opened(source: str | IO[bytes]) -> av.container.InputContainer:
     """As `open_container`, of a path or a file in memory, with PyAV's own errors."""
     only_files = {"protocol_whitelist": "file"}
     try:
-        return av.open(source, container_options=only_files, metadata_errors="replace")
+        return av.open(source, mode="r", container_options=only_files, metadata_errors="replace")
     except TypeError:  # PyAV 19 has no such argument any more: there unreadable metadata never stops a file
-        return av.open(source, container_options=only_files)
+        return av.open(source, mode="r", container_options=only_files)
 
 
 def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
     """The first video track that can be decoded and is not the cover picture of a sound file."""
     return next((track for track in container.streams.video if track.codec_context and not track.disposition & _COVER), None)
+
+
+def known_picture_track(container: av.container.InputContainer) -> av.VideoStream:
+    """`picture_track` of a file that had one before.
+
+    Raises:
+        ClipError: it has none any more.
+    """
+    track = picture_track(container)
+    if track is None:
+        raise ClipError(f"The video '{container.name}' has been changed since it was opened first: load it again.")
+    return track
 
 
 def sound_track(container: av.container.InputContainer) -> av.AudioStream | None:
@@ -91,9 +104,14 @@ def protected_kinds(path: str | os.PathLike) -> set[str]:
     return found
 
 
+def tick(timed: av.stream.Stream | av.frame.Frame) -> float:
+    """Seconds of the unit in which a track or frame states times; FFmpeg's own where it names none."""
+    return float(timed.time_base or Fraction(1, av.time_base))
+
+
 def track_start(track: av.stream.Stream | None) -> float | None:
     """Seconds on the file's clock at which a track starts, None where the file does not say."""
-    return None if track is None or track.start_time is None else track.start_time * float(track.time_base)
+    return None if track is None or track.start_time is None else track.start_time * tick(track)
 
 
 def time_zero(container: av.container.InputContainer, track: av.stream.Stream) -> float | None:
@@ -108,7 +126,11 @@ def time_zero(container: av.container.InputContainer, track: av.stream.Stream) -
     return picture if sound < picture <= sound + _PRIMING else min(picture, sound)
 
 
-def frames_from(container: av.container.InputContainer, stream: av.stream.Stream, time: float) -> Iterator[av.frame.Frame]:
+@overload
+def frames_from(container: av.container.InputContainer, stream: av.VideoStream, time: float) -> Iterator[av.VideoFrame]: ...
+@overload
+def frames_from(container: av.container.InputContainer, stream: av.AudioStream, time: float) -> Iterator[av.AudioFrame]: ...
+def frames_from(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream, time: float) -> Iterator[Any]:
     """`readable_frames` of a container that was just opened, the first of them at or before a time.
 
     Where the file does not say when the track starts, has no index, or one that leads elsewhere, they start with the track.
@@ -121,7 +143,7 @@ def frames_from(container: av.container.InputContainer, stream: av.stream.Stream
         return readable_frames(container, stream)
     for target in (time - _LEAD_IN, begin):
         with suppress(av.FFmpegError):
-            container.seek(int(target / float(stream.time_base)), stream=stream)
+            container.seek(int(target / tick(stream)), stream=stream)
         frames = readable_frames(container, stream)
         first = next(frames, None)
         if first is not None and first.time is not None and first.time <= time:
@@ -146,7 +168,11 @@ def ogg_links(path: str | os.PathLike) -> list[bytes]:
     return [content[start:stop] for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
 
 
-def readable_frames(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
+@overload
+def readable_frames(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]: ...
+@overload
+def readable_frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]: ...
+def readable_frames(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> Iterator[Any]:
     """Decoded frames of one track; damaged packets are passed over, and a file that breaks off ends there."""
     packets = container.demux(stream)
     while True:

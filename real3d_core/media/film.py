@@ -71,6 +71,7 @@ def _encode(
 ) -> None:
     rate = exact_rate(frames.fps)
     pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
+    assert isinstance(pictures, av.VideoStream)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     sound_end = 0.0
 
@@ -94,7 +95,8 @@ def _encode(
             done += len(pixels)
             if progress:
                 progress(done, len(frames))
-        pending.result()
+        if pending:
+            pending.result()
     container.mux(pictures.encode(None))
     for _, packets in packets_of_sound:
         container.mux(packets)
@@ -123,6 +125,7 @@ def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec:
     layout = "stereo" if len(samples) == 2 else "mono"
     rate = sound.rate if codec == "aac" and sound.rate in _AAC_RATES else 48000
     stream = container.add_stream(codec, rate=rate, layout=layout)
+    assert isinstance(stream, av.AudioStream)
 
     def packets() -> Iterator[tuple[float, list[av.Packet]]]:
         step = max(sound.rate // 10, 1)

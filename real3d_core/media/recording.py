@@ -173,7 +173,9 @@ class _Writer:
         self.path, self.start, self.stop, self.size = path, start, start, 0
         self._container = av.open(str(path), "w", format="matroska")
         rate = exact_rate(fps)
-        self._stream = self._container.add_stream(_CODEC, rate=rate, options=_OPTIONS)
+        stream = self._container.add_stream(_CODEC, rate=rate, options=_OPTIONS)
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         self._stream.height, self._stream.width = shape
         self._stream.pix_fmt = _PIXELS
         self._thread = ThreadPoolExecutor(1, "keeping")

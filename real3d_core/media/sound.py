@@ -208,7 +208,8 @@ def _chained_pieces(links: list[bytes]) -> Iterator[_Piece]:
 def _pieces(container: av.container.InputContainer, track: av.AudioStream, start: float, stop: float) -> Iterator[_Piece]:
     """What is decoded of a track from some time before `start` to `stop`, as floats in the layout that each packet has."""
     zero = time_zero(container, track)
-    layout, resampler = None, None
+    layout: tuple[str, str, int] | None = None
+    resampler = av.AudioResampler(format="flt")
     for frame in frames_from(container, track, (zero or 0.0) + start):
         if zero is None:
             zero = frame.time or 0.0
@@ -247,8 +248,9 @@ def _with_true_times(stretches: list[list[_Piece]]) -> Iterator[list[_Piece]]:
     """
     true = True
     for alike in stretches:
-        timed = [piece for piece in alike if piece.time is not None]
-        drifts = [abs(b.time - a.time - _seconds([a])) / _seconds([a]) for a, b in pairwise(timed) if a.samples.size]
+        timed = [(piece, piece.time) for piece in alike if piece.time is not None]
+        lasting = ((_seconds([piece]), later - time) for (piece, time), (_, later) in pairwise(timed) if piece.samples.size)
+        drifts = [abs(stated - seconds) / seconds for seconds, stated in lasting]
         true = true and not (drifts and statistics.median(drifts) > 0.1)
         yield alike if true else [piece._replace(time=None) for piece in alike]
 

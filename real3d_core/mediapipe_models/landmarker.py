@@ -102,6 +102,7 @@ class OneEuro:
 
     def __init__(self):
         self._time: float | None = None
+        self._raw = self._smooth = self._speed = np.zeros(0)
 
     def __call__(self, value: np.ndarray, time: float, scale: float) -> np.ndarray:
         """The smoothed value.

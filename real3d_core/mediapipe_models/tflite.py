@@ -195,15 +195,15 @@ def _depthwise_convolution(graph: Graph, operator: Operator) -> Step:
 
 
 def _convolved(graph: Graph, operator: Operator, axes: tuple[int, ...], later_fields: int) -> Step:
-    source, kernel, bias = operator.inputs
-    weight, bias = graph.constants[kernel].permute(axes).contiguous(), graph.constants[bias]
+    source, kernel, shift = operator.inputs
+    weight, bias = graph.constants[kernel].permute(axes).contiguous(), graph.constants[shift]
     stride = operator.option(2, "i", 1), operator.option(1, "i", 1)
     dilation = operator.option(5 + later_fields, "i", 1), operator.option(4 + later_fields, "i", 1)
     activation = operator.option(3 + later_fields, "b")
     groups = graph.shapes[source][3] // weight.shape[1]
-    padding = _padding(graph, operator, weight.shape[2:], stride, dilation)
+    padding = _padding(graph, operator, (weight.shape[2], weight.shape[3]), stride, dilation)
     even = padding[0] == padding[1] and padding[2] == padding[3]
-    within = (padding[2], padding[0]) if even else 0
+    within = (padding[2], padding[0]) if even else (0, 0)
 
     def step(values: Values) -> Tensor:
         x = values[source] if even else F.pad(values[source], padding)
@@ -213,8 +213,8 @@ def _convolved(graph: Graph, operator: Operator, axes: tuple[int, ...], later_fi
 
 
 def _transposed_convolution(graph: Graph, operator: Operator) -> Step:
-    source, kernel, bias = operator.inputs
-    weight, bias = graph.constants[kernel].permute(3, 0, 1, 2).contiguous(), graph.constants[bias]
+    source, kernel, shift = operator.inputs
+    weight, bias = graph.constants[kernel].permute(3, 0, 1, 2).contiguous(), graph.constants[shift]
     return lambda values: F.conv_transpose2d(values[source], weight, bias, stride=2)
 
 

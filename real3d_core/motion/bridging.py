@@ -44,7 +44,7 @@ def plan_bridges(trusted: np.ndarray, shots: np.ndarray, neutral: np.ndarray, po
     """
     frames = len(trusted)
     before, toward, share = np.arange(frames) - 1, np.arange(frames), np.ones(frames)
-    begins = set(np.flatnonzero(trusted[1:] & trusted[:-1] & (shots[1:] != shots[:-1])) + 1)
+    begins = set((np.flatnonzero(trusted[1:] & trusted[:-1] & (shots[1:] != shots[:-1])) + 1).tolist())
     for first, stop in gaps_of(trusted):
         if first == 0:  # the face has yet to come
             toward[:stop] = neutral[stop]

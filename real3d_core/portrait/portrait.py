@@ -117,8 +117,12 @@ def prepare_portrait(
         shrinks = mask.size > photo.shape[0] * photo.shape[1]
         mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     photo = np.ascontiguousarray(opaque(photo))
-    finder = FaceLandmarks(models) if faces is None else None
-    face = _choose(finder.in_picture(photo) if finder else largest_first(faces), face_index)
+    if faces is None:
+        finder = FaceLandmarks(models)
+        found = finder.in_picture(photo)
+    else:
+        finder, found = None, largest_first(faces)
+    face = _choose(found, face_index)
     height, width = photo.shape[:2]
     window = _whole(crop_window(width, height, face, face_area))
     canvas, valid = _cut(photo, window)

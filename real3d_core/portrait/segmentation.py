@@ -45,7 +45,7 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
 def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The component of a soft mask that holds the face, small holes closed, its edge drawn along the picture's own edges."""
     face_height = float(face_height_of(landmarks[:, :2]))
-    solid = (mask > 0.5).astype(np.uint8)
+    solid: np.ndarray = (mask > 0.5).astype(np.uint8)
     solid |= filled_face(landmarks, mask.shape)
     solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc(0.02 * face_height))
     _, labels = cv2.connectedComponents(solid)
@@ -75,7 +75,7 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     lower = jaw[corner_left : corner_right + 1]
     beside_left, beside_right = lower[0] - far * right, lower[-1] + far * right
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
-    hard = np.zeros((height, width), np.uint8)
+    hard: np.ndarray = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
     hard |= cv2.dilate(filled_face(landmarks, (height, width)), disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -118,7 +118,7 @@ def grabcut_mask(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     seeds[neck] = cv2.GC_FGD
     cv2.fillConvexPoly(seeds, cv2.convexHull(points[FACE_OVAL].astype(np.int32)), int(cv2.GC_FGD))
     cv2.setRNGSeed(0)
-    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     mask = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(cv2.GaussianBlur(mask, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
 

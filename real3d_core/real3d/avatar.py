@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 
@@ -34,7 +34,7 @@ from .face_model.expression_exchange import expression_to_landmarks, landmarks_t
 from .face_model.eyelids import blink_schedule, close_eyelids
 from .face_model.fit import FaceFit
 from .source import Source
-from .super_resolution.frame import HeadSuperResolution, SceneCode
+from .super_resolution.frame import HeadSuperResolution, SceneCode, SuperResolution
 from .weights.checkpoint import Real3DNetworks
 
 BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
@@ -67,7 +67,7 @@ class Real3DAvatar:
         networks: Real3DNetworks,
         face: DrivenFace,
         prepare: Callable[[Portrait], Source],
-        speech: Voice | Callable[[Sound, SpeechStyle, Progress], Tensor] | None = None,
+        speech: Voice | None = None,
         own_expression: bool = False,
     ):
         self.networks = networks
@@ -173,7 +173,7 @@ class Real3DAvatar:
         threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
         if isinstance(network, HeadSuperResolution):
             return renders.map(lambda render, start, stop: self._frames(lambda i: network(self._features(render, i)), stop - start, size))
-        stage = self._stage(portrait, motion, background)
+        stage = self._stage(network, portrait, motion, background)
 
         def compose_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
             def draw(i: int) -> Tensor:
@@ -195,16 +195,13 @@ class Real3DAvatar:
         """How much of each pixel of the frames of `compose` is person: [n, size, size] in 0..1."""
         network = self.networks.super_resolution
         threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
-        stage = None if isinstance(network, HeadSuperResolution) else self._stage(portrait, motion, None)
+        if isinstance(network, HeadSuperResolution):
+            return renders.map(lambda render, start, stop: _mattes(render.opacity.split(1), size))
+        stage = self._stage(network, portrait, motion, None)
 
         def mask_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
-            masks = []
-            for i in range(stop - start):
-                mask = opacity = render.opacity[i : i + 1]
-                if stage is not None:
-                    mask = network.person(self._features(render, i), opacity, *stage(start + i), threshold)
-                masks.append(_resized(mask, size)[:, 0].clamp(0, 1).cpu())
-            return torch.cat(masks)
+            each = enumerate(render.opacity.split(1))
+            return _mattes((network.person(self._features(render, i), head, *stage(start + i), threshold) for i, head in each), size)
 
         return renders.map(mask_chunk)
 
@@ -283,28 +280,30 @@ class Real3DAvatar:
         fit = self.source(portrait).fit
         return Trajectory(fit.euler + motion.euler, fit.translation + motion.translation)
 
-    def _stage(self, portrait: Portrait, motion: Motion, background: Backdrop | None) -> Callable[[int], tuple[Tensor, SceneCode]]:
+    def _stage(
+        self, network: SuperResolution, portrait: Portrait, motion: Motion, background: Backdrop | None
+    ) -> Callable[[int], tuple[Tensor, SceneCode]]:
         """frame -> key points [1, 68, 3] and scene; what is constant is computed once, when the first frame asks for it."""
-        source, network, motion = self.source(portrait), self.networks.super_resolution, _bounded(motion)
+        source, motion = self.source(portrait), _bounded(motion)
         driven = self._face.driving_key_points(source.fit, motion.expression[:, 1:], self._trajectory(portrait, motion))
 
         @cache
         def own() -> SceneCode:
-            images = (image.to(self._device) for image in (source.torso, source.background, source.classes))
-            return network.encode(*images, self._face.source_key_points(source.fit))
+            torso, behind_it, classes = (image.to(self._device) for image in (source.torso, source.background, source.classes))
+            return network.encode(torso, behind_it, classes, self._face.source_key_points(source.fit))
+
+        if background is None:
+            return lambda frame: (driven[frame : frame + 1], own())
+
+        def other(frame: int) -> SceneCode:
+            return network.with_background(own(), self._network_background(behind(background, frame, frame + 1)))
 
         @cache
         def only_other() -> SceneCode:
-            return network.with_background(own(), self._network_background(behind(background, 0, 1)))
+            return other(0)
 
         def stage(frame: int) -> tuple[Tensor, SceneCode]:
-            if background is None:
-                scene = own()
-            elif len(background) == 1:
-                scene = only_other()
-            else:
-                scene = network.with_background(own(), self._network_background(behind(background, frame, frame + 1)))
-            return driven[frame : frame + 1], scene
+            return driven[frame : frame + 1], only_other() if len(background) == 1 else other(frame)
 
         return stage
 
@@ -351,6 +350,11 @@ def _bounded(motion: Motion) -> Motion:
     expression = torch.cat([lids.nan_to_num(nan=0.0).clamp(0, 1), expression], dim=1)
     euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
     return replace(motion, expression=expression, euler=euler, translation=translation)
+
+
+def _mattes(masks: Iterable[Tensor], size: int) -> Tensor:
+    """Masks [1, 1, h, w] each -> [n, size, size] in 0..1."""
+    return torch.cat([_resized(mask, size)[:, 0].clamp(0, 1).cpu() for mask in masks])
 
 
 def _resized(image: Tensor, size: int) -> Tensor:

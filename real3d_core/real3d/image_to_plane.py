@@ -129,7 +129,7 @@ class ResidualBlock(nn.Module):
         self.norm1 = ScaleShift(width)
         self.conv2 = PlainConv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm2 = ScaleShift(width)
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if (channels, stride) != (width, 1):
             self.shortcut = nn.Sequential(PlainConv2d(channels, width, 1, stride, bias=False), ScaleShift(width))
 

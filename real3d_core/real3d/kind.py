@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..avatar_kinds import AvatarKind, AvatarOptions
 
+if TYPE_CHECKING:
+    from ..avatar import Avatar
 
-def _load(options: AvatarOptions) -> object:
+
+def _load(options: AvatarOptions) -> Avatar:
     from .official_files import load_real3d_avatar
 
     return load_real3d_avatar(options)

@@ -113,7 +113,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 def _steps(path: Path) -> tuple[int, str]:
     steps = _OFFICIAL_NAME.fullmatch(path.name)
-    return int(steps[1]), steps[2]
+    return (int(steps[1]), steps[2]) if steps else (-1, "")
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

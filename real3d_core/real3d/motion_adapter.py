@@ -109,7 +109,7 @@ class LevelFusion(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Images [N, C, h, w] of all levels, the finest first -> [N, 256, h, w] of the first one's size."""
         size = levels[0].shape[2:]
-        joined = 0
+        joined = torch.zeros(())
         for linear, level in zip(self.levels, levels, strict=True):
             share = to_image(linear(to_tokens(level)), *level.shape[2:])  # [N, 256, 128, 128], ..., [N, 256, 16, 16]
             if share.shape[2:] != size:

@@ -61,7 +61,7 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
     given = options.checkpoint
     checkpoint = checkpoint_file(given, NETWORKS, "checkpoint") if given else find_checkpoint(models)
     needed = _missing_for_pictures(models, checkpoint)
-    if needed:
+    if needed or checkpoint is None:
         raise MissingModelError(_missing_message("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
     face = load_face_model(face_folder(models), models, folders_below(models.paths))
     return Real3DAvatar(

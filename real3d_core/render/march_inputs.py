@@ -73,7 +73,7 @@ def _without_reduced_products() -> Iterator[None]:
 
 
 def _without_reduced_products_by_place() -> Iterator[None]:
-    places = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    places = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
     allowed = [place.fp32_precision for place in places]
     try:
         for place in places:

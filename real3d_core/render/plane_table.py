@@ -64,8 +64,8 @@ class Window:
     def texels(self, channels: Tensor) -> Tensor:
         """[len(channels), h, w] or [len(channels), d, h, w], with the border of zeros where the window reaches it."""
         runs = self.runs()
-        inside_runs = tuple(slice(max(run.first, 0), run.last + 1) for run in reversed(runs))
-        first, *others = (sheet[(slice(None), *inside_runs)] for sheet in self.sheets)
+        inside_runs = (slice(None), *(slice(max(run.first, 0), run.last + 1) for run in reversed(runs)))
+        first, *others = (sheet[inside_runs] for sheet in self.sheets)
         inside = sum(others, start=first)
         if len(channels) < len(inside):
             inside = inside.index_select(0, channels)
@@ -130,9 +130,9 @@ class PlaneTable:
         layout += [(columns[X], rows[Z], layers[Y], planes[2].mT)] if width == height else [(columns[Z], rows[X], layers[Y], planes[2])]
 
         sheets: dict[tuple[Run, Run, Run | None], tuple[Tensor, ...]] = {}
-        for *place, plane in layout:
+        for across, down, through, plane in layout:
             if not sheets or _is_anything(plane, channels):
-                sheets[tuple(place)] = (*sheets.get(tuple(place), ()), plane)
+                sheets[across, down, through] = (*sheets.get((across, down, through), ()), plane)
 
         windows, start = [], 0
         for (across, down, through), planes_of in sheets.items():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..errors import Real3DError
 from ..files import readable_file, written_whole
@@ -29,7 +30,7 @@ def save_planes(path: str | Path, heads: Sequence[Planes], avatar: str) -> None:
     """
     from safetensors.torch import save_file
 
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for number, head in enumerate(heads):
         parts = {"features": head.features, "bounds": head.bounds, "landmarks": head.landmarks}
         parts |= {f"{_PERSON}{name}": value for name, value in (head.person or {}).items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,8 +153,9 @@ def _march_frames(
         starts, towards = origins[frame].index_select(0, rays), directions[frame].index_select(0, rays)
         ends = torch.cat([starts + depths[:, end, None] * towards for end in (0, -1)])
         march_rays = prepare(planes.frame(frame).grids()[0], torch.stack(ends.aminmax(dim=0)))
-        for chunk, *its in zip(*(part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths)), strict=True):
-            features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(*its, _of(chunk, positions))
+        parts = (part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths))
+        for chunk, start, toward, coarse in zip(*parts, strict=True):
+            features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(start, toward, coarse, _of(chunk, positions))
     if farthest:
         depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
     else:
@@ -243,7 +245,7 @@ def sample_numbers(settings: MarchSettings, frame: int, device: torch.device | s
         jitter [M or 1, Nc] in [0, 1) for coarse_depths, positions [M or 1, Nf] in 0..1, ascending, for importance_depths.
     """
     if settings.seed is None:
-        kind = {"device": device, "dtype": torch.float32}
+        kind: dict[str, Any] = {"device": device, "dtype": torch.float32}
         return torch.full((1, settings.coarse), 0.5, **kind), torch.linspace(0, 1, settings.fine, **kind)[None]
     rays = settings.resolution**2
     generator = np.random.Generator(np.random.PCG64([settings.seed, frame]))

@@ -74,11 +74,9 @@ class SceneCamera:
         axes = euler_to_matrix(view.angles[:1].double().clamp(-FARTHEST, FARTHEST))[0].numpy()  # the camera's own, row by row
         half_height = FRONTAL.half_height * float(view.distance[0].clamp(NEAREST, MOST_DISTANT))
         away = half_height / self._half_height_per_unit
-        return replace(
-            self,
-            position=tuple(float(target + away * axis) for target, axis in zip(self.target, axes[2], strict=True)),
-            quaternion=tuple(map(float, Rotation.from_matrix(axes.T).as_quat())),
-        )
+        x, y, z = (float(target + away * axis) for target, axis in zip(self.target, axes[2], strict=True))
+        i, j, k, w = map(float, Rotation.from_matrix(axes.T).as_quat())
+        return replace(self, position=(x, y, z), quaternion=(i, j, k, w))
 
     @property
     def half_height(self) -> float:

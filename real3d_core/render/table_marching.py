@@ -188,7 +188,8 @@ def sum_per_ray(values: Tensor, shares: Tensor, counts: Tensor) -> Tensor:
 def merged_places(coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
     """Which places ascending depths [r, Nc] and [r, Nf] take once merged, found by counting: [r, Nc] and [r, Nf] in 0..Nc+Nf-1."""
     smaller_fine, smaller_coarse = torch.searchsorted(fine, coarse, right=True), torch.searchsorted(coarse, fine)
-    return tuple(smaller + torch.arange(smaller.shape[1], device=coarse.device) for smaller in (smaller_fine, smaller_coarse))
+    in_order = torch.arange(max(coarse.shape[1], fine.shape[1]), device=coarse.device)
+    return smaller_fine + in_order[: coarse.shape[1]], smaller_coarse + in_order[: fine.shape[1]]
 
 
 def interleave(values: tuple[Tensor, Tensor], places: tuple[Tensor, Tensor]) -> Tensor:

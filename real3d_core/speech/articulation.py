@@ -185,12 +185,12 @@ def _blend(shares: np.ndarray, shape: np.ndarray, dominance: str, lead: float, w
         reach = int(width * STEP_RATE / 2)
         hann = np.hanning(2 * reach + 3)[1:-1]
         blends.append(convolve1d(value, hann, mode="nearest") / convolve1d(weight, hann, mode="nearest"))
-    position = np.interp(windows, widths, np.arange(len(widths)))
-    lower = np.minimum(position.astype(int), len(widths) - 2)
-    between = position - lower
-    blends = np.stack(blends)
+    place = np.interp(windows, widths, np.arange(len(widths)))
+    lower = np.minimum(place.astype(int), len(widths) - 2)
+    between = place - lower
+    blended = np.stack(blends)
     index = np.arange(len(windows))
-    return (1.0 - between) * blends[lower, index] + between * blends[lower + 1, index]
+    return (1.0 - between) * blended[lower, index] + between * blended[lower + 1, index]
 
 
 def _brows(spans: list[_Span], stress: np.ndarray, steps: int) -> np.ndarray:

@@ -55,13 +55,13 @@ def speech_controls(
 
 
 def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
-    written = transcript is not None and transcript.strip()
-    if written:
-        refuse_too_many_words(transcript, len(samples) / STEP)
+    written = transcript if transcript and transcript.strip() else None
+    if written is not None:
+        refuse_too_many_words(written, len(samples) / STEP)
     shares = viseme_posteriors(samples)
-    if written:
+    if written is not None:
         timed = phoneme_source_available()
-        shares = _said(align(samples, transcript), shares) if timed else fit_transcript(shares, transcript)
+        shares = _said(align(samples, written), shares) if timed else fit_transcript(shares, written)
     return articulate(shares, loudness(samples))
 
 

@@ -50,7 +50,7 @@ def align(samples: np.ndarray, transcript: str) -> list[Phoneme]:
     spoken = [segment for segment in _decode(_aligner(words), samples) if segment.symbol[0] not in "<["]
     if [segment.symbol for segment in spoken] != words:
         raise misfit
-    phonemes: list[Phoneme] = []
+    phonemes: list[_Segment] = []
     steps = -(-len(samples) // STEP)
     for first, last, group in _groups(spoken, steps):
         aligned = _aligned_words(_aligner(group), samples[first * STEP : last * STEP])

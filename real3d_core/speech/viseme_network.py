@@ -149,7 +149,8 @@ def log_mel(samples: np.ndarray, start: int, stop: int) -> np.ndarray:
 @cache
 def _mel_filters() -> np.ndarray:
     """[257, BANDS] triangles of equal width on the mel scale, each of sum 1."""
-    mel = np.linspace(*(1127.0 * np.log1p(np.array([LOWEST, HIGHEST]) / 700.0)), BANDS + 2)
+    lowest, highest = 1127.0 * np.log1p(np.array([LOWEST, HIGHEST]) / 700.0)
+    mel = np.linspace(lowest, highest, BANDS + 2)
     edges = 700.0 * np.expm1(mel / 1127.0)
     frequency = np.linspace(0.0, SOUND_RATE / 2, 257)[:, None]
     rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])

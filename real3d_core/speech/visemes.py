@@ -35,7 +35,8 @@ class Viseme:
 
 def _table() -> tuple[dict[str, Viseme], dict[str, tuple[str, ...]]]:
     content = json.loads(VISEMES_FILE.read_text(encoding="utf-8"))
-    visemes, of_sound = {}, {}
+    visemes: dict[str, Viseme] = {}
+    of_sound: dict[str, tuple[str, ...]] = {}
     for name, row in content["visemes"].items():
         of_sound.update({sound: (name,) for sound in row.pop("sounds").split()})
         visemes[name] = Viseme(**row)

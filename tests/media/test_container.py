@@ -31,11 +31,11 @@ def test_a_pyav_that_has_no_metadata_errors_any_more_opens_files(clip_with_unrea
     """PyAV 19 refuses the argument; it exists for Python 3.12 and later only, so here its refusal is played by hand."""
     real = av.open
 
-    def of_pyav_19(file, *, container_options):
+    def of_pyav_19(file, *, mode, container_options):
         try:
-            return real(file, container_options=container_options, metadata_errors="replace")
+            return real(file, mode=mode, container_options=container_options, metadata_errors="replace")
         except TypeError:  # this is such a PyAV
-            return real(file, container_options=container_options)
+            return real(file, mode=mode, container_options=container_options)
 
     monkeypatch.setattr(av, "open", of_pyav_19)
     with open_container(clip_with_unreadable_title, "video", ClipError) as container:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,9 +34,11 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.j
 _LARGEST_CONFIG = 10**6  # characters
 _LARGEST_SIZE, _DEEPEST = 10**5, 100
 _KERNELS, _STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)  # 50 frames a second (spec 05 section 3)
-_SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps", "conv_dim")
-_SHAPE += ("feat_extract_norm", "feat_extract_activation", "conv_stride", "conv_kernel", "conv_bias", "num_conv_pos_embeddings")
-_SHAPE += ("num_conv_pos_embedding_groups", "feat_proj_layer_norm", "do_stable_layer_norm", "conv_pos_batch_norm")
+_SHAPE = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "layer_norm_eps", "conv_dim"),
+    *("feat_extract_norm", "feat_extract_activation", "conv_stride", "conv_kernel", "conv_bias", "num_conv_pos_embeddings"),
+    *("num_conv_pos_embedding_groups", "feat_proj_layer_norm", "do_stable_layer_norm", "conv_pos_batch_norm"),
+)
 _OVERLAP = 80  # keeps the frame grid going across chunks; carries no context
 
 
@@ -159,9 +161,10 @@ def load_hubert(folder: Path | str) -> HubertModel:
     try:
         with _unheard():
             config = _config(folder)
-            model, loaded = HubertModel.from_pretrained(
+            both: Any = HubertModel.from_pretrained(
                 folder, config=config, local_files_only=True, weights_only=True, output_loading_info=True
             )
+            model, loaded = both
     except Exception as error:  # on foreign files the package fails in many ways
         reason = brief(str(error), 160) or type(error).__name__
         raise MissingModelError(

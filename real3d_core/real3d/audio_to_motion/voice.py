@@ -75,4 +75,4 @@ class Voice:
 
 def _fingerprint(sound: Sound) -> str:
     samples = sound.samples.contiguous().cpu().numpy()
-    return f"{hashlib.blake2b(samples, digest_size=16).hexdigest()} {samples.shape} {sound.rate}"
+    return f"{hashlib.blake2b(samples.data, digest_size=16).hexdigest()} {samples.shape} {sound.rate}"

@@ -49,7 +49,7 @@ class DrivenFace:
         fits = []
         for number, shot in enumerate(shots):
             landmarks, side = self._square(track, track.shots == shot)
-            fits.append(fit_clip(self.face, landmarks, side, lambda done, total, n=number: progress(n * total + done, len(shots) * total)))
+            fits.append(fit_clip(self.face, landmarks, side, _share_of(progress, number, len(shots))))
         return fits
 
     def _square(self, track: FaceTrack, frames: np.ndarray) -> tuple[np.ndarray, int]:
@@ -103,3 +103,8 @@ def driving_key_points(torso_shape: LinearShape, identity: Tensor, expression: T
 
 def _flat(points: Tensor) -> Tensor:
     return F.pad(points, (0, 1))
+
+
+def _share_of(progress: Progress, number: int, parts: int) -> Progress:
+    """Reports one of several equal parts of the work, the number-th."""
+    return lambda done, total: progress(number * total + done, parts * total)

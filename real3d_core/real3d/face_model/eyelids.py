@@ -54,8 +54,8 @@ def close_eyelids(picture: Tensor, closing: float) -> Tensor:
     row, column = distance_transform_edt(~donors, return_distances=False, return_indices=True)
     closed = quantised.clone()
     window = closed[:, region[0], region[1]]
-    row, column, painted = (torch.from_numpy(array).to(picture.device) for array in (row, column, painted))
-    window[:, painted] = window[:, row[painted], column[painted]]
+    rows, columns, inside = (torch.from_numpy(array).to(picture.device) for array in (row, column, painted))
+    window[:, inside] = window[:, rows[inside], columns[inside]]
     return closed
 
 

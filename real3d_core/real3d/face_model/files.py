@@ -61,7 +61,7 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
     folder = Path(folder)
     kept = os.path.isfile(folder / FRONT)
     arrays = _read_mat(folder / FRONT, _FRONT_ARRAYS) if kept else _converted(folder)
-    mean = arrays["meanshape"].astype(np.float32).reshape(-1)
+    mean: np.ndarray = arrays["meanshape"].astype(np.float32).reshape(-1)
     mean = mean[: len(mean) // 3 * 3].reshape(-1, 3)
     triangles, keypoints = (arrays[name].astype(np.float64) - 1 for name in ("tri", "keypoints"))
     keypoints = keypoints.reshape(-1)
@@ -76,7 +76,7 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
     places = (folder, *table_folders)
     table, eyes = _landmark_table(places, len(mean)), _eye_triangles(places, len(triangles))
     estimated = table is None or eyes is None
-    if estimated:
+    if table is None or eyes is None:
         _LOG.warning(
             "The index tables (%s, %s) are not in '%s'; they are estimated from the nearest points of MediaPipe's canonical face, "
             "so fits are a little less exact.",
@@ -84,9 +84,8 @@ def load_face_model(folder: Path | str, models: ModelFolders, table_folders: Seq
             ", ".join(EYE_TABLES),
             folder,
         )
-        guess = estimate_landmark_table(mean, keypoints, models) if table is None else table
-        eyes = estimate_eye_triangles(mean, triangles, guess) if eyes is None else eyes
-        table = guess
+        table = estimate_landmark_table(mean, keypoints, models) if table is None else table
+        eyes = estimate_eye_triangles(mean, triangles, table) if eyes is None else eyes
     return FaceModel(
         shape=LinearShape(
             mean=torch.from_numpy(mean - mean.mean(axis=0)),
@@ -189,7 +188,7 @@ def _read_mat(path: Path, wanted: Sequence[str], welcome: Sequence[str] = ()) ->
     problems += [f"{name} does not hold finite numbers" for name, array in arrays.items() if not _finite_numbers(array)]
     if problems:
         raise MissingModelError(f"'{path}' is not a part of the face model ({'; '.join(problems)}): get it from {SOURCE} again.")
-    return arrays
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _finite_numbers(array: np.ndarray | None) -> bool:

@@ -71,7 +71,7 @@ def _unpacked(packed: bytes, order: str, names: Collection[str]) -> bytes:
 
 def _variable(content: bytes, order: str, names: Collection[str]) -> tuple[str, np.ndarray | None] | None:
     name = _name(content, order) if content else None
-    if name not in names:
+    if name is None or name not in names:
         return None
     flags, at = _part(content, 0, order)[1:]
     (meaning,) = struct.unpack_from(f"{order}I", flags)

@@ -85,14 +85,14 @@ def visible_surface(vertices: Tensor, corners: Tensor, side: int) -> VisibleSurf
             "made for this avatar."
         )
     box, right, down = boxes.samples()
-    weights = boxes.weights(box, right, down)
-    inside = (torch.minimum(torch.minimum(weights[0], weights[1]), weights[2]) > 0).nonzero()[:, 0]
+    areas = boxes.weights(box, right, down)
+    inside = (torch.minimum(torch.minimum(areas[0], areas[1]), areas[2]) > 0).nonzero()[:, 0]
 
     box, right, down = (_pick(track, inside) for track in (box, right, down))
     triangles = _pick(number, box)
     pixels = (_pick(boxes.top, box) + down).long() * side + (_pick(boxes.left, box) + right).long()
     distance = _pick(vertices[:, 2], corners.index_select(1, triangles))
-    weights = torch.stack([_pick(weight, inside) for weight in weights]) / distance
+    weights = torch.stack([_pick(area, inside) for area in areas]) / distance
     weights /= weights.sum(dim=0)
     depth = (weights * distance).sum(dim=0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingModelError, brief
 from ...render.ray_marching import MarchSettings
@@ -39,7 +39,7 @@ class Real3DConfig:
 
 
 # our setting: (its name in config.yaml, what it has to be, least, greatest)
-HONOURED = {
+HONOURED: dict[str, tuple[str, type, float, float]] = {
     "resolution": ("neural_rendering_resolution", int, 16, 512),
     "coarse": ("num_samples_coarse", int, 4, 512),
     "fine": ("num_samples_fine", int, 0, 512),
@@ -131,10 +131,10 @@ def official_config(settings: Mapping[str, object], with_torso: bool, planes: st
                 f"its config.yaml does not belong to it, {name}: {_shown(settings[name])} (its tensors are of {name}: {found}); "
                 "copy both from the same training."
             )
-    return Real3DConfig(**{ours: _setting(settings[name], name, *limits) for ours, (name, *limits) in HONOURED.items() if name in settings})
+    return Real3DConfig(**{ours: _setting(settings[wanted[0]], *wanted) for ours, wanted in HONOURED.items() if wanted[0] in settings})
 
 
-def _setting(value: object, name: str, kind: type, least: float, greatest: float) -> int | float | bool:
+def _setting(value: Any, name: str, kind: type, least: float, greatest: float) -> Any:
     whole = isinstance(value, int) and not isinstance(value, bool)
     fits = {bool: isinstance(value, bool), int: whole, float: whole or isinstance(value, float)}[kind]
     if not fits or not least <= value <= greatest:

@@ -11,7 +11,7 @@ import builtins
 import pickletools
 import re
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO, Any
 
 LONGEST = 3_000_000  # instructions; a training checkpoint has some hundred thousand
 
@@ -51,7 +51,7 @@ class Pickle:
         self.value, self.names, self.called, self.references = value, names, called, references
 
 
-def read_pickle(file: BinaryIO) -> Pickle:
+def read_pickle(file: IO[bytes]) -> Pickle:
     """Reads one pickle from where the file is; afterwards the file is behind it.
 
     Raises:
@@ -63,7 +63,7 @@ def read_pickle(file: BinaryIO) -> Pickle:
             if count > LONGEST:
                 raise ValueError("too many instructions")
             machine.run(instruction.name, argument)
-        return Pickle(*machine.take(1), machine.names, machine.called, machine.references)
+        return Pickle(machine.take(1)[0], machine.names, machine.called, machine.references)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError) as failure:
         raise ValueError(f"its pickle is damaged: {type(failure).__name__}") from failure
 
@@ -90,9 +90,11 @@ _MODULES_THAT_RUN_THINGS = {
     *("operator", "_operator", "io", "_io", "tempfile", "webbrowser", "pdb", "bdb", "timeit", "profile", "cProfile", "pip", "commands"),
 }
 
-_REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter", "_rebuild_parameter_with_state")
-_REBUILT += ("_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor", "_rebuild_qtensor", "_rebuild_meta_tensor_no_storage")
-_REBUILT += ("_rebuild_nested_tensor", "_rebuild_device_tensor_from_numpy", "_rebuild_wrapper_subclass")
+_REBUILT = (
+    *("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter", "_rebuild_parameter_with_state"),
+    *("_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor", "_rebuild_qtensor", "_rebuild_meta_tensor_no_storage"),
+    *("_rebuild_nested_tensor", "_rebuild_device_tensor_from_numpy", "_rebuild_wrapper_subclass"),
+)
 HARMLESS_CALLS = {
     f"{module}.{name}"
     for modules, names in (
@@ -253,7 +255,7 @@ _CONSTANTS: dict[str, Callable[[], object]] = {
     "EMPTY_SET": lambda: Made("builtins.set"),
 }
 _IGNORED = {"PROTO", "FRAME", "STOP"}
-_ACTIONS: dict[str, Callable[[_Machine, object], object]] = {
+_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
     "POP": lambda machine, _: machine.pop(),
     "POP_MARK": lambda machine, _: machine.marked(),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import IO, cast
 
 import torch
 from torch import Tensor
@@ -152,8 +153,9 @@ def _storage(reference: object) -> tuple[str, torch.dtype | None]:
 def _parts(reference: object) -> tuple | None:
     """("storage", type, key, device, length) of a reference to a storage."""
     parts = reference.identification if isinstance(reference, Persistent) else None
-    whole = isinstance(parts, tuple) and len(parts) >= 5 and parts[0] == "storage" and isinstance(parts[2], str)
-    return parts if whole and (len(parts) == 5 or parts[5] is None) else None
+    if not isinstance(parts, tuple) or len(parts) < 5 or parts[0] != "storage" or not isinstance(parts[2], str):
+        return None
+    return parts if len(parts) == 5 or parts[5] is None else None
 
 
 def _open_zip(path: Path, memory: mmap.mmap) -> tuple[Pickle, Place]:
@@ -193,7 +195,7 @@ def _open_zip(path: Path, memory: mmap.mmap) -> tuple[Pickle, Place]:
 
 def _open_legacy(memory: mmap.mmap) -> tuple[Pickle, Place]:
     """Magic number, version, machine, object and the storages' keys, a pickle each; then every storage's length and numbers."""
-    _magic, _version, machine, read, keys = (read_pickle(memory) for _ in range(5))
+    _magic, _version, machine, read, keys = (read_pickle(cast("IO[bytes]", memory)) for _ in range(5))
     if isinstance(machine.value, Mapping) and machine.value.get("little_endian") is False:
         raise ValueError(_OTHER_MACHINE)
     sizes = {parts[2]: _element_size(parts) for parts in map(_parts, read.references) if parts}
