@@ -49,7 +49,7 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """tokens [N, T, C], T = height * width -> the same shape; each attends to S of them."""
         context = tokens
-        if self.reduce is not None:
+        if self.reduce is not None and self.reduced_norm is not None:
             reduced = self.reduce(to_image(tokens, height, width))  # [N, C, height / reduction, width / reduction]
             context = self.reduced_norm(to_tokens(reduced))  # [N, S, C]
         key, value = self.key_value(context).chunk(2, dim=-1)  # [N, S, C] each

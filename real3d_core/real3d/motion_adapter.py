@@ -64,8 +64,9 @@ class MixTransformer(nn.Module):
     def __init__(self, sizes: MotionAdapterSizes):
         super().__init__()
         channels, kernels, strides = (3, *sizes.widths[:-1]), (7, 3, 3, 3), (4, 2, 2, 2)
-        of_stages = zip(channels, sizes.widths, kernels, strides, sizes.heads, sizes.reductions, strict=True)
-        self.stages = nn.ModuleList(Stage(*of_stage, sizes.blocks) for of_stage in of_stages)
+        blocks = (sizes.blocks,) * len(sizes.widths)
+        of_stages = zip(channels, sizes.widths, kernels, strides, sizes.heads, sizes.reductions, blocks, strict=True)
+        self.stages = nn.ModuleList(Stage(*of_stage) for of_stage in of_stages)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """[N, 3, H, W] -> images of 1/4, 1/8, 1/16 and 1/32 of the size."""

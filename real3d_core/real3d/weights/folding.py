@@ -15,9 +15,16 @@ _LEAKY_GAIN = 2**0.5
 
 
 class Kernel(NamedTuple):
-    """The weights of one layer; None: the layer has no such tensor."""
+    """The weights of one layer."""
 
-    weight: Tensor | None
+    weight: Tensor
+    bias: Tensor
+
+
+class Part(NamedTuple):
+    """The weights of a layer that has only one of the two; None: it has no such tensor."""
+
+    weight: Tensor | None = None
     bias: Tensor | None = None
 
 
@@ -46,8 +53,13 @@ def scale_shift(norm: Norm) -> Kernel:
 def normed(kernel: Kernel, norm: Norm) -> Kernel:
     """A convolution (weight [out, in, ...]) and the batch norm after it, as one convolution."""
     scale, shift = scale_shift(norm)
-    bias = shift if kernel.bias is None else shift + kernel.bias * scale
-    return Kernel(kernel.weight * _per_output(scale, kernel.weight), bias)
+    return Kernel(kernel.weight * _per_output(scale, kernel.weight), shift + kernel.bias * scale)
+
+
+def normed_weight(weight: Tensor, norm: Norm) -> Kernel:
+    """The same for a convolution without a bias."""
+    scale, shift = scale_shift(norm)
+    return Kernel(weight * _per_output(scale, weight), shift)
 
 
 def scaled(kernel: Kernel, gain: Tensor) -> Kernel:
@@ -99,20 +111,21 @@ def widened_then_joined(widen: Kernel, join: Kernel, own: int) -> Kernel:
 
 def shares_of_join(join: Kernel, widen: list[Kernel]) -> list[Kernel]:
     """A 1x1 convolution of concatenated dense layers, as dense layers whose results are added; the bias is in the last one."""
-    shares, bias = [], join.bias
+    shares: list[Kernel] = []
+    bias = join.bias
     for part, layer in zip(join.weight[:, :, 0, 0].split([len(layer.weight) for layer in widen], dim=1), widen, strict=True):
         shares.append(Kernel(part @ layer.weight, torch.zeros_like(bias)))
         bias = bias + part @ layer.bias
     return [*shares[:-1], Kernel(shares[-1].weight, bias)]
 
 
-def depth_constant(weight: Tensor) -> Kernel:
+def depth_constant(weight: Tensor) -> Part:
     """A 7x7x7 convolution of inputs that are the same at every depth, as a 7x7 one with an output per case.
 
     weight [out, in, 7, 7, 7] -> [7 * out, in, 7, 7]: the three front depths, the inside, the three back depths.
     """
     taps = ((3, 7), (2, 7), (1, 7), (0, 7), (0, 6), (0, 5), (0, 4))  # those that stay inside the volume
-    return Kernel(torch.cat([weight[:, :, first:last].sum(2) for first, last in taps]))
+    return Part(torch.cat([weight[:, :, first:last].sum(2) for first, last in taps]))
 
 
 def depth_as_channels(kernel: Kernel, depth: int) -> Kernel:

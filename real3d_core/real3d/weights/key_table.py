@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from ...errors import brief
 from ..grid_refinement import GridRefinement
 from ..image_to_plane import HighResolutionEncoder, ImageToPlane, LowResolutionEncoder, LowResolutionVit, TriplanePredictor
-from ..layers import MixBlock, PatchEmbedding, ScaleShift
+from ..layers import MixBlock, PatchEmbedding
 from ..motion_adapter import MotionAdapter
 from ..super_resolution.frame import HeadSuperResolution, SuperResolution
 from ..super_resolution.head import UpsamplingBlock
@@ -24,9 +25,10 @@ from ..super_resolution.torso import AppearanceExtractor, TorsoGenerator
 from ..super_resolution.torso_layers import ResidualBlock
 from ..super_resolution.torso_motion import CANDIDATES, MotionFieldEstimator
 from . import folding
-from .folding import Kernel, Norm, Style
+from .folding import Kernel, Norm, Part, Style
 
-Rows = Iterator[tuple[nn.Module, Kernel]]
+Layer = Any  # one of our layers; nn.Module itself does not say that its weight is a tensor and its bias one or None
+Rows = Iterator[tuple[nn.Module, Kernel | Part]]
 Take = Callable[..., Kernel]  # StoredTensors.kernel or StoredTensors.spectral: how a convolution is stored
 
 IGNORED = re.compile(
@@ -76,18 +78,18 @@ class StoredTensors:
             return found.detach().double()
         return torch.ones(shape, dtype=torch.float64)
 
-    def kernel(self, key: str, *shape: int, bias: bool = True) -> Kernel:
+    def kernel(self, key: str, *shape: int) -> Kernel:
         """A convolution, dense layer or layer norm; shape of its weight."""
-        return Kernel(self.take(f"{key}.weight", *shape), self.take(f"{key}.bias", shape[0]) if bias else None)
+        return Kernel(self.take(f"{key}.weight", *shape), self.take(f"{key}.bias", shape[0]))
 
-    def like(self, key: str, layer: nn.Module) -> Kernel:
-        """The same for one of our layers: of its shape, with a bias if it has one."""
-        return self.kernel(key, *layer.weight.shape, bias=layer.bias is not None)
+    def like(self, key: str, layer: Layer) -> Kernel:
+        """The same, of the shape of one of our layers."""
+        return self.kernel(key, *layer.weight.shape)
 
-    def rows(self, layers: Mapping[str, nn.Module]) -> Rows:
-        """Layers that are stored as they are, by their keys."""
+    def rows(self, layers: Mapping[str, Layer]) -> Rows:
+        """Layers that are stored as they are, by their keys; with a bias if ours has one."""
         for key, layer in layers.items():
-            yield layer, self.like(key, layer)
+            yield layer, self.like(key, layer) if layer.bias is not None else Part(self.take(f"{key}.weight", *layer.weight.shape))
 
     def spectral(self, key: str, *shape: int) -> Kernel:
         """A convolution with spectral norm."""
@@ -128,6 +130,11 @@ def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "one number"
 
 
+def _numbered(blocks: Iterable[Layer], start: int = 0) -> Iterator[tuple[int, Layer]]:
+    """Any, because a container of layers does not say of what kind they are."""
+    return enumerate(blocks, start)
+
+
 # Image-to-plane, spec 01
 
 
@@ -140,7 +147,7 @@ def image_to_plane(network: ImageToPlane, stored: StoredTensors) -> Rows:
 
 def grid_refinement(refine: GridRefinement, stored: StoredTensors) -> Rows:
     """Of image-to-plane, though stored beside it (spec 09)."""
-    for number, ours in enumerate(refine.blocks):
+    for number, ours in _numbered(refine.blocks):
         theirs = stored.at(f"res_blocks_3d.{number}.")
         yield from theirs.rows({"norm1": ours.norm1, "conv1": ours.conv1, "norm2": ours.norm2})
         yield ours.conv2, folding.scaled(theirs.like("conv2", ours.conv2), theirs.take("alpha", 1))
@@ -150,25 +157,26 @@ def _low_resolution_encoder(ours: LowResolutionEncoder, stored: StoredTensors) -
     resnet, head = stored.at("encoder."), stored.at("decoder.")
     yield from _conv_and_norm(ours.stem, ours.stem_norm, resnet, "conv1", "bn1")
     for stage, blocks in enumerate((ours.stage1, ours.stage2, ours.stage3, ours.stage4), start=1):
-        for number, block in enumerate(blocks):
+        for number, block in _numbered(blocks):
             theirs = resnet.at(f"layer{stage}.{number}.")
             yield from _conv_and_norm(block.conv1, block.norm1, theirs, "conv1", "bn1")
             yield from _conv_and_norm(block.conv2, block.norm2, theirs, "conv2", "bn2")
             if isinstance(block.shortcut, nn.Sequential):
-                yield from _conv_and_norm(*block.shortcut, theirs, "downsample.0", "downsample.1")
+                conv, norm = block.shortcut
+                yield from _conv_and_norm(conv, norm, theirs, "downsample.0", "downsample.1")
     branches = {f"0.convs.{number}.0": conv for number, conv in enumerate((ours.pyramid.point, *ours.pyramid.reaches))}
     yield from head.rows({**branches, "0.convs.4.1": ours.pyramid.whole, "0.project.0": ours.pyramid.project, "1": ours.final})
 
 
-def _conv_and_norm(conv: nn.Module, norm: ScaleShift, stored: StoredTensors, conv_key: str, norm_key: str) -> Rows:
+def _conv_and_norm(conv: Layer, norm: Layer, stored: StoredTensors, conv_key: str, norm_key: str) -> Rows:
     """A convolution and its batch norm, which stay two layers."""
-    yield conv, stored.like(conv_key, conv)
+    yield from stored.rows({conv_key: conv})
     yield norm, folding.scale_shift(stored.norm(norm_key, len(norm.weight)))
 
 
 def _low_resolution_vit(ours: LowResolutionVit, stored: StoredTensors) -> Rows:
     yield from _patch_embedding(ours.embed, stored.at("patch_embed."))
-    for number, block in enumerate(ours.blocks, start=1):
+    for number, block in _numbered(ours.blocks, start=1):
         yield from _mix_block(block, stored.at(f"block{number}."))
     draw = ours.draw
     yield from stored.rows({"conv_after_upsample1": draw.conv1, "conv_after_upsample2": draw.conv2, "final_conv": draw.final})
@@ -207,16 +215,16 @@ def motion_adapter(network: MotionAdapter, stored: StoredTensors) -> Rows:
     prenet = stored.like("prenet", network.prenet)
     yield network.prenet, Kernel(prenet.weight / 3, prenet.bias)  # the run-time gain 1/sqrt(9), spec 02 section 4
     transformer = stored.at("mix_vit.")
-    for number, stage in enumerate(network.transformer.stages, start=1):
+    for number, stage in _numbered(network.transformer.stages, start=1):
         yield from _patch_embedding(stage.embed, transformer.at(f"patch_embed{number}."))
-        for block, ours in enumerate(stage.blocks):
+        for block, ours in _numbered(stage.blocks):
             yield from _mix_block(ours, transformer.at(f"block{number}.{block}."))
         yield from transformer.rows({f"norm{number}": stage.norm})
     coarsest_first = list(enumerate(network.fuse.levels, start=1))[::-1]  # as in the join
     widen = [stored.like(f"fuse_head.linear_c{number}.proj", level) for number, level in coarsest_first]
     fused = len(widen[0].weight)
-    join = stored.kernel("fuse_head.linear_fuse.conv", fused, fused * len(widen), 1, 1, bias=False)
-    shares = folding.shares_of_join(folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", fused)), widen)
+    join = stored.take("fuse_head.linear_fuse.conv.weight", fused, fused * len(widen), 1, 1)
+    shares = folding.shares_of_join(folding.normed_weight(join, stored.norm("fuse_head.linear_fuse.bn", fused)), widen)
     yield from zip((level for _, level in coarsest_first), shares, strict=True)
     convs = {f"to_plane_cnn.{2 * number}": conv for number, conv in enumerate(network.draw.convs)}
     yield from stored.rows({**convs, "to_plane_cnn.7": network.draw.final})
@@ -237,7 +245,7 @@ def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
     narrow, features = fusion.person.weight.shape[:2]
     person_background = stored.kernel("fuse_fg_bg_convs.0", narrow, 2 * features, 1, 1)
     yield from stored.rows({"bg_encoder.0": background.conv1, "bg_encoder.2": background.conv2, "bg_encoder.4": background.conv3})
-    yield background.to_fusion, Kernel(person_background.weight[:, features:])
+    yield background.to_fusion, Part(person_background.weight[:, features:])
 
     hidden = network.head_torso.conv1.in_channels - features - 1
     widen = stored.kernel("torso_encoder.0", features, hidden, 1, 1)
@@ -248,8 +256,8 @@ def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
     yield network.refine.conv1, _modulated(refine, "conv0", features, features)
     yield network.refine.conv2, _modulated(refine, "conv1", features, features)
     yield network.refine.to_rgb, _to_rgb(refine, features)
-    yield fusion.person, Kernel(person_background.weight[:, :features])
-    yield fusion, Kernel(None, person_background.bias)
+    yield fusion.person, Part(person_background.weight[:, :features])
+    yield fusion, Part(bias=person_background.bias)
     yield from stored.rows({"fuse_fg_bg_convs.2": fusion.conv1, "fuse_fg_bg_convs.4": fusion.conv2})
     yield from _upsampling_block(network.frame, stored.at("block1."))
 
@@ -276,16 +284,16 @@ def _to_rgb(stored: StoredTensors, channels: int) -> Kernel:
 
 def _appearance(ours: AppearanceExtractor, stored: StoredTensors) -> Rows:
     yield ours.first, _normed(ours.first, stored.at("in_conv."))
-    for level, block in enumerate(ours.down):
+    for level, block in _numbered(ours.down):
         yield block.conv, _normed(block.conv, stored.at(f"down.{level}.layers.0."))
     yield from stored.rows({"mid_conv": ours.lift})
-    for number, block in enumerate(ours.residuals):
+    for number, block in _numbered(ours.residuals):
         yield from _residual_block(block, stored.at(f"res.{number}."))
 
 
 def _motion_field(ours: MotionFieldEstimator, stored: StoredTensors) -> Rows:
     yield from stored.rows({"compress": ours.compress})
-    for level, block in enumerate(ours.down):
+    for level, block in _numbered(ours.down):
         theirs = stored.at(f"down.{level}.layers.0.")
         if level == 0:
             conv = theirs.kernel("layers.0", block.conv.out_channels, block.conv.in_channels + 1, 3, 3, 3)
@@ -293,12 +301,12 @@ def _motion_field(ours: MotionFieldEstimator, stored: StoredTensors) -> Rows:
         else:
             conv = theirs.like("layers.0", block.conv)
         yield block.conv, folding.normed(conv, theirs.norm("layers.1", block.conv.out_channels))
-    for level, block in enumerate(ours.up):
+    for level, block in _numbered(ours.up):
         yield block.conv, _enlarging(block.conv, stored.at(f"up.{level}.layers.1."))
 
     head = stored.at("tgt_head_encoder.")
     yield ours.head.first, _normed(ours.head.first, head.at("0."))
-    for number, block in enumerate(ours.head.residuals, start=1):
+    for number, block in _numbered(ours.head.residuals, start=1):
         yield from _residual_block(block, head.at(f"{number}."))
 
     volume, seen = ours.fuse.volume, ours.fuse.head.in_channels
@@ -313,9 +321,9 @@ def _motion_field(ours: MotionFieldEstimator, stored: StoredTensors) -> Rows:
 def _generator(ours: TorsoGenerator, stored: StoredTensors) -> Rows:
     yield ours.first, _normed(ours.first, stored.at("in_conv."), StoredTensors.spectral)
     yield from stored.rows({"mid_conv": ours.mid})
-    for number, block in enumerate(ours.residuals):
+    for number, block in _numbered(ours.residuals):
         yield from _residual_block(block, stored.at(f"res.{number}."), StoredTensors.spectral)
-    for level, block in enumerate(ours.up):
+    for level, block in _numbered(ours.up):
         yield block.conv, _enlarging(block.conv, stored.at(f"up.{level}.layers.1."), StoredTensors.spectral)
     yield from stored.rows({"out_conv": ours.to_rgb})
 
