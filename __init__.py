@@ -1,4 +1,4 @@
-"""ComfyUI's door to the pack. Nothing heavy is imported here: the core is, when a node first runs."""
+"""Entry point of ComfyUI. Nothing heavy is imported here; the core is imported when a node first runs."""
 
 from .nodes import comfy_entrypoint
 

@@ -30,9 +30,11 @@ STAMP = VENV / "dev-stamp"
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-dev-nodeps.txt", "requirements-dev-optional.txt")
 MATRIX = ("av", "numpy", "transformers")  # packages whose interfaces have changed under us; pyproject.toml names the oldest of each
 MATRIX_TESTS = (
-    *("media/test_container", "media/test_sound", "media/test_video", "media/test_recording"),
-    *("test_main", "real3d/audio_to_motion/test_hubert", "nodes/test_stages"),
+    *("media/test_container", "media/test_sound", "media/test_sound_channels", "media/test_clip", "media/test_film"),
+    *("media/test_recording", "test_main", "real3d/audio_to_motion/test_hubert", "nodes/test_stages", "nodes/test_conversions"),
+    *("nodes/test_backdrop", "nodes/test_rendered_video", "nodes/test_talking_portrait"),
 )
+MOST_WORKERS = 4
 PYTHONS = ((3, 10), (3, 14))  # the oldest and newest that PyTorch of requirements-dev.txt has packages for
 
 
@@ -62,8 +64,14 @@ def demo(arguments):
 
 
 def test(arguments):
+    """The whole run, which is long, uses a few cores; a chosen part of it does not need to."""
     prepare()
-    return run(["-m", "pytest", *arguments], folder=ROOT)
+    return run(["-m", "pytest", *(arguments or side_by_side(os.cpu_count() or 1))], folder=ROOT)
+
+
+def side_by_side(cores):
+    """Options of pytest that run files side by side; each worker needs 2 to 3 GB of memory."""
+    return ["-n", str(min(cores, MOST_WORKERS)), "--dist", "loadfile"] if cores > 1 else []
 
 
 def bench(arguments):

@@ -1,4 +1,4 @@
-"""The nodes, one file per stage, and the extension that announces them."""
+"""The nodes, one file each, and the extension that registers them."""
 
 from __future__ import annotations
 

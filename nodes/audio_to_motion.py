@@ -20,18 +20,18 @@ class AudioToMotion(io.ComfyNode):
             node_id="Real3DAudioToMotion",
             display_name="Audio to motion",
             category=f"{CATEGORY}/motion",
-            description="Lips, and blinks, that follow a voice; the head stays still until 'Head pose' moves it.",
+            description="Generates lip motion and blinks from speech. The head stays still; 'Head pose' moves it.",
             search_aliases=["lip sync", "speech to face", "audio2motion"],
             inputs=[
-                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
-                sound_input("A voice, or a video that has one: 0.2 s to 60 min, any rate; of a batch the first one is taken."),
+                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits only this kind of avatar."),
+                sound_input("Speech, or a video with speech: 0.2 s to 60 min, any sample rate; of a batch, only the first is used."),
                 io.Float.Input(
                     "mouth_amplitude",
                     default=1.0,
                     min=MOUTH.low,
                     max=MOUTH.high,
                     step=0.05,
-                    tooltip="How far the mouth moves; 1 is natural, 0 keeps it shut.",
+                    tooltip="Strength of the mouth movement; 1 is natural, 0 keeps the mouth closed.",
                 ),
                 io.Float.Input(
                     "temperature",
@@ -39,10 +39,16 @@ class AudioToMotion(io.ComfyNode):
                     min=TEMPERATURE.low,
                     max=TEMPERATURE.high,
                     step=0.05,
-                    tooltip="How freely a trained avatar moves, 0 to 1; the built-in one ignores it.",
+                    tooltip=(
+                        "Sampling temperature of a trained avatar, 0 to 1: higher values vary the motion more. The built-in avatar "
+                        "ignores it."
+                    ),
                 ),
                 io.Combo.Input(
-                    "blink", options=list(BLINKS), default="natural", tooltip="Irregular blinks, one every 4 s (real3d: 5 s), or none."
+                    "blink",
+                    options=list(BLINKS),
+                    default="natural",
+                    tooltip="natural: at irregular intervals; periodic: every 4 s (real3d: 5 s); none: no blinks.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -50,11 +56,11 @@ class AudioToMotion(io.ComfyNode):
                     min=0,
                     max=SEED.high,
                     control_after_generate=True,
-                    tooltip="Of the blinks and all else that is random; same seed, same motion.",
+                    tooltip="Random seed of blinks and sampling; the same seed gives the same motion.",
                 ),
                 transcript_input(),
             ],
-            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the sound.")],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames per second, as long as the audio.")],
         )
 
     @classmethod
@@ -64,7 +70,7 @@ class AudioToMotion(io.ComfyNode):
         from ..real3d_core.avatar import SpeechStyle
 
         style = SpeechStyle(mouth_amplitude, transcript.strip() or None, seed, temperature)
-        heard = sound(audio)
-        motion = avatar.audio_to_motion(heard, style, progress.steps_bar())
+        soundtrack = sound(audio)
+        motion = avatar.audio_to_motion(soundtrack, style, progress.steps_bar())
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, seed))
-        return io.NodeOutput(motion, ui=shown_motion(motion, heard))
+        return io.NodeOutput(motion, ui=shown_motion(motion, soundtrack))

@@ -1,4 +1,4 @@
-"""What is shown behind the person: a picture, a batch of pictures, or a video that is read as the frames are made."""
+"""The background behind the person: an image, a batch of images, or a video that is decoded while the frames are rendered."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, fps: float) -> Backdrop | None:
-    """What the inputs 'background' and 'background_video' say, for frames of `size` pixels at a rate; None where neither is connected.
+    """The background of the inputs 'background' and 'background_video' for frames of `size` pixels at `fps`; None if neither is connected.
 
     Raises:
-        Real3DError: both are connected, or the pictures or the clip cannot be used.
+        Real3DError: both are connected, or the images or the clip cannot be used.
     """
     from ..real3d_core.portrait.crop import square_backdrop
 

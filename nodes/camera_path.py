@@ -19,8 +19,7 @@ class CameraPathNode(io.ComfyNode):
             display_name="Camera path",
             category=f"{CATEGORY}/render",
             description=(
-                "Where the viewer is at each frame: the head pose of the motion, seen from the portrait's own "
-                "camera, and the viewer's movement on top."
+                "The camera of each frame: the head pose of the motion, seen from the portrait's own camera, plus the movement chosen here."
             ),
             search_aliases=["orbit", "novel view", "camera"],
             inputs=[
@@ -29,8 +28,8 @@ class CameraPathNode(io.ComfyNode):
                     options=list(MODES),
                     default="static",
                     tooltip=(
-                        "static: the head moves as the motion says, the viewer does not; orbit: to and fro about it; dolly: "
-                        "nearer or farther; keyframes: as listed."
+                        "static: only the head moves, as in the motion; orbit: the camera swings around the head; dolly: nearer or "
+                        "farther; keyframes: as listed."
                     ),
                 ),
                 io.Int.Input(
@@ -38,7 +37,7 @@ class CameraPathNode(io.ComfyNode):
                     default=100,
                     min=1,
                     max=MOST_FRAMES,
-                    tooltip="Length of the path; a connected motion's own length counts instead.",
+                    tooltip="Length of the path; a connected motion overrides it.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -46,47 +45,52 @@ class CameraPathNode(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.01,
-                    tooltip="Frames per second; a connected motion's own rate counts instead.",
+                    tooltip="Frame rate of the path; a connected motion overrides it.",
                 ),
                 io.Float.Input("yaw", default=25.0, min=-80.0, max=80.0, step=1.0, tooltip="For 'orbit': degrees to each side."),
-                io.Float.Input("pitch", default=0.0, min=-60.0, max=60.0, step=1.0, tooltip="For 'orbit': degrees up (below 0: down)."),
-                io.Float.Input("period", default=4.0, min=0.2, max=600.0, step=0.1, tooltip="For 'orbit': seconds of one full sweep."),
+                io.Float.Input("pitch", default=0.0, min=-60.0, max=60.0, step=1.0, tooltip="For 'orbit': degrees up (negative: down)."),
+                io.Float.Input("period", default=4.0, min=0.2, max=600.0, step=0.1, tooltip="For 'orbit': seconds per full sweep."),
                 io.Float.Input(
                     "distance_start",
                     default=1.0,
                     min=0.5,
                     max=2.0,
                     step=0.01,
-                    tooltip="For 'dolly': 1 is the photo's own distance, 0.5 half of it.",
+                    tooltip="For 'dolly': distance at the start; 1 is that of the photo, 0.5 half of it.",
                 ),
-                io.Float.Input("distance_end", default=0.8, min=0.5, max=2.0, step=0.01, tooltip="For 'dolly': where the path ends."),
+                io.Float.Input("distance_end", default=0.8, min=0.5, max=2.0, step=0.01, tooltip="For 'dolly': distance at the end."),
                 io.String.Input(
                     "keyframes",
                     default="0: 0 0 0 1\n2: 25 -5 0 1\n4: 0 0 0 1",
                     multiline=True,
                     tooltip=(
-                        "For 'keyframes', a line each: seconds: yaw pitch roll (degrees) distance. Between them the camera moves softly."
+                        "For 'keyframes', one per line: seconds: yaw pitch roll (degrees) distance. The camera moves smoothly between them."
                     ),
                 ),
                 PortraitSocket.Input(
-                    "portrait", optional=True, tooltip="Whose own camera the path starts from; without it a frontal camera is taken."
+                    "portrait",
+                    optional=True,
+                    tooltip="The portrait whose camera the path starts from; if not connected, a frontal camera is used.",
                 ),
-                MotionSocket.Input("motion", optional=True, tooltip="Gives the head's pose, the length and the rate."),
+                MotionSocket.Input("motion", optional=True, tooltip="Gives the head pose, the length and the frame rate."),
                 *place_inputs(),
                 ViewerCameraSocket.Input(
                     "camera_info",
                     optional=True,
                     tooltip=(
-                        "The camera of a 3-D viewer: the head is seen from the same side. The front (+z) is the photo's own view, "
-                        "15 units away at a fov of 35 is the photo's own distance; the view yaw, pitch and distance above come on top."
+                        "The camera of a 3-D viewer: the head is seen from the same side. The front (+z) is the view of the photo, "
+                        "and 15 units away at a fov of 35 is the distance of the photo. View yaw, pitch and distance above are added "
+                        "to it."
                     ),
                 ),
             ],
             outputs=[
-                CameraSocket.Output(display_name="camera", tooltip="[T, 25] per portrait: camera-to-world 4 x 4, then intrinsics 3 x 3."),
+                CameraSocket.Output(
+                    display_name="camera", tooltip="[T, 25] per portrait: the camera-to-world matrix (4 x 4), then the intrinsics (3 x 3)."
+                ),
                 ViewerCameraSocket.Output(
                     display_name="camera_info",
-                    tooltip="Where the path starts, as the camera of a 3-D viewer: for 'Preview 3D', 'Render Splat' or 'Render Mesh'.",
+                    tooltip="The start of the path as the camera of a 3-D viewer, for 'Preview 3D', 'Render Splat' or 'Render Mesh'.",
                 ),
             ],
         )
@@ -130,7 +134,7 @@ class CameraPathNode(io.ComfyNode):
         viewer = scene_camera(camera_info)
         viewer_place = viewer.place()
         view = view.from_place(view_yaw, view_pitch, view_distance).from_place(*viewer_place)
-        seen_first = camera_info_of(viewer.at_start_of(view))
+        first_camera = camera_info_of(viewer.at_start_of(view))
 
         def pose_from_viewer(euler, translation):
             return camera_paths.seen_poses(euler, translation, camera_paths.static_view(1).from_place(*viewer_place))
@@ -138,10 +142,12 @@ class CameraPathNode(io.ComfyNode):
         if portrait is None:
             euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
             frontal = camera_paths.viewed_from(euler, translation, view, fps)
-            return io.NodeOutput(Cameras((lambda avatar: frontal,), (pose_from_viewer(torch.zeros(1, 3), torch.zeros(1, 3)),)), seen_first)
+            return io.NodeOutput(
+                Cameras((lambda avatar: frontal,), (pose_from_viewer(torch.zeros(1, 3), torch.zeros(1, 3)),)), first_camera
+            )
 
-        def seen(one):
+        def path_of(one):
             return lambda avatar: avatar.cameras(one, Motion.still(avatar.motion_basis, frames, fps) if motion is None else motion, view)
 
         poses = tuple(pose_from_viewer(one.euler, one.translation) for one in portrait.items)
-        return io.NodeOutput(Cameras(tuple(map(seen, portrait.items)), poses), seen_first)
+        return io.NodeOutput(Cameras(tuple(map(path_of, portrait.items)), poses), first_camera)

@@ -1,4 +1,4 @@
-"""ComfyUI's pictures, masks, sounds and videos to what the core takes."""
+"""Converts ComfyUI's images, masks, audio and videos to the types of the core."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def photos(images: Tensor) -> list[np.ndarray]:
     """IMAGE [B, H, W, 3 or 4] -> uint8 pictures.
 
     Raises:
-        PictureError: no picture, too many, or a size out of reach.
+        PictureError: there is no image, there are too many, or the size is not supported.
     """
     _refuse_no_pictures(images)
     if len(images) > _MOST_PHOTOS:
-        raise PictureError(f"{len(images)} portraits came as one batch: connect at most {_MOST_PHOTOS}, or a video to 'Video to motion'.")
+        raise PictureError(f"The batch has {len(images)} photos: connect at most {_MOST_PHOTOS}, or use 'Video to motion' for a video.")
     if min(images.shape[1:3]) < 32 or images.shape[1] * images.shape[2] > _LARGEST_PHOTO:
         raise PictureError(
-            f"The image is {images.shape[2]} x {images.shape[1]} pixels: scale it to something between 32 x 32 and 100 megapixels."
+            f"The image is {images.shape[2]} x {images.shape[1]} pixels: resize it to between 32 x 32 pixels and 100 megapixels."
         )
     coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
@@ -41,10 +41,10 @@ def photos(images: Tensor) -> list[np.ndarray]:
 def colours(images: Tensor) -> Tensor:
     """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels.
 
-    What is transparent is white: what hides there does not show.
+    Transparent pixels become white, whatever colour they hide.
 
     Raises:
-        PictureError: no pictures.
+        PictureError: there are no images.
     """
     _refuse_no_pictures(images)
     pictures = images.detach().cpu().float().nan_to_num().clamp(0, 1)
@@ -55,10 +55,10 @@ def colours(images: Tensor) -> Tensor:
 def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     """MASK [B, H, W] or [H, W] -> one per portrait, of its own size.
 
-    One that is the same all over says nothing and counts as none: empty is ComfyUI's sign for that, and full is its inverse.
+    A uniform mask counts as no mask: ComfyUI uses an all-black mask for "no mask", and an all-white one is its inverse.
 
     Raises:
-        PictureError: neither one mask nor one per portrait.
+        PictureError: there is neither one mask nor one per portrait.
     """
     if mask is None:
         return [None] * count
@@ -67,7 +67,7 @@ def person_masks(mask: Tensor | None, count: int) -> list[np.ndarray | None]:
     if masks.ndim == 4:
         masks = masks[:, 0] if masks.shape[1] == 1 else masks[..., 0]
     if len(masks) not in (1, count):
-        raise PictureError(f"{len(masks)} masks meet {count} portraits: connect one mask, or one per portrait.")
+        raise PictureError(f"{len(masks)} masks do not match {count} portraits: connect one mask, or one per portrait.")
     return [None if one.eq(one.flatten()[:1]).all() else one.numpy() for one in masks.expand(count, -1, -1)]
 
 
@@ -88,16 +88,16 @@ def sound(audio) -> Sound:
         raise SoundError(f"The sound has the shape {list(getattr(waveform, 'shape', []))}: ComfyUI's are [batch, channels, samples].")
     waveform = waveform[None] if waveform.ndim == 2 else waveform
     if len(waveform) > 1:
-        _LOG.info("Of %d sounds in a batch the first one is taken.", len(waveform))
+        _LOG.info("The batch has %d sounds; the first one is used.", len(waveform))
     return _short_enough(sound_from_waveform(waveform[0], int(audio.get("sample_rate") or 0)))
 
 
-def _short_enough(heard: Sound | None) -> Sound:
-    if heard is None:
+def _short_enough(sound: Sound | None) -> Sound:
+    if sound is None:
         raise SoundError("There is no sound: connect a sound, or a video that has one.")
-    if heard.duration > LONGEST:
-        raise SoundError(f"The sound lasts {heard.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
-    return heard
+    if sound.duration > LONGEST:
+        raise SoundError(f"The sound lasts {sound.duration / 60:.0f} minutes: split it into parts of at most {LONGEST / 60:.0f} minutes.")
+    return sound
 
 
 def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> IncomingVideo | PictureBatch:
@@ -107,13 +107,15 @@ def driving_clip(video, images: Tensor | None = None, fps: float = 25.0) -> Inco
         ClipError: neither or both are connected, or the clip cannot be used.
     """
     if (video is None) == (images is None):
-        raise ClipError("What drives is not clear: connect a video or a batch of images, and not both.")
+        raise ClipError("The driving clip is missing or ambiguous: connect a video or a batch of images, not both.")
     clip = PictureBatch(images, fps) if video is None else IncomingVideo(video)
     if clip.duration > LONGEST:
-        raise ClipError(f"The driving clip lasts {clip.duration / 60:.0f} minutes: cut it into parts of at most {LONGEST / 60:.0f}.")
+        raise ClipError(
+            f"The driving clip lasts {clip.duration / 60:.0f} minutes: split it into parts of at most {LONGEST / 60:.0f} minutes."
+        )
     return clip
 
 
 def _refuse_no_pictures(images: Tensor) -> None:
     if images.ndim != 4 or not images.numel() or images.shape[-1] not in (1, 3, 4):
-        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect pictures of 1, 3 or 4 channels.")
+        raise PictureError(f"The image has the shape {tuple(images.shape)}: connect images with 1, 3 or 4 channels.")

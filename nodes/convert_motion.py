@@ -15,20 +15,20 @@ class ConvertMotion(io.ComfyNode):
             display_name="Convert motion",
             category=f"{CATEGORY}/motion",
             description=(
-                "A motion made with one kind of avatar becomes one for another, so that a clip tracked once drives either. "
-                "A motion that fits already passes unchanged."
+                "Converts a motion made with one kind of avatar for another, so that a clip tracked once can drive both. A "
+                "motion that already fits passes unchanged."
             ),
             search_aliases=["retarget", "transfer motion"],
             inputs=[
                 MotionSocket.Input("motion", tooltip="The motion to convert."),
-                AvatarSocket.Input("avatar", tooltip="The avatar that shall show it."),
+                AvatarSocket.Input("avatar", tooltip="The avatar to convert it for."),
                 AvatarSocket.Input(
                     "made_with",
                     optional=True,
-                    tooltip="An avatar of the kind that the motion was made with; needed only if that is not the built-in one.",
+                    tooltip="An avatar of the kind that the motion was made with; only needed if that is not the built-in one.",
                 ),
             ],
-            outputs=[MotionSocket.Output(display_name="motion", tooltip="The same movement, for the avatar that shall show it.")],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="The same movement, for the target avatar.")],
         )
 
     @classmethod

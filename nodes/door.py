@@ -1,4 +1,4 @@
-"""What every node does before its own work: compares its inputs with its schema, and says in one sentence what is wrong or missing."""
+"""Input checks of every node: compares its inputs with its schema and says in one sentence what is wrong or missing."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .runtime.device import HostedAvatar
 from .sockets import Cameras, Heads, Portraits, Renders, TensorFrames
 
 _REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
-_REQUIRED = ("mediapipe", "cv2")  # packages that come with it
-_OTHER_NAMES = {"PIL": "pillow"}  # package -> what pip calls it
+_REQUIRED = ("mediapipe", "cv2")  # packages that are installed by it
+_OTHER_NAMES = {"PIL": "pillow"}  # import name -> name on PyPI
 _PACK = __name__.removesuffix(".nodes.door")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a socket takes.
+    """The values that a socket accepts.
 
-    fits: whether a value is one. what: the word for it. source: the node or nodes that make it.
+    fits: whether a value is one. what: how messages name it. source: the node or nodes that output it.
     """
 
     fits: Callable[[object], bool]
@@ -71,15 +71,15 @@ _KINDS = {
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node itself; from now on its `execute` refuses what its schema does not allow, and names a package that is not installed.
+    """The same node with an `execute` that refuses what the schema does not allow and names any package that is not installed.
 
-    ComfyUI compares the names of sockets only, and nodes of other packs may send anything through a socket of any type.
+    ComfyUI compares only the names of socket types, and nodes of other packs may send anything through a socket of any type.
     """
     execute = node.execute.__func__
 
     @cache
     def checks() -> list[tuple[io.Input, Callable[[object], None]]]:
-        """What refuses a wrong value of each input; as with ComfyUI, nothing for those that the node's own `validate_inputs` checks."""
+        """The check of each input; as in ComfyUI, inputs that the node's own `validate_inputs` names are left to it."""
         own = signature(node.validate_inputs).parameters if "validate_inputs" in vars(node) else ()
         return [(one, check) for one in node.GET_SCHEMA().inputs if one.id not in own and (check := _check(one))]
 
@@ -101,7 +101,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 
 def _check(one: io.Input) -> Callable[[object], None] | None:
-    """What raises a Real3DError for a wrong value of an input; None: its schema says nothing of its values."""
+    """A function that raises Real3DError for a wrong value of an input; None if its schema does not restrict the values."""
     if isinstance(one, io.Combo.Input):
         return lambda value: _refuse_unknown(one.id, value, one.options)
     if isinstance(one, (io.Int.Input, io.Float.Input)):
@@ -112,13 +112,13 @@ def _check(one: io.Input) -> Callable[[object], None] | None:
 
 def _refuse_unknown(name: str, value: object, options: list[str]) -> None:
     if value not in options:
-        raise Real3DError(f"The input '{name}' has no choice {str(value)[:60]!a}: choose one of {', '.join(options)}.")
+        raise Real3DError(f"{str(value)[:60]!a} is not a choice of the input '{name}': choose one of {', '.join(options)}.")
 
 
 def _refuse_other(name: str, value: object, kinds: list[_Kind]) -> None:
     if not any(kind.fits(value) for kind in kinds):
         wanted, sources = " or ".join(kind.what for kind in kinds), " or ".join(kind.source for kind in kinds)
-        raise Real3DError(f"The input '{name}' takes {wanted}, but {_described(value)} came: connect {sources}.")
+        raise Real3DError(f"The input '{name}' expects {wanted}, but got {_described(value)}: connect {sources}.")
 
 
 def _described(value: object) -> str:

@@ -19,8 +19,8 @@ class EditMotion(io.ComfyNode):
             display_name="Edit motion",
             category=f"{CATEGORY}/motion",
             description=(
-                "In this order: gains, smoothing, speed, trimming, joining or mixing with a second motion, looping, frame rate. "
-                "As it comes it changes nothing."
+                "Applies, in this order: gains, smoothing, speed, trimming, joining or mixing with a second motion, looping, "
+                "frame rate. The default values change nothing."
             ),
             search_aliases=["retime", "loop", "blend motion"],
             inputs=[
@@ -31,7 +31,7 @@ class EditMotion(io.ComfyNode):
                     min=-3.0,
                     max=3.0,
                     step=0.05,
-                    tooltip="Scales everything the face does; 1 leaves it, 0 is at rest.",
+                    tooltip="Scales lips and expression; 1 leaves them unchanged, 0 is neutral.",
                 ),
                 io.Float.Input(
                     "pose_gain",
@@ -39,37 +39,59 @@ class EditMotion(io.ComfyNode):
                     min=-3.0,
                     max=3.0,
                     step=0.05,
-                    tooltip="Scales the head's movement; 1 leaves it, 0 holds it still.",
+                    tooltip="Scales the head movement; 1 leaves it unchanged, 0 holds the head still.",
                 ),
                 io.String.Input(
                     "control_gains",
                     default="",
                     multiline=True,
                     tooltip=(
-                        "Gains of single controls, such as: jaw_open = 1.3, smile = 0. An unknown name is answered with the list of names."
+                        "Gains of single controls, for example: jaw_open = 1.3, smile = 0. The error for an unknown name lists the "
+                        "valid ones."
                     ),
                 ),
                 io.Float.Input(
-                    "smooth", default=0.0, min=0.0, max=2.0, step=0.02, tooltip="Seconds over which movement is softened; 0 leaves it."
+                    "smooth",
+                    default=0.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.02,
+                    tooltip="Width of the temporal smoothing in seconds; 0 turns it off.",
                 ),
                 io.Float.Input(
-                    "speed", default=1.0, min=0.1, max=10.0, step=0.05, tooltip="2 is twice as fast and half as long; 1 leaves it."
+                    "speed",
+                    default=1.0,
+                    min=0.1,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="2 is twice as fast and half as long; 1 leaves it unchanged.",
                 ),
-                io.Float.Input("start", default=0.0, min=0.0, max=LONGEST, step=0.04, tooltip="Seconds to cut off before."),
+                io.Float.Input("start", default=0.0, min=0.0, max=LONGEST, step=0.04, tooltip="Seconds to trim from the start."),
                 io.Float.Input(
-                    "end", default=0.0, min=0.0, max=LONGEST, step=0.04, tooltip="Second at which to stop; 0 is the motion's own end."
+                    "end",
+                    default=0.0,
+                    min=0.0,
+                    max=LONGEST,
+                    step=0.04,
+                    tooltip="Time in seconds at which to stop; 0 is the end of the motion.",
                 ),
                 io.Combo.Input(
-                    "combine", options=list(COMBINE), default="join", tooltip="With a second motion: one after the other, or both at once."
+                    "combine",
+                    options=list(COMBINE),
+                    default="join",
+                    tooltip="How to combine it with a second motion. join: one after the other; mix: a blend of both.",
                 ),
+                io.Float.Input("mix", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="For 'mix': weight of the second motion, 0 to 1."),
                 io.Float.Input(
-                    "mix", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="For 'mix': how much of the second motion, 0 to 1."
-                ),
-                io.Float.Input(
-                    "overlap", default=0.2, min=0.0, max=5.0, step=0.04, tooltip="For 'join': seconds in which one passes into the other."
+                    "overlap", default=0.2, min=0.0, max=5.0, step=0.04, tooltip="For 'join': length of the transition in seconds."
                 ),
                 io.Combo.Input(
-                    "loop", options=list(LOOPS), default="once", tooltip="Repeat from the start, or to and fro, until 'loop_seconds'."
+                    "loop",
+                    options=list(LOOPS),
+                    default="once",
+                    tooltip=(
+                        "once: no loop; again: repeat from the start; to and fro: play back and forth. Loops run until 'loop_seconds'."
+                    ),
                 ),
                 io.Float.Input(
                     "loop_seconds",
@@ -77,9 +99,9 @@ class EditMotion(io.ComfyNode):
                     min=0.0,
                     max=LONGEST,
                     step=0.04,
-                    tooltip="Length of the looped motion in seconds; 0 does not loop.",
+                    tooltip="Length of the looped motion in seconds; 0 turns looping off.",
                 ),
-                MotionSocket.Input("second", optional=True, tooltip="A second motion of the same avatar, to join or mix."),
+                MotionSocket.Input("second", optional=True, tooltip="A second motion made with the same kind of avatar, to join or mix."),
                 io.Float.Input(
                     "fps",
                     default=0.0,
@@ -87,12 +109,12 @@ class EditMotion(io.ComfyNode):
                     max=120.0,
                     step=0.001,
                     optional=True,
-                    tooltip="Frames per second of the result, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly. 0 keeps the rate.",
+                    tooltip="Frame rate of the result, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 0 keeps the rate.",
                 ),
             ],
             outputs=[
                 MotionSocket.Output(
-                    display_name="motion", tooltip="The edited motion, at the rate of the first one unless 'fps' says otherwise."
+                    display_name="motion", tooltip="The edited motion, at the frame rate of the first one unless 'fps' is set."
                 )
             ],
         )

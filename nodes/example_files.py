@@ -1,4 +1,4 @@
-"""The files that the examples load: shipped beside them, and copied into ComfyUI's input folder when the user asks for it."""
+"""The input files of the examples: shipped with them, and copied into ComfyUI's input folder on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_background.jpg"
 
 
 def missing() -> list[str]:
-    """Those of NAMES that ComfyUI's input folder lacks."""
+    """The files of NAMES that are not in ComfyUI's input folder."""
     return [name for name in NAMES if not (input_folder() / name).exists()]
 
 
@@ -31,7 +31,7 @@ def copy(names: Sequence[str]) -> list[str]:
 
 def _copy(source: Path, target: Path) -> None:
     content = source.read_bytes()
-    with open(target, "xb") as file:  # x: whatever has appeared there since is kept
+    with open(target, "xb") as file:  # x: never overwrite a file that has appeared in the meantime
         try:
             file.write(content)
         except OSError:

@@ -9,7 +9,7 @@ from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
 MODES = ("keep", "static", "sway", "from other motion", "orbit")
-_MOVEMENTS = {"from other motion": "driving"}  # what the pipeline calls a mode
+_MOVEMENTS = {"from other motion": "driving"}  # names of the pipeline, if they differ
 
 
 class HeadPose(io.ComfyNode):
@@ -19,17 +19,17 @@ class HeadPose(io.ComfyNode):
             node_id="Real3DHeadPose",
             display_name="Head pose",
             category=f"{CATEGORY}/motion",
-            description="Chooses how the head itself moves, while lips and face stay as they are in the motion.",
+            description="Sets the head movement of a motion; lips and expression stay unchanged.",
             search_aliases=["head movement", "nod", "sway"],
             inputs=[
-                MotionSocket.Input("motion", tooltip="Whose face moves."),
+                MotionSocket.Input("motion", tooltip="The motion whose lips and expression are kept."),
                 io.Combo.Input(
                     "mode",
                     options=list(MODES),
                     default="sway",
                     tooltip=(
-                        "keep: as it is; static: still; sway: gently, as somebody who speaks; from other motion: as the head "
-                        "of 'pose_from'; orbit: turned to both sides."
+                        "keep: the motion's own; static: still; sway: gentle movement of a speaker; from other motion: the head pose "
+                        "of 'pose_from'; orbit: turns to both sides."
                     ),
                 ),
                 io.Float.Input(
@@ -38,7 +38,7 @@ class HeadPose(io.ComfyNode):
                     min=POSE_AMOUNT.low,
                     max=POSE_AMOUNT.high,
                     step=0.05,
-                    tooltip="Scales the movement; 1 is natural, 0 still, below 0 mirrored.",
+                    tooltip="Scales the head movement; 1 is natural, 0 is still, negative values mirror it.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -46,15 +46,15 @@ class HeadPose(io.ComfyNode):
                     min=0,
                     max=SEED.high,
                     control_after_generate=True,
-                    tooltip="Of the sway; same seed, same movement.",
+                    tooltip="Random seed of the sway; the same seed gives the same movement.",
                 ),
-                MotionSocket.Input("pose_from", optional=True, tooltip="For 'from other motion': played to and fro if it is shorter."),
+                MotionSocket.Input("pose_from", optional=True, tooltip="For 'from other motion'; played back and forth if it is shorter."),
                 sound_input(
-                    "For 'sway': the voice, or a video that has one: the head nods with it and calms down in silence.",
+                    "For 'sway': speech, or a video with speech. The head nods with it and calms down in pauses.",
                     optional=True,
                 ),
             ],
-            outputs=[MotionSocket.Output(display_name="motion", tooltip="The same face on another head pose.")],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="The same lips and expression with the new head pose.")],
         )
 
     @classmethod

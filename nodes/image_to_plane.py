@@ -14,7 +14,7 @@ class ImageToPlane(io.ComfyNode):
             node_id="Real3DImageToPlane",
             display_name="Image to plane",
             category=f"{CATEGORY}/render",
-            description="Lifts the head of a portrait into three feature planes (a triplane), which can be rendered from any side.",
+            description="Lifts the head of a portrait to three feature planes (a triplane), which can be rendered from any viewpoint.",
             search_aliases=["triplane", "lift", "encode portrait"],
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'."),

@@ -1,4 +1,4 @@
-"""A VIDEO that comes in, as ComfyUI means it: trimmed, cropped, resized, and read picture by picture."""
+"""VIDEO inputs: trimmed, cropped and resized as ComfyUI specifies them, and decoded frame by frame."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("real3d")
 _SAME_LENGTH = 0.02  # seconds
-_HANDOVER = {"preset": "ultrafast", "crf": 12.0}  # of a file that is read once and then removed
+_HANDOVER = {"preset": "ultrafast", "crf": 12.0}  # for a temporary file that is read once and then removed
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +44,14 @@ class PictureBatch:
         if self.images is None or self.images.ndim != 4 or not len(self.images):
             raise ClipError("The driving clip has no frames: connect one that shows a face.")
         if not self.fps > 0:
-            raise ClipError(f"The driving clip claims {self.fps:g} frames per second: give it a rate, or connect another one.")
+            raise ClipError(f"The driving clip has a frame rate of {self.fps:g}: set a positive one, or connect another clip.")
 
     @property
     def duration(self) -> float:
         return len(self.images) / self.fps
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
-        """For each moment the picture nearest in time."""
+        """Resampled to `fps`: for each time step, the frame nearest in time."""
         for number in nearest_frames(len(self.images), self.fps, fps, first):
             yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
 
@@ -63,15 +63,15 @@ class PictureBatch:
         try:
             return sound_from_waveform(self.audio["waveform"][0], int(self.audio["sample_rate"]))
         except SoundError as refusal:
-            _LOG.info("The clip counts as silent. %s", refusal)
+            _LOG.info("The clip is treated as silent. %s", refusal)
             return None
 
 
 class IncomingVideo:
-    """The driving clip of a VIDEO. Where it is read from is found once, when it is first needed.
+    """The clip of a VIDEO. Its source is determined once, when it is first needed.
 
-    That is the VIDEO's own file if it shows what the VIDEO does, but for its ends; or else a file that the VIDEO saves itself to,
-    which is removed together with this object; and only where it cannot do that, its pictures in memory.
+    The source is the VIDEO's own file if the VIDEO is unedited or only trimmed; otherwise a temporary file that the VIDEO is saved to,
+    which is removed together with this object; and only if saving fails, the VIDEO's frames in memory.
     """
 
     def __init__(self, video):
@@ -85,7 +85,7 @@ class IncomingVideo:
         if isinstance(self._source, PictureBatch):
             yield from self._source.frames(fps, first)
             return
-        lead = min(first, math.ceil(fps))  # for a second, so that the picture that is nearest to `first` is among them
+        lead = min(first, math.ceil(fps))  # start a second earlier, so that the frame nearest to `first` is decoded
         clip = self._source if lead == first else self._source.part((first - lead) / fps)
         yield from islice(clip.frames(fps), lead, None)
 
@@ -107,7 +107,7 @@ class IncomingVideo:
         return PictureBatch(parts.images, float(parts.frame_rate), getattr(parts, "audio", None))
 
     def _streamed(self) -> Clip | None:
-        """The VIDEO's file between the ends that it is trimmed to; None if that is not what it shows."""
+        """The trimmed part of the VIDEO's file; None if the VIDEO is not simply a part of its file."""
         from ..real3d_core.media.clip import open_clip
 
         edited = _answer(self._video.has_pending_frame_edits) if hasattr(self._video, "has_pending_frame_edits") else False
@@ -125,7 +125,7 @@ class IncomingVideo:
         return _trimmed(self._video, open_clip(path))
 
     def _saved(self) -> Clip | None:
-        """A file that the VIDEO saves itself to; None if it cannot."""
+        """A temporary file that the VIDEO is saved to; None if saving fails."""
         from ..real3d_core.media.clip import open_clip
 
         save = getattr(self._video, "save_to", None)
@@ -147,29 +147,29 @@ class IncomingVideo:
 
 
 def nearest_frames(count: int, rate: float, fps: float, first: int = 0) -> list[int]:
-    """For each moment at `fps` a second, from number `first` on: which of `count` frames at `rate` a second is nearest in time."""
+    """Resamples `count` frames from `rate` to `fps`: the index of the nearest frame for each time step from number `first` on."""
     moments = np.arange(first, max(first + 1, round(count / rate * fps))) + 0.5
     return np.rint(moments * rate / fps - 0.5).astype(int).clip(0, count - 1).tolist()
 
 
 def _defines(video, name: str) -> bool:
-    """Whether a VIDEO's class answers this itself; the answers of the host's base class load the whole video."""
+    """Whether a VIDEO's class overrides a method of the host's base class, whose own version loads the whole video."""
     return hasattr(video, name) and getattr(type(video), name, None) is not getattr(Input.Video, name, None)
 
 
 def _answer(question: Callable):
-    """What a VIDEO answers; None where it fails, as files and other packs' classes may in any way."""
+    """The result of a call to a VIDEO; None if it fails, since files and classes of other packs may raise anything."""
     try:
         return question()
     except (Real3DError, Interrupted):
         raise
     except Exception:
-        _LOG.info("A video did not answer.", exc_info=True)
+        _LOG.info("A call to a video failed.", exc_info=True)
         return None
 
 
 def _trimmed(video, clip: Clip) -> Clip | None:
-    """The part of its file that a VIDEO shows; None if it shows something else than a part, or does not tell which."""
+    """The part of its file that a VIDEO shows; None if it is not a part of the file, or if the VIDEO does not say which."""
     if not _defines(video, "get_active_trim_window"):
         return clip if _is_whole(video, clip) else None
     window = _answer(video.get_active_trim_window)
@@ -181,7 +181,7 @@ def _trimmed(video, clip: Clip) -> Clip | None:
 
 
 def _is_whole(video, clip: Clip) -> bool:
-    """Whether a VIDEO that tells nothing of its ends is as long and as large as its file."""
+    """Whether a VIDEO without information on trimming has the length and size of its file."""
     import av
 
     from ..real3d_core.media.container import open_container, picture_track
@@ -191,5 +191,5 @@ def _is_whole(video, clip: Clip) -> bool:
         length, stored = (container.duration or 0) / av.time_base, (track.width, track.height)
     stated = _answer(video.get_duration) if _defines(video, "get_duration") else length
     size = _answer(video.get_dimensions) if _defines(video, "get_dimensions") else stored
-    known_sizes = [sorted(stored), sorted((clip.width, clip.height))]  # turned upright or not
+    known_sizes = [sorted(stored), sorted((clip.width, clip.height))]  # with or without the rotation applied
     return stated is not None and size is not None and stated >= length - _SAME_LENGTH and sorted(size) in known_sizes

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def sound_input(tooltip: str, optional: bool = False) -> io.Input:
-    """A socket for a sound, or for a video whose own sound is meant."""
+    """A socket for audio, or for a video whose sound is used."""
     return io.MultiType.Input("audio", [io.Audio, io.Video], optional=optional, tooltip=tooltip)
 
 
 def face_inputs(optional: bool = False) -> list[io.Input]:
-    """Which face of a photo is meant, and how closely it is cropped; shared by the nodes that take photos."""
+    """Which face of a photo is used and how closely it is cropped; shared by the nodes that take photos."""
     return [
         io.Int.Input(
             "face_index",
@@ -35,7 +35,7 @@ def face_inputs(optional: bool = False) -> list[io.Input]:
             min=FACE_INDEX.low,
             max=FACE_INDEX.high,
             optional=optional,
-            tooltip="Which face, counted from the largest, which is 0.",
+            tooltip="Which face to use, sorted by size; 0 is the largest.",
         ),
         io.Float.Input(
             "face_area",
@@ -44,24 +44,24 @@ def face_inputs(optional: bool = False) -> list[io.Input]:
             max=FACE_AREA.high,
             step=0.01,
             optional=optional,
-            tooltip="The least part of the crop that the face shall fill, 0.02 to 0.5; more crops closer.",
+            tooltip="Minimum fraction of the crop that the face fills, 0.02 to 0.5; higher values crop closer.",
         ),
     ]
 
 
 def transcript_input() -> io.Input:
-    """The words of a voice; shared by the nodes that hear one."""
+    """The transcript of the speech; shared by the nodes that take speech."""
     return io.String.Input(
         "transcript",
         default="",
         multiline=True,
         optional=True,
-        tooltip="The words spoken, in Latin letters, if you know them: lips are then timed by them.",
+        tooltip="The words spoken, in Latin script, if you have them: the lips are then aligned to the words.",
     )
 
 
 def place_inputs() -> list[io.Input]:
-    """Where the viewer stands; shared by the nodes whose head the page can turn. Last on each node: saved workflows count widgets."""
+    """The viewer's position; shared by the nodes with an orbit view. Last on each node, since saved workflows store widgets by position."""
     return [
         io.Float.Input(
             "view_yaw",
@@ -70,7 +70,10 @@ def place_inputs() -> list[io.Input]:
             max=80.0,
             step=1.0,
             optional=True,
-            tooltip="Degrees the head is seen turned to the picture's right (below 0: left); dragging the small head sets it.",
+            tooltip=(
+                "View angle in degrees: the head appears turned to the right of the picture (negative: left). Drag the small "
+                "head to set it."
+            ),
         ),
         io.Float.Input(
             "view_pitch",
@@ -79,7 +82,7 @@ def place_inputs() -> list[io.Input]:
             max=60.0,
             step=1.0,
             optional=True,
-            tooltip="Degrees the head is seen looking down (below 0: up); dragging the small head sets it.",
+            tooltip="View angle in degrees: the head appears to look down (negative: up). Drag the small head to set it.",
         ),
         io.Float.Input(
             "view_distance",
@@ -88,18 +91,18 @@ def place_inputs() -> list[io.Input]:
             max=2.0,
             step=0.01,
             optional=True,
-            tooltip="1 is the photo's own distance, 0.5 half of it; the wheel over the small head sets it.",
+            tooltip="View distance: 1 is that of the photo, 0.5 half of it. Scroll over the small head to set it.",
         ),
     ]
 
 
 def composing_inputs() -> list[io.Input]:
-    """What finished frames are made from; shared by the nodes that make them."""
+    """Inputs shared by the nodes that produce finished frames."""
     return [
-        AvatarSocket.Input("avatar", tooltip="The one that made the render."),
+        AvatarSocket.Input("avatar", tooltip="The avatar that made the render."),
         RenderSocket.Input("render", tooltip="From 'Render head' or 'Replace render colour'."),
-        PortraitSocket.Input("portrait", tooltip="Gives the torso, the background and, for the built-in avatar, the pixels."),
-        MotionSocket.Input("motion", tooltip="The one that the render shows; it gives the frame rate."),
+        PortraitSocket.Input("portrait", tooltip="Provides the torso, the background and, for the built-in avatar, the pixels."),
+        MotionSocket.Input("motion", tooltip="The motion that the render was made with; it gives the frame rate."),
         io.Float.Input(
             "head_threshold",
             default=0.0,
@@ -107,8 +110,8 @@ def composing_inputs() -> list[io.Input]:
             max=1.0,
             step=0.01,
             tooltip=(
-                "Where the head is more opaque than this it hides the background completely, up to 1; less makes thin hair firmer. "
-                "0 takes the avatar's own (built in: 0.9)."
+                "Opacity above which the head hides the background completely, up to 1; lower values make thin hair more "
+                "solid. 0 uses the avatar's default (built-in: 0.9)."
             ),
         ),
         io.Int.Input(
@@ -117,32 +120,35 @@ def composing_inputs() -> list[io.Input]:
             min=SIZE.low,
             max=SIZE.high,
             step=8,
-            tooltip="Side of the frames in pixels; more than the photo's own face has adds no detail.",
+            tooltip="Side length of the frames in pixels; a size beyond the resolution of the face in the photo adds no detail.",
         ),
         io.Image.Input(
             "background",
             optional=True,
-            tooltip="Shown behind the person: one picture, or a batch that is played from its start again; its middle square is taken.",
+            tooltip="Shown behind the person: one image, or a batch that is played in a loop; cropped to its central square.",
         ),
     ]
 
 
 def fps_output() -> io.Output:
-    """The rate of frames that are given as a batch; last on each node."""
-    return io.Float.Output(display_name="fps", tooltip="Frames per second, for 'Create Video'.")
+    """Frame rate of frames that are output as a batch; last on each node."""
+    return io.Float.Output(display_name="fps", tooltip="Frame rate, for 'Create Video'.")
 
 
 def background_video_input() -> io.Input:
-    """Last among a node's inputs: saved workflows count them."""
+    """Last among a node's inputs, since saved workflows store widgets by position."""
     return io.Video.Input(
         "background_video",
         optional=True,
-        tooltip="In place of 'background': a clip, by its own time, from its start again when it ends; its middle square is taken.",
+        tooltip="A clip instead of 'background', played at its own speed and in a loop; cropped to its central square.",
     )
 
 
 def provenance_input() -> io.Input:
-    """Last among a node's inputs: saved workflows count them."""
+    """Last among a node's inputs, since saved workflows store widgets by position."""
     return io.Boolean.Input(
-        "provenance", default=True, optional=True, tooltip="Say in the video's metadata that it is a generated portrait, and by what."
+        "provenance",
+        default=True,
+        optional=True,
+        tooltip="Record in the video's metadata that it is a generated portrait, and what generated it.",
     )

@@ -1,4 +1,4 @@
-"""The model that an example declares for finding faces: whether the page has to offer it."""
+"""The face landmark model that the examples declare, and whether the page needs to offer it for download."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ DECLARED = {
     "url": "https://huggingface.co/Comfy-Org/mediapipe/resolve/main/detection/mediapipe_face_fp32.safetensors",
     "directory": "detection",
 }
-"""As ComfyUI's own workflows declare it on the node that loads it."""
+"""In the form in which ComfyUI's own workflows declare a model on the node that loads it."""
 
 
 def missing() -> list[dict[str, str]]:
-    """The declared model and the folder for it, if faces cannot be found: neither it nor one that does the same is installed."""
+    """The declared model and its folder if no face landmark model is installed, neither this one nor an equivalent."""
     from ..real3d_core.errors import MissingModelError
     from ..real3d_core.mediapipe_models.model_files import FACE_LANDMARKER
 

@@ -16,7 +16,8 @@ class LoadAvatar(io.ComfyNode):
             display_name="Load avatar",
             category=f"{CATEGORY}/portrait",
             description=(
-                "The model that lifts, moves and finishes a portrait: the built-in one, which needs no download, or an official checkpoint."
+                "Loads the model that lifts, animates and renders a portrait: the built-in avatar, which needs no download, "
+                "or an official checkpoint."
             ),
             search_aliases=["talking head", "real3d", "model loader"],
             inputs=[
@@ -24,28 +25,25 @@ class LoadAvatar(io.ComfyNode):
                     "avatar",
                     options=choices,
                     default=choices[0],
-                    tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in the folder models/real3d.",
+                    tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in models/real3d.",
                 ),
                 io.Boolean.Input(
                     "own_expression",
                     default=False,
                     optional=True,
                     tooltip=(
-                        "For checkpoints: movement starts from the photo's own expression, as in training, instead of the "
-                        "motion's first frame, as published."
+                        "Checkpoints only: the source expression is that of the photo, as in training, instead of that of the "
+                        "motion's first frame, as in the published inference."
                     ),
                 ),
                 io.Boolean.Input(
                     "half_precision",
                     default=False,
                     optional=True,
-                    tooltip=(
-                        "For checkpoints: computes in bfloat16, which is faster on graphics cards and recent processors, and slightly "
-                        "less exact."
-                    ),
+                    tooltip=("Checkpoints only: compute in bfloat16, which is faster on GPUs and recent CPUs and slightly less accurate."),
                 ),
             ],
-            outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node that asks for an avatar.")],
+            outputs=[AvatarSocket.Output(display_name="avatar", tooltip="Connect it to every node with an avatar input.")],
         )
 
     @classmethod

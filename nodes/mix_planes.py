@@ -15,15 +15,15 @@ class MixPlanes(io.ComfyNode):
             display_name="Mix planes",
             category=f"{CATEGORY}/render",
             description=(
-                "A head between two heads. The portrait given to super-resolution later says whose skin, torso and background it wears."
+                "Blends two heads. The portrait given to super-resolution later determines the skin, the torso and the background."
             ),
             search_aliases=["blend heads", "morph"],
             inputs=[
                 PlanesSocket.Input("first", tooltip="A head at rest."),
-                PlanesSocket.Input("second", tooltip="Another one, lifted by the same avatar."),
-                io.Float.Input("weight", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="How much of the second head, 0 to 1."),
+                PlanesSocket.Input("second", tooltip="Another head at rest, lifted by the same avatar."),
+                io.Float.Input("weight", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="Weight of the second head, 0 to 1."),
             ],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The mixed head at rest.")],
+            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The blended head at rest.")],
         )
 
     @classmethod

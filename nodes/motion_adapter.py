@@ -14,16 +14,16 @@ class MotionAdapter(io.ComfyNode):
             display_name="Motion adapter",
             category=f"{CATEGORY}/render",
             description=(
-                "The head's planes with the expression of every frame. Nothing is computed yet: frames follow when a "
-                "later node asks for them."
+                "Applies the motion's expression to the planes of the head, frame by frame. Frames are computed lazily, when "
+                "a later node needs them."
             ),
             search_aliases=["animate planes", "expression"],
             inputs=[
-                AvatarSocket.Input("avatar", tooltip="The one that lifted the planes."),
+                AvatarSocket.Input("avatar", tooltip="The avatar that lifted the planes."),
                 PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane'."),
-                MotionSocket.Input("motion", tooltip="Made with the same kind of avatar; otherwise it is refused."),
+                MotionSocket.Input("motion", tooltip="A motion made with the same kind of avatar; others are refused."),
             ],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="A stream, one head per frame of the motion.")],
+            outputs=[PlanesSocket.Output(display_name="planes", tooltip="A lazy stream with one head per frame of the motion.")],
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Motion: save and load."""
+"""Save motion and Load motion."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class SaveMotion(io.ComfyNode):
             node_id="Real3DSaveMotion",
             display_name="Save motion",
             category=f"{CATEGORY}/files",
-            description="Keeps a motion as a .safetensors file in ComfyUI's output folder.",
+            description="Saves a motion as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 MotionSocket.Input("motion", tooltip="Any motion."),
                 io.String.Input(
-                    "filename_prefix", default="real3d/motion", tooltip="Folder and beginning of the file's name, inside the output folder."
+                    "filename_prefix", default="real3d/motion", tooltip="Subfolder and prefix of the file name, inside the output folder."
                 ),
             ],
-            outputs=[FileSocket.Output(display_name="file", tooltip="The file's name, as 'Load motion' takes it.")],
+            outputs=[FileSocket.Output(display_name="file", tooltip="The file name, for 'Load motion'.")],
             is_output_node=True,
         )
 
@@ -42,7 +42,7 @@ class LoadMotion(io.ComfyNode):
             node_id="Real3DLoadMotion",
             display_name="Load motion",
             category=f"{CATEGORY}/files",
-            description="A motion that 'Save motion' kept; it fits the kind of avatar that it was made with.",
+            description="Loads a motion saved by 'Save motion'; it fits the kind of avatar that it was made with.",
             inputs=[
                 io.Combo.Input(
                     "file", options=folders.kept_choices("motion"), tooltip="A saved motion in ComfyUI's output or input folder."

@@ -9,7 +9,7 @@ from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
 
 FRAMINGS = ("whole photo", "around the portrait")
-MARGIN = 0.25  # of the portrait's side, kept around it in "around the portrait"
+MARGIN = 0.25  # fraction of the portrait's side that is kept around it for "around the portrait"
 
 
 class PasteBack(io.ComfyNode):
@@ -19,29 +19,35 @@ class PasteBack(io.ComfyNode):
             node_id="Real3DPasteBack",
             display_name="Paste back",
             category=f"{CATEGORY}/portrait",
-            description="Puts finished frames back to where they were cropped from the photo, at the photo's own size.",
+            description="Pastes finished frames back into the photo that they were cropped from, at its original size.",
             search_aliases=["uncrop", "stitch", "composite"],
             inputs=[
-                io.Image.Input("frames", tooltip="From 'Head-torso-background super-resolution'; the photo's own background fits best."),
-                PortraitSocket.Input("portrait", tooltip="Tells where the crop was."),
-                io.Image.Input("original", tooltip="The photo that the portrait was prepared from, at the same size; a batch for a batch."),
+                io.Image.Input("frames", tooltip="From 'Head-torso-background super-resolution'; best with the photo's own background."),
+                PortraitSocket.Input("portrait", tooltip="Gives the position of the crop."),
+                io.Image.Input(
+                    "original",
+                    tooltip=(
+                        "The photo that the portrait was prepared from, at the same size; for a batch of portraits, the same batch of"
+                        " photos."
+                    ),
+                ),
                 io.Float.Input(
                     "feather",
                     default=0.08,
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="Width of the soft edge, as a part of the crop's side, 0 to 0.5.",
+                    tooltip="Width of the soft edge, as a fraction of the crop's side, 0 to 0.5.",
                 ),
                 io.Combo.Input(
                     "framing",
                     options=list(FRAMINGS),
                     default="whole photo",
-                    tooltip="All of the photo, or the crop at the photo's resolution with a quarter of its side around it.",
+                    tooltip="The whole photo, or the crop at the photo's resolution with a margin of a quarter of its side.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="frames", tooltip="[T, H, W, 3] of the photo's size, or of the part around the portrait.")
+                io.Image.Output(display_name="frames", tooltip="[T, H, W, 3] at the size of the photo, or of the part around the portrait.")
             ],
         )
 
@@ -54,14 +60,14 @@ class PasteBack(io.ComfyNode):
         portraits = portrait.items
         if len(original) != len(portraits) or len(frames) % len(portraits):
             raise Real3DError(
-                f"{len(frames)} frames, {len(portraits)} portraits and {len(original)} photos do not belong together: "
+                f"{len(frames)} frames, {len(portraits)} portraits and {len(original)} photos do not match: "
                 "connect the photo that the portrait was prepared from."
             )
         for photo, one in zip(original, portraits, strict=True):
             if (photo.shape[1], photo.shape[0]) != one.photo_size:
                 width, height = one.photo_size
                 raise Real3DError(
-                    f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels, the portrait was cut from {width} x "
+                    f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels, but the portrait was cropped from {width} x "
                     f"{height}: connect the same photo."
                 )
         windows, photos = [one.window for one in portraits], colours(original)

@@ -6,7 +6,7 @@ from .runtime import api, folders
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket
 
-FileSocket = io.Custom("COMBO")  # a file's name, so that it can be wired into a loader's list
+FileSocket = io.Custom("COMBO")  # a file name that can be wired into the combo of a loader
 
 
 class SavePlanes(io.ComfyNode):
@@ -16,14 +16,14 @@ class SavePlanes(io.ComfyNode):
             node_id="Real3DSavePlanes",
             display_name="Save planes",
             category=f"{CATEGORY}/files",
-            description="Keeps a lifted head as a .safetensors file in ComfyUI's output folder.",
+            description="Saves a lifted head as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."),
                 io.String.Input(
-                    "filename_prefix", default="real3d/planes", tooltip="Folder and beginning of the file's name, inside the output folder."
+                    "filename_prefix", default="real3d/planes", tooltip="Subfolder and prefix of the file name, inside the output folder."
                 ),
             ],
-            outputs=[FileSocket.Output(display_name="file", tooltip="The file's name, as 'Load planes' takes it.")],
+            outputs=[FileSocket.Output(display_name="file", tooltip="The file name, for 'Load planes'.")],
             is_output_node=True,
         )
 
@@ -44,7 +44,7 @@ class LoadPlanes(io.ComfyNode):
             node_id="Real3DLoadPlanes",
             display_name="Load planes",
             category=f"{CATEGORY}/files",
-            description="A head that 'Save planes' kept.",
+            description="Loads a head saved by 'Save planes'.",
             inputs=[
                 io.Combo.Input("file", options=folders.kept_choices("planes"), tooltip="Saved planes in ComfyUI's output or input folder.")
             ],

@@ -14,8 +14,8 @@ from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket
 
 _LAYOUT = "frame, plane, feature, row, column"
 _MOST_IN_LATENT = 32  # frames
-_CHANNELS = 96  # of a triplane as a latent; a trigrid has so many for each of its layers
-_OWNER = "real3d_avatar"  # whose numbers a latent holds; nodes for latents pass on what they do not know
+_CHANNELS = 96  # of a triplane as a latent; a trigrid has as many for each of its layers
+_OWNER = "real3d_avatar"  # key of the avatar's name in a latent; core's latent nodes pass unknown keys on
 
 
 class PlanesToTensor(io.ComfyNode):
@@ -25,13 +25,15 @@ class PlanesToTensor(io.ComfyNode):
             node_id="Real3DPlanesToTensor",
             display_name="Planes to tensor",
             category=f"{CATEGORY}/render",
-            description="The bare numbers of the planes, for nodes of your own that change them.",
-            inputs=[PlanesSocket.Input("planes", tooltip="At rest or moving.")],
+            description="The values of the planes as tensors, for custom nodes that change them.",
+            inputs=[PlanesSocket.Input("planes", tooltip="Planes at rest or animated.")],
             outputs=[
-                TensorSocket.Output(display_name="tensor", tooltip="Streams of [n, 3, 32, 256, 256] float32, one per portrait."),
+                TensorSocket.Output(display_name="tensor", tooltip="Lazy streams of [n, 3, 32, 256, 256] float32, one per portrait."),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The same for nodes that calculate with latents: [n, 96, 256, 256], plane after plane; at most 32 frames.",
+                    tooltip=(
+                        "The same as a latent, for nodes that process latents: [n, 96, 256, 256], plane after plane; at most 32 frames."
+                    ),
                 ),
             ],
         )
@@ -49,16 +51,16 @@ class PlanesFromTensor(io.ComfyNode):
             node_id="Real3DPlanesFromTensor",
             display_name="Planes from tensor",
             category=f"{CATEGORY}/render",
-            description="Planes with other numbers: the box, the landmarks and the avatar are taken from the planes that they came from.",
+            description="Puts new values into planes; the box, the landmarks and the avatar are those of the original planes.",
             inputs=[
                 PlanesSocket.Input("planes", tooltip="The planes that the tensor was made from."),
                 io.MultiType.Input(
                     "tensor",
                     [TensorSocket, io.Latent],
-                    tooltip="As many frames and portraits as the planes have, [n, 3, 32, H, W]; or a latent [n, 96, H, W].",
+                    tooltip="As many frames and portraits as the planes, [n, 3, 32, H, W]; or a latent [n, 96, H, W].",
                 ),
             ],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The same heads with the tensor's numbers.")],
+            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The same heads with the values of the tensor.")],
         )
 
     @classmethod
@@ -68,12 +70,12 @@ class PlanesFromTensor(io.ComfyNode):
         tensor = tensor if isinstance(tensor, TensorFrames) else _from_latent(tensor, planes)
         if [len(stream) for stream in tensor.streams] != [len(stream) for stream in planes.streams] or tensor.layout != _LAYOUT:
             raise Real3DError(
-                "The tensor does not belong to these planes: it must have the same portraits and frames, and come from 'Planes to tensor'."
+                "The tensor does not match these planes: it must come from 'Planes to tensor' and have the same portraits and frames."
             )
         if tensor.avatar != planes.avatar:
             raise Real3DError(
-                f"The numbers are those of the avatar '{tensor.avatar}', the planes those of '{planes.avatar}': "
-                "connect the planes that the numbers were made from."
+                f"The tensor belongs to the avatar '{tensor.avatar}', the planes to '{planes.avatar}': "
+                "connect the planes that the tensor was made from."
             )
 
         def numbers(own, other):
@@ -84,11 +86,12 @@ class PlanesFromTensor(io.ComfyNode):
 
 
 def _latent(planes: Heads) -> dict | object:
-    """LATENT {"samples": [n, 96, H, W]}, or what stops the nodes behind it where there are too many frames."""
+    """LATENT {"samples": [n, 96, H, W]}; if there are too many frames, a value that blocks the nodes connected to it."""
     frames = sum(map(len, planes.streams))
     if frames > _MOST_IN_LATENT:
         return api.blocked(
-            f"{frames} frames of planes are too many for a latent: connect a head at rest, or at most {_MOST_IN_LATENT} frames of 25 MB."
+            f"{frames} frames of planes are too many for a latent: "
+            f"connect a head at rest, or at most {_MOST_IN_LATENT} frames (25 MB each)."
         )
     chunks = []
     for stream in planes.streams:
@@ -99,14 +102,14 @@ def _latent(planes: Heads) -> dict | object:
 
 
 def _from_latent(latent: Mapping, planes: Heads) -> TensorFrames:
-    """The samples as `TensorFrames`; whose they are is known as long as the nodes between pass on what a latent carries."""
+    """The samples as `TensorFrames`; the avatar is known only if the nodes in between pass the latent's extra keys on."""
     from ..real3d_core.stream import FrameStream
 
     samples, lengths = latent["samples"].detach(), [len(stream) for stream in planes.streams]
     if samples.ndim != 4 or len(samples) != sum(lengths) or not samples.shape[1] or samples.shape[1] % _CHANNELS:
         raise Real3DError(
             f"The latent is {list(samples.shape)}, but these planes are [{sum(lengths)}, {_CHANNELS}, 256, 256] as a latent "
-            f"({_CHANNELS} times the depth for a trigrid): connect one that came from the 'latent' of 'Planes to tensor'."
+            f"({_CHANNELS} times the depth for a trigrid): connect one that was made from the 'latent' of 'Planes to tensor'."
         )
     streams = tuple(
         FrameStream(len(one), stream.fps, lambda start, stop, one=one: one[start:stop].unflatten(1, (3, -1)), keep=0)
@@ -116,13 +119,15 @@ def _from_latent(latent: Mapping, planes: Heads) -> TensorFrames:
 
 
 def _fitting(numbers: Tensor, own: Tensor) -> Tensor:
-    """The numbers where and as the planes' own are.
+    """The values with the device and the number type of the planes' own.
 
     Raises:
-        Real3DError: they are no numbers of planes.
+        Real3DError: they cannot be the values of planes.
     """
     if numbers.ndim != 5 or numbers.shape[:3] != own.shape[:3]:
-        raise Real3DError(f"The numbers are {list(numbers.shape)}, the planes {list(own.shape)}: only rows and columns may differ.")
+        raise Real3DError(
+            f"The tensor has the shape {list(numbers.shape)}, the planes {list(own.shape)}: only rows and columns may differ."
+        )
     if not torch.isfinite(numbers).all():
-        raise Real3DError("The numbers for the planes are not all finite: look for a division by zero in the nodes that changed them.")
+        raise Real3DError("The tensor has values that are not finite: look for a division by zero in the nodes that changed it.")
     return numbers.to(own)

@@ -20,35 +20,35 @@ class PreparePortrait(io.ComfyNode):
             display_name="Prepare portrait",
             category=f"{CATEGORY}/portrait",
             description=(
-                "Finds the face in a photo, crops it, and takes the photo apart into head, torso and background, "
-                "each complete where another hid it."
+                "Detects the face in a photo, crops around it, and splits the crop into head, torso and background layers "
+                "with their hidden parts filled in."
             ),
             essentials_category="Image Tools",
             search_aliases=["face crop", "segment head", "matting"],
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="A photo of a face from the front, at least 200 pixels wide; a batch gives a batch of portraits."
-                ),
+                io.Image.Input("image", tooltip="A frontal photo of a face, at least 200 pixels wide; a batch gives a batch of portraits."),
                 io.Mask.Input(
                     "person_mask",
                     optional=True,
                     tooltip=(
-                        "White where the person is, of any size; empty or not connected: found in the photo. (Load Image's mask is the "
-                        "other way round: invert it.)"
+                        "White where the person is, at any size. If empty or not connected, the person is segmented automatically. "
+                        "(The mask of 'Load Image' is the inverse: invert it first.)"
                     ),
                 ),
                 *face_inputs(),
                 FaceLandmarksSocket.Input(
                     "face_landmarks",
                     optional=True,
-                    tooltip="From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on the same image; not connected: found here.",
+                    tooltip=(
+                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on the same image; if not connected, the face is detected here."
+                    ),
                 ),
             ],
             outputs=[
-                PortraitSocket.Output(display_name="portrait", tooltip="Everything known about the photo, for the following nodes."),
+                PortraitSocket.Output(display_name="portrait", tooltip="The prepared photo and its layers, for the following nodes."),
                 io.Image.Output(display_name="head", tooltip="[B, 512, 512, 3]: the head on black."),
-                io.Image.Output(display_name="torso", tooltip="[B, 512, 512, 3]: neck and shoulders on black, continued behind the head."),
-                io.Image.Output(display_name="background", tooltip="[B, 512, 512, 3]: what is behind the person, filled in."),
+                io.Image.Output(display_name="torso", tooltip="[B, 512, 512, 3]: neck and shoulders on black, filled in behind the head."),
+                io.Image.Output(display_name="background", tooltip="[B, 512, 512, 3]: the background, filled in behind the person."),
                 io.Mask.Output(display_name="head mask", tooltip="[B, 512, 512]: white where the head is."),
                 io.Mask.Output(display_name="person mask", tooltip="[B, 512, 512]: white where the person is."),
             ],

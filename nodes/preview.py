@@ -1,6 +1,6 @@
-"""What the page may look at between runs: heads from wherever the user turns them, and the curves of a motion.
+"""Previews for the page between runs: heads from any viewpoint, and the curves of a motion.
 
-Nothing here is needed to run a workflow: without a page the same results come out.
+Nothing here is needed to run a workflow: the results are the same without a page.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from ..real3d_core.render.planes import Planes
 
 MOST_HEADS, MOST_PICTURES = 4, 64
-SIDES = (112, 384)  # fewest and most rays along a side: of a head that is being dragged, and of one that stands still in a large node
-SAMPLES = 10  # depths of each of the two passes
+SIDES = (112, 384)  # fewest and most rays per side: while a head is dragged, and once it is still in a large node
+SAMPLES = 10  # per ray, in each of the two passes
 LIMITS = {"yaw": (-80.0, 80.0), "pitch": (-80.0, 80.0), "roll": (-180.0, 180.0), "distance": (0.5, 2.0)}
 _NO_TURN = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "distance": 1.0}
 _TOKEN_BYTES = 12
 
 Turn = tuple[float, float, float, float]
-"""yaw, pitch, roll in degrees and the distance, 1 being the portrait's own camera's."""
+"""yaw, pitch, roll in degrees, and the distance relative to that of the portrait's own camera."""
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A head at rest that can be looked at.
+    """A head at rest to preview.
 
-    planes: of one frame, on the CPU: the device belongs to the workflow that may be running.
+    planes: of one frame, on the CPU, since a running workflow may need the GPU.
     euler, translation: [1, 3] of the portrait's own camera, radians and decimetres.
     """
 
@@ -54,9 +54,9 @@ class Head:
 
 
 class Gallery:
-    """The heads computed last, and pictures of them. One picture is rendered at a time, and of those wanted only the newest.
+    """A bounded cache of the newest heads and their pictures. One picture is rendered at a time; outdated requests are dropped.
 
-    A token says nothing about the head and cannot be guessed. Whatever is kept is bounded: the oldest goes.
+    A token reveals nothing about its head and cannot be guessed.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Gallery:
         self._painter = ThreadPoolExecutor(1, "real3d-preview")
 
     def keep(self, planes: Planes, decoder: PlaneDecoder, euler: Tensor, translation: Tensor) -> str:
-        """The token of a head; the same one as before for the same planes seen from the same place."""
+        """The token of a head; the same planes with the same camera keep their token."""
         for token, (source, head) in list(self._heads.items()):
             if source() is planes and head.euler.equal(euler) and head.translation.equal(translation):
                 self._heads.move_to_end(token)
@@ -82,10 +82,10 @@ class Gallery:
         return token
 
     def picture(self, token: str, turn: Turn, side: int = SIDES[0]) -> Future[bytes | None]:
-        """A PNG of a head, `side` pixels square, or None if a newer one of the same head was wanted before this one was begun.
+        """A PNG of a head, `side` pixels square, or None if a newer one of the same head was requested before this one was started.
 
         Raises:
-            KeyError: the head is gone, or never was.
+            KeyError: there is no such head, or no longer.
         """
         head = self._heads[token][1]
         ticket = self._newest[token] = next(self._tickets)
@@ -108,7 +108,7 @@ GALLERY = Gallery()
 
 
 def painted(head: Head, turn: Turn, side: int) -> bytes:
-    """A PNG with alpha, `side` pixels square: the raw colours of a head seen from a turn."""
+    """A PNG with alpha, `side` pixels square: the raw colours of a head from a viewpoint."""
     import numpy as np
     import torch
     from PIL import Image
@@ -132,10 +132,10 @@ def painted(head: Head, turn: Turn, side: int) -> bytes:
 
 
 def turn_of(query: Mapping[str, str]) -> Turn:
-    """The numbers of a request, to a tenth of a degree and a hundredth of a distance.
+    """The viewpoint of a request, rounded to 0.1 degrees and to 0.01 of the distance.
 
     Raises:
-        ValueError: something that is no number, is not finite or is out of its limits.
+        ValueError: a value is not a number, not finite or out of range.
     """
     turn = []
     for name, (low, high) in LIMITS.items():
@@ -147,10 +147,10 @@ def turn_of(query: Mapping[str, str]) -> Turn:
 
 
 def side_of(query: Mapping[str, str]) -> int:
-    """The pixels along a side of the picture that a request wants.
+    """The side of the requested picture in pixels.
 
     Raises:
-        ValueError: no whole number, or out of its limits.
+        ValueError: it is not an integer, or out of range.
     """
     side = int(query.get("side", SIDES[0]))
     if not SIDES[0] <= side <= SIDES[1]:
@@ -159,7 +159,7 @@ def side_of(query: Mapping[str, str]) -> int:
 
 
 async def answer(token: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-    """Status and body of GET /real3d/head/{token}: 200 with a PNG, 204 if a newer picture is on its way, 400, or 404."""
+    """Status and body of GET /real3d/head/{token}: 200 with a PNG, 204 if a newer picture is being rendered, 400, or 404."""
     try:
         turn, side = turn_of(query), side_of(query)
     except ValueError as failure:
@@ -173,12 +173,12 @@ async def answer(token: str, query: Mapping[str, str]) -> tuple[int, bytes]:
 
 
 def shown_head(avatar: Avatar, planes: Planes, euler: Tensor, translation: Tensor) -> dict[str, list[str]]:
-    """A node's `ui` by which the page can ask for pictures of this head."""
+    """A node's `ui` with the token by which the page requests pictures of this head."""
     return {"real3d_head": [GALLERY.keep(planes, avatar.decoder, euler, translation)]}
 
 
 def shown_motion(motion: Motion, sound: Sound | None = None) -> dict[str, list]:
-    """A node's `ui` by which the page draws a motion: lists of a few hundred numbers."""
+    """A node's `ui` with the curves of a motion: lists of a few hundred numbers."""
     from ..real3d_core.motion.curves import motion_curves, sound_envelope
 
     curves = motion_curves(motion)

@@ -18,15 +18,13 @@ class RenderHead(io.ComfyNode):
             node_id="Real3DRenderHead",
             display_name="Render head",
             category=f"{CATEGORY}/render",
-            description=(
-                "Marches rays from the camera through the planes. Nothing is computed yet: frames follow when a later node asks for them."
-            ),
+            description=("Renders the planes by ray marching. Frames are computed lazily, when a later node needs them."),
             search_aliases=["volume rendering", "ray marching", "NeRF"],
             inputs=[
-                AvatarSocket.Input("avatar", tooltip="The one that lifted the planes; its decoder tells what they mean."),
+                AvatarSocket.Input("avatar", tooltip="The avatar that lifted the planes; its decoder reads them."),
                 PlanesSocket.Input("planes", tooltip="From 'Motion adapter', or from 'Image to plane' for a head at rest."),
                 CameraSocket.Input(
-                    "camera", tooltip="From 'Camera path': as many frames as the planes have, or either of them a single one."
+                    "camera", tooltip="From 'Camera path', with as many frames as the planes; either may also have a single frame."
                 ),
                 io.Int.Input(
                     "resolution",
@@ -35,7 +33,7 @@ class RenderHead(io.ComfyNode):
                     max=RESOLUTION.high,
                     step=8,
                     optional=True,
-                    tooltip="Rays along a side, 16 to 512; 0 takes the avatar's own (128).",
+                    tooltip="Rays per side, 16 to 512; 0 uses the avatar's default (128).",
                 ),
                 io.Int.Input(
                     "samples",
@@ -43,7 +41,7 @@ class RenderHead(io.ComfyNode):
                     min=0,
                     max=SAMPLES.high,
                     optional=True,
-                    tooltip="Depths per ray, 8 to 192, half of them coarse; 0 takes the avatar's own.",
+                    tooltip="Samples per ray, 8 to 192, half coarse and half fine; 0 uses the avatar's default.",
                 ),
                 io.Combo.Input(
                     "backend",
@@ -51,13 +49,15 @@ class RenderHead(io.ComfyNode):
                     default="auto",
                     optional=True,
                     tooltip=(
-                        "auto: the fastest that works here; cuda-… and cpu-…: compiled ones; torch: plain PyTorch; "
-                        "reference: the slow, readable one."
+                        "auto: the fastest that works here; cuda-… and cpu-…: compiled; torch: plain PyTorch; reference: slow, for "
+                        "comparison."
                     ),
                 ),
             ],
             hidden=[io.Hidden.unique_id],
-            outputs=[RenderSocket.Output(display_name="render", tooltip="A stream: features, depth and opacity of the head per frame.")],
+            outputs=[
+                RenderSocket.Output(display_name="render", tooltip="A lazy stream: features, depth and opacity of the head for each frame.")
+            ],
         )
 
     @classmethod
@@ -79,5 +79,5 @@ class RenderHead(io.ComfyNode):
         paths = one_for_each(camera.seen_by(avatar), len(planes.streams), "Planes and cameras")
         pairs = [matched(stream, path) for stream, path in zip(planes.streams, paths, strict=True)]
         renders = tuple(render_head(stream, avatar.decoder, path, settings, march) for stream, path in pairs)
-        seen = shown_head(avatar, planes.rest[0], *camera.poses[0]) if planes.rest and camera.poses else None
-        return io.NodeOutput(Renders(renders), ui=seen)
+        preview = shown_head(avatar, planes.rest[0], *camera.poses[0]) if planes.rest and camera.poses else None
+        return io.NodeOutput(Renders(renders), ui=preview)

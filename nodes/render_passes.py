@@ -17,15 +17,15 @@ class RenderPasses(io.ComfyNode):
             node_id="Real3DRenderPasses",
             display_name="Render passes",
             category=f"{CATEGORY}/render",
-            description="The rendered head as pictures for other nodes: raw colour, opacity, depth and normals of every frame.",
+            description="The rendered head as images for other nodes: raw colour, opacity, depth and normals of every frame.",
             search_aliases=["depth map", "normal map", "AOV"],
             inputs=[RenderSocket.Input("render", tooltip="From 'Render head'.")],
             outputs=[
                 io.Image.Output(display_name="raw colour", tooltip="[T, R, R, 3]: the head before super-resolution, on black."),
                 io.Mask.Output(display_name="opacity", tooltip="[T, R, R]: white where the head is."),
-                io.Image.Output(display_name="depth", tooltip="[T, R, R, 3]: near is bright, on black."),
+                io.Image.Output(display_name="depth", tooltip="[T, R, R, 3]: nearer is brighter, on black."),
                 io.Image.Output(display_name="normals", tooltip="[T, R, R, 3]: red right, green up, blue towards the viewer."),
-                TensorSocket.Output(display_name="features", tooltip="[T, 32, R, R], a stream: what super-resolution reads."),
+                TensorSocket.Output(display_name="features", tooltip="[T, 32, R, R], a lazy stream: the input of super-resolution."),
                 fps_output(),
             ],
         )
@@ -54,15 +54,15 @@ class ReplaceRenderColour(io.ComfyNode):
             node_id="Real3DReplaceRenderColour",
             display_name="Replace render colour",
             category=f"{CATEGORY}/render",
-            description="Puts pictures made from the raw colour of 'Render passes' back into the render, before super-resolution.",
+            description="Puts images made from the raw colour of 'Render passes' back into the render, before super-resolution.",
             search_aliases=["restyle", "diffusion pass"],
             inputs=[
-                RenderSocket.Input("render", tooltip="The render that the pictures were made from."),
+                RenderSocket.Input("render", tooltip="The render that the images were made from."),
                 io.Image.Input(
-                    "image", tooltip="One picture per frame (all portraits one after the other), or one for all; any size, square."
+                    "image", tooltip="One square image of any size per frame (one portrait after the other), or one for all frames."
                 ),
             ],
-            outputs=[RenderSocket.Output(display_name="render", tooltip="The same head in other colours.")],
+            outputs=[RenderSocket.Output(display_name="render", tooltip="The same head with the new colours.")],
         )
 
     @classmethod
@@ -72,7 +72,7 @@ class ReplaceRenderColour(io.ComfyNode):
         lengths = [len(stream) for stream in render.streams]
         if len(image) not in (1, sum(lengths)):
             raise Real3DError(
-                f"{len(image)} pictures cannot replace the colours of {sum(lengths)} frames: give one per frame, or one for all."
+                f"{len(image)} images cannot replace the colours of {sum(lengths)} frames: connect one per frame, or one for all."
             )
         pictures = colours(image)
         starts = [sum(lengths[:i]) for i in range(len(lengths))]

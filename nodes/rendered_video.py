@@ -1,4 +1,4 @@
-"""A VIDEO that is rendered while it is being saved, so that its memory does not grow with its length."""
+"""A VIDEO that is rendered while it is saved, so that memory use does not grow with its length."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from ..real3d_core.media.sound import Sound
     from ..real3d_core.stream import FrameStream
 
-_HANDOVER_CRF = 12  # of the file that other nodes go on from: better than a film's own 18, since they encode it once more
+_HANDOVER_CRF = 12  # for the file that other nodes read; better than a film's own 18, since it is encoded once more
 _SAME_TIME = 1e-6  # frames
 
 
 class RenderedVideo(Input.Video):
-    """Frames that are computed when they are first wanted, and their sound.
+    """Frames that are computed when they are first needed, and their soundtrack.
 
-    What ComfyUI asks of a video and this class does not know is answered by ComfyUI's own file-backed video of the finished film.
+    Methods of ComfyUI's videos that this class does not implement are delegated to ComfyUI's own file-backed video of the finished film.
 
     Args:
-        frames: chunks [n, height, width, 3] in 0..1; each is computed once and then kept on the disk while there is room.
-        size: (width, height) of a frame, known before any is computed.
+        frames: chunks [n, height, width, 3] in 0..1; each is computed once and then cached on disk while there is room.
+        size: (width, height) of a frame.
         sound: None for a silent video.
-        about: names and texts that every file of it holds beside the workflow.
+        about: metadata that every saved file contains beside the workflow.
     """
 
     def __init__(self, frames: FrameStream[Tensor], size: tuple[int, int], sound: Sound | None, about: Mapping[str, str] | None = None):
@@ -82,7 +82,7 @@ class RenderedVideo(Input.Video):
         return False
 
     def get_components(self) -> Types.VideoComponents:
-        """All frames as one tensor; refused where the memory does not suffice."""
+        """All frames as one tensor; refused if they do not fit into memory."""
         sound = None if self.sound is None else {"waveform": self.sound.samples[None], "sample_rate": self.sound.rate}
         return Types.VideoComponents(images=gather([[self._frames]])[0], audio=sound, frame_rate=self.get_frame_rate())
 
@@ -95,7 +95,7 @@ class RenderedVideo(Input.Video):
     ) -> RenderedVideo | None:
         """The part from `start_time` (negative: counted from the end) that lasts `duration` seconds (0 or None: to the end).
 
-        Only frames of the part are rendered when it is used. None where nothing is left, or less than a strict duration.
+        Only frames of the part are rendered when it is used. None if nothing is left, or less than a strict duration.
         """
         rate, count = self.get_frame_rate(), len(self._frames)
         start = start_time or 0.0
@@ -122,18 +122,18 @@ class RenderedVideo(Input.Video):
         preset: str | None = None,
         **unknown,
     ) -> None:
-        """Renders and encodes chunk by chunk; a file appears when it is complete, and not at all after a cancel.
+        """Renders and encodes chunk by chunk; the file appears only when it is complete, and never after a cancel.
 
-        A format, codec or further wish that this class does not know is left to ComfyUI's own file-backed video.
+        Formats, codecs and options that this class does not support are delegated to ComfyUI's own file-backed video.
 
         Raises:
-            OutputError: values that do not go together, or the place cannot be written to.
+            OutputError: the options exclude each other, or the file cannot be written.
         """
         from ..real3d_core.media.encoding import COLOR_SPACES, Encoding
 
         container, coding = (str(getattr(value, "value", value)) for value in (format, codec))
-        wishes = {"bit_depth": bit_depth, "crf": crf, "color_space": color_space, "preset": preset, **unknown}
-        given = {name: value for name, value in wishes.items() if value is not None}
+        options = {"bit_depth": bit_depth, "crf": crf, "color_space": color_space, "preset": preset, **unknown}
+        given = {name: value for name, value in options.items() if value is not None}
         known = not set(given) & set(unknown) and color_space in (None, *COLOR_SPACES)
         if not known or container not in ("auto", "mp4", "mkv", "webm") or coding not in ("auto", "h264", "av1"):
             self.as_file().save_to(path, format=format, codec=codec, metadata=metadata, **given)
@@ -155,7 +155,7 @@ class RenderedVideo(Input.Video):
         if not hasattr(path, "write") and Path(path).suffix.lower() == encoding.suffix:
             self._render(Path(path), encoding, metadata)
             return
-        with tempfile.TemporaryDirectory() as folder:  # a stream of bytes, or a name that ends in something else
+        with tempfile.TemporaryDirectory() as folder:  # a byte stream, or a name with another suffix
             film = Path(folder) / f"film{encoding.suffix}"
             self._render(film, encoding, metadata)
             if not hasattr(path, "write"):
@@ -180,7 +180,7 @@ class RenderedVideo(Input.Video):
 
 
 def _answer_by_file(video: type[RenderedVideo], base: type) -> None:
-    """Gives the class every public method and property of ComfyUI's base class that it lacks, answered by the finished film."""
+    """Adds the public methods and properties of ComfyUI's base class that the class lacks, delegated to the finished film."""
     for name in dir(base):
         if name.startswith("_") or any(name in parent.__dict__ for parent in video.__mro__[: video.__mro__.index(base)]):
             continue

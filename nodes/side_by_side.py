@@ -17,13 +17,13 @@ class SideBySide(io.ComfyNode):
             display_name="Side by side",
             category=f"{CATEGORY}/render",
             description=(
-                "How each frame comes about, from left to right: the photo, what tells the expression, the raw head, its depth, "
-                "and the finished frame."
+                "Shows how each frame is made, from left to right: the photo, the expression condition, the raw head, its "
+                "depth, and the finished frame."
             ),
             search_aliases=["debug", "PNCC", "compare stages"],
             inputs=[*composing_inputs(), background_video_input()],
             outputs=[
-                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; a batch of portraits follows one after the other."),
+                io.Image.Output(display_name="pictures", tooltip="[T, size, 5 size, 3]; for a batch, one portrait after the other."),
                 fps_output(),
             ],
         )

@@ -1,7 +1,7 @@
-"""What travels between the nodes: the custom socket types and the values on them.
+"""The custom socket types and the values that travel between the nodes.
 
-All values are frozen, shared by every node they are connected to, and kept by ComfyUI between runs. Whatever grows with time is a
-FrameStream: it is computed when a node at the end asks for it. A batch of photos stays a batch: one entry per portrait.
+All values are frozen, shared by every node that they are connected to, and cached by ComfyUI between runs. Whatever grows with the length
+of the video is a FrameStream, computed lazily when an output node needs it. A batch of photos stays a batch: one entry per portrait.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Portraits:
 class Heads:
     """Planes [n, 3, 32, 256, 256] float32 per frame, one stream per portrait.
 
-    avatar: name of the avatar whose decoder reads them.
+    avatar: name of the avatar that lifted them and whose decoder reads them.
     moving: False for heads at rest, whose streams have one frame.
-    rest: the heads before they moved, for the page to look at; none where nobody knows them.
+    rest: the same heads at rest, for the preview on the page; empty if they are not known.
     """
 
     avatar: str
@@ -58,7 +58,7 @@ class Heads:
 
     @classmethod
     def at_rest(cls, avatar: str, planes: list[Planes]) -> Heads:
-        """Heads that do not move."""
+        """Heads that are not animated."""
         from ..real3d_core.stream import FrameStream
 
         return cls(
@@ -69,19 +69,19 @@ class Heads:
         """The planes of heads at rest.
 
         Raises:
-            Real3DError: they move; the sentence says that `what` needs them at rest.
+            Real3DError: they are animated; the message says that `what` needs them at rest.
         """
         if self.moving:
-            raise Real3DError(f"{what} needs planes at rest: connect 'Image to plane' before, not after, the motion adapter.")
+            raise Real3DError(f"{what} needs planes at rest: connect those of 'Image to plane', not those of 'Motion adapter'.")
         return [stream.frames(0, 1) for stream in self.streams]
 
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
-    """Camera paths, one per portrait or one for all, known as soon as the avatar is: each sees a portrait in its own way.
+    """Camera paths, one per portrait or one for all. They depend on the avatar, since each avatar has its own camera model.
 
     views: avatar -> the path.
-    poses: per path the head's pose (euler, translation, [1, 3] each) that its own camera sees, for the page to look at.
+    poses: for each path, the head pose (euler, translation, [1, 3] each) in its own camera, for the preview on the page.
     """
 
     views: tuple[Callable[[Avatar], CameraPath], ...]
@@ -101,10 +101,10 @@ class Renders:
 
 @dataclass(frozen=True, eq=False)
 class TensorFrames:
-    """Bare tensors for other people's nodes, one stream per portrait.
+    """Plain tensors for custom nodes, one stream per portrait.
 
-    layout: what the axes of a chunk mean, such as "frame, feature, row, column".
-    avatar: whose numbers they are.
+    layout: the meaning of a chunk's axes, such as "frame, feature, row, column".
+    avatar: name of the avatar that the values belong to.
     """
 
     streams: tuple[FrameStream[Tensor], ...]
@@ -113,15 +113,18 @@ class TensorFrames:
 
 
 def one_for_each(values: tuple[Item, ...], count: int, what: str) -> tuple[Item, ...]:
-    """`count` values: as many are there already, or one serves all.
+    """`count` values: the values themselves, or a single one repeated.
 
     Raises:
-        Real3DError: neither.
+        Real3DError: there is neither one value nor `count` of them.
     """
     if len(values) == 1:
         return values * count
     if len(values) != count:
-        raise Real3DError(f"{what}: {len(values)} portraits meet {count}; connect the same batch, or a single one, to both inputs.")
+        raise Real3DError(
+            f"{what} are batches of {len(values)} and {count} portraits: "
+            "connect batches of the same size, or a single portrait to one input."
+        )
     return values
 
 

@@ -30,13 +30,13 @@ def composed(
             raise Real3DError(
                 f"The render has {len(stream)} frames, the motion {len(motion)}: connect the motion that the render was made with."
             )
-    worn = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
+    fitted = [motion if len(motion) == len(stream) else motion.fitted(len(stream)) for stream in render.streams]
     return [
         (
             avatar.compose(stream, one, shown, behind, size, threshold),
             avatar.person_mask(stream, one, shown, size, threshold),
         )
-        for stream, one, shown in zip(render.streams, portraits, worn, strict=True)
+        for stream, one, shown in zip(render.streams, portraits, fitted, strict=True)
     ]
 
 
@@ -48,12 +48,13 @@ class SuperResolution(io.ComfyNode):
             display_name="Head-torso-background super-resolution",
             category=f"{CATEGORY}/render",
             description=(
-                "Finished frames: the rendered head at full resolution, on its torso, before the photo's own or another background."
+                "Produces the finished frames: the rendered head at full resolution, composited with its torso and the "
+                "photo's own or another background."
             ),
             search_aliases=["compose", "upscale head", "HTB-SR"],
             inputs=[*composing_inputs(), background_video_input()],
             outputs=[
-                io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; a batch of portraits follows one after the other."),
+                io.Image.Output(display_name="frames", tooltip="[T, size, size, 3]; for a batch, one portrait after the other."),
                 io.Mask.Output(display_name="person mask", tooltip="[T, size, size]: white where head and torso hide the background."),
                 fps_output(),
             ],

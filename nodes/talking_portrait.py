@@ -1,4 +1,4 @@
-"""Talking portrait to video, and the simple node that does everything."""
+"""Talking portrait (simple): the whole pipeline in one node."""
 
 from __future__ import annotations
 
@@ -33,47 +33,54 @@ class TalkingPortrait(io.ComfyNode):
             node_id="Real3DTalkingPortrait",
             display_name="Talking portrait (simple)",
             category=CATEGORY,
-            description="One photo and a voice, a driving video, or both, become a talking portrait: all stages in one node.",
+            description="Turns a photo into a talking portrait, driven by a voice, a video, or both. All stages in one node.",
             essentials_category="Video Tools",
             search_aliases=["talking head", "lip sync", "animate photo"],
             inputs=[
-                io.Image.Input("image", tooltip="A photo of a face from the front; a batch gives a video each."),
-                sound_input("A voice, or a video that has one: moves the lips, and is the video's sound.", optional=True),
+                io.Image.Input("image", tooltip="A frontal photo of a face; a batch gives one video per photo."),
+                sound_input("Speech, or a video with speech. It drives the lips and becomes the soundtrack.", optional=True),
                 io.Video.Input(
-                    "driving_video", optional=True, tooltip="A clip of a face: moves the head, and the whole face where there is no voice."
+                    "driving_video",
+                    optional=True,
+                    tooltip="A clip of a face. It drives the head, and the whole face if no audio is connected.",
                 ),
                 io.Combo.Input(
                     "head_pose",
                     options=list(POSES),
                     default="auto",
-                    tooltip="How the head moves; auto: as in the driving video, else gently with the voice (sway).",
+                    tooltip="How the head moves. auto: as in the driving video if there is one, otherwise a gentle sway with the voice.",
                 ),
-                io.Combo.Input("blink", options=list(BLINKS), default="auto", tooltip="auto: as in the driving video, else natural."),
+                io.Combo.Input(
+                    "blink",
+                    options=list(BLINKS),
+                    default="auto",
+                    tooltip="auto: as in the driving video if there is one, otherwise natural.",
+                ),
                 io.Float.Input(
                     "mouth_amplitude",
                     default=1.0,
                     min=MOUTH.low,
                     max=MOUTH.high,
                     step=0.05,
-                    tooltip="How far a voice moves the mouth; 1 is natural.",
+                    tooltip="Strength of the mouth movement driven by the audio; 1 is natural.",
                 ),
                 io.Combo.Input(
                     "framing",
                     options=list(FRAMINGS),
                     default="crop",
-                    tooltip="A square about the head, or all of the photo at its own size.",
+                    tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
                 ),
-                io.Int.Input("size", default=512, min=SIZE.low, max=SIZE.high, step=8, tooltip="Side of the square in pixels."),
+                io.Int.Input("size", default=512, min=SIZE.low, max=SIZE.high, step=8, tooltip="Side length of the square crop in pixels."),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
                     max=SEED.high,
                     control_after_generate=True,
-                    tooltip="Of blinks and sway; same seed, same video.",
+                    tooltip="Random seed of blinks and sway; the same seed gives the same video.",
                 ),
-                io.Image.Input("background", optional=True, tooltip="Shown behind the person; its middle square is taken."),
-                AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; not connected: the built-in one."),
+                io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
+                AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; if not connected, the built-in avatar is used."),
                 *place_inputs(),
                 io.Float.Input(
                     "fps",
@@ -82,7 +89,7 @@ class TalkingPortrait(io.ComfyNode):
                     max=FRAME_RATE.high,
                     step=0.001,
                     optional=True,
-                    tooltip="Frames per second of the video, 1 to 120; 23.976, 29.97 and 59.94 are meant exactly.",
+                    tooltip="Frame rate of the video, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates.",
                 ),
                 *face_inputs(optional=True),
                 transcript_input(),
@@ -94,7 +101,7 @@ class TalkingPortrait(io.ComfyNode):
                     display_name="video", is_output_list=True, tooltip="Rendered while it is being saved; connect it to 'Save Video'."
                 ),
                 io.Image.Output(
-                    display_name="last frame", tooltip="[B, H, W, 3]: the last frame of each portrait, to look at or to go on from."
+                    display_name="last frame", tooltip="[B, H, W, 3]: the last frame of each video, to preview it or to continue from it."
                 ),
                 fps_output(),
             ],
@@ -156,8 +163,8 @@ class TalkingPortrait(io.ComfyNode):
         if made.track is not None:
             server.show_bridged(cls, made.track.gaps())
         first = made.portraits[0]
-        seen = shown_head(avatar, avatar.lift(first), first.euler, first.translation)
+        preview = shown_head(avatar, avatar.lift(first), first.euler, first.translation)
         films = zip(made.films, made.sizes, strict=True)
         videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
         last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])
-        return io.NodeOutput(videos, last, made.motion.fps, ui=seen)
+        return io.NodeOutput(videos, last, made.motion.fps, ui=preview)

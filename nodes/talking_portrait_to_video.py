@@ -14,10 +14,11 @@ from .runtime.api import CATEGORY, io, schema
 from .super_resolution import composed
 
 
-def metadata(avatar, provenance: bool) -> dict[str, str]:
-    from ..real3d_core.provenance import provenance as told
+def metadata(avatar, included: bool) -> dict[str, str]:
+    """The metadata that marks a video as a generated portrait; empty if it is not to be included."""
+    from ..real3d_core.provenance import provenance
 
-    return told(avatar.name) if provenance else {}
+    return provenance(avatar.name) if included else {}
 
 
 class TalkingPortraitToVideo(io.ComfyNode):
@@ -28,14 +29,14 @@ class TalkingPortraitToVideo(io.ComfyNode):
             display_name="Talking portrait to video",
             category=CATEGORY,
             description=(
-                "Finished frames with their sound as a video that is rendered while it is being saved, so that "
-                "memory does not grow with length."
+                "Combines finished frames and sound into a video that is rendered while it is saved, so that memory use does "
+                "not grow with its length."
             ),
             essentials_category="Video Tools",
             search_aliases=["long video", "stream"],
             inputs=[
                 *composing_inputs(),
-                sound_input("The video's sound, or another video that has one; not connected: silent.", optional=True),
+                sound_input("The soundtrack, or a video with sound; if not connected, the video is silent.", optional=True),
                 background_video_input(),
                 provenance_input(),
             ],
@@ -43,7 +44,7 @@ class TalkingPortraitToVideo(io.ComfyNode):
                 io.Video.Output(
                     display_name="video",
                     is_output_list=True,
-                    tooltip="Connect it to 'Save Video'; a batch of portraits gives a video each.",
+                    tooltip="Connect it to 'Save Video'; a batch of portraits gives one video per portrait.",
                 )
             ],
         )
@@ -62,6 +63,6 @@ class TalkingPortraitToVideo(io.ComfyNode):
         background_video=None,
         provenance: bool = True,
     ) -> io.NodeOutput:
-        heard = None if audio is None else sound(audio)
+        soundtrack = None if audio is None else sound(audio)
         rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
-        return io.NodeOutput([RenderedVideo(frames, (size, size), heard, metadata(avatar, provenance)) for frames, _ in rows])
+        return io.NodeOutput([RenderedVideo(frames, (size, size), soundtrack, metadata(avatar, provenance)) for frames, _ in rows])

@@ -18,21 +18,21 @@ class VideoToMotion(io.ComfyNode):
             node_id="Real3DVideoToMotion",
             display_name="Video to motion",
             category=f"{CATEGORY}/motion",
-            description="Expression, blinks and head pose of a face in a video, relative to the video's own face at rest.",
+            description="Tracks a face in a video: expression, blinks and head pose, relative to a neutral frame of the same video.",
             search_aliases=["face tracking", "motion transfer", "driving video"],
             inputs=[
-                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits this kind of avatar only."),
-                io.Video.Input("video", optional=True, tooltip="The driving clip, from 'Load Video'; at most 60 min. Read frame by frame."),
-                io.Image.Input("frames", optional=True, tooltip="Or the driving clip as a batch of images."),
-                io.Float.Input(
-                    "fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip="Frames per second of 'frames'; a video knows its own."
+                AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits only this kind of avatar."),
+                io.Video.Input(
+                    "video", optional=True, tooltip="The driving clip, from 'Load Video', at most 60 min; it is read frame by frame."
                 ),
+                io.Image.Input("frames", optional=True, tooltip="The driving clip as a batch of images, instead of 'video'."),
+                io.Float.Input("fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip="Frame rate of 'frames'; a video has its own."),
                 io.Int.Input(
                     "neutral_frame",
                     default=-1,
                     min=-1,
                     max=NEUTRAL.high,
-                    tooltip="Number of the frame (25 a second) whose face is at rest like the portrait's; -1 finds one.",
+                    tooltip="Index of the frame (at 25 fps) with a neutral expression like the portrait's; -1 finds one automatically.",
                 ),
                 io.Float.Input(
                     "smoothing",
@@ -40,18 +40,18 @@ class VideoToMotion(io.ComfyNode):
                     min=SMOOTHING.low,
                     max=SMOOTHING.high,
                     step=0.1,
-                    tooltip="0 keeps every tremble of the tracking, 1 is gentle, more is softer.",
+                    tooltip="Temporal smoothing: 0 keeps the tracking jitter, 1 is gentle, higher values are smoother.",
                 ),
                 FaceLandmarksSocket.Input(
                     "face_landmarks",
                     optional=True,
                     tooltip=(
-                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on all frames of the clip; not connected: found here. "
-                        "Without video and frames 'fps' is their rate."
+                        "From ComfyUI's 'Detect Face Landmarks (MediaPipe)' on all frames of the clip; if not connected, the face is "
+                        "tracked here. Without 'video' and 'frames', 'fps' is the frame rate of the landmarks."
                     ),
                 ),
             ],
-            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames a second, as long as the clip.")],
+            outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames per second, as long as the clip.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -69,7 +69,8 @@ class VideoToMotion(io.ComfyNode):
             track = track_found_faces(faces_at_25(face_landmarks, video, frames, fps), folders.model_folders())
         if neutral_frame >= len(track):
             raise ClipError(
-                f"Frame {neutral_frame} shall be the neutral one, but the clip has {len(track)} frames (25 a second): choose less, or -1."
+                f"'neutral_frame' is {neutral_frame}, but the clip has only {len(track)} frames (at 25 fps): "
+                "choose a smaller number, or -1."
             )
         neutral = None if neutral_frame < 0 else neutral_frame
         motion = avatar.video_to_motion(track, neutral, smoothing, progress.steps_bar())

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -29,7 +30,6 @@ from .options import parser, refuse_idle
 from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.crop import square_backdrop
 from .provenance import provenance
-from .render.head import March
 from .render.table_marching import march_table
 
 _CHUNK = 4
@@ -72,8 +72,8 @@ def _run(options: argparse.Namespace) -> None:
     refuse_impossible(choices, sound, None if clip is None else clip_frames(clip))
 
     avatar = load_avatar(options.avatar, source)
-    march, marched_by = _marcher(avatar.decoder.weight1.device)
-    show = _ProgressLine()
+    fast, show = _cuda_ops(), _ProgressLine()
+    march = march_table if fast is None else fast.march
     made = talking_portraits(avatar, [photo], choices, models, sound, clip, mask, background, march=march, progress=show)
     (frames,) = made.films
 
@@ -81,6 +81,7 @@ def _run(options: argparse.Namespace) -> None:
     metadata = provenance(avatar.name) if options.provenance else None
     write_video(options.out, frames, made.soundtrack, _CHUNK, lambda done, total: show("Rendering", done, total), metadata=metadata)
     seconds = time.perf_counter() - started
+    marched_by = "torch" if fast is None else fast.chosen(avatar.decoder.weight1.device).name
     show.end()
     if options.contact_sheet:
         contact_sheet(frames, options.contact_sheet)
@@ -123,13 +124,12 @@ def _given(**values) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _marcher(device: torch.device) -> tuple[March, str]:
-    """The fastest one of the folder `cuda_ops` beside this package, and its name; the core also works without that folder."""
+def _cuda_ops() -> ModuleType | None:
+    """The folder `cuda_ops` beside this package, which marches rays fast; the core also works without it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():
-        return march_table, "torch"
-    cuda_ops = importlib.import_module(".".join([*__package__.split(".")[:-1], "cuda_ops"]))
-    return cuda_ops.march, cuda_ops.chosen(device).name
+        return None
+    return importlib.import_module(".".join([*__package__.split(".")[:-1], "cuda_ops"]))
 
 
 def _background(choice: str | None, size: int) -> torch.Tensor | None:

@@ -13,7 +13,7 @@ from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
 from .portrait.crop import Backdrop
 from .portrait.portrait import Portrait
-from .progress import Progress, untold
+from .progress import Progress, no_progress
 from .ranges import MOUTH, SEED, TEMPERATURE
 from .render.camera import CameraPath
 from .render.camera_paths import View
@@ -104,10 +104,12 @@ class MakesMotion(Protocol):
 
     motion_basis: MotionBasis
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """The expressions of a voice on a still head without blinks, at 25 frames a second, ceil(duration * 25) frames."""
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
+    def video_to_motion(
+        self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = no_progress
+    ) -> Motion:
         """The motion of a driving clip, relative to its most neutral or to a given frame."""
 
     def blinks(self, frames: int, mode: str, seed: int = 0) -> Tensor:

@@ -48,41 +48,41 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Options that only matter beside certain others are None where they are not given."""
-    made = Parser(prog="python -m real3d_core", description="Makes a photo talk: with a voice, with a driving clip, or with both.")
+    made = Parser(prog="python -m real3d_core", description="Animates a portrait photo with a voice, a driving clip, or both.")
     add = made.add_argument
-    add("--portrait", required=True, metavar="PHOTO", help="a picture of one person, seen from the front")
-    add("--audio", metavar="SOUND", help="the voice; also the film's sound")
-    add("--driving", metavar="CLIP", help="a video of a face; moves the head, and the whole face where there is no voice")
+    add("--portrait", required=True, metavar="PHOTO", help="a frontal photo of a face")
+    add("--audio", metavar="SOUND", help="speech that drives the lips; also the soundtrack")
+    add("--driving", metavar="CLIP", help="a video of a face that drives the head, and the whole face if there is no --audio")
     add("--out", required=True, metavar="FILM.mp4")
-    add("--contact-sheet", metavar="PICTURE.png", help="also write frames of the film, side by side")
+    add("--contact-sheet", metavar="PICTURE.png", help="also write a contact sheet of frames")
     add("--avatar", default="analytic", choices=AVATARS)
-    add("--checkpoint", type=Path, metavar="FILE", help="of the networks of real3d, or the folder it lies in (found)")
-    add("--device", metavar="NAME", help="where networks run, such as cuda or cpu (cuda where there is one)")
-    add("--half", action="store_true", default=None, help="real3d computes in bfloat16: faster where the processor has it, less exact")
-    own_expression = "real3d moves from the photo's own expression, not from the motion's first frame"
+    add("--checkpoint", type=Path, metavar="FILE", help="the checkpoint of real3d or its folder (default: found in --models)")
+    add("--device", metavar="NAME", help="device of the networks, such as cuda or cpu (default: cuda if available)")
+    add("--half", action="store_true", default=None, help="compute real3d in bfloat16: faster where supported, slightly less accurate")
+    own_expression = "real3d: use the photo's own expression as the source, not that of the motion's first frame"
     add("--own-expression", action="store_true", default=None, help=own_expression)
-    add("--transcript", help="the words of the voice, in Latin letters; times the lips of analytic better")
-    add("--mouth", type=float, metavar="AMOUNT", help=f"how far a voice opens the mouth, {MOUTH} (1, natural)")
-    add("--temperature", type=float, metavar="AMOUNT", help=f"how freely real3d speaks, {TEMPERATURE} (0.2)")
-    add("--pose", choices=POSES, help="what the head does (sway, or driving where there is a clip)")
-    add("--pose-amount", type=float, metavar="AMOUNT", help=f"scales it, {POSE_AMOUNT} (1, natural)")
-    add("--blink", choices=BLINKS, help="natural, or driving where there is a clip")
-    add("--neutral", type=int, metavar="FRAME", help="frame of the clip that stands for the photo's own expression, 25 a second")
-    add("--smoothing", type=float, metavar="AMOUNT", help=f"of the clip's motion, {SMOOTHING} (0, none; 1, gentle)")
-    add("--seed", type=int, default=0, help="of all that is random: same seed, same film")
-    add("--fps", type=float, default=25.0, help=f"{FRAME_RATE}; 23.976 and 29.97 mean 24000/1001 and 30000/1001 (25)")
-    add("--size", type=int, default=512, help=f"side of the film in pixels, even, {SIZE} (512)")
-    add("--background", metavar="PICTURE|#RRGGBB", help="shown behind the person in place of the photo's own")
+    add("--transcript", help="the words spoken, in Latin script; aligns the lips of analytic to them")
+    add("--mouth", type=float, metavar="AMOUNT", help=f"strength of the mouth movement, {MOUTH} (1, natural)")
+    add("--temperature", type=float, metavar="AMOUNT", help=f"sampling temperature of real3d, {TEMPERATURE} (0.2)")
+    add("--pose", choices=POSES, help="head movement (default: driving if there is a clip, otherwise sway)")
+    add("--pose-amount", type=float, metavar="AMOUNT", help=f"scales the head movement, {POSE_AMOUNT} (1, natural)")
+    add("--blink", choices=BLINKS, help="blinking (default: driving if there is a clip, otherwise natural)")
+    add("--neutral", type=int, metavar="FRAME", help="index of the clip's frame (at 25 fps) with the photo's expression")
+    add("--smoothing", type=float, metavar="AMOUNT", help=f"temporal smoothing of the clip's motion, {SMOOTHING} (0, none; 1, gentle)")
+    add("--seed", type=int, default=0, help="random seed; the same seed gives the same video")
+    add("--fps", type=float, default=25.0, help=f"frame rate, {FRAME_RATE}; 23.976 and 29.97 mean 24000/1001 and 30000/1001 (25)")
+    add("--size", type=int, default=512, help=f"side length of the video in pixels, even, {SIZE} (512)")
+    add("--background", metavar="PICTURE|#RRGGBB", help="background to use instead of the photo's own")
     add("--mask", metavar="PICTURE", help="white where the person is, black elsewhere")
-    add("--face-index", type=int, default=0, help="which face, counted from the largest, which is 0")
-    fills = f"part of the picture that the face fills at least, {FACE_AREA} ({DEFAULT_FACE_AREA})"
+    add("--face-index", type=int, default=0, help="which face to use, sorted by size; 0 is the largest")
+    fills = f"minimum fraction of the crop that the face fills, {FACE_AREA} ({DEFAULT_FACE_AREA})"
     add("--face-area", type=float, default=DEFAULT_FACE_AREA, help=fills)
-    side_by_side = "show how a frame comes about: photo, expression, raw head, depth and result"
+    side_by_side = "show how each frame is made: photo, expression, raw head, depth and result"
     add("--side-by-side", action="store_true", default=None, help=side_by_side)
-    add("--paste-back", action="store_true", default=None, help="keep the photo's own size and framing")
-    unmarked = "leave out of the film's metadata that it is a generated portrait, and how it was made"
+    add("--paste-back", action="store_true", default=None, help="paste the result back into the full photo")
+    unmarked = "do not record in the video's metadata that it is a generated portrait"
     add("--no-provenance", dest="provenance", action="store_false", help=unmarked)
-    add("--models", type=Path, metavar="FOLDER", help=f"where you keep model files ({DEFAULT_FOLDER.as_posix()})")
+    add("--models", type=Path, metavar="FOLDER", help=f"folder of the model files ({DEFAULT_FOLDER.as_posix()})")
     return made
 
 

@@ -28,7 +28,7 @@ from .motion.pose import orbit, speech_sway, turn_about_neck
 from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
-from .progress import Progress, untold
+from .progress import Progress, no_progress
 from .ranges import FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
@@ -49,8 +49,8 @@ StageProgress = Callable[[str, int, int], None]
 """Called with (name of the stage, steps done, steps in all); may raise to stop the work."""
 
 
-def unseen(stage: str, done: int, total: int) -> None:
-    """For work that nobody waits for."""
+def no_stage_progress(stage: str, done: int, total: int) -> None:
+    """Reports nothing."""
 
 
 class DrivingClip(Protocol):
@@ -154,7 +154,7 @@ def talking_portraits(
     background: Backdrop | None = None,
     viewer: Place = AT_THE_CAMERA,
     march: March = march_table,
-    progress: StageProgress = unseen,
+    progress: StageProgress = no_stage_progress,
 ) -> TalkingPortraits:
     """All stages, from photos and what drives them to films.
 
@@ -200,9 +200,9 @@ def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames
     if sound is None and clip_frames is None:
         raise Real3DError("Nothing drives the portrait: give a sound, a driving clip, or both.")
     if clip_frames is None and "driving" in (options.pose, options.blink):
-        raise Real3DError("Pose or blinks were asked for from a driving clip, but no clip was given: give one or choose another.")
+        raise Real3DError("The pose or the blinks are to follow a driving clip, but no clip was given: add one, or choose another mode.")
     if options.neutral is not None and clip_frames is None:
-        raise Real3DError("A neutral frame was chosen, but there is no driving clip: give one, or choose no frame.")
+        raise Real3DError("A neutral frame was chosen, but there is no driving clip: add one, or leave the neutral frame out.")
     if options.neutral is not None and options.neutral >= clip_frames:
         raise ClipError(
             f"The neutral frame is {options.neutral}, but the driving clip has {clip_frames} frames (25 a second, counted from 0): "
@@ -217,7 +217,7 @@ def clip_frames(clip: DrivingClip) -> int:
     return max(1, math.ceil(clip.duration * FPS - 1e-3))
 
 
-def follow(clip: DrivingClip, models: ModelFolders, progress: StageProgress = unseen) -> FaceTrack:
+def follow(clip: DrivingClip, models: ModelFolders, progress: StageProgress = no_stage_progress) -> FaceTrack:
     """The face of a driving clip, frame by frame.
 
     Raises:
@@ -232,7 +232,7 @@ def make_motion(
     options: PipelineOptions,
     sound: Sound | None = None,
     track: FaceTrack | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Motion:
     """The motion of a talking portrait.
 
@@ -288,7 +288,7 @@ def with_head_pose(
     euler, translation = motion.euler, motion.translation
     if movement == "driving":
         if other is None:
-            raise Real3DError("The head shall move as in another motion, but none was given: give one, or choose another movement.")
+            raise Real3DError("The head is to move as in another motion, but none was given: add one, or choose another movement.")
         fitted = other.fitted(frames)
         euler, translation = fitted.euler, fitted.translation
     elif movement == "static":

@@ -1,12 +1,12 @@
-"""How long work reports its progress."""
+"""The interface by which long work reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Told (steps done, steps in all) before each step and after the last; may raise to stop the work."""
+"""Called with (steps done, steps in all) before each step and after the last; may raise to stop the work."""
 
 
-def untold(done: int, total: int) -> None:
+def no_progress(done: int, total: int) -> None:
     """Reports nothing."""

@@ -16,7 +16,7 @@ def provenance(avatar: str) -> dict[str, str]:
     untrained = any(kind.name == avatar and not kind.trained for kind in avatar_kinds())
     kind = "algorithmicMedia" if untrained else "trainedAlgorithmicMedia"
     return {
-        "comment": f"Generated portrait: a photo moved by {SOFTWARE}, avatar {avatar}. This is no recording of a person.",
+        "comment": f"Generated portrait: a photo moved by {SOFTWARE}, avatar {avatar}. This is not a recording of a person.",
         "software": SOFTWARE,
         "avatar": avatar,
         "DigitalSourceType": _IPTC + kind,

@@ -214,3 +214,7 @@ def interrupted(host: Host, after: int) -> Callable[[], None]:
         management.throw_exception_if_processing_interrupted = before
 
     return restore
+
+
+def composing(stages: dict, **others) -> dict:
+    return {**{name: stages[name] for name in ("avatar", "render", "portrait", "motion")}, "size": 128, **others}

@@ -18,6 +18,14 @@ MANIFEST = Path(__file__).parent / "goldens" / "frame_512.json"
 def reference_tensors() -> dict[str, Tensor]:
     """Every tensor of the head-and-torso model under its official name."""
     tensors = {name: _tensor(name, shape, dtype) for name, (shape, dtype) in json.loads(MANIFEST.read_text()).items()}
+    settle_spectral_norms(tensors)
+    tensors["decoder.net.0.weight"] *= 40
+    tensors["decoder.net.2.weight"] *= 10
+    return tensors
+
+
+def settle_spectral_norms(tensors: dict[str, Tensor]) -> None:
+    """Puts the vectors of every spectral norm where training would have driven them."""
     for name in [name for name in tensors if name.endswith(".weight_orig")]:
         layer = name.removesuffix("_orig")
         matrix = tensors[name].flatten(1).double()
@@ -25,9 +33,6 @@ def reference_tensors() -> dict[str, Tensor]:
         right = right / right.norm()
         left = matrix @ right
         tensors[f"{layer}_v"], tensors[f"{layer}_u"] = right.float(), (left / left.norm()).float()
-    tensors["decoder.net.0.weight"] *= 40
-    tensors["decoder.net.2.weight"] *= 10
-    return tensors
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], in_zip: bool = False) -> None:

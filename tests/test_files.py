@@ -69,7 +69,7 @@ def test_any_name_of_an_output_does(tmp_path, name):
 
 
 def test_a_name_that_is_too_long_is_known_before_any_work(tmp_path):
-    with pytest.raises(OutputError, match="can not be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         refuse_unwritable(tmp_path / ("x" * 300 + ".mp4"), (".mp4",))
 
 

@@ -105,7 +105,7 @@ def test_the_summary_says_what_was_bridged(monkeypatch, tmp_path, capsys):
     photo = torch.from_numpy(opaque(load_picture(PORTRAIT))[::4, ::4].copy()).float() / 255
     clip = torch.cat([torch.full((6, *photo.shape), 0.5), photo.expand(6, *photo.shape)])
     write_video(tmp_path / "late.mp4", FrameStream(12, 25.0, lambda start, stop: clip[start:stop]), None)
-    monkeypatch.setattr(command_line, "_silence_native_libraries", lambda: None)
+    monkeypatch.setattr(command_line, "silence_native_libraries", lambda: None)
     paths = {"--portrait": PORTRAIT, "--driving": tmp_path / "late.mp4", "--out": tmp_path / "film.mp4", "--size": 64}
     assert command_line.main([str(word) for option in paths.items() for word in option]) == 0
     assert re.search(r"film\.mp4: 12 frames, .*; bridged in the driving clip: frames 0 to \d: no face\n$", capsys.readouterr().out)
@@ -159,12 +159,6 @@ def test_no_input_is_overwritten(refused, two_pictures, tmp_path):
         arguments = ["--audio", SPEECH, option, photo, "--contact-sheet", photo, "--avatar", "real3d"]
         assert "photo.png' is the same file" in refused(*arguments)
     assert two_pictures.read_bytes() == before and photo.stat().st_size > 100000
-
-
-def test_the_bar_never_shows_more_than_all(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    command_line._show("Following the face", 26, 25)
-    assert capsys.readouterr().err.endswith("[########################] 25/25")
 
 
 def test_nothing_to_do_shows_the_help():

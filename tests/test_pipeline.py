@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from real3d_core import pipeline
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.avatar import SpeechStyle
@@ -141,6 +142,25 @@ def test_more_words_than_the_sound_has_time_for_are_known_at_once():
     with pytest.raises(SoundError, match="does not fit the sound"):
         refuse_impossible(many, silence(2.0), None)
     refuse_impossible(many, silence(200.0), None)
+
+
+def test_following_a_clip_never_shows_more_than_all(monkeypatch):
+    """Its length is an estimate."""
+
+    class Clip:
+        duration = 0.08
+
+        def frames(self):
+            return iter([None] * 3)
+
+    def followed(frames, models, progress):
+        for number, _ in enumerate(frames, 1):
+            progress(number)
+
+    shown = []
+    monkeypatch.setattr(pipeline, "track_face", followed)
+    pipeline.follow(Clip(), ModelFolders(), lambda *step: shown.append(step))
+    assert shown == [("Following the face", done, 2) for done in (1, 2, 2)]
 
 
 def test_the_same_seed_blinks_the_same_and_another_seed_otherwise(avatar):

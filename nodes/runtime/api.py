@@ -1,4 +1,4 @@
-"""ComfyUI's node API, as far as this pack uses it."""
+"""The parts of ComfyUI's node API that this pack uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ComfyExtension", "Input", "InputImpl", "Types", "io"]
 
 
 def schema(**described) -> io.Schema:
-    """An io.Schema without what this version of ComfyUI does not know yet."""
+    """An io.Schema without the fields that this version of ComfyUI does not know yet."""
     known = {field.name for field in fields(io.Schema)}
     return io.Schema(**{name: value for name, value in described.items() if name in known})
 
@@ -32,14 +32,14 @@ def check_interrupted() -> None:
 
 
 def blocked(sentence: str) -> object:
-    """As one output's value: the nodes connected to it do not run, and the page shows the sentence there."""
+    """An output value that blocks the nodes connected to it; the page shows the sentence on them."""
     from comfy_execution.graph_utils import ExecutionBlocker
 
     return ExecutionBlocker(sentence)
 
 
 def executing_node() -> str | None:
-    """Id of the node that ComfyUI is executing on this thread, None where it does not say."""
+    """Id of the node that ComfyUI is executing on this thread, None if it is not known."""
     try:
         from comfy_execution.utils import get_executing_context
     except ImportError:
@@ -49,10 +49,10 @@ def executing_node() -> str | None:
 
 
 def sentence_or_true(check: Callable[[], object]) -> bool | str:
-    """What ComfyUI's validate_inputs wants: True, or the sentence of a Real3DError.
+    """The result for ComfyUI's validate_inputs: True, or the sentence of a Real3DError.
 
-    Where other outputs of the graph are in order the page shows no such sentence, only a red frame. So nothing is refused here that
-    a user may well do, such as choosing a file that has gone since: that is left to execution, whose sentence is shown.
+    If other outputs of the graph are valid, the page does not show the sentence but only a red frame. Therefore only inputs that no
+    ordinary use leads to are refused here; a missing file, for example, is left to execution, whose sentence is always shown.
     """
     try:
         check()

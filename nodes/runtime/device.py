@@ -1,4 +1,4 @@
-"""ComfyUI's devices and memory: avatars whose networks it moves, and the back end that marches rays."""
+"""Devices and memory: avatars under ComfyUI's model management, and the choice of the ray marching back end."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 
 class HostedAvatar:
-    """An avatar whose networks ComfyUI moves: to the device before a verb needs them, away again when other models need the room.
-
-    All that needs no networks is the avatar's own.
+    """An avatar under ComfyUI's model management: its networks are moved to the device before they are used, and are
+    offloaded when other models need the memory. Everything that needs no networks is passed to the avatar itself.
     """
 
     def __init__(self, avatar: Avatar):
         self.avatar = avatar
 
     def __getattr__(self, name: str) -> Any:
-        if name == "avatar":  # asked for before there is one, as copying does
+        if name == "avatar":  # looked up before __init__, as copy does
             raise AttributeError(name)
         return getattr(self.avatar, name)
 
     def lift(self, portrait: Portrait) -> Planes:
-        _bring(self._video_patchers)
+        _load_to_device(self._video_patchers)
         return self.avatar.lift(portrait)
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
@@ -51,47 +50,47 @@ class HostedAvatar:
         return self._with_networks(self.avatar.person_mask(*renders, **options))
 
     def audio_to_motion(self, *sound, **options) -> Motion:
-        _bring(self._audio_patchers)
+        _load_to_device(self._audio_patchers)
         return self.avatar.audio_to_motion(*sound, **options)
 
     @property
     def device(self) -> torch.device:
-        """Where its planes are marched."""
+        """The device on which its planes are rendered."""
         return self.decoder.weight1.device
 
     @cached_property
     def _video_patchers(self) -> list[ModelPatcher]:
-        return _handed_over(self.avatar.video_networks())
+        return _patchers_of(self.avatar.video_networks())
 
     @cached_property
     def _audio_patchers(self) -> list[ModelPatcher]:
-        return _handed_over(self.avatar.audio_networks())
+        return _patchers_of(self.avatar.audio_networks())
 
     def _with_networks(self, stream: FrameStream[Any]) -> FrameStream[Any]:
-        """A stream that sees to it, chunk by chunk, that the networks are there: other nodes may have run since."""
+        """A stream that loads the networks before each chunk, since other nodes may have offloaded them in between."""
         if not self._video_patchers:
             return stream
         return FrameStream(
-            len(stream), stream.fps, lambda start, stop: (_bring(self._video_patchers), stream.frames(start, stop))[1], keep=0
+            len(stream), stream.fps, lambda start, stop: (_load_to_device(self._video_patchers), stream.frames(start, stop))[1], keep=0
         )
 
 
-def _handed_over(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
+def _patchers_of(networks: Sequence[torch.nn.Module]) -> list[ModelPatcher]:
     device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
     return [ModelPatcher(network, load_device=device, offload_device=rest) for network in networks]
 
 
-def _bring(patchers: list[ModelPatcher]) -> None:
+def _load_to_device(patchers: list[ModelPatcher]) -> None:
     if patchers:
         model_management.load_models_gpu(patchers, force_full_load=True)
     for patcher in patchers:
         parameter = next(patcher.model.parameters(), None)
-        if parameter is not None and parameter.device != torch.device(patcher.load_device):  # with --novram they stay behind
+        if parameter is not None and parameter.device != torch.device(patcher.load_device):  # not moved by ComfyUI with --novram
             patcher.model.to(patcher.load_device)
 
 
 def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -> HostedAvatar:
-    """The avatar of an entry of `avatar_choices`; networks are left where ComfyUI keeps models that nobody uses.
+    """The avatar of an entry of `avatar_choices`; its networks are loaded to ComfyUI's offload device.
 
     Args:
         half, own_expression: see the core's AvatarOptions.
@@ -112,7 +111,7 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
-    """The built-in avatar whose motions have this basis; the first one where there is none or none is asked for."""
+    """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
     from ...real3d_core.avatar_kinds import avatar_kinds
 
     kinds = [kind for kind in avatar_kinds() if kind.built_in]
@@ -120,19 +119,19 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
 
 
 def backend_choices() -> list[str]:
-    """What can march rays: those of `cuda_ops`, "auto" being the fastest that works here, and "reference", the readable truth."""
+    """The back ends of `cuda_ops`, "auto" (the fastest that works here) and "reference" (the readable reference)."""
     return ["auto", *cuda_ops.NAMES, "reference"]
 
 
 def marcher(backend: str) -> March:
-    """The function that marches rays by one of `backend_choices`."""
+    """The ray marching function of one of `backend_choices`."""
     from ...real3d_core.render.ray_marching import march
 
     return march if backend == "reference" else partial(cuda_ops.march, backend=backend)
 
 
 def backend_in_use(backend: str, device: torch.device) -> str:
-    """Says which back end marches planes on a device where `backend` is asked for; builds it if it was never used before.
+    """A line naming the back end that is used on a device if `backend` is requested; builds it on first use.
 
     Raises:
         Real3DError: there is no such back end.
@@ -140,5 +139,5 @@ def backend_in_use(backend: str, device: torch.device) -> str:
     if backend == "reference":
         return "Ray marching: reference"
     name = cuda_ops.chosen(device, backend).name
-    remark = "" if backend in ("auto", name) else f" ({backend} cannot be used here: the log says why)"
+    remark = "" if backend in ("auto", name) else f" ({backend} cannot be used here: see the log)"
     return f"Ray marching: {name}{remark}"

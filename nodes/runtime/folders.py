@@ -1,4 +1,4 @@
-"""ComfyUI's folders: models, input, output and temporary files."""
+"""ComfyUI's model, input, output and temporary folders."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _MODELS = "real3d"
 _DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
 _KEPT = (".safetensors",)
-_LONGEST_HEADER = 2**20  # bytes; what this pack saves has less
+_LONGEST_HEADER = 2**20  # bytes; more than any file of this pack has
 NOTHING_KEPT = "nothing saved yet"
 
 
-for _kind in (_MODELS, _DETECTION):  # the second is known from 0.24 on
+for _kind in (_MODELS, _DETECTION):  # ComfyUI knows the second from 0.24 on
     folder_paths.add_model_folder_path(_kind, os.path.join(folder_paths.models_dir, _kind))
 
 
 def model_folders() -> ModelFolders:
-    """Where model files may be: the pack's own folders, the first one first, then those of ComfyUI's own face landmarker."""
+    """The folders searched for model files: the pack's own, then those of ComfyUI's face landmark models."""
     from ...real3d_core.mediapipe_models.model_files import ModelFolders
 
     return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
 
 def detection_folder() -> Path:
-    """Where ComfyUI keeps the models that find faces."""
+    """The folder of ComfyUI's face detection models."""
     return _folders(_DETECTION)[0]
 
 
@@ -46,7 +46,7 @@ def _folders(kind: str) -> list[Path]:
 
 
 def avatar_choices() -> list[str]:
-    """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out wherever they lie."""
+    """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out."""
     from ...real3d_core.avatar_kinds import avatar_kinds
 
     kinds = avatar_kinds()
@@ -67,7 +67,7 @@ def avatar_fingerprint(choice: str) -> tuple:
 
 @cache
 def films() -> Shelf:
-    """Where rendered films are kept until ComfyUI ends, in its temporary folder."""
+    """The cache of rendered films in ComfyUI's temporary folder; it lasts until ComfyUI exits."""
     from ...real3d_core.media.recording import Shelf
 
     return Shelf(_temporary_folder() / "films")
@@ -88,25 +88,25 @@ def new_output(prefix: str) -> tuple[Path, str]:
     """An unused .safetensors file in the output folder, and the name by which `kept_file` finds it again.
 
     Raises:
-        Real3DError: the prefix leads out of the output folder.
+        Real3DError: the prefix points outside the output folder.
     """
     refuse_hostile(prefix, "file name")
     try:
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
     except Exception as failure:
         check_interrupted()
-        raise Real3DError(f"The file name '{prefix[:60]}' leads out of the output folder: choose another one.") from failure
+        raise Real3DError(f"The file name '{prefix[:60]}' points outside the output folder: choose another one.") from failure
     file = f"{name}_{counter:05}_.safetensors"
     return Path(folder) / file, f"{(Path(subfolder) / file).as_posix()} [output]"
 
 
 def input_folder() -> Path:
-    """Where ComfyUI's load nodes find their files."""
+    """The folder of ComfyUI's load nodes."""
     return Path(folder_paths.get_input_directory())
 
 
 def kept_choices(kind: str) -> list[str]:
-    """The files of a kind, "motion" or "planes", in the output and the input folder, as ComfyUI annotates them."""
+    """The saved files of a kind, "motion" or "planes", in the output and input folders, with ComfyUI's annotation."""
     found = []
     for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
         paths = sorted(Path(root).rglob("*")) if Path(root).is_dir() else []
@@ -117,7 +117,7 @@ def kept_choices(kind: str) -> list[str]:
 
 @lru_cache(4096)
 def _kept_kind(path: Path, changed: int, size: int) -> str:
-    """What this pack says in the header of a file that it wrote, "motion" or "planes"; empty for all other files."""
+    """The kind in the header of a file that this pack saved, "motion" or "planes"; empty for all other files."""
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -131,10 +131,10 @@ def kept_file(choice: str) -> Path:
     """The file of an entry of `kept_choices`.
 
     Raises:
-        Real3DError: it is not there, or the name leads out of ComfyUI's folders.
+        Real3DError: it does not exist, or the name points outside ComfyUI's folders.
     """
     if choice == NOTHING_KEPT:
-        raise Real3DError("Nothing has been saved yet: save a file first, or put one into ComfyUI's input folder.")
+        raise Real3DError("There are no saved files yet: save one first, or put one into ComfyUI's input folder.")
     refuse_hostile(choice, "file")
     name, root = folder_paths.annotated_filepath(choice)
     root = Path(root or folder_paths.get_input_directory()).resolve()
@@ -152,7 +152,7 @@ def kept_fingerprint(choice: str) -> tuple:
 def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
-        raise MissingModelError(f"'{choice[:80]}' is no checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
+        raise MissingModelError(f"'{choice[:80]}' is not a checkpoint: choose a file that ends in {' or '.join(_CHECKPOINTS)}.")
     for folder in _folders(_MODELS):
         path = folder / choice
         if path.is_file():
@@ -163,7 +163,7 @@ def _model_path(choice: str) -> Path:
 
 
 def refuse_hostile(name: str, what: str) -> None:
-    """Raises Real3DError for a name that could lead out of a folder."""
+    """Raises Real3DError for a name that could point outside a folder."""
     parts = Path(name.replace("\\", "/")).parts if isinstance(name, str) else ("..",)
     if ".." in parts or "\0" in name or os.path.isabs(name) or name[:1] in "/\\" or name[1:2] == ":" or not name.strip():
         raise Real3DError(f"The {what} {str(name)[:80]!a} cannot be used: choose a name inside ComfyUI's own folders.")

@@ -1,4 +1,4 @@
-"""ComfyUI's progress bars, and frames gathered while they show how far they are."""
+"""ComfyUI's progress bars, and the gathering of frames into batches with progress."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 CHUNK = 4  # frames computed at once
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
-_MEMORY_SHARE = 0.85  # of the free memory that one batch of pictures may fill
-FRAME_SIDE = 192  # pixels of a picture that shows how a rendering gets on
+_MEMORY_SHARE = 0.85  # of the free memory that one batch of images may fill
+FRAME_SIDE = 192  # pixels of a preview picture during rendering
 
 
 def progress_bar(total: int) -> Callable[[int], None]:
-    """A function to call with the number of frames done; it also notices cancel."""
+    """A function to call with the number of frames done; it also raises on cancel."""
     show = steps_bar()
     return lambda done: show(done, max(total, 1))
 
 
 def stages_bar() -> Callable[[str, int, int], None]:
-    """A function to call with the name of a stage, its steps done and its steps in all; it also notices cancel."""
+    """A function to call with the name of a stage, its steps done and its steps in all; it also raises on cancel."""
     show = steps_bar()
     return lambda stage, done, total: show(done, total)
 
 
 def steps_bar() -> Callable[[int, int], None]:
-    """A function to call with steps done and steps in all; it also notices cancel."""
+    """A function to call with steps done and steps in all; it also raises on cancel."""
     bar = comfy.utils.ProgressBar(1)
 
     def show(done: int, total: int) -> None:
@@ -57,8 +57,8 @@ def steps_bar() -> Callable[[int, int], None]:
 def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor], None]:
     """A progress bar for frames: call it with the number done and the newest frames [n, H, W] or [n, H, W, 3] in 0..1.
 
-    A few times a second the page gets the newest one as the event "real3d.rendering", for the node with this id (the one that
-    runs if None), with the frames per second.
+    A few times a second the newest one is sent to the page as the event "real3d.rendering", for the node with this id (if None, the
+    running one), together with the frames per second.
     """
     from server import PromptServer
 
@@ -66,16 +66,15 @@ def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor]
     node = node or executing_node()
     server = getattr(PromptServer, "instance", None)
     started = time.monotonic()
-    told = -math.inf
+    last_sent = -math.inf
 
     def rendered(done: int, frames: Tensor) -> None:
-        nonlocal told
+        nonlocal last_sent
         show(done)
         now = time.monotonic()
-        if node is None or server is None or server.client_id is None or (now - told < _PICTURE_EVERY and done < total):
+        if node is None or server is None or server.client_id is None or (now - last_sent < _PICTURE_EVERY and done < total):
             return
-
-        told = now
+        last_sent = now
         content = {"node": node, "done": done, "total": total, "fps": done / max(now - started, 1e-3), "picture": frame_url(frames[-1])}
         server.send_sync("real3d.rendering", content, server.client_id)
 
@@ -85,13 +84,13 @@ def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor]
 def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
     """Streams as ComfyUI's batches: one tensor per column, the rows' frames one after the other.
 
-    Columns of a row are computed chunk by chunk in turn, so that they share their work. Each tensor is allocated once.
+    The columns of a row are computed together, chunk by chunk, so that they share work. Each tensor is allocated once.
 
     Args:
         rows: per portrait, streams of [n, H, W] or [n, H, W, C]; those of a row are equally long.
 
     Raises:
-        Real3DError: the result would not fit into the memory.
+        Real3DError: the result would not fit into memory.
     """
     total = sum(len(row[0]) for row in rows)
     show = rendering_bar(total)
@@ -117,8 +116,8 @@ def _refuse_too_many(frames: int, chunks: Sequence[Tensor]) -> None:
     free = model_management.get_free_memory(model_management.intermediate_device())
     if needed > _MEMORY_SHARE * free:
         raise Real3DError(
-            f"{frames} frames as pictures need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: "
-            "use 'Talking portrait to video', whose memory does not grow with length, or fewer or smaller frames."
+            f"{frames} frames as images need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free: "
+            "use 'Talking portrait to video', whose memory use does not grow with length, or render fewer or smaller frames."
         )
 
 

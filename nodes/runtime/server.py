@@ -1,4 +1,4 @@
-"""ComfyUI's server: routes for the page, and lines below nodes."""
+"""ComfyUI's server: routes for the page, and status lines below nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_on_node(node: type[io.ComfyNode], text: str) -> None:
-    """Writes a line below a node that asked for the hidden unique_id, where there is a browser to show it."""
+    """Shows a line below a node that declares the hidden unique_id, if a browser is connected."""
     from server import PromptServer
 
     if node.hidden and node.hidden.unique_id and PromptServer.instance:
@@ -20,7 +20,7 @@ def show_on_node(node: type[io.ComfyNode], text: str) -> None:
 
 
 def show_bridged(node: type[io.ComfyNode], gaps: str) -> None:
-    """Says below a node where its driving clip shows no face to follow."""
+    """Shows below a node where its driving clip has no face to follow."""
     if gaps:
         show_on_node(node, f"Bridged in the driving clip: {gaps}")
 
@@ -35,7 +35,7 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
-    if server is None:  # the pack was loaded by something that serves no pages
+    if server is None:  # loaded without a web server
         return
 
     @server.routes.get(path)
@@ -56,14 +56,14 @@ def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tupl
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
-    if server is None:  # the pack was loaded by something that serves no pages
+    if server is None:  # loaded without a web server
         return
 
     @getattr(server.routes, method.lower())(path)
     async def handle(request):
         from aiohttp import web
 
-        if method != "GET" and request.content_type != "application/json":  # what another site's form cannot send
+        if method != "GET" and request.content_type != "application/json":  # other sites' forms cannot send it
             return web.json_response({"error": "Send JSON."}, status=415)
         try:
             asked = None if method == "GET" else await request.json()

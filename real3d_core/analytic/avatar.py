@@ -20,7 +20,7 @@ from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
-from ..progress import Progress, untold
+from ..progress import Progress, no_progress
 from ..render.camera import CameraPath
 from ..render.camera_paths import View, static_view, viewed_from
 from ..render.decoder import PlaneDecoder
@@ -137,7 +137,7 @@ class AnalyticAvatar:
             self._composing = (key, Composer(portrait, at_rest, size))
         return self._composing[1]
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """Lips that follow the sounds (motion/speech.py), in one step.
 
         Raises:
@@ -147,7 +147,9 @@ class AnalyticAvatar:
         curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
         return Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
+    def video_to_motion(
+        self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = no_progress
+    ) -> Motion:
         """Controls as far as they go, landmark displacements for the rest (driving.py), in one step."""
         return motion_from_track(track, neutral, smoothing)
 

@@ -41,18 +41,18 @@ def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: f
     return motion_from_landmarks(LandmarkMotion(rest[0], shifts, lids, *pose, track.fps))
 
 
-def motion_from_landmarks(told: LandmarkMotion) -> Motion:
+def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
     """Controls as far as they go; landmark displacements for the rest."""
-    shift = told.displacements.copy()
+    shift = landmarks.displacements.copy()
     shift[:, sorted({*EYE, *_LID_FOLDS})] = 0  # lids are driven by the blinks; as landmarks they would drag the eyeball along
-    directions = control_directions(told.rest)
+    directions = control_directions(landmarks.rest)
     fitted = [CONTROLS.index(name) for name in _FITTED]
     controls = np.zeros((len(shift), len(CONTROLS)))
     controls[:, fitted] = _fit(shift, directions[fitted])
     left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
-    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = told.lids.T
+    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = landmarks.lids.T
     expression = np.concatenate([controls, left_over.reshape(len(shift), -1)], axis=1)
-    return Motion(BASIS, torch.from_numpy(expression).float(), told.euler, told.translation, told.fps)
+    return Motion(BASIS, torch.from_numpy(expression).float(), landmarks.euler, landmarks.translation, landmarks.fps)
 
 
 def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:

@@ -33,8 +33,8 @@ class RayCoordinates:
     def __call__(self, offset: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
         """Photo coordinates [6, R, R] of the three sheets, continued beyond the head, and how near the head is [1, R, R]."""
         solid = opacity > 0.5
-        place = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, place, padding_mode="border", align_corners=False)
+        grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
+        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
         grown, near = _continue(torch.cat([offset, rim], dim=1), solid.float())
         offset, near = without_steps(grown[:, :-1]), torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
         pairs = (offset + _three_times(pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))

@@ -84,9 +84,9 @@ class HeadSheets:
         colour = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
         open_at = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
         if len(open_at[0]):
-            seen = (slice(None), slice(None), *open_at)
-            inside = self._inside(skull[(slice(None), *open_at)][:, None], maps_jaw[seen][:, :, None])[:, :, 0]
-            colour[seen] = inside + (colour[seen] - inside) * above_upper[(slice(None), *open_at)][:, None]
+            open_pixels = (slice(None), slice(None), *open_at)
+            inside = self._inside(skull[(slice(None), *open_at)][:, None], maps_jaw[open_pixels][:, :, None])[:, :, 0]
+            colour[open_pixels] = inside + (colour[open_pixels] - inside) * above_upper[(slice(None), *open_at)][:, None]
         return colour_jaw * below_lower[:, None] + colour * (1 - below_lower[:, None])
 
     def _head_at(self, uv: Tensor) -> Tensor:

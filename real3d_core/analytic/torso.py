@@ -59,8 +59,8 @@ def _neck_shift(cameras: Tensor, source: Tensor, side: int) -> Tensor:
     distance = (plane - origins @ towards) / (directions @ towards)
     points = origins + directions * distance[..., None]
     to_world = cameras[:, :16].reshape(-1, 4, 4)
-    seen = (points - to_world[:, None, :3, 3]) @ to_world[:, :3, :3]
-    uv = 0.5 + FOCAL * seen[..., :2] / seen[..., 2:]
+    in_camera = (points - to_world[:, None, :3, 3]) @ to_world[:, :3, :3]
+    uv = 0.5 + FOCAL * in_camera[..., :2] / in_camera[..., 2:]
     return uv.transpose(1, 2).unflatten(2, (side, side)) - pixel_centres(side)
 
 

@@ -139,8 +139,11 @@ class FaceFollower:
     def _alike(self, face: np.ndarray, picture: np.ndarray | None, least: float) -> bool:
         if picture is None or self._look is None:
             return True
-        seen = look(picture, face)
-        return any(np.abs(seen - known).mean() < _SAME_COLOURS or _correlation(seen, known) > least for known in (self._look, self._usual))
+        appearance = look(picture, face)
+        return any(
+            np.abs(appearance - known).mean() < _SAME_COLOURS or _correlation(appearance, known) > least
+            for known in (self._look, self._usual)
+        )
 
     def _is_cut(self, picture: np.ndarray | None) -> bool:
         if picture is None:
@@ -170,10 +173,10 @@ def look(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     side = _LOOK_WIDTH * face_height(face)
     across, down = face[_EYES[1], :2] - face[_EYES[0], :2]
     angle, scale = np.arctan2(down, across), _LOOK_SIDE / side
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * scale
-    place = np.concatenate([turn, (_LOOK_SIDE / 2 - turn @ centre(face))[:, None]], axis=1)
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * scale
+    affine = np.concatenate([rotation, (_LOOK_SIDE / 2 - rotation @ centre(face))[:, None]], axis=1)
     finer = 4
-    large = cv2.warpAffine(picture, place * finer, (_LOOK_SIDE * finer,) * 2, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    large = cv2.warpAffine(picture, affine * finer, (_LOOK_SIDE * finer,) * 2, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(large, (_LOOK_SIDE,) * 2, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 

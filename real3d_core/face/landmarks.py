@@ -63,10 +63,10 @@ class FaceLandmarks:
             landmarker(self._model, MOST_IN_FRAME, TILE_SCORE) as surer,
             video_landmarker(self._model) as moving,
         ):
-            yield from _sightings(_seen(still, _SmallFace(still, surer), moving, frames))
+            yield from _sightings(_detections(still, _SmallFace(still, surer), moving, frames))
 
 
-Seen = tuple[np.ndarray | None, float, int, str]
+Detection = tuple[np.ndarray | None, float, int, str]
 """The face of a frame, the confidence in it, the number of the shot, and what the doubt is."""
 
 
@@ -77,16 +77,16 @@ def follow_face(frames: Iterable[Sequence[np.ndarray]]) -> Iterator[Sighting]:
         NoFaceError: no frame shows a face.
     """
 
-    def seen() -> Iterator[Seen]:
+    def detections() -> Iterator[Detection]:
         follower = FaceFollower()
         for faces in frames:
             face = follower.choose(faces)
             yield face, float(face is not None), follower.shot, follower.doubt
 
-    yield from _sightings(seen())
+    yield from _sightings(detections())
 
 
-def _seen(still: Landmarker, small: _SmallFace, moving: VideoLandmarker, frames: Iterable[np.ndarray]) -> Iterator[Seen]:
+def _detections(still: Landmarker, small: _SmallFace, moving: VideoLandmarker, frames: Iterable[np.ndarray]) -> Iterator[Detection]:
     follower = FaceFollower()
     for number, frame in enumerate(frames):
         large = still.detect(frame)
@@ -139,11 +139,11 @@ def _together(smooth: np.ndarray | None, sharp: np.ndarray) -> np.ndarray:
     return face
 
 
-def _sightings(seen: Iterable[Seen]) -> Iterator[Sighting]:
+def _sightings(detections: Iterable[Detection]) -> Iterator[Sighting]:
     """Fills frames without a face with the one before, those at the start with the first one."""
     latest: np.ndarray | None = None
-    waiting: list[Seen] = []
-    for face, confidence, shot, doubt in seen:
+    waiting: list[Detection] = []
+    for face, confidence, shot, doubt in detections:
         latest = latest if face is None else face
         if latest is None:
             waiting.append((face, confidence, shot, doubt))

@@ -41,7 +41,7 @@ def plausibility(
         [turned < 0.5, bent < 0.5, leap < 0.5, ~steady], ["turned away", "unclear face", "unclear face", "unclear face"], ""
     )
     plausible = np.where(found & ~steady, np.minimum(plausible, 0.4), plausible)
-    return plausible, [str(reason) if seen else "" for reason, seen in zip(reasons, found & ~steady, strict=True)]
+    return plausible, [str(reason) if shown else "" for reason, shown in zip(reasons, found & ~steady, strict=True)]
 
 
 def _leaps(rotations: np.ndarray, positions: np.ndarray, since: np.ndarray) -> np.ndarray:

@@ -109,9 +109,9 @@ class FaceTrack:
         return max(doubts, key=doubts.count, default="no face")
 
     def _one_of_each_shot(self, choose: Callable[[np.ndarray], int], chosen: int | None) -> np.ndarray:
-        seen = self._trusted_shots()
-        found = np.full(len(self), choose(seen[0]))  # also where nothing of a shot is seen
-        for frames in seen:
+        shots = self._trusted_shots()
+        found = np.full(len(self), choose(shots[0]))  # also where nothing of a shot is seen
+        for frames in shots:
             found[self.shots == self.shots[frames[0]]] = choose(frames)
         if chosen is not None:
             found[self.shots == self.shots[chosen]] = chosen
@@ -183,9 +183,9 @@ def _frames(first: int, last: int) -> str:
 def _track(sightings: Sequence[Sighting], models: ModelFolders, fps: float, size: tuple[int, int] | None) -> FaceTrack:
     if not sightings:
         raise NoFaceError("The driving clip has no frames: use a clip that shows a face.")
-    faces = np.stack([seen.face for seen in sightings])
-    confidence, shots = (np.array([getattr(seen, name) for seen in sightings]) for name in ("confidence", "shot"))
-    doubts = tuple(seen.doubt for seen in sightings)
+    faces = np.stack([sighting.face for sighting in sightings])
+    confidence, shots = (np.array([getattr(sighting, name) for sighting in sightings]) for name in ("confidence", "shot"))
+    doubts = tuple(sighting.doubt for sighting in sightings)
     track = track_from_landmarks(faces, fps, canonical_face(models), confidence, shots, doubts, size)
     if not track.trusted.any():
         raise NoFaceError(

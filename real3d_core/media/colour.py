@@ -138,7 +138,7 @@ def _described(picture: Image.Image) -> _Space | None:
 
 def _primaries_of(chromaticity: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
     """Pillow's order is that of the chunk: white, red, green, blue. Impossible ones count as those of sRGB."""
-    white, red, green, blue = ((chromaticity[place], chromaticity[place + 1]) for place in (0, 2, 4, 6))
+    white, red, green, blue = ((chromaticity[start], chromaticity[start + 1]) for start in (0, 2, 4, 6))
     possible = all(0 <= x <= 1 and 0 < y <= 1 for x, y in (white, red, green, blue))
     area = (red[0] - blue[0]) * (green[1] - blue[1]) - (green[0] - blue[0]) * (red[1] - blue[1])
     return (red, green, blue, white) if possible and abs(area) > 0.01 else _PRIMARIES[1]
@@ -198,8 +198,8 @@ def _to_xyz(primaries: tuple[tuple[float, float], ...]) -> np.ndarray:
 
 
 def _adaptation(white: tuple[float, float]) -> np.ndarray:
-    seen, wanted = (_BRADFORD @ _xyz(*one) for one in (white, _D65))
-    return np.linalg.inv(_BRADFORD) @ np.diag(wanted / seen) @ _BRADFORD
+    source, target = (_BRADFORD @ _xyz(*one) for one in (white, _D65))
+    return np.linalg.inv(_BRADFORD) @ np.diag(target / source) @ _BRADFORD
 
 
 def _xyz(x: float, y: float) -> np.ndarray:

@@ -72,16 +72,16 @@ def _encode(
     rate = exact_rate(frames.fps)
     pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
-    heard = 0.0
+    sound_end = 0.0
 
     def encode(chunk_pixels: np.ndarray, first: int) -> None:
-        nonlocal heard
+        nonlocal sound_end
         for number, pixels in enumerate(chunk_pixels, first):
             if not number:
                 _set_picture(pictures, pixels, rate, encoding)
             container.mux(pictures.encode(_yuv(pixels, number, rate, encoding)))
-        while heard < (first + len(chunk_pixels)) / rate:
-            heard, packets = next(packets_of_sound, (math.inf, []))
+        while sound_end < (first + len(chunk_pixels)) / rate:
+            sound_end, packets = next(packets_of_sound, (math.inf, []))
             container.mux(packets)
 
     with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next one is computed

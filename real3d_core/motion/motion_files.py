@@ -23,10 +23,10 @@ def save_motion(path: str | Path, motion: Motion) -> None:
     """
     from safetensors.torch import save_file
 
-    told = {"kind": _KIND, "fps": motion.fps, "basis": motion.basis.name, "controls": motion.basis.controls}
+    metadata = {"kind": _KIND, "fps": motion.fps, "basis": motion.basis.name, "controls": motion.basis.controls}
     tensors = {name: getattr(motion, name).contiguous() for name in ("expression", "euler", "translation")}
     with written_whole(path, (".safetensors",)) as temporary:
-        save_file(tensors, temporary, metadata={"real3d": json.dumps(told)})
+        save_file(tensors, temporary, metadata={"real3d": json.dumps(metadata)})
 
 
 def load_motion(path: str | Path) -> Motion:
@@ -40,12 +40,12 @@ def load_motion(path: str | Path) -> Motion:
     found = readable_file(path, "motion", Real3DError)
     try:
         with safe_open(found, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("real3d", "{}"))
-            if told.get("kind") != _KIND:
+            metadata = json.loads((file.metadata() or {}).get("real3d", "{}"))
+            if metadata.get("kind") != _KIND:
                 raise Real3DError(f"The file '{found.name}' holds no motion: choose one that 'Save motion' wrote.")
             expression, euler, translation = (file.get_tensor(name).float() for name in ("expression", "euler", "translation"))
-        basis = MotionBasis(str(told["basis"]), tuple(map(str, told["controls"])), expression.shape[1])
-        motion = Motion(basis, expression, euler, translation, float(told["fps"]))
+        basis = MotionBasis(str(metadata["basis"]), tuple(map(str, metadata["controls"])), expression.shape[1])
+        motion = Motion(basis, expression, euler, translation, float(metadata["fps"]))
         whole = all(torch.isfinite(part).all() for part in (expression, euler, translation))
         if not (1 <= len(motion) <= _LONGEST and 0 < motion.fps <= 240 and whole and len(basis.controls) <= basis.size):
             raise ValueError("out of range")

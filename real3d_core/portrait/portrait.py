@@ -162,7 +162,7 @@ def _choose(faces: list[np.ndarray], index: int) -> np.ndarray:
             "No face was found in the portrait: use a photo that shows one face from the front, not too small and not covered."
         )
     if index >= len(faces):
-        raise NoFaceError(f"Face number {index} was asked for, but the portrait shows {len(faces)}: count from 0, the largest face.")
+        raise NoFaceError(f"Face number {index} was requested, but the portrait shows {len(faces)}: count from 0, the largest face.")
     if len(faces) > 1:
         _LOG.info("The portrait shows %d faces; number %d, counted from the largest, is taken.", len(faces), index)
     face = faces[index]

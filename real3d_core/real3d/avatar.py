@@ -21,7 +21,7 @@ from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
-from ..progress import Progress, untold
+from ..progress import Progress, no_progress
 from ..render.camera import CameraPath, camera_rays
 from ..render.camera_paths import View, seen_poses
 from ..render.planes import Planes
@@ -208,7 +208,7 @@ class Real3DAvatar:
 
         return renders.map(mask_chunk)
 
-    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = untold) -> Motion:
+    def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """The expressions of a voice on a still head.
 
         Raises:
@@ -226,7 +226,9 @@ class Real3DAvatar:
         expression = expression[torch.arange(frames).clamp(max=len(expression) - 1)]
         return _motion(expression, torch.zeros(frames, 3), torch.zeros(frames, 3))
 
-    def video_to_motion(self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = untold) -> Motion:
+    def video_to_motion(
+        self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = no_progress
+    ) -> Motion:
         """The face model fitted to a driving clip: its expressions as they are, its pose relative to each shot's first or the given frame.
 
         `smoothing` has no effect: the fit is smooth in time already, as in the paper.
@@ -333,7 +335,7 @@ def _fit_in(planes: Planes) -> FaceFit:
     """
     known = planes.person or {}
     if {name: tuple(part.shape) for name, part in known.items()} != _FIT:
-        raise Real3DError("These planes do not know whose face they are: lift the portrait again with the avatar 'real3d'.")
+        raise Real3DError("These planes do not contain the face fit of their portrait: lift the portrait again with the avatar 'real3d'.")
     return FaceFit(**known)
 
 

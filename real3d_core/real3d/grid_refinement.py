@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..render.planes import CHANNELS
@@ -18,8 +19,8 @@ class GridRefinement(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         """[N, 3, 32 D, H, W] -> the same."""
-        grids = planes.flatten(0, 1).unflatten(1, (CHANNELS, self.depth))
-        return self.blocks(grids).flatten(1, 2).unflatten(0, (-1, 3))
+        grids = rearrange(planes, "n plane (c d) h w -> (n plane) c d h w", c=CHANNELS, d=self.depth)  # [3 N, 32, D, H, W]
+        return rearrange(self.blocks(grids), "(n plane) c d h w -> n plane (c d) h w", plane=3)  # [N, 3, 32 D, H, W]
 
 
 class GridBlock(nn.Module):
@@ -31,8 +32,8 @@ class GridBlock(nn.Module):
         self.conv1, self.conv2 = (nn.Conv3d(CHANNELS, CHANNELS, 3, padding=1, padding_mode="replicate") for _ in range(2))
 
     def forward(self, grids: Tensor) -> Tensor:
-        x = self.conv1(F.relu(self.norm1(grids)))
-        return grids + self.conv2(F.relu(self.norm2(x)))
+        x = self.conv1(F.relu(self.norm1(grids)))  # [3 N, 32, D, H, W]
+        return grids + self.conv2(F.relu(self.norm2(x)))  # [3 N, 32, D, H, W]
 
 
 def grid_blocks(depth: int) -> int:

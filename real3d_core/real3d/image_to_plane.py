@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .grid_refinement import GridRefinement
-from .layers import MixBlock, PatchEmbedding, PlainConv2d, ScaleShift, split_planes, to_image
+from .layers import PLANE_CHANNELS, MixBlock, PatchEmbedding, PlainConv2d, ScaleShift, split_planes, to_image
 
-PLANE_CHANNELS = 96  # three planes of 32 features
+
+@dataclass(frozen=True)
+class ImageToPlaneSizes:
+    """Sizes of the network; the defaults are the published model (spec 01).
+
+    depth: layers of a plane, 1 for a triplane. refined: the planes pass the grid module of trigrid_v2.
+    stages: blocks and channels of each stage of the low-resolution encoder. encoding: channels that leave it.
+    tokens: channels of a token, a multiple of 4. heads: of its attention. hidden: channels of its feed-forward part.
+    blocks: of the low-resolution transformer. fine: channels of the high-resolution encoder's first convolution.
+    wide, narrow: channels of the convolutions around the transformers.
+    """
+
+    depth: int = 1
+    refined: bool = False
+    stages: tuple[tuple[int, int], ...] = ((3, 64), (4, 128), (6, 256), (3, 512))
+    encoding: int = 256
+    tokens: int = 1024
+    heads: int = 4
+    hidden: int = 2048
+    blocks: int = 5
+    fine: int = 64
+    wide: int = 256
+    narrow: int = 128
 
 
 class ImageToPlane(nn.Module):
@@ -19,19 +42,16 @@ class ImageToPlane(nn.Module):
 
     A convolutional encoder and a transformer look at the picture at an eighth of its size, a second encoder at half of its
     size, and the triplane predictor draws the planes from both.
-
-    Args:
-        depth: layers of a plane, 1 for a triplane.
-        refined: the planes pass the grid module of trigrid_v2.
     """
 
-    def __init__(self, depth: int = 1, refined: bool = False):
+    def __init__(self, sizes: ImageToPlaneSizes | None = None):
         super().__init__()
-        self.low_resolution_encoder = LowResolutionEncoder()
-        self.low_resolution_vit = LowResolutionVit()
-        self.high_resolution_encoder = HighResolutionEncoder()
-        self.triplane_predictor = TriplanePredictor(depth)
-        self.refine = GridRefinement(depth) if refined else nn.Identity()
+        sizes = sizes or ImageToPlaneSizes()
+        self.low_resolution_encoder = LowResolutionEncoder(sizes)
+        self.low_resolution_vit = LowResolutionVit(sizes)
+        self.high_resolution_encoder = HighResolutionEncoder(sizes)
+        self.triplane_predictor = TriplanePredictor(sizes)
+        self.refine = GridRefinement(sizes.depth) if sizes.refined else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         """Canonical planes of a head.
@@ -47,19 +67,21 @@ class ImageToPlane(nn.Module):
         height, width = image.shape[2:]
         if height != width or height % 16:
             raise ValueError(f"the head image must be square with a side that is a multiple of 16, got {width} x {height}")
-        placed = with_position(image).to(self.high_resolution_encoder.first.weight.dtype)
-        coarse = self.low_resolution_vit(self.low_resolution_encoder(placed))
-        fine = self.high_resolution_encoder(placed)
-        return self.refine(split_planes(self.triplane_predictor(coarse, fine)))
+        placed = with_position(image).to(self.high_resolution_encoder.first.weight.dtype)  # [N, 5, 512, 512]
+        encoded = self.low_resolution_encoder(placed)  # [N, 256, 64, 64]
+        coarse = self.low_resolution_vit(encoded)  # [N, 96, 256, 256]
+        fine = self.high_resolution_encoder(placed)  # [N, 96, 256, 256]
+        stacked = self.triplane_predictor(coarse, fine)  # [N, 96 depth, 256, 256]
+        return self.refine(split_planes(stacked))  # [N, 3, 32 depth, 256, 256]
 
 
 def with_position(image: Tensor) -> Tensor:
     """[N, 3, S, S] -> [N, 5, S, S] channels last: two channels tell each pixel its row and its column, in image sides."""
     count, _, side, _ = image.shape
-    place = torch.arange(side, device=image.device, dtype=image.dtype) / side
-    rows, columns = torch.meshgrid(place, place, indexing="ij")
-    position = torch.stack((rows, columns)).expand(count, -1, -1, -1)
-    return torch.cat((image, position), dim=1).contiguous(memory_format=torch.channels_last)
+    coordinates = torch.arange(side, device=image.device, dtype=image.dtype) / side
+    rows, columns = torch.meshgrid(coordinates, coordinates, indexing="ij")  # [S, S] each
+    position = torch.stack((rows, columns)).expand(count, -1, -1, -1)  # [N, 2, S, S]
+    return torch.cat((image, position), dim=1).contiguous(memory_format=torch.channels_last)  # [N, 5, S, S]
 
 
 class LowResolutionEncoder(nn.Module):
@@ -69,22 +91,27 @@ class LowResolutionEncoder(nn.Module):
     rounds the weights of numbers that grow to 35: the planes would miss the strict tolerance of the reference vectors.
     """
 
-    def __init__(self):
+    def __init__(self, sizes: ImageToPlaneSizes):
         super().__init__()
-        self.stem = PlainConv2d(5, 64, 7, stride=2, padding=3, bias=False)
-        self.stem_norm = ScaleShift(64)
-        self.stage1 = residual_stage(3, 64, 64)
-        self.stage2 = residual_stage(4, 64, 128, stride=2)
+        (blocks1, width1), (blocks2, width2), (blocks3, width3), (blocks4, width4) = sizes.stages
+        self.stem = PlainConv2d(5, width1, 7, stride=2, padding=3, bias=False)
+        self.stem_norm = ScaleShift(width1)
+        self.stage1 = residual_stage(blocks1, width1, width1)
+        self.stage2 = residual_stage(blocks2, width1, width2, stride=2)
         # in the dilated stages the first block is dilated like the others, unlike in timm (spec 01 section 4.1)
-        self.stage3 = residual_stage(6, 128, 256, dilation=2)
-        self.stage4 = residual_stage(3, 256, 512, dilation=4)
-        self.pyramid = DilatedPyramid(512, 256, rates=(12, 24, 36))
-        self.final = PlainConv2d(256, 256, 3, padding=1, bias=False)
+        self.stage3 = residual_stage(blocks3, width2, width3, dilation=2)
+        self.stage4 = residual_stage(blocks4, width3, width4, dilation=4)
+        self.pyramid = DilatedPyramid(width4, sizes.encoding, rates=(12, 24, 36))
+        self.final = PlainConv2d(sizes.encoding, sizes.encoding, 3, padding=1, bias=False)
 
     def forward(self, placed: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu_(self.stem_norm(self.stem(placed.contiguous()))), 3, stride=2, padding=1)
-        x = self.stage4(self.stage3(self.stage2(self.stage1(x))))
-        return self.final(self.pyramid(x))
+        x = F.relu_(self.stem_norm(self.stem(placed.contiguous())))  # [N, 64, 256, 256]
+        x = F.max_pool2d(x, 3, stride=2, padding=1)  # [N, 64, 128, 128]
+        x = self.stage1(x)  # [N, 64, 128, 128]
+        x = self.stage2(x)  # [N, 128, 64, 64]
+        x = self.stage3(x)  # [N, 256, 64, 64]
+        x = self.stage4(x)  # [N, 512, 64, 64]
+        return self.final(self.pyramid(x))  # [N, 256, 64, 64]
 
 
 def residual_stage(blocks: int, channels: int, width: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -103,12 +130,13 @@ class ResidualBlock(nn.Module):
         self.conv2 = PlainConv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm2 = ScaleShift(width)
         self.shortcut = nn.Identity()
-        if channels != width:
+        if (channels, stride) != (width, 1):
             self.shortcut = nn.Sequential(PlainConv2d(channels, width, 1, stride, bias=False), ScaleShift(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu_(self.norm1(self.conv1(x)))
-        return F.relu_(self.norm2(self.conv2(y)) + self.shortcut(x))
+        """[N, channels, h, w] -> [N, width, h / stride, w / stride]."""
+        y = F.relu_(self.norm1(self.conv1(x)))  # [N, width, h / stride, w / stride]
+        return F.relu_(self.norm2(self.conv2(y)) + self.shortcut(x))  # [N, width, h / stride, w / stride]
 
 
 class DilatedPyramid(nn.Module):
@@ -122,73 +150,79 @@ class DilatedPyramid(nn.Module):
         self.project = PlainConv2d(width * (len(rates) + 2), width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
-        branches = [self.point(x), *(reach(x) for reach in self.reaches), whole]
-        return F.relu_(self.project(F.relu_(torch.cat(branches, dim=1))))
+        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])  # [N, 256, 64, 64]
+        branches = [self.point(x), *(reach(x) for reach in self.reaches), whole]  # five of [N, 256, 64, 64]
+        joined = F.relu_(torch.cat(branches, dim=1))  # [N, 1280, 64, 64]
+        return F.relu_(self.project(joined))  # [N, 256, 64, 64]
 
 
 class LowResolutionVit(nn.Module):
     """Five transformer blocks on half-size patches, then up: [N, 256, s, s] -> [N, 96, 4s, 4s] (spec 01 section 6)."""
 
-    def __init__(self):
+    def __init__(self, sizes: ImageToPlaneSizes):
         super().__init__()
-        self.embed = PatchEmbedding(256, 1024, kernel=3, stride=2)
-        self.blocks = nn.ModuleList(MixBlock(1024, heads=4, hidden=2048, reduction=1, eps=1e-5) for _ in range(5))
+        tokens, narrow = sizes.tokens, sizes.narrow
+        self.embed = PatchEmbedding(sizes.encoding, tokens, kernel=3, stride=2)
+        self.blocks = nn.ModuleList(MixBlock(tokens, sizes.heads, sizes.hidden, reduction=1, eps=1e-5) for _ in range(sizes.blocks))
         self.draw = nn.Sequential(
             OrderedDict(
-                shuffle=nn.PixelShuffle(2),
-                up1=nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-                conv1=nn.Conv2d(256, 128, 3, padding=1),
+                shuffle=nn.PixelShuffle(2),  # [N, 256, 64, 64]
+                up1=nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),  # [N, 256, 128, 128]
+                conv1=nn.Conv2d(tokens // 4, narrow, 3, padding=1),  # [N, 128, 128, 128]
                 relu1=nn.ReLU(inplace=True),
-                up2=nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-                conv2=nn.Conv2d(128, 128, 3, padding=1),
+                up2=nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),  # [N, 128, 256, 256]
+                conv2=nn.Conv2d(narrow, narrow, 3, padding=1),  # [N, 128, 256, 256]
                 relu2=nn.ReLU(inplace=True),
-                final=nn.Conv2d(128, PLANE_CHANNELS, 3, padding=1),
+                final=nn.Conv2d(narrow, PLANE_CHANNELS, 3, padding=1),  # [N, 96, 256, 256]
             )
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens, height, width = self.embed(x)
+        tokens, height, width = self.embed(x)  # [N, 1024, 1024], 32, 32
         for block in self.blocks:
-            tokens = block(tokens, height, width)
-        return self.draw(to_image(tokens, height, width))
+            tokens = block(tokens, height, width)  # [N, 1024, 1024]
+        return self.draw(to_image(tokens, height, width))  # [N, 1024, 32, 32] -> [N, 96, 256, 256]
 
 
 class HighResolutionEncoder(nn.Module):
     """Convolutions at half size: [N, 5, S, S] -> [N, 96, S/2, S/2] (spec 01 section 7)."""
 
-    def __init__(self):
+    def __init__(self, sizes: ImageToPlaneSizes):
         super().__init__()
-        self.first = nn.Conv2d(5, 64, 7, stride=2, padding=3)
-        self.convs = nn.ModuleList(nn.Conv2d(channels, 96, 3, padding=1) for channels in (64, 96, 96, 96))
-        self.final = nn.Conv2d(96, 96, 3, padding=1)
+        self.first = nn.Conv2d(5, sizes.fine, 7, stride=2, padding=3)
+        self.convs = nn.ModuleList(nn.Conv2d(channels, PLANE_CHANNELS, 3, padding=1) for channels in (sizes.fine, *[PLANE_CHANNELS] * 3))
+        self.final = nn.Conv2d(PLANE_CHANNELS, PLANE_CHANNELS, 3, padding=1)
 
     def forward(self, placed: Tensor) -> Tensor:
-        x = self.first(placed)  # no activation follows: trained so
+        x = self.first(placed)  # [N, 64, 256, 256]; no activation follows: trained so
         for conv in self.convs:
-            x = F.leaky_relu_(conv(x), 0.01)
-        return self.final(x)
+            x = F.leaky_relu_(conv(x), 0.01)  # [N, 96, 256, 256]
+        return self.final(x)  # [N, 96, 256, 256]
 
 
 class TriplanePredictor(nn.Module):
     """Both encodings [N, 96, H, W] -> the planes as one image [N, 96 depth, H, W] (spec 01 section 8)."""
 
-    def __init__(self, depth: int = 1):
+    def __init__(self, sizes: ImageToPlaneSizes):
         super().__init__()
-        self.join = nn.ModuleList((nn.Conv2d(2 * PLANE_CHANNELS, 256, 3, padding=1), nn.Conv2d(256, 128, 3, padding=1)))
-        self.embed = PatchEmbedding(128, 1024, kernel=3, stride=2)
-        self.block = MixBlock(1024, heads=4, hidden=2048, reduction=2, eps=1e-5)
+        tokens, wide, narrow = sizes.tokens, sizes.wide, sizes.narrow
+        joined = ((2 * PLANE_CHANNELS, wide), (wide, narrow))
+        drawn = ((tokens // 4 + PLANE_CHANNELS, wide), (wide, narrow), (narrow, narrow))
+        self.join = nn.ModuleList(nn.Conv2d(*channels, 3, padding=1) for channels in joined)
+        self.embed = PatchEmbedding(narrow, tokens, kernel=3, stride=2)
+        self.block = MixBlock(tokens, sizes.heads, sizes.hidden, reduction=2, eps=1e-5)
         self.shuffle = nn.PixelShuffle(2)
-        self.draw = nn.ModuleList(nn.Conv2d(*channels, 3, padding=1) for channels in ((256 + PLANE_CHANNELS, 256), (256, 128), (128, 128)))
-        self.final = nn.Conv2d(128, PLANE_CHANNELS * depth, 3, padding=1)
+        self.draw = nn.ModuleList(nn.Conv2d(*channels, 3, padding=1) for channels in drawn)
+        self.final = nn.Conv2d(narrow, PLANE_CHANNELS * sizes.depth, 3, padding=1)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        x = torch.cat((coarse, fine), dim=1)
+        x = torch.cat((coarse, fine), dim=1)  # [N, 192, 256, 256]
         for conv in self.join:
-            x = F.leaky_relu_(conv(x), 0.01)
-        tokens, height, width = self.embed(x)
-        x = self.shuffle(to_image(self.block(tokens, height, width), height, width))
-        x = torch.cat((x, coarse), dim=1)
+            x = F.leaky_relu_(conv(x), 0.01)  # [N, 256, 256, 256], then [N, 128, 256, 256]
+        tokens, height, width = self.embed(x)  # [N, 16384, 1024], 128, 128
+        tokens = self.block(tokens, height, width)  # [N, 16384, 1024]
+        x = self.shuffle(to_image(tokens, height, width))  # [N, 256, 256, 256]
+        x = torch.cat((x, coarse), dim=1)  # [N, 352, 256, 256]
         for conv in self.draw:
-            x = F.leaky_relu_(conv(x), 0.01)
-        return self.final(x)
+            x = F.leaky_relu_(conv(x), 0.01)  # [N, 256, 256, 256], then twice [N, 128, 256, 256]
+        return self.final(x)  # [N, 96 depth, 256, 256]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
+
+PLANE_CHANNELS = 96  # three planes of 32 features
 
 
 class MixBlock(nn.Module):
@@ -27,8 +30,8 @@ class MixBlock(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """tokens [N, height * width, C], row by row -> the same shape."""
-        tokens = tokens + self.attention(self.norm1(tokens), height, width)
-        return tokens + self.feed_forward(self.norm2(tokens), height, width)
+        tokens = tokens + self.attention(self.norm1(tokens), height, width)  # [N, height width, C]
+        return tokens + self.feed_forward(self.norm2(tokens), height, width)  # [N, height width, C]
 
 
 class Attention(nn.Module):
@@ -44,14 +47,18 @@ class Attention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        seen = tokens
+        """tokens [N, T, C], T = height * width -> the same shape; each attends to S of them."""
+        context = tokens
         if self.reduce is not None:
-            seen = self.reduced_norm(to_tokens(self.reduce(to_image(tokens, height, width))))
-        key, value = self.key_value(seen).chunk(2, dim=-1)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query(tokens), key, value))
+            reduced = self.reduce(to_image(tokens, height, width))  # [N, C, height / reduction, width / reduction]
+            context = self.reduced_norm(to_tokens(reduced))  # [N, S, C]
+        key, value = self.key_value(context).chunk(2, dim=-1)  # [N, S, C] each
+        query, key, value = (
+            rearrange(part, "n t (heads c) -> n heads t c", heads=self.heads) for part in (self.query(tokens), key, value)
+        )  # [N, heads, T or S, C / heads]
         # the fused product never writes the attention matrix, 1 GiB in the triplane predictor
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.project(mixed.transpose(1, 2).flatten(2))
+        mixed = F.scaled_dot_product_attention(query, key, value)  # [N, heads, T, C / heads]
+        return self.project(rearrange(mixed, "n heads t c -> n t (heads c)"))  # [N, T, C]
 
 
 class FeedForward(nn.Module):
@@ -64,8 +71,9 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(hidden, width)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        spread = self.depthwise(to_image(self.expand(tokens), height, width))
-        return self.contract(F.gelu(to_tokens(spread)))
+        spread = to_image(self.expand(tokens), height, width)  # [N, hidden, height, width]
+        spread = to_tokens(self.depthwise(spread))  # [N, height width, hidden]
+        return self.contract(F.gelu(spread))  # [N, height width, C]
 
 
 class PatchEmbedding(nn.Module):
@@ -78,18 +86,18 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, int, int]:
         """[N, C, H, W] -> tokens [N, h * w, width], h, w."""
-        embedded = self.project(image.contiguous())
-        return self.norm(to_tokens(embedded).contiguous()), *embedded.shape[2:]
+        embedded = self.project(image.contiguous())  # [N, width, h, w]
+        return self.norm(to_tokens(embedded).contiguous()), *embedded.shape[2:]  # [N, h w, width]
 
 
 def to_tokens(image: Tensor) -> Tensor:
     """[N, C, h, w] -> [N, h * w, C]; a view of a channels-last image."""
-    return image.permute(0, 2, 3, 1).flatten(1, 2)
+    return rearrange(image, "n c h w -> n (h w) c")
 
 
 def to_image(tokens: Tensor, height: int, width: int) -> Tensor:
     """[N, height * width, C] -> [N, C, height, width], channels last."""
-    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return rearrange(tokens, "n (h w) c -> n c h w", h=height, w=width)
 
 
 def split_planes(stacked: Tensor) -> Tensor:
@@ -97,8 +105,8 @@ def split_planes(stacked: Tensor) -> Tensor:
 
     Spec 01 section 9: planes 0 and 1 are mirrored along rows, plane 2 along rows and columns. A trigrid has more channels (spec 09).
     """
-    xy, xz, zy = stacked.float().flip(2).chunk(3, dim=1)
-    return torch.stack((xy, xz, zy.flip(3)), dim=1)
+    xy, xz, zy = stacked.float().flip(2).chunk(3, dim=1)  # [N, 32 depth, H, W] each
+    return torch.stack((xy, xz, zy.flip(3)), dim=1)  # [N, 3, 32 depth, H, W]
 
 
 class PlainConv2d(nn.Conv2d):
@@ -126,8 +134,8 @@ class ScaleShift(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels))
-        self.bias = nn.Parameter(torch.empty(channels))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, channels, ...] -> the same shape, float32."""

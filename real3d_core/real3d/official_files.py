@@ -62,7 +62,7 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
     checkpoint = checkpoint_file(given, NETWORKS, "checkpoint") if given else find_checkpoint(models)
     needed = _missing_for_pictures(models, checkpoint)
     if needed:
-        raise MissingModelError(_told("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
+        raise MissingModelError(_missing_message("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
     face = load_face_model(face_folder(models), models, folders_below(models.paths))
     return Real3DAvatar(
         load_networks(checkpoint, device=home, dtype=torch.bfloat16 if options.half else torch.float32),
@@ -81,7 +81,7 @@ def load_voice(models: ModelFolders, device: torch.device | str) -> VoiceNetwork
     """
     missing = _missing_for_voice(models)
     if missing:
-        raise MissingModelError(_told("The avatar 'real3d' cannot hear a voice yet (a driving clip needs none of this)", missing, []))
+        raise MissingModelError(_missing_message("The avatar 'real3d' lacks files for a voice (a driving clip needs none)", missing, []))
     return VoiceNetworks(load_hubert(hubert_folder(models)), load_audio_to_motion(voice_folder(models))).to(device)
 
 
@@ -150,6 +150,6 @@ def _missing_for_voice(models: ModelFolders) -> list[Wanted]:
     return missing
 
 
-def _told(what: str, needed: list[Wanted], for_voice: list[Wanted]) -> str:
+def _missing_message(what: str, needed: list[Wanted], for_voice: list[Wanted]) -> str:
     parts = [*map(str, needed), *(f"only for a voice, {one}" for one in for_voice)]
     return f"{what}: put " + "; ".join(parts) + "."

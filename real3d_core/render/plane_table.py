@@ -186,5 +186,5 @@ def _is_anything(plane: Tensor, channels: Tensor) -> bool:
     """False only if all these channels (ascending) of a plane are zeros; a few texels mostly tell."""
     if not len(channels):
         return False
-    heard = plane[channels[0] : channels[-1] + 1]
-    return bool(heard[..., ::16, ::16].any() or heard.any())
+    used = plane[channels[0] : channels[-1] + 1]
+    return bool(used[..., ::16, ::16].any() or used.any())

@@ -35,9 +35,9 @@ def save_planes(path: str | Path, heads: Sequence[Planes], avatar: str) -> None:
         parts |= {f"{_PERSON}{name}": value for name, value in (head.person or {}).items()}
         # copies: heads may share what safetensors keeps only once
         tensors |= {f"{number}.{name}": value.to("cpu", copy=True).contiguous() for name, value in parts.items() if value is not None}
-    told = {"kind": _KIND, "avatar": avatar, "box_sides": [head.box_side for head in heads]}
+    metadata = {"kind": _KIND, "avatar": avatar, "box_sides": [head.box_side for head in heads]}
     with written_whole(path, (".safetensors",)) as temporary:
-        save_file(tensors, temporary, metadata={"real3d": json.dumps(told)})
+        save_file(tensors, temporary, metadata={"real3d": json.dumps(metadata)})
 
 
 def load_planes(path: str | Path) -> tuple[list[Planes], str]:
@@ -51,8 +51,8 @@ def load_planes(path: str | Path) -> tuple[list[Planes], str]:
     found = readable_file(path, "planes", Real3DError)
     try:
         with safe_open(found, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("real3d", "{}"))
-            if told.get("kind") != _KIND:
+            metadata = json.loads((file.metadata() or {}).get("real3d", "{}"))
+            if metadata.get("kind") != _KIND:
                 raise Real3DError(f"The file '{found.name}' holds no planes: choose one that 'Save planes' wrote.")
             names = set(file.keys())
 
@@ -63,7 +63,7 @@ def load_planes(path: str | Path) -> tuple[list[Planes], str]:
                 return {name.removeprefix(mark): tensor(name) for name in sorted(names) if name.startswith(mark)} or None
 
             heads = []
-            for i, side in enumerate(told["box_sides"]):
+            for i, side in enumerate(metadata["box_sides"]):
                 features = file.get_tensor(f"{i}.features").float()
                 heads.append(Planes(features, float(side), tensor(f"{i}.bounds"), tensor(f"{i}.landmarks"), person(f"{i}.{_PERSON}")))
         whole = all(len(head) == 1 and 0 < head.box_side < 1e6 for head in heads)
@@ -71,6 +71,6 @@ def load_planes(path: str | Path) -> tuple[list[Planes], str]:
         whole &= all(part is None or torch.isfinite(part).all() for part in parts)
         if not (1 <= len(heads) <= _MOST_HEADS and whole):
             raise ValueError("out of range")
-        return heads, str(told["avatar"])
+        return heads, str(metadata["avatar"])
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError):
         raise Real3DError(f"The planes '{found.name}' are damaged or incomplete: save them again.") from None

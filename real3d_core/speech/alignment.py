@@ -48,8 +48,8 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
     refuse_too_many_words(transcript, len(posteriors))
     sounds = _sounds(words_of(transcript))
     allowed = np.stack([sound.visemes for sound in sounds])
-    heard = np.log(np.maximum(closures_favoured(posteriors) @ allowed.T.astype(np.float32), UNHEARD))
-    path = _best_path(heard, np.array([sound.skip for sound in sounds]))
+    log_likelihoods = np.log(np.maximum(closures_favoured(posteriors) @ allowed.T.astype(np.float32), UNHEARD))
+    path = _best_path(log_likelihoods, np.array([sound.skip for sound in sounds]))
     if path is None or np.log(np.maximum((posteriors * allowed[path]).sum(1), UNHEARD)).mean() < LEAST_FIT:
         raise SoundError(_MISFIT)
     shares = np.maximum(posteriors, UNHEARD) * allowed[path]
@@ -86,26 +86,26 @@ def _sounds(words: list[str]) -> list[_Sound]:
     return sounds
 
 
-def _best_path(heard: np.ndarray, skip: np.ndarray) -> np.ndarray | None:
+def _best_path(log_likelihoods: np.ndarray, skip: np.ndarray) -> np.ndarray | None:
     """[N] the sound of every step, in order; None if they are too many for the time.
 
     Scores are kept every BLOCK steps only and the steps between are walked again on the way back, so memory stays small.
     """
-    if len(heard) == 0:
+    if len(log_likelihoods) == 0:
         return None
     score = np.full(len(skip), -np.inf)
     score[:2] = 0.0  # the first pause may be missing, and so may the last
-    score += heard[0]
+    score += log_likelihoods[0]
     kept = []
-    for start in range(1, len(heard), BLOCK):
+    for start in range(1, len(log_likelihoods), BLOCK):
         kept.append(score)
-        score, _ = _walk(score, heard[start : start + BLOCK], skip)
+        score, _ = _walk(score, log_likelihoods[start : start + BLOCK], skip)
     state = len(score) - 2 + int(score[-2:].argmax())
     if not np.isfinite(score[state]):
         return None
-    path = np.empty(len(heard), np.int64)
-    for start in reversed(range(1, len(heard), BLOCK)):
-        _, advances = _walk(kept[(start - 1) // BLOCK], heard[start : start + BLOCK], skip)
+    path = np.empty(len(log_likelihoods), np.int64)
+    for start in reversed(range(1, len(log_likelihoods), BLOCK)):
+        _, advances = _walk(kept[(start - 1) // BLOCK], log_likelihoods[start : start + BLOCK], skip)
         for step in reversed(range(len(advances))):
             path[start + step] = state
             state -= int(advances[step, state])
@@ -113,7 +113,7 @@ def _best_path(heard: np.ndarray, skip: np.ndarray) -> np.ndarray | None:
     return path
 
 
-def _walk(score: np.ndarray, heard: np.ndarray, skip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _walk(score: np.ndarray, log_likelihoods: np.ndarray, skip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The scores after these steps, and [steps, sounds] by how many sounds each step went on."""
     sounds = len(score)
     cost = np.full((LONGEST_SKIP + 2, sounds), -np.inf)  # of arriving here from so many sounds before
@@ -121,8 +121,8 @@ def _walk(score: np.ndarray, heard: np.ndarray, skip: np.ndarray) -> tuple[np.nd
     for far in range(1, min(LONGEST_SKIP + 2, sounds)):
         cost[far, far:] = sum(skip[far - back : sounds - back] for back in range(1, far)) if far > 1 else 0.0
     before = np.full((LONGEST_SKIP + 2, sounds), -np.inf)
-    advances = np.empty(heard.shape, np.int8)
-    for step, gain in enumerate(heard):
+    advances = np.empty(log_likelihoods.shape, np.int8)
+    for step, gain in enumerate(log_likelihoods):
         for far in range(min(LONGEST_SKIP + 2, sounds)):
             before[far, far:] = score[: sounds - far]
         reached = before + cost

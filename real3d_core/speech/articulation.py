@@ -185,9 +185,9 @@ def _blend(shares: np.ndarray, shape: np.ndarray, dominance: str, lead: float, w
         reach = int(width * STEP_RATE / 2)
         hann = np.hanning(2 * reach + 3)[1:-1]
         blends.append(convolve1d(value, hann, mode="nearest") / convolve1d(weight, hann, mode="nearest"))
-    place = np.interp(windows, widths, np.arange(len(widths)))
-    lower = np.minimum(place.astype(int), len(widths) - 2)
-    between = place - lower
+    position = np.interp(windows, widths, np.arange(len(widths)))
+    lower = np.minimum(position.astype(int), len(widths) - 2)
+    between = position - lower
     blends = np.stack(blends)
     index = np.arange(len(windows))
     return (1.0 - between) * blends[lower, index] + between * blends[lower + 1, index]

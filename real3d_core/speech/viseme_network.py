@@ -62,9 +62,9 @@ class VisemeNetwork(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] from `log_mel` -> [B, visemes, T] scores before the softmax."""
-        return self.head(self.heard(mel))
+        return self.head(self.features(mel))
 
-    def heard(self, mel: Tensor) -> Tensor:
+    def features(self, mel: Tensor) -> Tensor:
         """[B, BANDS, T + 2 * reach] -> [B, channels, T], of which the scores are linear functions."""
         shape, loud = _against_the_mean(mel)
         patterns = self.joined(self.patterns(shape[:, None])).flatten(1, 2)
@@ -138,10 +138,10 @@ def viseme_posteriors(samples: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
 def log_mel(samples: np.ndarray, start: int, stop: int) -> np.ndarray:
     """[stop - start, BANDS] float32 spectra of the steps start..stop-1, about -1..2; outside the sound there is silence."""
     first, last = start * STEP - MARGIN, stop * STEP + MARGIN
-    heard = np.zeros(last - first, np.float32)
+    padded = np.zeros(last - first, np.float32)
     inside = samples[max(first, 0) : max(last, 0)]
-    heard[max(-first, 0) :][: len(inside)] = inside
-    windows = np.lib.stride_tricks.sliding_window_view(heard, WINDOW)[::STEP]
+    padded[max(-first, 0) :][: len(inside)] = inside
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STEP]
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), 512)) ** 2 / WINDOW
     return (np.log10(power @ _mel_filters() + FLOOR) / 3.0 + 2.0).astype(np.float32)
 
@@ -180,10 +180,10 @@ def load_network(path: Path) -> VisemeNetwork:
 
 def _require_own_visemes(outputs: str | None, name: str) -> None:
     if outputs is None:
-        raise MissingModelError(f"The weights '{name}' do not say which visemes they tell apart: train the network again.")
+        raise MissingModelError(f"The weights '{name}' do not state the names of their visemes: train the network again.")
     if outputs.split() != list(NAMES):
         raise MissingModelError(
-            f"The weights '{name}' tell the visemes '{outputs}' apart, but visemes.json has '{' '.join(NAMES)}': "
+            f"The weights '{name}' have the visemes '{outputs}', but visemes.json has '{' '.join(NAMES)}': "
             "give its rows those names in that order (the numbers may differ), or train the network again."
         )
 

@@ -104,7 +104,7 @@ def results(host) -> dict:
         "folder": FOLDER_OF_THE_PACK,
         "head": preview.shown_head(avatar, head, one.euler, one.translation)["real3d_head"][0],
         "motion": preview.shown_motion(motion.with_pose(turned, motion.translation), cut),
-        "frame": preview.frame_url(photo[0]),
+        "frame": host.part("runtime.progress").frame_url(photo[0]),
     }
 
 

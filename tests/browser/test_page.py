@@ -136,8 +136,8 @@ def test_a_motion_is_drawn_with_its_values(seen):
 
 def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
     told = seen["rendering"]
-    assert told["running"] == "Frame 12 of 60, 8.3 a second" and told["picture"] == 192
-    assert told["slow"] == "Frame 12 of 60, 0.04 a second"
+    assert told["running"] == "Frame 12 of 60, 8.3 fps" and told["picture"] == 192
+    assert told["slow"] == "Frame 12 of 60, 0.04 fps"
     assert told["cancelling"] == "Cancelling \u2026" and told["interrupted"] and told["cancelled"] == "Cancelled at frame 12 of 60"
 
 
@@ -156,8 +156,8 @@ def test_undo_copies_and_reloads_keep_the_picture_and_the_numbers_one(seen, kind
 
 def test_a_rendering_goes_on_after_undo(seen):
     told = seen["again_Real3DTalkingPortrait"]
-    assert told["rendering"] == told["renderingAfter"] == ["Frame 12 of 60, 8.3 a second"]
-    assert told["renderingOn"] == ["Frame 13 of 60, 8.3 a second"] and told["renderingDone"] == ["60 frames, 8.3 a second"]
+    assert told["rendering"] == told["renderingAfter"] == ["Frame 12 of 60, 8.3 fps"]
+    assert told["renderingOn"] == ["Frame 13 of 60, 8.3 fps"] and told["renderingDone"] == ["60 frames, 8.3 fps"]
 
 
 @pytest.mark.parametrize("kind", ["Real3DCameraPath", "Real3DTalkingPortrait"])
@@ -193,7 +193,7 @@ def test_subgraphs_show_what_the_workflow_shows(seen):
         moment: [(place[0], live) for _, _, place, live, _ in told[moment]] for moment in ("path", "pathDragged", "pathUndone", "simple")
     }
     assert yaws == {"path": [(0, True)], "pathDragged": [(12, True)], "pathUndone": [(0, True)], "simple": [(0, True)]}
-    assert told["rendering"] == "Frame 12 of 60, 8.3 a second"
+    assert told["rendering"] == "Frame 12 of 60, 8.3 fps"
 
 
 def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
@@ -215,7 +215,7 @@ def test_the_model_that_finds_faces_is_offered_where_there_is_none(seen):
 def test_the_page_speaks_chinese(served, tmp_path):
     words = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))["real3d"]
     seen = looked(served["url"], tmp_path, [["motion", "stage_by_stage"]], locale="zh", motion=served["motion"])
-    assert not seen["problems"] and seen["motion"]["hint"] == words["Run the workflow to see what the face and the head do"]
+    assert not seen["problems"] and seen["motion"]["hint"] == words["Run the workflow to see the motion of the face and the head"]
     assert words["jaw"] in seen["motion"]["quarter"]
 
 

@@ -1,97 +1,23 @@
-"""Video: clips are read at a constant rate, streams are written whole with their sound, and no failure leaves a file."""
+"""Clips are read at a constant rate, upright, in standard range, with their sound in its place."""
 
 import math
-import os
-import struct
 import subprocess
 import sys
 import types
-import weakref
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
+from media_files import counting, read_numbers, set_display_matrix, write_clip, write_clip_with_sound
 from PIL import Image, ImageCms
 
-from real3d_core.errors import ClipError, OutputError
-from real3d_core.files import refuse_unwritable
+from real3d_core.errors import ClipError
 from real3d_core.media.clip import Clip, _orientation, open_clip
-from real3d_core.media.contact_sheet import contact_sheet
-from real3d_core.media.encoding import Encoding
 from real3d_core.media.film import write_video
-from real3d_core.media.sound import Sound, load_sound
-from real3d_core.stream import FrameStream
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GREY = 12  # grey levels from frame to frame in the counting videos; far more than compression changes
-
-
-def counting(length: int, fps: float = 25.0, height: int = 48, width: int = 64) -> FrameStream:
-    """Frame k is evenly grey at level 12 (k mod 20)."""
-
-    def compute(start: int, stop: int) -> torch.Tensor:
-        levels = (torch.arange(start, stop) % 20 * GREY).float() / 255
-        return levels[:, None, None, None].expand(-1, height, width, 3).clone()
-
-    return FrameStream(length, fps, compute)
-
-
-def read_numbers(pictures) -> list[int]:
-    """The k mod 20 that each counting picture shows."""
-    return [round(float(picture.mean()) / GREY) for picture in pictures]
-
-
-def tone(seconds: float, rate: int, channels: int = 1) -> Sound:
-    time = torch.arange(round(seconds * rate)) / rate
-    return Sound((0.5 * torch.sin(2 * math.pi * 440 * time)).repeat(channels, 1), rate)
-
-
-def write_clip(path: Path, times: list[int], clock: Fraction = Fraction(1, 1000), prepare: Callable = lambda stream: None) -> Path:
-    """A counting video of 32 x 64 pixels with the given time stamps, written without the code under test."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
-        stream.codec_context.time_base = clock
-        prepare(stream)
-        for number, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), number % 20 * GREY, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = time, clock
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
-    """Writes the track's matrix (ISO 14496-12): nine numbers, 16.16 and in the last column 2.30."""
-    content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 44
-    content[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-
-
-def write_clip_with_sound(path: Path, picture_at: float, sound_at: float, beat: float = 1.0, seconds: int = 2) -> Path:
-    """Black pictures and silence; a flash, and a beep, `beat` seconds after the start of the pictures, and of the sound."""
-    time = np.arange(seconds * 16000) / 16000
-    samples = np.where((time >= beat) & (time < beat + 0.1), 0.8 * np.sin(2 * np.pi * 1000 * time), 0).astype(np.float32)
-    with av.open(str(path), "w") as container:
-        pictures, sound = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=16000, layout="mono")
-        pictures.width, pictures.height, pictures.pix_fmt = 64, 32, "yuv420p"
-        pictures.codec_context.time_base = Fraction(1, 1000)
-        packets = []
-        for number in range(seconds * 25):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), 255 * (number == beat * 25), np.uint8), format="rgb24")
-            frame.pts, frame.time_base = round(picture_at * 1000) + number * 40, Fraction(1, 1000)
-            packets += pictures.encode(frame)
-        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16000, round(sound_at * 16000), Fraction(1, 16000)
-        packets += [*pictures.encode(None), *sound.encode(frame), *sound.encode(None)]
-        for packet in sorted(packets, key=lambda one: float(one.dts * one.time_base)):
-            container.mux(packet)
-    return path
 
 
 def seen_and_heard(path: Path, start: float = 0.0, fps: float = 100.0) -> tuple[float, float]:
@@ -186,7 +112,9 @@ class TestReading:
         """PyAV 18 frees what such a picture carries twice, as soon as it is collected."""
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         Image.new("RGB", (64, 48), "red").save(tmp_path / "a.png", icc_profile=profile)
-        script = "import gc, sys; from real3d_core.video import open_clip; clip = open_clip(sys.argv[1]); list(clip.frames()); gc.collect()"
+        script = (
+            "import gc, sys; from real3d_core.media.clip import open_clip; clip = open_clip(sys.argv[1]); list(clip.frames()); gc.collect()"
+        )
         done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.png")], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-500:]
 
@@ -413,215 +341,6 @@ class TestReading:
         sentence = str(failure.value)
         assert says in sentence and str(path) in sentence and "\n" not in sentence and sentence.endswith(".")
         assert capfd.readouterr() == ("", ""), "FFmpeg's own messages are kept from the user"
-
-
-class TestWriting:
-    @pytest.mark.parametrize(
-        ("fps", "exact"),
-        [
-            (25.0, 25),
-            (30.0, 30),
-            (12.5, Fraction(25, 2)),
-            (23.976, Fraction(24000, 1001)),
-            (24000 / 1001, Fraction(24000, 1001)),
-            (29.97, Fraction(30000, 1001)),
-            (59.94, Fraction(60000, 1001)),
-        ],
-    )
-    def test_no_frame_is_lost_and_time_does_not_drift(self, tmp_path, fps, exact):
-        duration = 4.03
-        length = math.ceil(duration * fps)
-        write_video(tmp_path / "a.mp4", counting(length, fps), tone(duration, 44100))
-        with av.open(str(tmp_path / "a.mp4")) as container:
-            frames = list(container.decode(video=0))
-            stated = container.streams.video[0].average_rate
-        assert len(frames) == length
-        assert read_numbers(frame.to_ndarray(format="rgb24") for frame in frames) == [k % 20 for k in range(length)]
-        assert stated == exact
-        for number, frame in enumerate(frames):
-            assert frame.pts * frame.time_base == number / stated
-        assert abs(load_sound(tmp_path / "a.mp4").duration - duration) <= 1024 / 44100
-
-    def test_the_sound_arrives_in_place_and_shape(self, tmp_path, assets):
-        speech = load_sound(assets / "speech" / "librivox_0880_en.wav")
-        write_video(tmp_path / "a.mp4", counting(math.ceil(speech.duration * 25)), speech)
-        heard = load_sound(tmp_path / "a.mp4")
-        assert heard.rate == 16000
-        a, b = speech.samples[0], heard.samples[0]
-        spectrum = torch.fft.rfft(a, 2 * len(a)) * torch.fft.rfft(b, 2 * len(a)).conj()
-        shift = int(torch.fft.irfft(spectrum).argmax())
-        assert min(shift, 2 * len(a) - shift) <= 8, "half a millisecond"
-        length = min(len(a), len(b))
-        assert torch.corrcoef(torch.stack([a[:length], b[:length]]))[0, 1] > 0.97
-
-    @pytest.mark.parametrize(
-        ("rate", "channels", "kept"), [(44056, 1, (48000, 1)), (48000, 2, (48000, 2)), (8000, 6, (8000, 2)), (8000, 12, (8000, 1))]
-    )
-    def test_any_rate_and_channels_can_be_written(self, tmp_path, rate, channels, kept):
-        write_video(tmp_path / "a.mp4", counting(25), tone(1.0, rate, channels))
-        heard = load_sound(tmp_path / "a.mp4")
-        assert (heard.rate, len(heard.samples)) == kept
-        assert abs(heard.duration - 1.0) <= 1024 / heard.rate
-        mono = heard.mono(8000)
-        assert abs(float(torch.fft.rfft(mono).abs().argmax()) * 8000 / len(mono) - 440) < 2
-
-    def test_sound_and_picture_lie_side_by_side_in_the_file(self, tmp_path):
-        write_video(tmp_path / "a.mp4", counting(250), tone(10.0, 16000))
-        with av.open(str(tmp_path / "a.mp4")) as container:
-            packets = sorted(
-                (packet.pos, packet.stream.type, float(packet.dts * packet.time_base)) for packet in container.demux() if packet.pos
-            )
-        latest = {"video": 0.0, "audio": 0.0}
-        for _, kind, time in packets:
-            latest[kind] = time
-            assert abs(latest["video"] - latest["audio"]) < 2.5
-        assert (tmp_path / "a.mp4").read_bytes().index(b"moov") < (tmp_path / "a.mp4").read_bytes().index(b"mdat"), "starts without seeking"
-
-    def test_colours_survive_and_are_tagged(self, tmp_path):
-        colours = torch.tensor([[200, 40, 90], [20, 180, 60], [40, 60, 220], [230, 200, 170]]) / 255
-        write_video(
-            tmp_path / "a.mp4",
-            FrameStream(4, 25.0, lambda a, b: colours[a:b, None, None].expand(-1, 64, 64, 3)),
-            None,
-            encoding=Encoding(crf=8),
-        )
-        pictures = list(open_clip(tmp_path / "a.mp4").frames())
-        for picture, colour in zip(pictures, colours, strict=True):
-            assert np.abs(picture[32, 32] - (colour * 255).numpy()).max() <= 3
-        with av.open(str(tmp_path / "a.mp4")) as container:
-            first = next(container.decode(video=0))
-            assert (first.colorspace, first.color_range) == (1, 1)
-            assert [getattr(first, name, 1) for name in ("color_primaries", "color_trc")] == [1, 1], "PyAV 14 does not tell"
-            assert first.format.name == "yuv420p"
-
-    def test_values_outside_the_range_are_clamped(self, tmp_path):
-        write_video(
-            tmp_path / "a.mp4",
-            FrameStream(2, 25.0, lambda a, b: torch.tensor([-3.0, 7.0])[a:b, None, None, None].expand(-1, 32, 32, 3)),
-            None,
-        )
-        dark, bright = open_clip(tmp_path / "a.mp4").frames()
-        assert dark.max() <= 2 and bright.min() >= 253
-
-    def test_odd_sides_are_padded(self, tmp_path):
-        write_video(tmp_path / "a.mp4", counting(3, height=33, width=47), None)
-        clip = open_clip(tmp_path / "a.mp4")
-        assert (clip.height, clip.width) == (34, 48)
-
-    def test_the_frames_do_not_depend_on_the_chunk_size(self, tmp_path):
-        for chunk in (1, 7, 64):
-            write_video(tmp_path / f"{chunk}.mp4", counting(50), tone(2.0, 16000), chunk=chunk)
-        one, seven, all_at_once = (np.stack(list(open_clip(tmp_path / f"{chunk}.mp4").frames())) for chunk in (1, 7, 64))
-        assert np.array_equal(one, seven) and np.array_equal(one, all_at_once)
-
-    def test_progress_counts_frames_to_the_end(self, tmp_path):
-        seen = []
-        write_video(tmp_path / "a.mp4", counting(20), None, chunk=8, progress=lambda done, total: seen.append((done, total)))
-        assert seen == [(8, 20), (16, 20), (20, 20)]
-
-    def test_few_chunks_are_alive_at_once(self, tmp_path):
-        alive: list[weakref.ref] = []
-        most = 0
-
-        def compute(start: int, stop: int) -> torch.Tensor:
-            nonlocal most
-            chunk = torch.zeros(stop - start, 32, 32, 3)
-            alive.append(weakref.ref(chunk))
-            most = max(most, sum(reference() is not None for reference in alive))
-            return chunk
-
-        write_video(tmp_path / "a.mp4", FrameStream(200, 25.0, compute), None, chunk=4)
-        assert len(alive) == 50 and most <= 3
-
-    @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError, MemoryError])
-    def test_an_interrupted_video_leaves_the_old_file_and_nothing_else(self, tmp_path, failure):
-        write_video(tmp_path / "a.mp4", counting(5), None)
-        before = (tmp_path / "a.mp4").read_bytes()
-
-        def compute(start: int, stop: int) -> torch.Tensor:
-            if start >= 16:
-                raise failure
-            return torch.zeros(stop - start, 32, 32, 3)
-
-        with pytest.raises(failure):
-            write_video(tmp_path / "a.mp4", FrameStream(50, 25.0, compute), tone(2.0, 16000))
-        assert (tmp_path / "a.mp4").read_bytes() == before
-        assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
-
-    @pytest.mark.parametrize(
-        ("name", "says"),
-        [
-            ("a.avi", "must end in .mp4"),
-            ("a", "must end in .mp4"),
-            ("gone/a.mp4", "does not exist"),
-            ("there.mp4", "is a folder"),
-            ("file/a.mp4", "cannot be written"),
-        ],
-    )
-    def test_impossible_outputs_are_refused_before_anything_is_rendered(self, tmp_path, name, says):
-        (tmp_path / "there.mp4").mkdir()
-        (tmp_path / "file").touch()
-
-        def compute(start: int, stop: int) -> torch.Tensor:
-            raise AssertionError("rendered for nothing")
-
-        with pytest.raises(OutputError, match=says):
-            refuse_unwritable(tmp_path / name, (".mp4",))
-        with pytest.raises(OutputError, match=says) as failure:
-            write_video(tmp_path / name, FrameStream(5, 25.0, compute), None)
-        assert "\n" not in str(failure.value) and str(tmp_path / name) in str(failure.value)
-        assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "there.mp4"]
-
-    @pytest.mark.skipif(os.name != "posix", reason="Windows keeps no such permissions")
-    def test_a_folder_without_permission_is_refused(self, tmp_path):
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o500)
-        if os.access(closed, os.W_OK):
-            pytest.skip("this user may write everywhere")
-        with pytest.raises(OutputError, match="cannot be written"):
-            refuse_unwritable(closed / "a.mp4", (".mp4",))
-
-    @pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
-    def test_a_full_disk_gives_one_sentence(self, tmp_path):
-        import resource
-
-        noise = FrameStream(20, 25.0, lambda a, b: torch.rand(b - a, 128, 128, 3, generator=torch.Generator().manual_seed(a)))
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limit[1]))
-        try:
-            with pytest.raises(OutputError, match="cannot be written"):
-                write_video(tmp_path / "a.mp4", noise, None)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        assert not list(tmp_path.iterdir())
-
-
-class TestContactSheet:
-    def test_frames_are_spread_from_the_first_to_the_last(self, tmp_path):
-        shown = []
-
-        def compute(start: int, stop: int) -> torch.Tensor:
-            shown.extend(range(start, stop))
-            return torch.full((stop - start, 64, 32, 3), start / 100)
-
-        contact_sheet(FrameStream(100, 25.0, compute), tmp_path / "a.png", columns=4, rows=3, width=64)
-        assert shown == [0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99]
-        sheet = np.asarray(Image.open(tmp_path / "a.png"))
-        cell = sheet.shape[0] // 3
-        assert sheet.shape[1] == 4 * 64 and cell > 128
-        for place, number in enumerate(shown):
-            centre = sheet[place // 4 * cell + 64, place % 4 * 64 + 32]
-            assert np.abs(centre - number / 100 * 255).max() <= 1
-        label = sheet[128:cell, :64]
-        assert label.min() < 100 and label.max() == 255, "a time in black on white"
-
-    def test_a_short_stream_is_shown_once(self, tmp_path):
-        contact_sheet(counting(3, height=64), tmp_path / "a.png", columns=6, rows=4, width=64)
-        assert Image.open(tmp_path / "a.png").size[1] < 110, "one row"
-
-    def test_a_wrong_ending_is_refused(self, tmp_path):
-        with pytest.raises(OutputError, match=r"must end in \.png"):
-            contact_sheet(counting(3), tmp_path / "a.jpg")
 
 
 def test_a_clip_is_a_value(tmp_path):

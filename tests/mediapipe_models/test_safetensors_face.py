@@ -42,7 +42,7 @@ def test_its_detector_is_the_bundle_s(bundle, folder):
 
 
 def test_its_canonical_face_is_the_bundle_s(folder, nothing_carried, bundle):
-    found, expected = canonical_face([folder]), canonical_face([bundle.parent])
+    found, expected = canonical_face(ModelFolders((folder,))), canonical_face(ModelFolders((bundle.parent,)))
     assert np.abs(found.points - expected.points).max() < 1e-5 and np.abs(found.weights - expected.weights).max() < 1e-6
 
 
@@ -78,7 +78,7 @@ def test_points_of_its_network_lie_where_the_region_is(folder, assets, nothing_c
     photo = load_picture(assets / "portraits" / "astronaut.png")[..., :3]
     networks = face_networks(folder / FACE_LANDMARKER.stand_in)
     (region,) = TorchLandmarker(networks).regions(photo)
-    (face,) = FaceLandmarks([folder]).in_picture(photo)
+    (face,) = FaceLandmarks(ModelFolders((folder,))).in_picture(photo)
     seen, presence = networks.mesh(torch.zeros(1, 192, 192, 3))
     assert face.shape == (478, 3) and seen.shape == (1, 478, 3) and presence.shape == (1,)
     made_up = np.abs(face[:, :2] - (region.centre - region.side / 2)).max()  # made-up weights put all points near the region's corner
@@ -97,4 +97,4 @@ def test_another_or_a_damaged_file_is_one_sentence(folder, tmp_path, nothing_car
     if damage == "cut":
         target.write_bytes(target.read_bytes()[:5000])
     with pytest.raises(MissingModelError, match=r"mediapipe_face_fp32\.safetensors' cannot be used .*download it again"):
-        FaceLandmarks([tmp_path]).in_picture(load_picture(assets / "portraits" / "astronaut.png")[..., :3])
+        FaceLandmarks(ModelFolders((tmp_path,))).in_picture(load_picture(assets / "portraits" / "astronaut.png")[..., :3])

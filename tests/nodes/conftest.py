@@ -28,6 +28,44 @@ def host(tmp_path_factory, assets: Path) -> Host:
     return loaded
 
 
+@pytest.fixture(scope="session")
+def stages(host):
+    """One portrait through all stages, small."""
+    avatar = host.execute("Real3DLoadAvatar", avatar="analytic (built in)")[0]
+    portrait, *layers = host.execute("Real3DPreparePortrait", image=host.inputs["portrait.png"])
+    planes = host.execute("Real3DImageToPlane", avatar=avatar, portrait=portrait)[0]
+    motion = host.execute("Real3DAudioToMotion", avatar=avatar, audio=host.inputs["voice.wav"])[0]
+    motion = host.execute("Real3DEditMotion", motion=motion, end=0.24)[0]
+    camera = host.execute("Real3DCameraPath", portrait=portrait, motion=motion)[0]
+    moving = host.execute("Real3DMotionAdapter", avatar=avatar, planes=planes, motion=motion)[0]
+    render = host.execute("Real3DRenderHead", avatar=avatar, planes=moving, camera=camera, resolution=64)[0]
+    return {
+        **{"avatar": avatar, "portrait": portrait, "layers": layers, "planes": planes, "motion": motion},
+        **{"camera": camera, "moving": moving, "render": render},
+    }
+
+
+@pytest.fixture
+def simple(host):
+    """Runs the simple node, small; its results."""
+
+    def run(**inputs) -> tuple:
+        given = {"image": host.inputs["portrait.png"], "audio": host.inputs["voice.wav"], "head_pose": "static", "size": 64}
+        return host.execute("Real3DTalkingPortrait", **{**given, **inputs})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def counting_clip(host, tmp_path_factory):
+    """A film without sound of five frames at 12.5 a second, 0.4 s, each of its own grey."""
+    path = tmp_path_factory.mktemp("clips") / "counting.mp4"
+    greys = torch.linspace(0.2, 0.8, 5)[:, None, None, None].expand(5, 48, 96, 3)
+    stream = host.core("stream").FrameStream(5, 12.5, lambda start, stop: greys[start:stop])
+    host.core("media.film").write_video(path, stream, None)
+    return path
+
+
 def image(path: Path) -> torch.Tensor:
     """A picture as ComfyUI's IMAGE."""
     return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).float()[None] / 255

@@ -225,8 +225,8 @@ from pack_host import Host
 host = Host(pathlib.Path(tempfile.mkdtemp()))
 heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
 loaded = [name for name in heavy if name in set(sys.modules) - before]
-light = (".errors", ".ranges", ".stream", ".mediapipe_models", ".mediapipe_models.model_files", ".analytic", ".real3d", ".avatar_kinds", ".kind")
-loaded += [name for name in sys.modules if "real3d_core." in name and not name.endswith(light)]
+light = {"errors", "ranges", "stream", "mediapipe_models", "model_files", "analytic", "real3d", "avatar_kinds", "kind"}
+loaded += [name for name in sys.modules if "real3d_core." in name and name.rpartition(".")[2] not in light]
 print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

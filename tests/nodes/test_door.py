@@ -56,13 +56,13 @@ def test_every_socket_answers_a_foreign_value_with_one_sentence(host, right, nod
             continue
         with pytest.raises(host.core("errors").Real3DError) as refused:
             host.execute(node_id, **{**values, socket.id: FOREIGN[sent]})
-        assert f"'{socket.id}' takes" in str(refused.value) and is_one_sentence(str(refused.value))
+        assert f"'{socket.id}' expects" in str(refused.value) and is_one_sentence(str(refused.value))
 
 
 def test_the_sentence_names_what_came_and_what_to_connect(host):
     portrait, planes = host.part("sockets").Portraits(()), host.part("sockets").Heads("analytic", (), moving=False)
     for value, word in ((portrait, "a portrait"), (torch.zeros(1, 96), r"a plain tensor \[1, 96\]"), (3, "type 'int'")):
-        with pytest.raises(host.core("errors").Real3DError, match=f"takes planes, but .*{word}.* came: connect 'Image to plane'"):
+        with pytest.raises(host.core("errors").Real3DError, match=f"expects planes, but got .*{word}.*: connect 'Image to plane'"):
             host.execute("Real3DMixPlanes", first=value, second=planes)
 
 
@@ -71,7 +71,7 @@ def test_the_sentence_names_what_came_and_what_to_connect(host):
 )
 def test_a_text_is_a_text(host, right, node_id, name):
     values = {one.id: right[one.get_io_type().split(",")[0]] for one in sockets(host, node_id) if not one.optional}
-    with pytest.raises(host.core("errors").Real3DError, match=f"'{name}' takes a text, but a plain tensor"):
+    with pytest.raises(host.core("errors").Real3DError, match=f"'{name}' expects a text, but got a plain tensor"):
         host.execute(node_id, **{**values, name: torch.zeros(2)})
 
 

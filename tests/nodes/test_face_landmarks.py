@@ -91,16 +91,22 @@ def test_faces_count_from_the_largest(host, photos, no_tracking):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda value: {**value, "frames": value["frames"] * 3}, "3 pictures of face landmarks meet 1 photos: connect the same images"),
-        (lambda value: {**value, "image_size": (300, 900)}, "of a picture of 900 x 300 pixels, the photo has"),
-        (lambda value: {**value, "frames": [[{"landmarks_xy": np.zeros((468, 2)), "landmarks_3d": np.zeros((468, 3))}]]}, "none of 478"),
-        (lambda value: {**value, "frames": [[{"landmarks_xy": np.full((478, 2), np.nan), "landmarks_3d": np.zeros((478, 3))}]]}, "none of"),
-        (lambda value: {**value, "frames": [[{"bbox_xyxy": [0, 0, 1, 1]}]]}, "none of 478 points"),
-        (lambda value: {**value, "frames": []}, "of no picture at all"),
+        (lambda value: {**value, "frames": value["frames"] * 3}, "of 3 images, but there are 1 photos: connect the same images"),
+        (lambda value: {**value, "image_size": (300, 900)}, "belong to an image of 900 x 300 pixels, but the photo has"),
+        (
+            lambda value: {**value, "frames": [[{"landmarks_xy": np.zeros((468, 2)), "landmarks_3d": np.zeros((468, 3))}]]},
+            "not face landmarks of 478",
+        ),
+        (
+            lambda value: {**value, "frames": [[{"landmarks_xy": np.full((478, 2), np.nan), "landmarks_3d": np.zeros((478, 3))}]]},
+            "not face landmarks of",
+        ),
+        (lambda value: {**value, "frames": [[{"bbox_xyxy": [0, 0, 1, 1]}]]}, "not face landmarks of 478 points"),
+        (lambda value: {**value, "frames": []}, "have no frames"),
         (lambda value: {**value, "frames": [[]]}, "No face was found"),
-        (lambda value: torch.zeros(1, 478, 3), "connect (what )?'Detect Face Landmarks"),
-        (lambda value: {"frames": 7}, "connect (what )?'Detect Face Landmarks"),
-        (lambda value: "faces", "connect (what )?'Detect Face Landmarks"),
+        (lambda value: torch.zeros(1, 478, 3), "connect (the output of )?'Detect Face Landmarks"),
+        (lambda value: {"frames": 7}, "connect (the output of )?'Detect Face Landmarks"),
+        (lambda value: "faces", "connect (the output of )?'Detect Face Landmarks"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(host, photos, change, sentence):
@@ -178,7 +184,7 @@ def test_the_clip_s_own_rate_counts_and_its_length_must_match(host, photos, no_t
     assert len(motion_of(host, faces, video=estimated)) == 10
     longer = types.SimpleNamespace(get_components=None, get_frame_rate=lambda: 50, get_frame_count=lambda: 25)
     for other in ({"video": longer}, {"frames": torch.zeros(25, 8, 8, 3)}):
-        with pytest.raises(host.core("errors").ClipError, match="20 frames of face landmarks meet 25 of the clip"):
+        with pytest.raises(host.core("errors").ClipError, match="have 20 frames, the clip 25"):
             motion_of(host, faces, **other)
     with pytest.raises(host.core("errors").ClipError, match="not both"):
         motion_of(host, faces, video=video, frames=torch.zeros(20, 8, 8, 3))

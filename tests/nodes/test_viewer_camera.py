@@ -117,7 +117,7 @@ def test_an_orthographic_camera_counts_by_what_it_shows(host):
     ],
 )
 def test_a_value_that_is_no_camera_is_answered_with_one_sentence(host, wrong):
-    with pytest.raises(host.core("errors").Real3DError, match=r"camera_info is no camera .*connect that of 'Load 3D'") as refused:
+    with pytest.raises(host.core("errors").Real3DError, match=r"camera_info is not the camera .*connect that of 'Load 3D'") as refused:
         host.execute("Real3DCameraPath", camera_info={**LEFT, **wrong})
     assert "\n" not in str(refused.value)
 

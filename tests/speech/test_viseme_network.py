@@ -117,5 +117,5 @@ def test_weights_that_do_not_say_their_visemes_are_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
     save_file(load_file(WEIGHTS_FILE), tmp_path / "old.safetensors")
-    with pytest.raises(MissingModelError, match="do not say which visemes"):
+    with pytest.raises(MissingModelError, match="do not state the names of their visemes"):
         module.load_network(tmp_path / "old.safetensors")

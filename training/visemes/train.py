@@ -47,7 +47,7 @@ def train(corpus: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None]
     network = VisemeNetwork().train()
     draw = _Windows([one for one in corpus if one.part == "train"], network.reach, random)
     averaged = copy.deepcopy(network)
-    which_sound = nn.Conv1d(network.head.in_channels, len(SOUNDS), 1)  # heard only in training
+    which_sound = nn.Conv1d(network.head.in_channels, len(SOUNDS), 1)  # used only in training
     optimisers = _optimisers(network, which_sound)
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step / steps)) for optimiser in optimisers]
     weights = torch.ones(len(NAMES))
@@ -58,8 +58,8 @@ def train(corpus: list[Heard], steps: int, keep: Callable[[VisemeNetwork], None]
         mel, sounds = draw()
         labels = visemes[sounds]
         with torch.autocast("cpu", torch.bfloat16):
-            heard = network.heard(mel)
-            scores, of_sounds = network.head(heard).float(), which_sound(heard).float()
+            features = network.features(mel)
+            scores, of_sounds = network.head(features).float(), which_sound(features).float()
         loss = functional.cross_entropy(scores, labels, weights, label_smoothing=SMOOTHING)
         loss = loss + SOUNDS_TOO * functional.cross_entropy(of_sounds, sounds, label_smoothing=SMOOTHING)
         network.zero_grad()

@@ -1,19 +1,19 @@
-// The examples name files that a new user does not have: they are copied into ComfyUI's input folder, if the user wants it.
+// Offers to copy the input files of an example into ComfyUI's input folder.
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { t } from "./page.js";
 
-const offered = new Set(); // nobody is asked twice
+const offered = new Set(); // each file is offered only once
 
 app.registerExtension({
   name: "real3dportrait.examples",
-  // Before the nodes are made: then they find their files, and the page marks none as missing.
+  // Before the nodes are created, so that they find their files and the page marks none as missing.
   async beforeConfigureGraph(workflow) {
     try {
       await offer(new Set([...JSON.stringify(workflow).matchAll(/"(real3d_\w+\.\w+)"/g)].map(([, name]) => name)));
     } catch (failure) {
-      console.warn("The files of the examples were not offered:", failure); // the workflow opens all the same
+      console.warn("The files of the examples were not offered:", failure); // the workflow opens anyway
     }
   },
 });
@@ -29,8 +29,8 @@ async function offer(named) {
   if (!dialog?.confirm) {
     tell("warn", t("Copy the example's files from {0} in this pack's folder into ComfyUI's input folder: {1}", "example_workflows/input", wanted.join(", ")));
   } else if (await dialog.confirm({
-    title: t("Files of the example"),
-    message: t("This example loads files that are not in ComfyUI's input folder. Copy them there from the pack? Nothing is overwritten."),
+    title: t("Example files"),
+    message: t("This example needs files that are not in ComfyUI's input folder. Copy them there? Existing files are not overwritten."),
     itemList: wanted,
   })) await copy(wanted);
 }
@@ -43,4 +43,4 @@ async function copy(names) {
   else tell("error", (await answer.json()).error);
 }
 
-const tell = (severity, detail) => app.extensionManager.toast?.add({ severity, summary: t("Files of the example"), detail, life: 20000 });
+const tell = (severity, detail) => app.extensionManager.toast?.add({ severity, summary: t("Example files"), detail, life: 20000 });

@@ -1,4 +1,4 @@
-// A drawn head with axes, for as long as there is no picture: it can be steered all the same.
+// A drawn head with axes, shown until there is a rendered picture; it can be rotated in the same way.
 
 import { make } from "./page.js";
 

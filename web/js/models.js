@@ -1,11 +1,11 @@
-// Nodes that find faces declare their model as ComfyUI's own workflows do, but the page looks only at models that a widget names, and these
-// nodes take whichever is there. So it is offered here, and only where the server has none that does it.
+// Offers to download the face landmark model that an example declares. ComfyUI's page only checks models that are named by a widget, but
+// these nodes use any installed one. So it is offered here, and only if the server has none.
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { after, make, t } from "./page.js";
 
-const asked = new Set(); // by name: nobody is asked twice
+const asked = new Set(); // names; each model is offered only once
 
 app.registerExtension({
   name: "real3dportrait.models",
@@ -22,13 +22,13 @@ async function offer(declared) {
     const { missing } = await (await api.fetchApi("/real3d/models")).json();
     for (const model of missing) if (names.includes(model.name)) await ask(model);
   } catch (failure) {
-    console.warn("The models that find faces were not offered:", failure); // a run says what is missing
+    console.warn("The models that find faces were not offered:", failure); // running the workflow reports what is missing
   }
 }
 
 async function ask({ name, url, folder }) {
-  const title = t("Model for finding faces"), { dialog, toast } = app.extensionManager;
-  const message = t("No model that finds faces is installed. Download {0} and put it into this folder? No restart is needed.", name);
+  const title = t("Face landmark model"), { dialog, toast } = app.extensionManager;
+  const message = t("No face landmark model is installed. Download {0} and put it into this folder? No restart is needed.", name);
   if (!dialog?.confirm) toast?.add({ severity: "warn", summary: title, detail: `${message} ${url} ${folder}`, life: 60000 });
   else if (await dialog.confirm({ title, message, itemList: [folder, url] })) make("a", { href: url, download: name, target: "_blank", rel: "noopener" }).click();
 }

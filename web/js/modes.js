@@ -1,4 +1,4 @@
-// A camera path has numbers for each of its modes: those of the other modes are hidden. They keep their places and values.
+// Hides the inputs of a camera path that do not belong to its mode. They keep their positions and values.
 
 import { widgetOf } from "./page.js";
 
@@ -10,8 +10,8 @@ function connected(node, name) {
 }
 
 /**
- * The canvas asks the widget, Nodes 2.0 its options, or those that it has kept of the widget that was here before: of a node that has been
- * put into a subgraph. A canvas of 2025 leaves room for what is hidden unless it says that it has no height.
+ * The canvas reads the widget; Nodes 2.0 reads its options, which for a node moved into a subgraph may be those of the previous widget.
+ * Canvas versions of 2025 reserve space for hidden widgets unless their height is zero.
  */
 function hide(widget, hidden) {
   for (const place of [widget, widget.options, widget._state?.options]) if (place) place.hidden = hidden;
@@ -20,12 +20,12 @@ function hide(widget, hidden) {
 }
 
 export function showNumbersOfMode(node) {
-  const mode = connected(node, "mode") ? null : widgetOf(node, "mode").value; // null: only the server will know
+  const mode = connected(node, "mode") ? null : widgetOf(node, "mode").value; // null: known only on the server
   const wrong = Object.entries(NUMBERS)
     .flatMap(([owner, names]) => names.map((name) => [widgetOf(node, name), mode !== null && mode !== owner && !connected(node, name)]))
-    .filter(([widget, hidden]) => Boolean(widget.options.hidden) !== hidden); // the page hides some widgets for reasons of its own
+    .filter(([widget, hidden]) => Boolean(widget.options.hidden) !== hidden); // the page also hides widgets itself
   if (!wrong.length) return;
   for (const [widget, hidden] of wrong) hide(widget, hidden);
-  node.widgets.push(node.widgets.pop()); // Nodes 2.0 does not see what changes in a widget, but looks at all of them when their list does
+  node.widgets.push(node.widgets.pop()); // Nodes 2.0 does not track changes inside a widget, only of the list of widgets
   node.setDirtyCanvas(true, true);
 }

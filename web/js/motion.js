@@ -1,4 +1,4 @@
-// The motion time line: what the face and the head do over time, over the sound.
+// The motion timeline: curves of face and head over the waveform.
 
 import { addElement, drag, keepFresh, make, outputOf, saveOutput, t } from "./page.js";
 import { clamp } from "./views.js";
@@ -24,7 +24,7 @@ function wave(sound) {
 export function addMotionLine(node) {
   const drawing = make("svg", { viewBox: `0 0 ${WIDTH} ${POSE[1] + 4}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const legend = make("div", { class: "r3d-legend" });
-  const hint = make("p", { class: "r3d-empty" }, t("Run the workflow to see what the face and the head do"));
+  const hint = make("p", { class: "r3d-empty" }, t("Run the workflow to see the motion of the face and the head"));
   const line = make("div", { class: "r3d-motion-track", tabindex: "0", role: "slider", "aria-label": t("Time in the motion"), "aria-valuemin": "0" }, drawing);
   const root = make("div", { class: "r3d-motion" }, line, legend, hint);
   let drawn = null;

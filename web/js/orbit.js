@@ -1,4 +1,4 @@
-// The orbit view: a small head that is turned by dragging, and the keyframes of a camera path on a strip below it.
+// The orbit view: a small head that is rotated by dragging, and a timeline with the keyframes of a camera path below it.
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
@@ -8,13 +8,13 @@ import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, 
 
 const DEGREES_PER_PIXEL = 0.4;
 const STAGE = 190, STRIP = 58;
-const SIDES = [112, 384], STEP = 32; // pixels of a picture: fewest and most that the server renders, and in which steps
-const STILL = 250; // milliseconds after which a view stands still
+const SIDES = [112, 384], STEP = 32; // pixels per side: smallest and largest that the server renders, and the step
+const STILL = 250; // milliseconds without a change after which a view counts as still
 const PLACE = [["view_yaw", -80, 80, 0], ["view_pitch", -60, 60, 0], ["view_distance", 0.5, 2, 2]];
 
 /**
- * A picture of a head from the server: only one is asked for at a time, and then the newest that is wanted.
- * A view that is new is asked for small, and once it stands still as large as it is shown.
+ * A picture of a head from the server. Requests run one at a time, outdated ones are skipped.
+ * A new view is requested at low resolution first, and at display resolution once it is still.
  */
 class Picture {
   constructor(image, gone) {
@@ -42,10 +42,10 @@ class Picture {
       try {
         const answer = await api.fetchApi(asked);
         if (answer.status === 200) this.show(await answer.blob());
-        else if (answer.status === 204) this.shown = ""; // another node has asked for its own picture of this head in between
+        else if (answer.status === 204) this.shown = ""; // superseded by another node's request for the same head
         else this.gone(answer.status);
       } catch {
-        this.gone(0); // the server is away; the drawn head goes on
+        this.gone(0); // the server cannot be reached; keep the drawn head
       }
     }
     this.busy = false;
@@ -62,10 +62,10 @@ class Picture {
   }
 }
 
-/** Saves the token of the head that a run of this node has shown; it is good until the server ends. */
+/** Saves the token of the head of this node's last run; it is valid until the server exits. */
 export const rememberHead = (node) => saveOutput(node, "real3d_head");
 
-/** The token of the head that a node looks at. */
+/** The token of the head that a node shows. */
 function headOf(node) {
   if (node.comfyClass !== "Real3DCameraPath") return savedOutput(node, "real3d_head");
   const shows = (one) => savedOutput(one, "real3d_head") && origins(one, "camera").includes(node);
@@ -73,7 +73,7 @@ function headOf(node) {
   return owner && savedOutput(owner, "real3d_head");
 }
 
-/** Seconds of the motion that is connected, as far as a run has told. */
+/** Duration of the connected motion in seconds, known after a run; otherwise 0. */
 function secondsOfMotion(node, hops = 20) {
   for (const one of hops ? origins(node, "motion") : []) {
     const seconds = savedOutput(one, "real3d_seconds") || secondsOfMotion(one, hops - 1);
@@ -89,7 +89,7 @@ export function addOrbitView(node) {
   const numbers = make("output", { class: "r3d-numbers" });
   const hint = make("span", { class: "r3d-hint" });
   const front = make("button",
-    { type: "button", class: "r3d-button r3d-front", title: t("Look from the front"), "aria-label": t("Look from the front") },
+    { type: "button", class: "r3d-button r3d-front", title: t("Front view"), "aria-label": t("Front view") },
     make("svg", { viewBox: "0 0 12 12" }, make("circle", { cx: 6, cy: 6, r: 3 }), make("path", { d: "M6 0.5V4M6 8V11.5M0.5 6H4M8 6H11.5" })));
   const stage = make(
     "div",
@@ -97,14 +97,14 @@ export function addOrbitView(node) {
       class: "r3d-stage",
       tabindex: "0",
       role: "application",
-      "aria-label": t("The head. Arrow keys turn it, plus and minus change the distance, Home looks from the front."),
+      "aria-label": t("Head preview. Arrow keys rotate it, plus and minus change the distance, Home resets it to the front."),
     },
     drawn, image, hint, numbers,
   );
   const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
 
   const time = () => seenOf(node).time ?? 0;
-  let gone = null; // a token that the server does not know any more
+  let gone = null; // a token that the server no longer knows
   let signature = "";
   const value = (name) => widgetOf(node, name)?.value;
   const place = () => PLACE.map(([name, , , digits]) => Number(value(name) ?? (digits ? 1 : 0)));
@@ -126,7 +126,7 @@ export function addOrbitView(node) {
     signature = "";
   });
 
-  /** Turns to yaw, pitch and distance: those of the keyframe at the play head, or else of the place where the viewer stands. */
+  /** Sets yaw, pitch and distance of the keyframe at the playhead, or of the viewer if there is none. */
   function turn(yaw, pitch, distance) {
     if (editsKeys()) {
       const [, , roll] = ownView();
@@ -201,12 +201,12 @@ export function addOrbitView(node) {
   addElement(node, "orbit", root, STAGE + (strip ? STRIP : 0));
   keepFresh(node, root, refresh);
   after(node, "onConfigure", refresh);
-  if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 draws it
+  if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 renders it
   after(node, "onRemoved", () => picture.drop());
   refresh();
 }
 
-/** The time line of a camera path: a play head, and a diamond for each keyframe. */
+/** The timeline of a camera path: a playhead, and a diamond for each keyframe. */
 function keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) {
   const track = make("div", { class: "r3d-track", tabindex: "0", role: "slider", "aria-label": t("Time on the camera path"), "aria-valuemin": "0" });
   const head = make("div", { class: "r3d-playhead" });
@@ -227,7 +227,7 @@ function keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, own
     changed();
   }
   function remove(key) {
-    if (!key || !editsKeys() || keys().length < 2) return; // a path needs one
+    if (!key || !editsKeys() || keys().length < 2) return; // a path needs at least one
     setWidget(node, "keyframes", withoutKeyframe(text(), key));
     refresh();
     changed();

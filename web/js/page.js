@@ -1,11 +1,11 @@
-// What all parts need of the page: words in the user's language, elements, and widgets of our nodes.
+// Shared helpers: translations, elements, widgets, and access to the page and its graph.
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
 
 let table = {};
 
-/** Fetches the words of locales/<language>/main.json, "real3d"; English needs none. */
+/** Loads the translations of locales/<language>/main.json, "real3d"; English needs none. */
 export async function loadWords() {
   const language = app.extensionManager?.setting?.get?.("Comfy.Locale") ?? "en";
   if (language === "en") return;
@@ -13,11 +13,11 @@ export async function loadWords() {
     const answer = await api.fetchApi("/i18n");
     table = (await answer.json())[language]?.real3d ?? {};
   } catch {
-    table = {}; // English then
+    table = {}; // fall back to English
   }
 }
 
-/** An English text in the user's language; {0}, {1} ... are filled in. */
+/** Translates an English text and fills in {0}, {1} ... */
 export const t = (text, ...values) => (table[text] ?? text).replace(/\{(\d)\}/g, (_, number) => values[number]);
 
 /** An element with attributes and children; attributes whose names begin with "on" are listeners. */
@@ -34,7 +34,7 @@ export function make(tag, attributes = {}, ...children) {
 
 export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
-/** Sets a widget as a user would. */
+/** Sets a widget's value as a user would, with its callback. */
 export function setWidget(node, name, value) {
   const widget = widgetOf(node, name);
   if (!widget || widget.value === value) return;
@@ -43,27 +43,27 @@ export function setWidget(node, name, value) {
   node.setDirtyCanvas?.(true, true);
 }
 
-/** Begins what is to be one step of the page's undo; returns what ends it. */
+/** Begins one undo step of the page; returns the function that ends it. */
 function step() {
   const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   tracker?.beforeChange();
   return () => tracker?.afterChange();
 }
 
-/** Tells the page that the workflow has changed, for its undo and its mark of unsaved work. */
+/** Marks the workflow as changed, for undo and the unsaved indicator. */
 export const changed = () => step()();
 
 let elements = 0;
 
 /**
- * Puts an element below a node's widgets: `least` pixels high, and higher where the node has room. Its value is not saved.
- * Nodes 2.0 shows the first element it was given for as long as node id, name and type stay the same, and undo makes a new node with the
- * old id: so each element has a type of its own.
+ * Adds an element below a node's widgets, at least `least` pixels high; it grows with the node. Its value is not saved.
+ * Nodes 2.0 keeps the first element as long as node id, name and type stay the same, and undo creates a new node with the old id.
+ * Therefore each element has a unique type.
  */
 export function addElement(node, name, element, least) {
   element.classList.add("real3d");
   element.prepend(make("link", { rel: "stylesheet", href: new URL("./real3d.css", import.meta.url).href }));
-  // what happens in here is not for the canvas: no dragging of the node, no deleting it, no zooming
+  // keep events from the canvas: no dragging or deleting of the node, no zooming
   for (const kind of ["pointerdown", "mousedown", "dblclick", "contextmenu", "keydown", "wheel"]) {
     element.addEventListener(kind, (event) => event.stopPropagation());
   }
@@ -90,7 +90,7 @@ export function after(owner, method, then) {
 
 const views = new Set();
 
-/** Calls `refresh` a few times a second for as long as the node is in a graph and its element can be seen. */
+/** Calls `refresh` a few times a second while the node is in a graph and its element is visible. */
 export function keepFresh(node, element, refresh) {
   const view = { element, refresh };
   after(node, "onAdded", () => views.add(view));
@@ -102,19 +102,19 @@ setInterval(() => {
   for (const { element, refresh } of views) if (element.isConnected) refresh();
 }, 150);
 
-/** Where a node is, as the page counts: undo and reload make new nodes for the old places. */
+/** Identifies a node by its place in the workflow, which survives undo and reload. */
 const placeOf = (node) => (node.graph && !node.graph.isRootGraph ? `${node.graph.id}:${node.id}` : String(node.id));
 
-/** What the newest run has shown of a node; the page keeps it as long as the workflow is open. */
+/** The outputs of a node's latest run; the page keeps them while the workflow is open. */
 export const outputOf = (node) => app.nodeOutputs?.[placeOf(node)];
 
-/** Shows a node's output that the page was not sent. */
+/** Passes a node an output that the page was not sent. */
 export function setOutput(node, output) {
   app.nodeOutputs[placeOf(node)] = output;
   node.onExecuted?.(output);
 }
 
-/** Saves the first value of an output with the workflow, so that it outlives the page. */
+/** Saves the first value of an output with the workflow, so that it survives a reload. */
 export function saveOutput(node, name) {
   after(node, "onExecuted", (output) => {
     if (output?.[name]?.length) node.properties[name] = output[name][0];
@@ -122,9 +122,9 @@ export function saveOutput(node, name) {
 }
 export const savedOutput = (node, name) => outputOf(node)?.[name]?.[0] ?? node.properties?.[name];
 
-const seen = new WeakMap(); // workflow -> Map of place -> what is seen there
+const seen = new WeakMap(); // workflow -> Map of place -> view state
 
-/** What is seen of a node and not saved with it: an object for its place, as long as the workflow is open. */
+/** View state of a node that is not saved with it: an object for its place, kept while the workflow is open. */
 export function seenOf(node) {
   const workflow = app.extensionManager?.workflow?.activeWorkflow ?? app;
   if (!seen.has(workflow)) seen.set(workflow, new Map());
@@ -133,15 +133,15 @@ export function seenOf(node) {
   return places.get(place);
 }
 
-/** All nodes of the workflow, those inside its subgraphs too. */
+/** All nodes of the workflow, including those inside subgraphs. */
 export function everyNode() {
   const root = app.rootGraph ?? app.graph;
   return [root, ...(root.subgraphs?.values() ?? [])].flatMap((graph) => [...graph.nodes]);
 }
 
-/** The nodes that feed an input, through reroutes and the borders of subgraphs; inside a subgraph that is used twice there may be two. */
+/** The nodes that feed an input, followed through reroutes and subgraph boundaries; inside a subgraph that is used twice there may be two. */
 export function origins(node, input) {
-  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is in no graph yet
+  const slot = node.graph ? (node.inputs?.findIndex((one) => one.name === input) ?? -1) : -1; // a new node is not in a graph yet
   return slot < 0 ? [] : behind(node.graph, node, slot);
 }
 
@@ -155,7 +155,7 @@ function behind(graph, target, targetSlot) {
   return [node];
 }
 
-/** The node that the server means by "12" or, inside subgraphs, "3:12". */
+/** The node for a server id: "12" or, inside subgraphs, "3:12". */
 export function nodeOfServer(id) {
   let graph = app.rootGraph ?? app.graph;
   let node = null;
@@ -166,7 +166,7 @@ export function nodeOfServer(id) {
   return node;
 }
 
-/** Follows a pointer that went down on an element; move gets the way since then in pixels, and the event. It is one step of undo. */
+/** Tracks a drag that starts on an element; move gets the offset in pixels and the event. One drag is one undo step. */
 export function drag(element, start, move) {
   element.addEventListener("pointerdown", (down) => {
     if (down.button !== 0 || start(down) === false) return;
@@ -180,6 +180,6 @@ export function drag(element, start, move) {
       done();
     };
     element.addEventListener("pointermove", (event) => move(event.clientX - down.clientX, event.clientY - down.clientY, event), { signal: following.signal });
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, up, { signal: following.signal, capture: true }); // wherever: undo may take the element away
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, up, { signal: following.signal, capture: true }); // on the window, since undo may remove the element
   });
 }

@@ -1,4 +1,4 @@
-// The pack's part of the page: what is invisible in the graph, shown and steered inside the nodes.
+// Entry point of the front end: previews and controls inside the nodes.
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
@@ -27,9 +27,9 @@ app.registerExtension({
   },
 });
 
-let cached = null; // {prompt_id, nodes}: what the run in progress takes from ComfyUI's cache
+let cached = null; // {prompt_id, nodes}: nodes of the current run that ComfyUI takes from its cache
 
-// ComfyUI sends no outputs of those, and a page that was opened after they ran has never seen them; its history has them.
+// ComfyUI sends no outputs for cached nodes; a page that was opened after they ran finds them in the history.
 api.addEventListener("execution_cached", ({ detail }) => { cached = detail; });
 api.addEventListener("executing", async ({ detail }) => {
   if (detail !== null || !cached) return; // null: the run has ended

@@ -1,4 +1,4 @@
-// How a rendering gets on: the newest frame, frames per second, and a button that cancels.
+// Rendering progress: the latest frame, the speed, and a cancel button.
 
 import { api } from "../../../scripts/api.js";
 import { addElement, keepFresh, make, nodeOfServer, seenOf, t } from "./page.js";
@@ -6,7 +6,7 @@ import { addElement, keepFresh, make, nodeOfServer, seenOf, t } from "./page.js"
 const HEIGHT = 212;
 const speed = (fps) => fps.toFixed(fps < 1 ? 2 : 1);
 
-let run = { cancelled: false, end: "" }; // the newest run; each rendering points to its own
+let run = { cancelled: false, end: "" }; // the latest run; each rendering refers to its own
 
 function state({ run }) {
   if (run.end) return run.end === "execution_success" ? "done" : "stopped";
@@ -15,17 +15,17 @@ function state({ run }) {
 
 function sentence({ done, total, fps, run }) {
   return {
-    running: () => t("Frame {0} of {1}, {2} a second", done, total, speed(fps)),
+    running: () => t("Frame {0} of {1}, {2} fps", done, total, speed(fps)),
     cancelling: () => t("Cancelling …"),
-    done: () => t("{0} frames, {1} a second", total, speed(fps)),
+    done: () => t("{0} frames, {1} fps", total, speed(fps)),
     stopped: () => t(run.end === "execution_interrupted" ? "Cancelled at frame {0} of {1}" : "Stopped at frame {0} of {1}", done, total),
   };
 }
 
 export function addRendering(node) {
-  const picture = make("img", { alt: t("The newest frame"), draggable: "false" });
+  const picture = make("img", { alt: t("Latest frame"), draggable: "false" });
   const bar = make("progress", { max: "1", value: "0", "aria-label": t("Rendering") });
-  const hint = make("p", { class: "r3d-empty" }, t("The newest frame appears here while it is rendered"));
+  const hint = make("p", { class: "r3d-empty" }, t("The latest frame appears here during rendering"));
   const told = make("output");
   const cancel = make("button", { type: "button", class: "r3d-button", onclick: stop }, t("Cancel"));
   const root = make("div", { class: "r3d-rendering", "data-state": "idle" }, make("div", { class: "r3d-picture" }, picture, hint), bar, make("div", { class: "r3d-row" }, told, cancel));

@@ -1,4 +1,4 @@
-// Where the viewer of a camera path is at a time: the mathematics of real3d_core/render/camera_paths.py, for the page.
+// The view of a camera path at a given time: real3d_core/render/camera_paths.py in JavaScript.
 // A view is [yaw, pitch, roll, distance]: degrees, and 1 for the portrait's own distance.
 
 export const LIMITS = [[-80, 80], [-80, 80], [-180, 180], [0.5, 2]];
@@ -7,7 +7,7 @@ const AT_REST = [0, 0, 0, 1];
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 export const within = (view) => view.map((value, axis) => clamp(value, ...LIMITS[axis]));
 
-/** The keyframes of a text, by time: {line, time, view}; lines that are no keyframes are left out. */
+/** Parses the keyframes of a text, sorted by time: {line, time, view}; other lines are skipped. */
 export function parseKeyframes(text) {
   const keys = [];
   text.split("\n").forEach((line, number) => {
@@ -23,7 +23,7 @@ const short = (value, digits) => String(+value.toFixed(digits));
 export const formatKeyframe = (time, [yaw, pitch, roll, distance]) =>
   `${short(time, 3)}: ${short(yaw, 1)} ${short(pitch, 1)} ${short(roll, 1)} ${short(distance, 3)}`;
 
-/** The text with one more keyframe, in the order of time; comments and the other lines stay as they are. */
+/** The text with a keyframe inserted in order of time; comments and other lines are kept. */
 export function withKeyframe(text, time, view) {
   const lines = text.trim() ? text.trimEnd().split("\n") : [];
   const next = parseKeyframes(text).find((key) => key.time > time);
@@ -83,6 +83,6 @@ export function viewAt(path, time) {
   return AT_REST.map((_, axis) => interpolated(times, keys.map((key) => key.view[axis]), time));
 }
 
-/** A view as it is seen from a place [yaw, pitch, distance]. */
+/** A view seen from another viewpoint [yaw, pitch, distance]. */
 export const fromPlace = ([yaw, pitch, roll, distance], [placeYaw, placePitch, placeDistance]) =>
   within([yaw + placeYaw, pitch + placePitch, roll, distance * placeDistance]);

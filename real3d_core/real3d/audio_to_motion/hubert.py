@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import MissingModelError, SoundError, brief
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from .pitch import pitch_track
 from .sound import RATE
 
@@ -57,7 +57,7 @@ class SpeechFeatures:
         return self.features.shape[0] // 2
 
 
-def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = untold) -> SpeechFeatures:
+def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = no_progress) -> SpeechFeatures:
     """Features and F0 of one recording.
 
     Args:
@@ -80,7 +80,7 @@ def speech_features(sound: np.ndarray, model: HubertModel, progress: Progress = 
 
 
 @torch.no_grad()
-def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress = untold) -> Tensor:
+def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress = no_progress) -> Tensor:
     """[T, C] float32 on the processor, T = (L - 80) // 320, of [L] samples at 16 kHz, L >= 400.
 
     Memory is bounded by one chunk of 20 s; each is a forward pass of its own (spec 05 section 3.3).
@@ -88,14 +88,14 @@ def hubert_features(samples: np.ndarray, model: HubertModel, progress: Progress 
     normalised = torch.from_numpy(normalise(samples))
     spans = chunk_spans(len(samples))
     parts = []
-    with _told(model, len(spans), progress):
+    with _reporting(model, len(spans), progress):
         for start, stop in spans:
             parts.append(model(normalised[None, start:stop].to(model.device, model.dtype)).last_hidden_state[0].float().cpu())
     return torch.cat(parts)[: feature_frames(len(samples))]
 
 
 @contextmanager
-def _told(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
+def _reporting(model: HubertModel, chunks: int, progress: Progress) -> Iterator[None]:
     """Reports progress after every layer: one forward pass alone can take ten seconds on a CPU."""
     layers, done = model.encoder.layers, 0
 
@@ -189,16 +189,16 @@ def _config(folder: Path) -> HubertConfig:
     from transformers import HubertConfig, HubertModel
 
     with open(folder / "config.json", encoding="utf-8") as file:
-        told = json.loads(file.read(_LARGEST_CONFIG))
-    if not isinstance(told, dict) or told.get("model_type", "hubert") != "hubert":
+        settings = json.loads(file.read(_LARGEST_CONFIG))
+    if not isinstance(settings, dict) or settings.get("model_type", "hubert") != "hubert":
         raise ValueError("config.json is not a HuBERT's")
-    shape = {name: told[name] for name in _SHAPE if name in told}
+    shape = {name: settings[name] for name in _SHAPE if name in settings}
     numbers = [
         one for value in shape.values() for one in (value if isinstance(value, list) else [value]) if not isinstance(one, (str, bool))
     ]
     if (
         not all(isinstance(one, (int, float)) and 0 < one <= _LARGEST_SIZE for one in numbers)
-        or told.get("num_hidden_layers", 1) > _DEEPEST
+        or settings.get("num_hidden_layers", 1) > _DEEPEST
     ):
         raise ValueError("the sizes in config.json are not a HuBERT's")
     config = HubertConfig(**shape)

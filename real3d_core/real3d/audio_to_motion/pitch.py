@@ -118,9 +118,9 @@ def _fill_slots(peaks: _Peaks, frames: int) -> np.ndarray:
     slots = np.full((frames, _SLOTS), -1)
     count = np.bincount(peaks.frame[:-1], minlength=frames)
     first = np.cumsum(count) - count
-    place = np.arange(len(peaks.frame) - 1) - first[peaks.frame[:-1]]
-    fits = np.nonzero(place < _SLOTS)[0]
-    slots[peaks.frame[fits], place[fits]] = fits
+    slot = np.arange(len(peaks.frame) - 1) - first[peaks.frame[:-1]]
+    fits = np.nonzero(slot < _SLOTS)[0]
+    slots[peaks.frame[fits], slot[fits]] = fits
     merit = peaks.strength - _OCTAVE_COST * np.log2(80.0 / peaks.frequency)
     for frame in np.nonzero(count > _SLOTS)[0]:
         for late in range(first[frame] + _SLOTS, first[frame] + count[frame]):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...avatar import SpeechStyle
 from ...media.sound import Sound
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from .hubert import SpeechFeatures, speech_features
 from .network import AudioToMotion, predict_expression
 from .sound import audible, sixteen_kilohertz
@@ -34,11 +34,11 @@ class VoiceNetworks(nn.Module):
 
 
 class Voice:
-    """sound, style -> expressions; the features of the latest sounds are kept, so another style of one is a matter of moments.
+    """sound, style -> expressions. The features of the latest sounds are cached, so that a change of style alone is fast.
 
     Args:
-        load: gives the networks; called when a voice is first heard, or they are asked for.
-        kept_bytes: of features that are remembered at most.
+        load: loads the networks; called when the first voice is processed, or when they are requested.
+        kept_bytes: size of the feature cache in bytes.
     """
 
     def __init__(self, load: Callable[[], VoiceNetworks], kept_bytes: int = KEPT_BYTES):
@@ -46,17 +46,17 @@ class Voice:
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[str, SpeechFeatures] = OrderedDict()
 
-    def __call__(self, sound: Sound, style: SpeechStyle, progress: Progress = untold) -> Tensor:
+    def __call__(self, sound: Sound, style: SpeechStyle, progress: Progress = no_progress) -> Tensor:
         """[N, 64] expressions at 25 frames a second, N up to 0.14 s longer than the sound.
 
         Raises:
             SoundError: less than 32 ms. MissingModelError: the networks' files are missing or do not belong together.
         """
-        heard = self._features(sound, progress)
+        speech = self._features(sound, progress)
         return predict_expression(
             self.networks().audio_to_motion,
-            heard.features,
-            heard.f0,
+            speech.features,
+            speech.f0,
             mouth_amp=min(NATURAL_MOUTH * style.amplitude, 1.0),
             temperature=style.temperature,
             seed=style.seed,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...face.track import FaceTrack
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from ...render.camera import camera_from_pose, smooth_cameras, smooth_track
 from .basel import IDENTITIES, FaceModel, LinearShape, torso_key_points
 from .fit import FaceFit, fit_clip
@@ -43,7 +43,7 @@ class DrivenFace:
         """[T, 68, 3] of the person of a fit with expressions [T, 64] in the poses of a trajectory."""
         return driving_key_points(self.face.torso_shape, fit.identity, expression, trajectory).to(self.device)
 
-    def fit_shots(self, track: FaceTrack, progress: Progress = untold) -> list[FaceFit]:
+    def fit_shots(self, track: FaceTrack, progress: Progress = no_progress) -> list[FaceFit]:
         """The face model fitted to each shot of a driving clip: in square frames as they are, else in a square about the face."""
         shots = np.unique(track.shots)
         fits = []

@@ -166,7 +166,7 @@ def _converted(folder: Path) -> dict[str, np.ndarray]:
         return arrays
     except (ValueError, IndexError, OSError, MemoryError) as error:
         raise MissingModelError(
-            f"The raw face model files in '{folder}' do not belong together ({brief(str(error))}): get them from {SOURCE} again."
+            f"The raw face model files in '{folder}' do not match each other ({brief(str(error))}): get them from {SOURCE} again."
         ) from error
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...face.landmark_sets import EYE, INNER_LIP, OUTER_LIP
 from ...one_thread import one_thread
-from ...progress import Progress, untold
+from ...progress import Progress, no_progress
 from .basel import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape, place, project
 
 POINTS = 468  # the irises are not part of the face model
@@ -69,10 +69,10 @@ def fit_picture(face: FaceModel, landmarks: np.ndarray, height: int) -> FaceFit:
         landmarks: [>= 468, 2 or 3] MediaPipe points in pixels, y down.
         height: pixels of the picture, which is square.
     """
-    return _fit(face, landmarks[None], height, PICTURE, untold)
+    return _fit(face, landmarks[None], height, PICTURE, no_progress)
 
 
-def fit_clip(face: FaceModel, landmarks: np.ndarray, height: int, progress: Progress = untold) -> FaceFit:
+def fit_clip(face: FaceModel, landmarks: np.ndarray, height: int, progress: Progress = no_progress) -> FaceFit:
     """The fit of a clip at 25 frames a second: one identity, an expression and a pose for each frame.
 
     Args:

@@ -47,10 +47,10 @@ class PnccRenderer:
         placed = place(points, still if euler is None else euler, still if translation is None else translation)
         pictures = points.new_full((len(points), 3, side * side), -1.0)
         for vertices, picture in zip(placed, pictures, strict=True):
-            seen = visible_surface(vertices, self._corners, side)
-            corners = self._corners.index_select(1, seen.triangles)
+            surface = visible_surface(vertices, self._corners, side)
+            corners = self._corners.index_select(1, surface.triangles)
             for channel, colours in zip(picture, self._colours, strict=True):
-                channel[seen.pixels] = (_pick(colours, corners) * seen.weights).sum(dim=0) * 2 - 1
+                channel[surface.pixels] = (_pick(colours, corners) * surface.weights).sum(dim=0) * 2 - 1
         return pictures.unflatten(2, (side, side))
 
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from ...render.planes import CHANNELS
 from ..layers import resize_smooth
 from .fusion import BackgroundCode, BackgroundEncoder, HeadTorsoFusion, PersonBackgroundFusion
 from .head import RefiningBlock, UpsamplingBlock
 from .torso import Torso, TorsoCode, TorsoWarp
+from .torso_layers import TorsoSizes
 
-_RENDER, _MIDDLE = 128, 256  # sides of the rendered head and of what is fused
+
+@dataclass(frozen=True)
+class SuperResolutionSizes:
+    """Sizes of the network; the defaults are the published model (spec 04).
+
+    side: of the rendered head; what is fused has twice as much, the frame four times.
+    features: channels of what is fused. narrow: of background and person where they meet. frame: of the last block.
+    torso: of the torso model.
+    """
+
+    side: int = 128
+    features: int = 256
+    narrow: int = 64
+    frame: int = 128
+    torso: TorsoSizes = field(default_factory=TorsoSizes)
 
 
 @dataclass(frozen=True)
@@ -26,15 +42,17 @@ class SceneCode:
 class SuperResolution(nn.Module):
     """Head, torso and background -> 512x512 frames."""
 
-    def __init__(self):
+    def __init__(self, sizes: SuperResolutionSizes | None = None):
         super().__init__()
-        self.head = UpsamplingBlock(32, 256)
-        self.torso = TorsoWarp()
-        self.background = BackgroundEncoder()
-        self.head_torso = HeadTorsoFusion()
-        self.refine = RefiningBlock(256)
-        self.person_background = PersonBackgroundFusion()
-        self.frame = UpsamplingBlock(256, 128)
+        sizes = sizes or SuperResolutionSizes()
+        self.side = sizes.side
+        self.head = UpsamplingBlock(CHANNELS, sizes.features)
+        self.torso = TorsoWarp(sizes.torso)
+        self.background = BackgroundEncoder(sizes.features, sizes.narrow)
+        self.head_torso = HeadTorsoFusion(sizes.features, sizes.torso.generator[-1])
+        self.refine = RefiningBlock(sizes.features)
+        self.person_background = PersonBackgroundFusion(sizes.features, sizes.narrow)
+        self.frame = UpsamplingBlock(sizes.features, sizes.frame)
 
     def encode(self, torso: Tensor, background: Tensor, segmentation: Tensor, keypoints: Tensor) -> SceneCode:
         """Once per portrait.
@@ -45,14 +63,13 @@ class SuperResolution(nn.Module):
             segmentation: [1, 6, 512, 512] of the portrait, 0 or 1: background, hair, body skin, face skin, clothes, others.
             keypoints: [1, 68, 3] of the portrait: x right and y down in -1..1, then 0.
         """
-        return SceneCode(
-            self.torso.encode(resize_smooth(torso, _MIDDLE), segmentation, keypoints),
-            self.background(resize_smooth(background, _MIDDLE)),
-        )
+        torso = resize_smooth(torso, 2 * self.side)  # [1, 3, 256, 256]
+        background = resize_smooth(background, 2 * self.side)  # [1, 3, 256, 256]
+        return SceneCode(self.torso.encode(torso, segmentation, keypoints), self.background(background))
 
     def with_background(self, scene: SceneCode, background: Tensor) -> SceneCode:
         """The same torso before another background [1, 3, 512, 512] in [-1, 1]."""
-        return SceneCode(scene.torso, self.background(resize_smooth(background, _MIDDLE)))
+        return SceneCode(scene.torso, self.background(resize_smooth(background, 2 * self.side)))
 
     def forward(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode, threshold: float) -> Tensor:
         """Frames of a head that moves before its torso and background.
@@ -66,25 +83,27 @@ class SuperResolution(nn.Module):
 
         Returns: [N, 3, 512, 512] float32, about -1..1, not clamped.
         """
-        features = official_size(features.float())
-        opacity = resize_smooth(opacity.float(), _MIDDLE)
-        torso = self._warp_torso(features, opacity, keypoints, scene)
+        features = trained_size(features.float(), self.side)  # [N, 32, 128, 128]
+        opacity = resize_smooth(opacity.float(), 2 * self.side)  # [N, 1, 256, 256]
+        torso = self._warp_torso(features, opacity, keypoints, scene)  # hidden [N, 64, 256, 256], colour, opacity
 
-        x, image = upsample_head(self.head, features)
-        x = self.head_torso(x, torso.hidden, opacity)
-        x, image = self.refine(x, image * opacity + torso.colour * (1 - opacity))
+        x, image = upsample_head(self.head, features)  # [N, 256, 256, 256], [N, 3, 256, 256]
+        x = self.head_torso(x, torso.hidden, opacity)  # [N, 256, 256, 256]
+        x, image = self.refine(x, image * opacity + torso.colour * (1 - opacity))  # [N, 256, 256, 256], [N, 3, 256, 256]
 
-        person = person_opacity(torso, opacity, threshold)
-        x = self.person_background(x, scene.background.features, person)
-        return self.frame(x, image * person + scene.background.colour * (1 - person))[1]
+        person = person_opacity(torso, opacity, threshold)  # [N, 1, 256, 256]
+        x = self.person_background(x, scene.background.features, person)  # [N, 256, 256, 256]
+        x, image = self.frame(x, image * person + scene.background.colour * (1 - person))  # [N, 128, 512, 512], [N, 3, 512, 512]
+        return image
 
     def person(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode, threshold: float) -> Tensor:
         """How much of each pixel of the frame is person, [N, 1, 256, 256] in 0..1; arguments as of `forward`, without its cost."""
-        opacity = resize_smooth(opacity.float(), _MIDDLE)
-        return person_opacity(self._warp_torso(official_size(features.float()), opacity, keypoints, scene), opacity, threshold)
+        features = trained_size(features.float(), self.side)  # [N, 32, 128, 128]
+        opacity = resize_smooth(opacity.float(), 2 * self.side)  # [N, 1, 256, 256]
+        return person_opacity(self._warp_torso(features, opacity, keypoints, scene), opacity, threshold)
 
     def _warp_torso(self, features: Tensor, opacity: Tensor, keypoints: Tensor, scene: SceneCode) -> Torso:
-        head = torch.cat((resize_smooth(features[:, :3], _MIDDLE), opacity), dim=1)
+        head = torch.cat((resize_smooth(features[:, :3], 2 * self.side), opacity), dim=1)  # [N, 4, 256, 256]
         return self.torso(scene.torso, keypoints, head)
 
 
@@ -96,19 +115,24 @@ def person_opacity(torso: Torso, head: Tensor, threshold: float) -> Tensor:
 class HeadSuperResolution(nn.Module):
     """The head alone -> 512x512 frames (spec 04 section 9)."""
 
-    def __init__(self):
+    def __init__(self, sizes: SuperResolutionSizes | None = None):
         super().__init__()
-        self.head = UpsamplingBlock(32, 256)
-        self.frame = UpsamplingBlock(256, 128)
+        sizes = sizes or SuperResolutionSizes()
+        self.side = sizes.side
+        self.head = UpsamplingBlock(CHANNELS, sizes.features)
+        self.frame = UpsamplingBlock(sizes.features, sizes.frame)
 
     def forward(self, features: Tensor) -> Tensor:
         """features [N, 32, 128, 128] of the rendered head -> [N, 3, 512, 512] float32, about -1..1, not clamped."""
-        return self.frame(*upsample_head(self.head, official_size(features.float())))[1]
+        features = trained_size(features.float(), self.side)  # [N, 32, 128, 128]
+        x, image = upsample_head(self.head, features)  # [N, 256, 256, 256], [N, 3, 256, 256]
+        x, image = self.frame(x, image)  # [N, 128, 512, 512], [N, 3, 512, 512]
+        return image
 
 
-def official_size(features: Tensor) -> Tensor:
-    """Rendered features of any size, at the size that the blocks were trained for: [N, 32, 128, 128]."""
-    return features if features.shape[-1] == _RENDER else resize_smooth(features, _RENDER)
+def trained_size(features: Tensor, side: int) -> Tensor:
+    """Rendered features of any size, at the size that the blocks were trained for: [N, 32, side, side]."""
+    return features if features.shape[-1] == side else resize_smooth(features, side)
 
 
 def upsample_head(block: UpsamplingBlock, features: Tensor) -> tuple[Tensor, Tensor]:

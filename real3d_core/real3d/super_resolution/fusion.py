@@ -16,39 +16,43 @@ class HeadTorsoFusion(nn.Module):
     pixel stands between it and the next convolution, so it is folded into that one; its bias needs the number as a channel.
     """
 
-    def __init__(self):
+    def __init__(self, head: int, torso: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(256 + 64 + 1, 256, 3, padding=1)
-        self.conv2 = nn.Conv2d(256, 256, 3, padding=1)
+        self.conv1 = nn.Conv2d(head + torso + 1, head, 3, padding=1)
+        self.conv2 = nn.Conv2d(head, head, 3, padding=1)
 
     def forward(self, head: Tensor, torso: Tensor, opacity: Tensor) -> Tensor:
         """head [N, 256, S, S], torso [N, 64, S, S], head's opacity [N, 1, S, S] -> [N, 256, S, S]."""
         opacity = opacity.to(head.dtype)
         behind = 1 - opacity
-        # written in place: a concatenation would copy another 84 MB and lose the layout that the convolution needs
-        joined = torch.empty((len(head), 321, *head.shape[2:]), dtype=head.dtype, device=head.device, memory_format=torch.channels_last)
-        torch.mul(head, opacity, out=joined[:, :256])
-        torch.mul(torso, behind, out=joined[:, 256:320])
-        joined[:, 320:] = behind
-        return self.conv2(F.leaky_relu_(self.conv1(joined), 0.01))
+        # written in place: a concatenation would copy another 84 MB and lose the layout that the convolution needs;
+        # added to zeros, because multiplying into a slice (out=...) has no gradient
+        shape, seen = (len(head), self.conv1.in_channels, *head.shape[2:]), head.shape[1]
+        joined = torch.empty(shape, dtype=head.dtype, device=head.device, memory_format=torch.channels_last).zero_()  # [N, 321, 256, 256]
+        joined[:, :seen].addcmul_(head, opacity)
+        joined[:, seen:-1].addcmul_(torso, behind)
+        joined[:, -1:] = behind
+        x = F.leaky_relu_(self.conv1(joined), 0.01)  # [N, 256, 256, 256]
+        return self.conv2(x)  # [N, 256, 256, 256]
 
 
 class PersonBackgroundFusion(nn.Module):
     """Features of the person and of the background, joined by the person's opacity."""
 
-    def __init__(self):
+    def __init__(self, features: int, narrow: int):
         super().__init__()
-        self.person = nn.Conv2d(256, 64, 1, bias=False)
-        self.bias = nn.Parameter(torch.empty(64))
-        self.conv1 = nn.Conv2d(64, 256, 3, padding=1)
-        self.conv2 = nn.Conv2d(256, 256, 3, padding=1)
+        self.person = nn.Conv2d(features, narrow, 1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(narrow))
+        self.conv1 = nn.Conv2d(narrow, features, 3, padding=1)
+        self.conv2 = nn.Conv2d(features, features, 3, padding=1)
 
     def forward(self, person: Tensor, background: Tensor, opacity: Tensor) -> Tensor:
         """person [N, 256, S, S], background [1 or N, 64, S, S] (BackgroundCode.features), opacity [N, 1, S, S] -> [N, 256, S, S]."""
         opacity = opacity.to(person.dtype)
         # a 1x1 convolution and a product with one number per pixel may change places: 64 channels to multiply, not 512
-        joined = torch.lerp(background, self.person(person), opacity) + self.bias[:, None, None]
-        return self.conv2(F.leaky_relu_(self.conv1(F.leaky_relu_(joined, 0.01)), 0.01))
+        x = torch.lerp(background, self.person(person), opacity) + self.bias[:, None, None]  # [N, 64, 256, 256]
+        x = F.leaky_relu_(self.conv1(F.leaky_relu_(x, 0.01)), 0.01)  # [N, 256, 256, 256]
+        return self.conv2(x)  # [N, 256, 256, 256]
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,18 @@ class BackgroundCode:
 class BackgroundEncoder(nn.Module):
     """Background picture -> background code."""
 
-    def __init__(self):
+    def __init__(self, features: int, narrow: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 3, padding=1)
-        self.conv2 = nn.Conv2d(64, 256, 3, padding=1)
-        self.conv3 = nn.Conv2d(256, 256, 3, padding=1)
+        self.conv1 = nn.Conv2d(3, narrow, 3, padding=1)
+        self.conv2 = nn.Conv2d(narrow, features, 3, padding=1)
+        self.conv3 = nn.Conv2d(features, features, 3, padding=1)
         # the background's half of the fusion's first convolution: it does not change from frame to frame either
-        self.to_fusion = nn.Conv2d(256, 64, 1, bias=False)
+        self.to_fusion = nn.Conv2d(features, narrow, 1, bias=False)
 
     def forward(self, background: Tensor) -> BackgroundCode:
         """[1, 3, 256, 256] in [-1, 1]."""
         x = background.to(self.conv1.weight.dtype).contiguous(memory_format=torch.channels_last)
-        x = F.leaky_relu_(self.conv1(x), 0.01)
-        x = F.leaky_relu_(self.conv2(x), 0.01)
-        return BackgroundCode(background, self.to_fusion(self.conv3(x)))
+        x = F.leaky_relu_(self.conv1(x), 0.01)  # [1, 64, 256, 256]
+        x = F.leaky_relu_(self.conv2(x), 0.01)  # [1, 256, 256, 256]
+        x = self.conv3(x)  # [1, 256, 256, 256]
+        return BackgroundCode(background, self.to_fusion(x))  # and [1, 64, 256, 256]

@@ -25,8 +25,8 @@ class UpsamplingBlock(nn.Module):
         self.to_rgb = PreciseConv2d(width, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.leaky_relu_(self.conv(self.up(x)), SLOPE)
-        return x, enlarge(image) + self.to_rgb(x)
+        x = F.leaky_relu_(self.conv(self.up(x)), SLOPE)  # [N, width, 2h, 2w]
+        return x, enlarge(image) + self.to_rgb(x)  # and [N, 3, 2h, 2w]
 
 
 class RefiningBlock(nn.Module):
@@ -39,9 +39,9 @@ class RefiningBlock(nn.Module):
         self.to_rgb = PreciseConv2d(channels, 3, 1)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.leaky_relu_(self.conv1(x), SLOPE)
-        x = F.leaky_relu_(self.conv2(x), SLOPE)
-        return x, image + self.to_rgb(x)
+        x = F.leaky_relu_(self.conv1(x), SLOPE)  # [N, channels, h, w]
+        x = F.leaky_relu_(self.conv2(x), SLOPE)  # [N, channels, h, w]
+        return x, image + self.to_rgb(x)  # and [N, 3, h, w]
 
 
 class UpsamplingConv(nn.Module):
@@ -49,13 +49,14 @@ class UpsamplingConv(nn.Module):
 
     def __init__(self, channels: int, width: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels, width, 3, 3))
-        self.bias = nn.Parameter(torch.empty(width))
+        self.weight = nn.Parameter(torch.randn(channels, width, 3, 3) / (9 * channels) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        spread = F.conv_transpose2d(x, self.weight, stride=2)
+        spread = F.conv_transpose2d(x, self.weight, stride=2)  # [N, width, 2h + 1, 2w + 1]
         # one depth-wise pass of 16 taps; two passes of 4 taps took longer on a CPU with channels last
-        return F.leaky_relu_(F.conv2d(spread, smoothing(spread), self.bias, padding=1, groups=spread.shape[1]), SLOPE)
+        smooth = F.conv2d(spread, smoothing(spread), self.bias, padding=1, groups=spread.shape[1])  # [N, width, 2h, 2w]
+        return F.leaky_relu_(smooth, SLOPE)
 
 
 def enlarge(image: Tensor) -> Tensor:

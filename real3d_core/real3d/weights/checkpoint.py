@@ -12,8 +12,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,14 +24,15 @@ from ...errors import MissingModelError, Real3DError, brief
 from ...files import readable_file, refuse_overwriting, written_whole
 from ...render.decoder import PlaneDecoder
 from ...render.planes import MOST_LAYERS
-from ..image_to_plane import PLANE_CHANNELS, ImageToPlane
+from ..image_to_plane import ImageToPlane, ImageToPlaneSizes
+from ..layers import PLANE_CHANNELS
 from ..model_folders import NETWORKS, latest_checkpoint
-from ..motion_adapter import MotionAdapter
-from ..super_resolution.frame import HeadSuperResolution, SuperResolution
+from ..motion_adapter import MotionAdapter, MotionAdapterSizes
+from ..super_resolution.frame import HeadSuperResolution, SuperResolution, SuperResolutionSizes
 from . import key_table
 from .config import HONOURED, Real3DConfig, official_config, read_config
 from .folding import Kernel
-from .key_table import IGNORED, StoredTensors
+from .key_table import IGNORED, Rows, StoredTensors
 from .pickle_reader import code_in
 from .torch_files import TorchFile, UnusableTensorError, is_torch_file
 
@@ -47,6 +48,15 @@ GRID = "plane2grid_module."  # of trigrid_v2 only
 _WRAPPERS = re.compile(r"^(?:(?:model|module|_orig_mod)\.)+")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 DECODER_SHAPES = {"net.0.weight": (64, 32), "net.0.bias": (64,), "net.2.weight": (33, 64), "net.2.bias": (33,)}
+
+
+@dataclass(frozen=True)
+class NetworkSizes:
+    """Sizes of the networks of a checkpoint; the defaults are the published ones. The planes' depth follows from the checkpoint."""
+
+    image_to_plane: ImageToPlaneSizes = field(default_factory=ImageToPlaneSizes)
+    motion_adapter: MotionAdapterSizes = field(default_factory=MotionAdapterSizes)
+    super_resolution: SuperResolutionSizes = field(default_factory=SuperResolutionSizes)
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ def _read_ckpt(path: Path) -> dict[str, Tensor]:
         code = code_in(file.pickle)
         if code:
             raise MissingModelError(
-                f"The checkpoint '{path.name}' is refused because reading it could execute code (it wants to call {brief(code)}): "
+                f"The checkpoint '{path.name}' is refused because reading it could execute code (it calls {brief(code)}): "
                 "use the official file, or a .safetensors one."
             )
         return _tensors(file, path)
@@ -195,9 +205,17 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]
 
 
 def build_networks(
-    tensors: Mapping[str, Tensor], settings: Mapping[str, object], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    tensors: Mapping[str, Tensor],
+    settings: Mapping[str, object],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    sizes: NetworkSizes | None = None,
 ) -> Real3DNetworks:
     """Networks from tensors under their official names.
+
+    Args:
+        settings, device, dtype: as of load_networks; settings are what read_config gave.
+        sizes: what the tensors were trained with; None: the published sizes.
 
     Raises:
         MissingModelError: the tensors are not those of a supported model; names the first three that do not fit.
@@ -207,48 +225,39 @@ def build_networks(
     with_torso = any(name.startswith(f"{SUPER_RESOLUTION}torso_model.") for name in tensors)
     depth, refined = planes_depth(tensors), any(name.startswith(GRID) for name in tensors)
     config = official_config(settings, with_torso, "trigrid_v2" if refined else "trigrid" if depth > 1 else "triplane", depth)
-    stored = StoredTensors(tensors)
-
-    def build(kind: Callable[[], nn.Module], rows: Callable[[StoredTensors], key_table.Rows], prefix: str, dtype: torch.dtype) -> nn.Module:
-        with torch.device("meta"):
-            network = kind()
-        fill(network, rows(stored.at(prefix)), device, dtype)
-        return network
-
-    if with_torso:
-        super_resolution = build(SuperResolution, key_table.super_resolution, SUPER_RESOLUTION, dtype)
-    else:
-        super_resolution = build(HeadSuperResolution, key_table.head_super_resolution, SUPER_RESOLUTION, dtype)
-
-    def image_to_plane_rows(own: StoredTensors) -> key_table.Rows:
-        yield from key_table.image_to_plane(own, depth)
-        if refined:
-            yield from key_table.grid_refinement(stored.at(GRID), depth)
-
-    motion_adapter = build(lambda: MotionAdapter(depth), lambda own: key_table.motion_adapter(own, depth), MOTION_ADAPTER, dtype)
-    image_to_plane = build(lambda: ImageToPlane(depth, refined), image_to_plane_rows, IMAGE_TO_PLANE, torch.float32)
+    sizes, stored = sizes or NetworkSizes(), StoredTensors(tensors)
+    with torch.device("meta"):
+        image_to_plane = ImageToPlane(replace(sizes.image_to_plane, depth=depth, refined=refined))
+        motion_adapter = MotionAdapter(replace(sizes.motion_adapter, depth=depth))
+        super_resolution = (SuperResolution if with_torso else HeadSuperResolution)(sizes.super_resolution)
+    rows = key_table.super_resolution if with_torso else key_table.head_super_resolution
+    fill(super_resolution, rows(super_resolution, stored.at(SUPER_RESOLUTION)), device, dtype)
+    fill(motion_adapter, key_table.motion_adapter(motion_adapter, stored.at(MOTION_ADAPTER)), device, dtype)
+    fill(image_to_plane, key_table.image_to_plane(image_to_plane, stored.at(IMAGE_TO_PLANE)), device, torch.float32)
+    if refined:
+        fill(image_to_plane, key_table.grid_refinement(image_to_plane.refine, stored.at(GRID)), device, torch.float32)
     layers = {key: stored.at(DECODER).take(key, *shape) for key, shape in DECODER_SHAPES.items()}
     refuse_misfits(stored)
     decoder = PlaneDecoder.from_checkpoint(layers, prefix="").to(device)
     return Real3DNetworks(config, image_to_plane, motion_adapter, decoder, super_resolution)
 
 
-def fill(network: nn.Module, rows: key_table.Rows, device: torch.device | str, dtype: torch.dtype) -> None:
+def fill(network: nn.Module, rows: Rows, device: torch.device | str, dtype: torch.dtype) -> None:
     """Gives every layer of a network built without storage its weights.
 
     Convolutions are channels last and all weights are `dtype`, unless a layer has a `layout` or `precision` of its own.
     """
-    for name, kernel in rows:
-        layer = network.get_submodule(name)
+    names = {layer: name for name, layer in network.named_modules()}
+    for layer, kernel in rows:
         for part, value in zip(Kernel._fields, kernel, strict=True):
             if value is not None:
-                place = getattr(layer, part)
-                if place.shape != value.shape:
-                    raise ValueError(f"{name}.{part} is {tuple(place.shape)}, the key table gives {tuple(value.shape)}")
+                parameter = getattr(layer, part)
+                if parameter.shape != value.shape:
+                    raise ValueError(f"{names[layer]}.{part} is {tuple(parameter.shape)}, the key table gives {tuple(value.shape)}")
                 layout = getattr(layer, "layout", None) or CHANNELS_LAST.get(value.ndim, torch.contiguous_format)
                 value = value.to(device, getattr(layer, "precision", dtype)).contiguous(memory_format=layout)
                 if not value.isfinite().all():
-                    raise MissingModelError(f"its numbers are so large that the layer {name} cannot be computed.")
+                    raise MissingModelError(f"its numbers are so large that the layer {names[layer]} cannot be computed.")
                 setattr(layer, part, nn.Parameter(value, requires_grad=False))
 
 

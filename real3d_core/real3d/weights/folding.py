@@ -124,9 +124,9 @@ def depth_as_channels(kernel: Kernel, depth: int) -> Kernel:
     flat = kernel.weight.new_zeros(out, depth, channels, depth, taps, taps)
     for at in range(depth):
         for tap in range(taps):
-            seen = at + tap - taps // 2
-            if 0 <= seen < depth:
-                flat[:, at, :, seen] = kernel.weight[:, :, tap]
+            source = at + tap - taps // 2
+            if 0 <= source < depth:
+                flat[:, at, :, source] = kernel.weight[:, :, tap]
     return Kernel(flat.flatten(2, 3).flatten(0, 1), kernel.bias.repeat_interleave(depth))
 
 

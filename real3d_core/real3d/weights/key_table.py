@@ -1,7 +1,7 @@
 """The key table: how the official checkpoint names what our layers hold.
 
-Each row names one of our layers and says which tensors of the checkpoint it comes from, with their shapes, and what is
-folded into it. Nothing else knows the checkpoint's names.
+Each row gives one of our layers its weights: it says which tensors of the checkpoint they come from and what is folded into
+them. Nothing else knows the checkpoint's names. The shapes that the tensors must have follow from those of our layers.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import brief
-from ...render.planes import CHANNELS
-from ..grid_refinement import grid_blocks
-from ..super_resolution.torso_layers import DEPTH
+from ..grid_refinement import GridRefinement
+from ..image_to_plane import HighResolutionEncoder, ImageToPlane, LowResolutionEncoder, LowResolutionVit, TriplanePredictor
+from ..layers import MixBlock, PatchEmbedding, ScaleShift
+from ..motion_adapter import MotionAdapter
+from ..super_resolution.frame import HeadSuperResolution, SuperResolution
+from ..super_resolution.head import UpsamplingBlock
+from ..super_resolution.torso import AppearanceExtractor, TorsoGenerator
+from ..super_resolution.torso_layers import ResidualBlock
+from ..super_resolution.torso_motion import CANDIDATES, MotionFieldEstimator
 from . import folding
 from .folding import Kernel, Norm, Style
 
-Rows = Iterator[tuple[str, Kernel]]
+Rows = Iterator[tuple[nn.Module, Kernel]]
+Take = Callable[..., Kernel]  # StoredTensors.kernel or StoredTensors.spectral: how a convolution is stored
 
 IGNORED = re.compile(
     r"\.num_batches_tracked$"  # counters of the training
@@ -73,6 +80,15 @@ class StoredTensors:
         """A convolution, dense layer or layer norm; shape of its weight."""
         return Kernel(self.take(f"{key}.weight", *shape), self.take(f"{key}.bias", shape[0]) if bias else None)
 
+    def like(self, key: str, layer: nn.Module) -> Kernel:
+        """The same for one of our layers: of its shape, with a bias if it has one."""
+        return self.kernel(key, *layer.weight.shape, bias=layer.bias is not None)
+
+    def rows(self, layers: Mapping[str, nn.Module]) -> Rows:
+        """Layers that are stored as they are, by their keys."""
+        for key, layer in layers.items():
+            yield layer, self.like(key, layer)
+
     def spectral(self, key: str, *shape: int) -> Kernel:
         """A convolution with spectral norm."""
         stored = (
@@ -115,160 +131,139 @@ def _size(shape: tuple[int, ...]) -> str:
 # Image-to-plane, spec 01
 
 
-def image_to_plane(stored: StoredTensors, depth: int = 1) -> Rows:
-    yield from _low_resolution_encoder(stored.at("low_reso_encoder."))
-    yield from _low_resolution_vit(stored.at("low_reso_vit."))
-    yield from _high_resolution_encoder(stored.at("high_reso_encoder."))
-    yield from _triplane_predictor(stored.at("triplane_predictor_vit."), depth)
+def image_to_plane(network: ImageToPlane, stored: StoredTensors) -> Rows:
+    yield from _low_resolution_encoder(network.low_resolution_encoder, stored.at("low_reso_encoder."))
+    yield from _low_resolution_vit(network.low_resolution_vit, stored.at("low_reso_vit."))
+    yield from _high_resolution_encoder(network.high_resolution_encoder, stored.at("high_reso_encoder."))
+    yield from _triplane_predictor(network.triplane_predictor, stored.at("triplane_predictor_vit."))
 
 
-def grid_refinement(stored: StoredTensors, depth: int) -> Rows:
+def grid_refinement(refine: GridRefinement, stored: StoredTensors) -> Rows:
     """Of image-to-plane, though stored beside it (spec 09)."""
-    for block in range(grid_blocks(depth)):
-        ours, theirs = f"refine.blocks.{block}", stored.at(f"res_blocks_3d.{block}.")
-        yield f"{ours}.norm1", theirs.kernel("norm1", CHANNELS)
-        yield f"{ours}.conv1", theirs.kernel("conv1", CHANNELS, CHANNELS, 3, 3, 3)
-        yield f"{ours}.norm2", theirs.kernel("norm2", CHANNELS)
-        yield f"{ours}.conv2", folding.scaled(theirs.kernel("conv2", CHANNELS, CHANNELS, 3, 3, 3), theirs.take("alpha", 1))
+    for number, ours in enumerate(refine.blocks):
+        theirs = stored.at(f"res_blocks_3d.{number}.")
+        yield from theirs.rows({"norm1": ours.norm1, "conv1": ours.conv1, "norm2": ours.norm2})
+        yield ours.conv2, folding.scaled(theirs.like("conv2", ours.conv2), theirs.take("alpha", 1))
 
 
-def _low_resolution_encoder(stored: StoredTensors) -> Rows:
-    ours, resnet, head = "low_resolution_encoder", stored.at("encoder."), stored.at("decoder.")
-    yield f"{ours}.stem", resnet.kernel("conv1", 64, 5, 7, 7, bias=False)
-    yield f"{ours}.stem_norm", folding.scale_shift(resnet.norm("bn1", 64))
-    channels = 64
-    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), start=1):
-        for block in range(blocks):
-            mine, theirs = f"{ours}.stage{stage}.{block}", resnet.at(f"layer{stage}.{block}.")
-            yield f"{mine}.conv1", theirs.kernel("conv1", width, channels, 3, 3, bias=False)
-            yield f"{mine}.norm1", folding.scale_shift(theirs.norm("bn1", width))
-            yield f"{mine}.conv2", theirs.kernel("conv2", width, width, 3, 3, bias=False)
-            yield f"{mine}.norm2", folding.scale_shift(theirs.norm("bn2", width))
-            if channels != width:
-                yield f"{mine}.shortcut.0", theirs.kernel("downsample.0", width, channels, 1, 1, bias=False)
-                yield f"{mine}.shortcut.1", folding.scale_shift(theirs.norm("downsample.1", width))
-            channels = width
-    yield f"{ours}.pyramid.point", head.kernel("0.convs.0.0", 256, 512, 1, 1, bias=False)
-    for reach in range(3):
-        yield f"{ours}.pyramid.reaches.{reach}", head.kernel(f"0.convs.{reach + 1}.0", 256, 512, 3, 3, bias=False)
-    yield f"{ours}.pyramid.whole", head.kernel("0.convs.4.1", 256, 512, 1, 1, bias=False)
-    yield f"{ours}.pyramid.project", head.kernel("0.project.0", 256, 1280, 1, 1, bias=False)
-    yield f"{ours}.final", head.kernel("1", 256, 256, 3, 3, bias=False)
+def _low_resolution_encoder(ours: LowResolutionEncoder, stored: StoredTensors) -> Rows:
+    resnet, head = stored.at("encoder."), stored.at("decoder.")
+    yield from _conv_and_norm(ours.stem, ours.stem_norm, resnet, "conv1", "bn1")
+    for stage, blocks in enumerate((ours.stage1, ours.stage2, ours.stage3, ours.stage4), start=1):
+        for number, block in enumerate(blocks):
+            theirs = resnet.at(f"layer{stage}.{number}.")
+            yield from _conv_and_norm(block.conv1, block.norm1, theirs, "conv1", "bn1")
+            yield from _conv_and_norm(block.conv2, block.norm2, theirs, "conv2", "bn2")
+            if isinstance(block.shortcut, nn.Sequential):
+                yield from _conv_and_norm(*block.shortcut, theirs, "downsample.0", "downsample.1")
+    branches = {f"0.convs.{number}.0": conv for number, conv in enumerate((ours.pyramid.point, *ours.pyramid.reaches))}
+    yield from head.rows({**branches, "0.convs.4.1": ours.pyramid.whole, "0.project.0": ours.pyramid.project, "1": ours.final})
 
 
-def _low_resolution_vit(stored: StoredTensors) -> Rows:
-    ours = "low_resolution_vit"
-    yield from _patch_embedding(f"{ours}.embed", stored.at("patch_embed."), 256, 1024, 3)
-    for block in range(5):
-        yield from _mix_block(f"{ours}.blocks.{block}", stored.at(f"block{block + 1}."), 1024, 2048, 1)
-    yield f"{ours}.draw.conv1", stored.kernel("conv_after_upsample1", 128, 256, 3, 3)
-    yield f"{ours}.draw.conv2", stored.kernel("conv_after_upsample2", 128, 128, 3, 3)
-    yield f"{ours}.draw.final", stored.kernel("final_conv", 96, 128, 3, 3)
+def _conv_and_norm(conv: nn.Module, norm: ScaleShift, stored: StoredTensors, conv_key: str, norm_key: str) -> Rows:
+    """A convolution and its batch norm, which stay two layers."""
+    yield conv, stored.like(conv_key, conv)
+    yield norm, folding.scale_shift(stored.norm(norm_key, len(norm.weight)))
 
 
-def _high_resolution_encoder(stored: StoredTensors) -> Rows:
-    ours = "high_resolution_encoder"
-    yield f"{ours}.first", stored.kernel("first", 64, 5, 7, 7)
-    for conv, channels in enumerate((64, 96, 96, 96)):
-        yield f"{ours}.convs.{conv}", stored.kernel(f"conv_layers.{2 * conv}", 96, channels, 3, 3)
-    yield f"{ours}.final", stored.kernel("final", 96, 96, 3, 3)
+def _low_resolution_vit(ours: LowResolutionVit, stored: StoredTensors) -> Rows:
+    yield from _patch_embedding(ours.embed, stored.at("patch_embed."))
+    for number, block in enumerate(ours.blocks, start=1):
+        yield from _mix_block(block, stored.at(f"block{number}."))
+    draw = ours.draw
+    yield from stored.rows({"conv_after_upsample1": draw.conv1, "conv_after_upsample2": draw.conv2, "final_conv": draw.final})
 
 
-def _triplane_predictor(stored: StoredTensors, depth: int) -> Rows:
-    ours = "triplane_predictor"
-    yield f"{ours}.join.0", stored.kernel("first_conv", 256, 192, 3, 3)
-    yield f"{ours}.join.1", stored.kernel("second_conv", 128, 256, 3, 3)
-    yield from _patch_embedding(f"{ours}.embed", stored.at("patch_embed."), 128, 1024, 3)
-    yield from _mix_block(f"{ours}.block", stored.at("block1."), 1024, 2048, 2)
-    yield f"{ours}.draw.0", stored.kernel("first_conv_after_cat", 256, 352, 3, 3)
-    yield f"{ours}.draw.1", stored.kernel("second_conv_after_cat", 128, 256, 3, 3)
-    yield f"{ours}.draw.2", stored.kernel("third_conv_after_cat", 128, 128, 3, 3)
-    yield f"{ours}.final", stored.kernel("final_conv", 96 * depth, 128, 3, 3)
+def _high_resolution_encoder(ours: HighResolutionEncoder, stored: StoredTensors) -> Rows:
+    convs = {f"conv_layers.{2 * number}": conv for number, conv in enumerate(ours.convs)}
+    yield from stored.rows({"first": ours.first, **convs, "final": ours.final})
 
 
-def _patch_embedding(ours: str, stored: StoredTensors, channels: int, width: int, kernel: int) -> Rows:
-    yield f"{ours}.project", stored.kernel("proj", width, channels, kernel, kernel)
-    yield f"{ours}.norm", stored.kernel("norm", width)
+def _triplane_predictor(ours: TriplanePredictor, stored: StoredTensors) -> Rows:
+    yield from stored.rows({"first_conv": ours.join[0], "second_conv": ours.join[1]})
+    yield from _patch_embedding(ours.embed, stored.at("patch_embed."))
+    yield from _mix_block(ours.block, stored.at("block1."))
+    drawn = {f"{which}_conv_after_cat": conv for which, conv in zip(("first", "second", "third"), ours.draw, strict=True)}
+    yield from stored.rows({**drawn, "final_conv": ours.final})
 
 
-def _mix_block(ours: str, stored: StoredTensors, width: int, hidden: int, reduction: int) -> Rows:
-    yield f"{ours}.norm1", stored.kernel("norm1", width)
-    yield f"{ours}.attention.query", stored.kernel("attn.q", width, width)
-    if reduction > 1:
-        yield f"{ours}.attention.reduce", stored.kernel("attn.sr", width, width, reduction, reduction)
-        yield f"{ours}.attention.reduced_norm", stored.kernel("attn.norm", width)
-    yield f"{ours}.attention.key_value", stored.kernel("attn.kv", 2 * width, width)
-    yield f"{ours}.attention.project", stored.kernel("attn.proj", width, width)
-    yield f"{ours}.norm2", stored.kernel("norm2", width)
-    yield f"{ours}.feed_forward.expand", stored.kernel("mlp.fc1", hidden, width)
-    yield f"{ours}.feed_forward.depthwise", stored.kernel("mlp.dwconv.dwconv", hidden, 1, 3, 3)
-    yield f"{ours}.feed_forward.contract", stored.kernel("mlp.fc2", width, hidden)
+def _patch_embedding(ours: PatchEmbedding, stored: StoredTensors) -> Rows:
+    return stored.rows({"proj": ours.project, "norm": ours.norm})
+
+
+def _mix_block(ours: MixBlock, stored: StoredTensors) -> Rows:
+    attention, mlp = ours.attention, ours.feed_forward
+    yield from stored.rows({"norm1": ours.norm1, "attn.q": attention.query})
+    if attention.reduce is not None:
+        yield from stored.rows({"attn.sr": attention.reduce, "attn.norm": attention.reduced_norm})
+    yield from stored.rows({"attn.kv": attention.key_value, "attn.proj": attention.project, "norm2": ours.norm2})
+    yield from stored.rows({"mlp.fc1": mlp.expand, "mlp.dwconv.dwconv": mlp.depthwise, "mlp.fc2": mlp.contract})
 
 
 # Motion adapter, spec 02
 
 
-def motion_adapter(stored: StoredTensors, depth: int = 1) -> Rows:
-    prenet = stored.kernel("prenet", 3, 9, 1, 1)
-    yield "prenet", Kernel(prenet.weight / 3, prenet.bias)  # the run-time gain 1/sqrt(9), spec 02 section 4
-    channels = 3
-    for stage, (width, kernel, reduction) in enumerate(((32, 7, 8), (64, 3, 4), (160, 3, 2), (256, 3, 1)), start=1):
-        ours, theirs = f"transformer.stages.{stage - 1}", stored.at("mix_vit.")
-        yield from _patch_embedding(f"{ours}.embed", theirs.at(f"patch_embed{stage}."), channels, width, kernel)
-        for block in range(2):
-            yield from _mix_block(f"{ours}.blocks.{block}", theirs.at(f"block{stage}.{block}."), width, 4 * width, reduction)
-        yield f"{ours}.norm", theirs.kernel(f"norm{stage}", width)
-        channels = width
-    widen = [stored.kernel(f"fuse_head.linear_c{level}.proj", 256, width) for level, width in ((4, 256), (3, 160), (2, 64), (1, 32))]
-    join = stored.kernel("fuse_head.linear_fuse.conv", 256, 1024, 1, 1, bias=False)
-    shares = folding.shares_of_join(folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", 256)), widen)
-    for level, share in zip((3, 2, 1, 0), shares, strict=True):  # the coarsest level comes first in the join
-        yield f"fuse.levels.{level}", share
-    for conv in range(3):
-        yield f"draw.convs.{conv}", stored.kernel(f"to_plane_cnn.{2 * conv}", 256, 256, 3, 3)
-    yield "draw.final", stored.kernel("to_plane_cnn.7", 96 * depth, 256, 3, 3)
+def motion_adapter(network: MotionAdapter, stored: StoredTensors) -> Rows:
+    prenet = stored.like("prenet", network.prenet)
+    yield network.prenet, Kernel(prenet.weight / 3, prenet.bias)  # the run-time gain 1/sqrt(9), spec 02 section 4
+    transformer = stored.at("mix_vit.")
+    for number, stage in enumerate(network.transformer.stages, start=1):
+        yield from _patch_embedding(stage.embed, transformer.at(f"patch_embed{number}."))
+        for block, ours in enumerate(stage.blocks):
+            yield from _mix_block(ours, transformer.at(f"block{number}.{block}."))
+        yield from transformer.rows({f"norm{number}": stage.norm})
+    coarsest_first = list(enumerate(network.fuse.levels, start=1))[::-1]  # as in the join
+    widen = [stored.like(f"fuse_head.linear_c{number}.proj", level) for number, level in coarsest_first]
+    fused = len(widen[0].weight)
+    join = stored.kernel("fuse_head.linear_fuse.conv", fused, fused * len(widen), 1, 1, bias=False)
+    shares = folding.shares_of_join(folding.normed(join, stored.norm("fuse_head.linear_fuse.bn", fused)), widen)
+    yield from zip((level for _, level in coarsest_first), shares, strict=True)
+    convs = {f"to_plane_cnn.{2 * number}": conv for number, conv in enumerate(network.draw.convs)}
+    yield from stored.rows({**convs, "to_plane_cnn.7": network.draw.final})
 
 
 # Super-resolution, spec 04
 
 
-def super_resolution(stored: StoredTensors) -> Rows:
-    yield from _upsampling_block("head", stored.at("block0."), 32, 256)
-    yield from _appearance("torso.appearance", stored.at("torso_model.appearance_extractor."))
-    yield from _motion_field("torso.motion_field", stored.at("torso_model.motion_field_estimator."))
-    yield from _generator("torso.generator", stored.at("torso_model.deform_based_generator."))
-    for ours, (theirs, out, channels) in enumerate(((0, 32, 65), (2, 32, 32), (4, 1, 32)), start=1):
-        yield f"torso.opacity.conv{ours}", stored.kernel(f"torso_model.occlusion_2_predictor.{theirs}", out, channels, 3, 3)
+def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
+    yield from _upsampling_block(network.head, stored.at("block0."))
+    yield from _appearance(network.torso.appearance, stored.at("torso_model.appearance_extractor."))
+    yield from _motion_field(network.torso.motion_field, stored.at("torso_model.motion_field_estimator."))
+    yield from _generator(network.torso.generator, stored.at("torso_model.deform_based_generator."))
+    opacity, background = network.torso.opacity, network.background
+    yield from stored.at("torso_model.occlusion_2_predictor.").rows({"0": opacity.conv1, "2": opacity.conv2, "4": opacity.conv3})
 
-    person_background = stored.kernel("fuse_fg_bg_convs.0", 64, 512, 1, 1)
-    yield "background.conv1", stored.kernel("bg_encoder.0", 64, 3, 3, 3)
-    yield "background.conv2", stored.kernel("bg_encoder.2", 256, 64, 3, 3)
-    yield "background.conv3", stored.kernel("bg_encoder.4", 256, 256, 3, 3)
-    yield "background.to_fusion", Kernel(person_background.weight[:, 256:])
+    fusion = network.person_background
+    narrow, features = fusion.person.weight.shape[:2]
+    person_background = stored.kernel("fuse_fg_bg_convs.0", narrow, 2 * features, 1, 1)
+    yield from stored.rows({"bg_encoder.0": background.conv1, "bg_encoder.2": background.conv2, "bg_encoder.4": background.conv3})
+    yield background.to_fusion, Kernel(person_background.weight[:, features:])
 
-    widen, join = stored.kernel("torso_encoder.0", 256, 64, 1, 1), stored.kernel("fuse_head_torso_convs.0", 256, 512, 3, 3)
-    yield "head_torso.conv1", folding.widened_then_joined(widen, join, own=256)
-    yield "head_torso.conv2", stored.kernel("fuse_head_torso_convs.2", 256, 256, 3, 3)
+    hidden = network.head_torso.conv1.in_channels - features - 1
+    widen = stored.kernel("torso_encoder.0", features, hidden, 1, 1)
+    join = stored.kernel("fuse_head_torso_convs.0", features, 2 * features, 3, 3)
+    yield network.head_torso.conv1, folding.widened_then_joined(widen, join, own=features)
+    yield from stored.rows({"fuse_head_torso_convs.2": network.head_torso.conv2})
     refine = stored.at("head_torso_block.")
-    yield "refine.conv1", _modulated(refine, "conv0", 256, 256)
-    yield "refine.conv2", _modulated(refine, "conv1", 256, 256)
-    yield "refine.to_rgb", _to_rgb(refine, 256)
-    yield "person_background.person", Kernel(person_background.weight[:, :256])
-    yield "person_background", Kernel(None, person_background.bias)
-    yield "person_background.conv1", stored.kernel("fuse_fg_bg_convs.2", 256, 64, 3, 3)
-    yield "person_background.conv2", stored.kernel("fuse_fg_bg_convs.4", 256, 256, 3, 3)
-    yield from _upsampling_block("frame", stored.at("block1."), 256, 128)
+    yield network.refine.conv1, _modulated(refine, "conv0", features, features)
+    yield network.refine.conv2, _modulated(refine, "conv1", features, features)
+    yield network.refine.to_rgb, _to_rgb(refine, features)
+    yield fusion.person, Kernel(person_background.weight[:, :features])
+    yield fusion, Kernel(None, person_background.bias)
+    yield from stored.rows({"fuse_fg_bg_convs.2": fusion.conv1, "fuse_fg_bg_convs.4": fusion.conv2})
+    yield from _upsampling_block(network.frame, stored.at("block1."))
 
 
-def head_super_resolution(stored: StoredTensors) -> Rows:
-    yield from _upsampling_block("head", stored.at("block0."), 32, 256)
-    yield from _upsampling_block("frame", stored.at("block1."), 256, 128)
+def head_super_resolution(network: HeadSuperResolution, stored: StoredTensors) -> Rows:
+    yield from _upsampling_block(network.head, stored.at("block0."))
+    yield from _upsampling_block(network.frame, stored.at("block1."))
 
 
-def _upsampling_block(ours: str, stored: StoredTensors, channels: int, width: int) -> Rows:
-    yield f"{ours}.up", folding.transposed(_modulated(stored, "conv0", width, channels))
-    yield f"{ours}.conv", _modulated(stored, "conv1", width, width)
-    yield f"{ours}.to_rgb", _to_rgb(stored, width)
+def _upsampling_block(ours: UpsamplingBlock, stored: StoredTensors) -> Rows:
+    channels, width = ours.up.weight.shape[:2]
+    yield ours.up, folding.transposed(_modulated(stored, "conv0", width, channels))
+    yield ours.conv, _modulated(stored, "conv1", width, width)
+    yield ours.to_rgb, _to_rgb(stored, width)
 
 
 def _modulated(stored: StoredTensors, key: str, out: int, channels: int) -> Kernel:
@@ -279,59 +274,64 @@ def _to_rgb(stored: StoredTensors, channels: int) -> Kernel:
     return folding.modulated_to_rgb(stored.kernel("torgb", 3, channels, 1, 1), stored.style("torgb", channels))
 
 
-def _appearance(ours: str, stored: StoredTensors) -> Rows:
-    yield f"{ours}.first", folding.normed(stored.kernel("in_conv.layers.0", 64, 5, 7, 7), stored.norm("in_conv.layers.1", 64))
-    for level, (channels, width) in enumerate(((64, 128), (128, 256))):
+def _appearance(ours: AppearanceExtractor, stored: StoredTensors) -> Rows:
+    yield ours.first, _normed(ours.first, stored.at("in_conv."))
+    for level, block in enumerate(ours.down):
+        yield block.conv, _normed(block.conv, stored.at(f"down.{level}.layers.0."))
+    yield from stored.rows({"mid_conv": ours.lift})
+    for number, block in enumerate(ours.residuals):
+        yield from _residual_block(block, stored.at(f"res.{number}."))
+
+
+def _motion_field(ours: MotionFieldEstimator, stored: StoredTensors) -> Rows:
+    yield from stored.rows({"compress": ours.compress})
+    for level, block in enumerate(ours.down):
         theirs = stored.at(f"down.{level}.layers.0.")
-        yield f"{ours}.down.{level}.conv", folding.normed(theirs.kernel("layers.0", width, channels, 3, 3), theirs.norm("layers.1", width))
-    yield f"{ours}.lift", stored.kernel("mid_conv", 512, 256, 1, 1)
-    for block in range(6):
-        yield from _residual_block(f"{ours}.residuals.{block}", stored.at(f"res.{block}."), 32, StoredTensors.kernel, dimensions=3)
-
-
-def _motion_field(ours: str, stored: StoredTensors) -> Rows:
-    yield f"{ours}.compress", stored.kernel("compress", 4, 34, 1, 1, 1)
-    widths = (25, 64, 128, 256, 512, 1024)
-    for level in range(5):
-        theirs, channels, width = stored.at(f"down.{level}.layers.0."), widths[level], widths[level + 1]
-        conv = theirs.kernel("layers.0", width, channels, 3, 3, 3)
         if level == 0:
+            conv = theirs.kernel("layers.0", block.conv.out_channels, block.conv.in_channels + 1, 3, 3, 3)
             conv = Kernel(conv.weight[:, 1:], conv.bias)  # its first input, the still candidate's heat map, is always zero
-        yield f"{ours}.down.{level}.conv", folding.normed(conv, theirs.norm("layers.1", width))
-    widths = (1024, 512, 256, 128, 64, 32)
-    for level in range(5):
-        theirs, channels, width = stored.at(f"up.{level}.layers.1."), widths[level], widths[level + 1]
-        conv = folding.normed(theirs.kernel("layers.0", width, channels, 3, 3, 3), theirs.norm("layers.1", width))
-        yield f"{ours}.up.{level}.conv", folding.enlarged(conv)
+        else:
+            conv = theirs.like("layers.0", block.conv)
+        yield block.conv, folding.normed(conv, theirs.norm("layers.1", block.conv.out_channels))
+    for level, block in enumerate(ours.up):
+        yield block.conv, _enlarging(block.conv, stored.at(f"up.{level}.layers.1."))
 
     head = stored.at("tgt_head_encoder.")
-    yield f"{ours}.head.first", folding.normed(head.kernel("0.layers.0", 32, 4, 7, 7), head.norm("0.layers.1", 32))
-    for block in range(3):
-        yield from _residual_block(f"{ours}.head.residuals.{block}", head.at(f"{block + 1}."), 32, StoredTensors.kernel, dimensions=2)
+    yield ours.head.first, _normed(ours.head.first, head.at("0."))
+    for number, block in enumerate(ours.head.residuals, start=1):
+        yield from _residual_block(block, head.at(f"{number}."))
 
-    fuser = stored.kernel("tgt_head_fuser", 32, 89, 7, 7, 7)
-    yield f"{ours}.fuse.volume", Kernel(fuser.weight[:, 1:57], fuser.bias)  # without the heat map that is zero
-    yield f"{ours}.fuse.head", folding.depth_constant(fuser.weight[:, 57:])
-    choice = folding.depth_as_channels(stored.kernel("mask_conv", 5, 32, 7, 7, 7), DEPTH)
-    yield f"{ours}.choose.conv", folding.stacked(choice, stored.kernel("occlusion_conv2", 1, 512, 7, 7))
-
-
-def _generator(ours: str, stored: StoredTensors) -> Rows:
-    yield f"{ours}.first", folding.normed(stored.spectral("in_conv.layers.0", 256, 512, 3, 3), stored.norm("in_conv.layers.1", 256))
-    yield f"{ours}.mid", stored.kernel("mid_conv", 256, 256, 1, 1)
-    for block in range(6):
-        yield from _residual_block(f"{ours}.residuals.{block}", stored.at(f"res.{block}."), 256, StoredTensors.spectral, dimensions=2)
-    for level, (channels, width) in enumerate(((256, 128), (128, 64))):
-        theirs = stored.at(f"up.{level}.layers.1.")
-        conv = folding.normed(theirs.spectral("layers.0", width, channels, 3, 3), theirs.norm("layers.1", width))
-        yield f"{ours}.up.{level}.conv", folding.enlarged(conv)
-    yield f"{ours}.to_rgb", stored.kernel("out_conv", 3, 64, 7, 7)
+    volume, seen = ours.fuse.volume, ours.fuse.head.in_channels
+    fuser = stored.kernel("tgt_head_fuser", volume.out_channels, 1 + volume.in_channels + seen, 7, 7, 7)
+    yield volume, Kernel(fuser.weight[:, 1:-seen], fuser.bias)  # without the heat map that is zero
+    yield ours.fuse.head, folding.depth_constant(fuser.weight[:, -seen:])
+    choose, depth = ours.choose.conv, ours.choose.conv.in_channels // volume.out_channels
+    choice = folding.depth_as_channels(stored.kernel("mask_conv", CANDIDATES, volume.out_channels, 7, 7, 7), depth)
+    yield choose, folding.stacked(choice, stored.kernel("occlusion_conv2", 1, choose.in_channels, 7, 7))
 
 
-def _residual_block(ours: str, stored: StoredTensors, channels: int, kind: Callable[..., Kernel], dimensions: int) -> Rows:
-    """`kind`: StoredTensors.kernel or StoredTensors.spectral, how its convolutions are stored."""
-    shape = (channels, channels, *(3,) * dimensions)
-    yield f"{ours}.norm", folding.scale_shift(stored.norm("layers.0.layers.0", channels))
-    first = kind(stored, "layers.0.layers.2", *shape)
-    yield f"{ours}.conv1", folding.normed(first, stored.norm("layers.1.layers.0", channels))
-    yield f"{ours}.conv2", kind(stored, "layers.1.layers.2", *shape)
+def _generator(ours: TorsoGenerator, stored: StoredTensors) -> Rows:
+    yield ours.first, _normed(ours.first, stored.at("in_conv."), StoredTensors.spectral)
+    yield from stored.rows({"mid_conv": ours.mid})
+    for number, block in enumerate(ours.residuals):
+        yield from _residual_block(block, stored.at(f"res.{number}."), StoredTensors.spectral)
+    for level, block in enumerate(ours.up):
+        yield block.conv, _enlarging(block.conv, stored.at(f"up.{level}.layers.1."), StoredTensors.spectral)
+    yield from stored.rows({"out_conv": ours.to_rgb})
+
+
+def _normed(ours: nn.Conv2d | nn.Conv3d, stored: StoredTensors, take: Take = StoredTensors.kernel) -> Kernel:
+    return folding.normed(take(stored, "layers.0", *ours.weight.shape), stored.norm("layers.1", ours.out_channels))
+
+
+def _enlarging(ours: nn.ConvTranspose2d | nn.ConvTranspose3d, stored: StoredTensors, take: Take = StoredTensors.kernel) -> Kernel:
+    shape = (ours.out_channels, ours.in_channels, *(3,) * len(ours.kernel_size))
+    return folding.enlarged(folding.normed(take(stored, "layers.0", *shape), stored.norm("layers.1", ours.out_channels)))
+
+
+def _residual_block(ours: ResidualBlock, stored: StoredTensors, take: Take = StoredTensors.kernel) -> Rows:
+    shape = ours.conv1.weight.shape
+    yield ours.norm, folding.scale_shift(stored.norm("layers.0.layers.0", shape[0]))
+    first = take(stored, "layers.0.layers.2", *shape)
+    yield ours.conv1, folding.normed(first, stored.norm("layers.1.layers.0", shape[0]))
+    yield ours.conv2, take(stored, "layers.1.layers.2", *shape)

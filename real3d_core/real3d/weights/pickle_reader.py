@@ -177,7 +177,7 @@ class _Machine:
         if isinstance(maker, Persistent):
             return Made("a reference", arguments)
         if not isinstance(maker, Name):
-            raise TypeError("what is to be called is no name")
+            raise TypeError("the function to call is not a name")
         return Made(maker, arguments)
 
     def put_items(self, pairs: list[object]) -> None:

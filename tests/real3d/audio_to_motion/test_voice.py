@@ -39,7 +39,7 @@ def write(tensors: dict[str, torch.Tensor], path: Path, form: str, **beside) -> 
 def listening(request, tmp_path, goldens, monkeypatch):
     """A function from the number of features to an avatar loaded from a folder with the reference's small HuBERT."""
     pytest.importorskip("transformers")
-    monkeypatch.setattr(official_files, "load_networks", lambda path, device: NoNetworks())
+    monkeypatch.setattr(official_files, "load_networks", lambda path, device, dtype: NoNetworks())
     write_face_model(tmp_path)
     (tmp_path / "secc2plane_torso_orig").mkdir()
     (tmp_path / "secc2plane_torso_orig" / "model_ckpt_steps_1.ckpt").write_bytes(b"PK")
@@ -53,7 +53,7 @@ def listening(request, tmp_path, goldens, monkeypatch):
         network = AudioToMotion(AudioToMotionConfig(features=features))
         fill(network)
         write(network.state_dict(), tmp_path / "audio2secc_vae" / "model_ckpt_steps_400000.ckpt", request.param, epoch=1)
-        return load_avatar("real3d", AvatarOptions(ModelFolders(), (tmp_path,)))
+        return load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,))))
 
     return load
 

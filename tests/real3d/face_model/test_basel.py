@@ -103,7 +103,7 @@ def test_missing_files_are_named_at_once(tmp_path):
 def test_raw_files_that_do_not_belong_together_are_reported_in_words(tmp_path):
     synthetic_bfm.write_raw(tmp_path)
     (tmp_path / "std_exp.txt").write_text("1 2 3")
-    with pytest.raises(MissingModelError, match=r"do not belong together .*79 directions"):
+    with pytest.raises(MissingModelError, match=r"do not match each other .*79 directions"):
         load_face_model(tmp_path, ModelFolders())
 
 

@@ -13,9 +13,12 @@ import pytest
 import torch
 from golden import load_vector, make_input
 from reference_checkpoint import reference_tensors, write_checkpoint
+from small_networks import SMALL, small_tensors
 from torch import Tensor, nn
 
-from real3d_core.real3d.weights.checkpoint import Real3DNetworks, load_networks
+from real3d_core.real3d.super_resolution.frame import HeadSuperResolution
+from real3d_core.real3d.weights.checkpoint import SUPER_RESOLUTION, Real3DNetworks, build_networks, fill, load_networks
+from real3d_core.real3d.weights.key_table import StoredTensors, head_super_resolution
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +40,12 @@ def checkpoint(official_tensors, tmp_path_factory) -> Path:
 def networks(checkpoint) -> Real3DNetworks:
     """What users get."""
     return load_networks(checkpoint)
+
+
+@pytest.fixture(scope="session")
+def small_networks() -> Real3DNetworks:
+    """Networks that are loaded alike, but small: for all that does not depend on the published model's numbers."""
+    return build_networks(small_tensors(), {}, sizes=SMALL)
 
 
 class Golden:
@@ -179,3 +188,14 @@ def framed(networks, scene_inputs) -> SimpleNamespace:
         scene = network.encode(given_scene.torso, given_scene.background, given_scene.segmentation, given_scene.source_keypoints)
         image = network(given_scene.features, given_scene.opacity, given_scene.driven_keypoints, scene, 0.9)
     return SimpleNamespace(image=image, seen=seen, scene=scene)
+
+
+@pytest.fixture(scope="session")
+def head_framed(official_tensors, scene_inputs) -> SimpleNamespace:
+    """The super-resolution of the head alone on the reference inputs."""
+    with torch.device("meta"):
+        network = HeadSuperResolution()
+    fill(network, head_super_resolution(network, StoredTensors(official_tensors).at(SUPER_RESOLUTION)), "cpu", torch.float32)
+    with torch.inference_mode(), watch(network, ["head", "frame"]) as seen:
+        image = network(scene_inputs.features)
+    return SimpleNamespace(image=image, seen=seen)

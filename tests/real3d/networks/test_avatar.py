@@ -32,6 +32,8 @@ PORTRAIT = object()  # what it holds matters only to whoever prepares it
 class GivenFace:
     """In place of a face model: the reference's PNCC pictures and key points, told apart by the expression that is asked for."""
 
+    device = torch.device("cpu")
+
     def __init__(self, pictures: dict[float, torch.Tensor], source: torch.Tensor, driven: torch.Tensor):
         self._pictures, self._source, self._driven = pictures, source, driven
 
@@ -43,6 +45,9 @@ class GivenFace:
 
     def driving_key_points(self, fit, expression, trajectory):
         return self._driven
+
+
+UNSEEN = GivenFace({}, torch.zeros(1, 68, 3), torch.zeros(1, 68, 3))  # where no face is drawn
 
 
 def motion_of(*expressions: float) -> Motion:
@@ -147,7 +152,7 @@ def test_another_avatars_motion_and_planes_are_refused(avatar):
     with pytest.raises(Real3DError, match="real3d"):
         avatar.adapt(Planes(torch.zeros(1, 3, 32, 4, 4)), motion_of(1.0))
     deeper = replace(avatar.lift(PORTRAIT), features=torch.zeros(1, 3, 96, 256, 256))
-    with pytest.raises(Real3DError, match=r"depth 3 cannot be moved .* depth 1"):
+    with pytest.raises(Real3DError, match=r"depth 3 do not go with .* depth 1"):
         avatar.adapt(deeper, motion_of(1.0))
 
 
@@ -163,7 +168,7 @@ def test_a_voice_needs_the_model_that_hears_it(avatar):
     with pytest.raises(MissingModelError, match="audio-to-motion"):
         avatar.audio_to_motion(sound)
     listening = Real3DAvatar(
-        avatar.networks, avatar, prepare=avatar.source, speech=lambda sound, style, progress: torch.full((28, 64), style.amplitude)
+        avatar.networks, UNSEEN, prepare=avatar.source, speech=lambda sound, style, progress: torch.full((28, 64), style.amplitude)
     )
     motion = listening.audio_to_motion(sound, SpeechStyle(amplitude=0.5))
     assert motion.expression.shape == (25, 65)
@@ -173,7 +178,7 @@ def test_a_voice_needs_the_model_that_hears_it(avatar):
 def test_rays_that_miss_the_cube_are_masked_only_where_the_configuration_says_so(avatar, second_frame):
     masking = replace(avatar.networks, config=replace(avatar.networks.config, mask_invalid_rays=True, box_side=0.3))
     render = second_frame.render
-    masked = Real3DAvatar(masking, avatar, prepare=avatar.source)._features(render, 0)
+    masked = Real3DAvatar(masking, UNSEEN, prepare=avatar.source)._features(render, 0)
     assert avatar._features(render, 0) is not masked
     assert (masked[:, :, 0] == -1).all() and torch.equal(masked[:, :, 64, 64], render.features[:, :, 64, 64])
     assert torch.equal(avatar._features(render, 0), render.features)

@@ -10,6 +10,7 @@ import torch
 from reference_checkpoint import write_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
+from small_networks import SMALL, small_tensors
 
 from real3d_core.avatar_kinds import AvatarOptions, load_avatar
 from real3d_core.errors import MissingModelError
@@ -295,29 +296,35 @@ def test_negative_variances_and_dead_spectral_norms_are_noted():
     assert [name.split()[0] for name in stored.unusable] == ["n.running_var", "s.weight_orig"]
 
 
-def test_unusable_numbers_and_endless_names_make_one_short_sentence(official_tensors):
-    tensors = dict(official_tensors)
+def test_unusable_numbers_and_endless_names_make_one_short_sentence():
+    tensors = small_tensors()
     names = [name for name in tensors if name.endswith("block1.conv1.bias") or name.endswith(("norm1.weight", "running_var"))]
     for number, name in enumerate(names):
         tensors[name] = tensors[name].bool() if number % 2 else -tensors[name] * float("inf")
     tensors["decoder.net.0.bias"] = torch.full((64,), float("nan"))
     tensors["y" * 2**20] = torch.ones(1)
     with pytest.raises(MissingModelError, match=r"unusable numbers in .*instead of floating point.*and \d+ more") as caught:
-        build_networks(tensors, {})
+        build_networks(tensors, {}, sizes=SMALL)
     assert len(str(caught.value)) < 900
 
 
-def test_weights_whose_product_overflows_are_refused(official_tensors):
-    name = "superresolution.block1.conv1.bias"
-    with pytest.raises(MissingModelError, match="so large"):
-        build_networks({**official_tensors, name: torch.full_like(official_tensors[name], 3e38)}, {})
+def test_weights_whose_product_overflows_are_refused():
+    tensors = small_tensors()
+    tensors["superresolution.block1.conv1.bias"].fill_(3e38)
+    with pytest.raises(MissingModelError, match=r"so large that the layer frame\.conv cannot"):
+        build_networks(tensors, {}, sizes=SMALL)
+
+
+def test_every_weight_of_a_network_is_loaded(small_networks):
+    for network in (small_networks.image_to_plane, small_networks.motion_adapter, small_networks.super_resolution):
+        assert not [name for name, weight in network.named_parameters() if weight.is_meta]
 
 
 @pytest.fixture
 def networks_in(bfm_folder, tmp_path):
     """A function that loads the avatar from the folder of a test, as users do, and gives its networks."""
     (tmp_path / "BFM").symlink_to(bfm_folder)
-    return lambda: load_avatar("real3d", AvatarOptions(ModelFolders(), (tmp_path,))).networks
+    return lambda: load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,)))).networks
 
 
 def test_safetensors_give_the_very_same_networks(checkpoint, networks, networks_in, tmp_path):

@@ -1,8 +1,13 @@
 """Image-to-plane against the reference vectors of spec 01 section 15, weights through the official loader."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from small_networks import SMALL, every_weight_learns
+
+from real3d_core.real3d.image_to_plane import ImageToPlane
 
 LAYERS = {
     "aspp.project": "low_resolution_encoder.final<",
@@ -54,6 +59,15 @@ def test_layer_norms_have_the_eps_of_this_network(canonical, golden):
     reference.compare("tri.block1", canonical.seen["triplane_predictor.block"], (8e-6, 0))
 
 
-def test_a_picture_that_is_not_square_is_refused(networks):
+def test_a_picture_that_is_not_square_is_refused(small_networks):
     with pytest.raises(ValueError, match="square"):
-        networks.image_to_plane(torch.zeros(1, 3, 64, 80))
+        small_networks.image_to_plane(torch.zeros(1, 3, 64, 80))
+
+
+@pytest.mark.parametrize(("depth", "refined"), [(1, False), (2, True)])
+def test_a_small_network_can_be_trained(depth, refined):
+    torch.manual_seed(0)
+    network = ImageToPlane(replace(SMALL.image_to_plane, depth=depth, refined=refined))
+    planes = network(torch.rand(2, 3, 32, 32) * 2 - 1)
+    assert planes.shape == (2, 3, 32 * depth, 16, 16) and planes.isfinite().all()
+    assert every_weight_learns(network, planes)

@@ -1,9 +1,13 @@
 """The motion adapter against the reference vectors of spec 02 section 9, weights through the official loader."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
+from small_networks import SMALL, every_weight_learns
 
 from real3d_core.real3d.layers import to_tokens
+from real3d_core.real3d.motion_adapter import MotionAdapter
 
 LAYERS = {
     "prenet": "prenet",
@@ -55,10 +59,18 @@ def test_canonical_and_residual_planes_add_up_to_the_references(canonical, resid
     golden("fused_planes_512").compare("fused_planes", canonical.planes + residual.planes)
 
 
-def test_one_pair_of_fixed_images_serves_all_frames(networks):
+def test_a_small_network_can_be_trained():
+    torch.manual_seed(0)
+    network = MotionAdapter(replace(SMALL.motion_adapter, depth=2))
+    planes = network(*torch.rand(3, 2, 3, 64, 64) * 2 - 1)
+    assert planes.shape == (2, 3, 64, 32, 32) and planes.isfinite().all()
+    assert every_weight_learns(network, planes)
+
+
+def test_one_pair_of_fixed_images_serves_all_frames(small_networks):
     face, start, frames = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
-        together = networks.motion_adapter(face, start, frames)
-        alone = networks.motion_adapter(face, start, frames[1:])
+        together = small_networks.motion_adapter(face, start, frames)
+        alone = small_networks.motion_adapter(face, start, frames[1:])
     torch.testing.assert_close(together[1:], alone, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(together[0], together[1], atol=1e-3)

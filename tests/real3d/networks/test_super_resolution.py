@@ -2,12 +2,25 @@
 
 import torch
 import torch.nn.functional as F
+from small_networks import SMALL, every_weight_learns, small_tensors
+from torch import Tensor
 
 from real3d_core.real3d.layers import resize_smooth
-from real3d_core.real3d.super_resolution.frame import HeadSuperResolution
-from real3d_core.real3d.weights.checkpoint import load_networks
+from real3d_core.real3d.super_resolution.frame import HeadSuperResolution, SuperResolution
+from real3d_core.real3d.weights.checkpoint import build_networks
 
 PREFIX = "superresolution."
+
+
+def small_portrait() -> tuple[Tensor, ...]:
+    """Torso, background, segmentation and key points for a small network."""
+    classes = F.one_hot(torch.randint(0, 6, (1, 8, 8)), 6).repeat_interleave(8, 1).repeat_interleave(8, 2).permute(0, 3, 1, 2).float()
+    return torch.rand(1, 3, 64, 64) * 2 - 1, torch.rand(1, 3, 64, 64) * 2 - 1, classes, torch.rand(1, 68, 3) * 2 - 1
+
+
+def small_frames(count: int, side: int = 16) -> tuple[Tensor, Tensor, Tensor]:
+    """Features, opacity and key points of frames for a small network."""
+    return torch.rand(count, 32, side, side) * 2 - 1, torch.rand(count, 1, side, side), torch.rand(count, 68, 3) * 2 - 1
 
 
 def test_frame_is_the_references(framed, golden):
@@ -95,40 +108,61 @@ def test_a_lower_threshold_hides_the_background_as_the_reference_does(networks, 
     reference.compare("image", image)
 
 
-def test_two_frames_at_once_are_the_same_as_one_by_one(networks, framed, scene_inputs):
-    """The torso of a frame follows its own key points and head; the scene serves both."""
-    network, scene = networks.super_resolution, framed.scene
-    features, opacity = (torch.cat((image, image.flip(3))) for image in (scene_inputs.features, scene_inputs.opacity))
-    keypoints = torch.cat((scene_inputs.driven_keypoints, scene_inputs.source_keypoints))
-    with torch.inference_mode():
-        together = network.person(features, opacity, keypoints, scene, 0.9)
-        second = network.person(features[1:], opacity[1:], keypoints[1:], scene, 0.9)
-    torch.testing.assert_close(together[1:], second, rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(together[0], together[1], atol=1e-2)
-
-
-def test_fusions_of_two_frames_share_one_background(networks):
-    fuse, join = networks.super_resolution.person_background, networks.super_resolution.head_torso
-    person, background, opacity = torch.rand(2, 256, 8, 8), torch.rand(1, 64, 8, 8), torch.rand(2, 1, 8, 8)
-    torso = torch.rand(2, 64, 8, 8)
-    with torch.inference_mode():
-        torch.testing.assert_close(fuse(person, background, opacity)[1:], fuse(person[1:], background, opacity[1:]), rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(join(person, torso, opacity)[1:], join(person[1:], torso[1:], opacity[1:]), rtol=1e-5, atol=1e-5)
-
-
-def test_head_only_checkpoint(official_tensors, scene_inputs, golden, tmp_path):
-    """Without torso tensors the model is the one that shows the head alone."""
-    blocks = ("superresolution.block0.", "superresolution.block1.")
-    head_only = {
-        name: value for name, value in official_tensors.items() if not name.startswith("superresolution.") or name.startswith(blocks)
-    }
-    torch.save({"state_dict": {"model": head_only}}, tmp_path / "model_ckpt_steps_1.ckpt")
-    network = load_networks(tmp_path).super_resolution
-    assert isinstance(network, HeadSuperResolution)
+def test_the_head_alone_is_the_references(head_framed, golden):
     reference = golden("sr_head")
-    with torch.inference_mode():
-        features, colour = network.head(scene_inputs.features, scene_inputs.features[:, :3])
-        reference.compare("block0_x", features)
-        reference.compare("block0_rgb", colour)
-        reference.compare("block1_x", network.frame(features, colour)[0])
-        reference.compare("image", network(scene_inputs.features))
+    features, colour = head_framed.seen["head"]
+    reference.compare("block0_x", features)
+    reference.compare("block0_rgb", colour)
+    reference.compare("block1_x", head_framed.seen["frame"][0])
+    reference.compare("image", head_framed.image)
+
+
+def test_a_checkpoint_without_a_torso_shows_the_head_alone():
+    blocks = (f"{PREFIX}block0.", f"{PREFIX}block1.")
+    head_only = {name: value for name, value in small_tensors().items() if not name.startswith(PREFIX) or name.startswith(blocks)}
+    assert isinstance(build_networks(head_only, {}, sizes=SMALL).super_resolution, HeadSuperResolution)
+
+
+def test_small_networks_can_be_trained():
+    torch.manual_seed(0)
+    network, head = SuperResolution(SMALL.super_resolution), HeadSuperResolution(SMALL.super_resolution)
+    features, opacity, keypoints = small_frames(2)
+    image = network(features, opacity, keypoints, network.encode(*small_portrait()), 0.9)
+    assert image.shape == head(features).shape == (2, 3, 64, 64) and image.isfinite().all()
+    assert every_weight_learns(network, image) and every_weight_learns(head, head(features))
+
+
+def test_a_head_of_any_size_is_brought_to_the_trained_one(small_networks):
+    network = small_networks.super_resolution
+    scene, frames = network.encode(*small_portrait()), small_frames(1, side=24)
+    features, opacity, keypoints = frames
+    assert torch.equal(network(*frames, scene, 0.9), network(resize_smooth(features, 16), opacity, keypoints, scene, 0.9))
+
+
+def test_only_what_is_above_the_threshold_hides_the_background(small_networks):
+    network = small_networks.super_resolution
+    scene, frames = network.encode(*small_portrait()), small_frames(1)
+    snapping = (resize_smooth(frames[1], 32) > 0.5).sum()
+    soft, hard = (network.person(*frames, scene, threshold) for threshold in (1.0, 0.5))
+    assert 0 < (hard != soft).sum() <= snapping and hard[hard != soft].eq(1).all()
+    assert not torch.equal(network(*frames, scene, 1.0), network(*frames, scene, 0.5))
+
+
+def test_two_frames_at_once_are_the_same_as_one_by_one(small_networks):
+    """The torso of a frame follows its own key points and head; the scene serves both."""
+    network = small_networks.super_resolution
+    scene, frames = network.encode(*small_portrait()), small_frames(2)
+    second = [part[1:] for part in frames]
+    for draw in (network.person, network):
+        together = draw(*frames, scene, 0.9)
+        torch.testing.assert_close(together[1:], draw(*second, scene, 0.9), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(together[0], together[1], atol=1e-2)
+
+
+def test_another_background_leaves_the_torso(small_networks):
+    network, portrait = small_networks.super_resolution, small_portrait()
+    behind = torch.rand(1, 3, 64, 64) * 2 - 1
+    again = network.encode(portrait[0], behind, *portrait[2:])
+    replaced = network.with_background(network.encode(*portrait), behind)
+    assert torch.equal(replaced.torso.volume, again.torso.volume)
+    assert torch.equal(replaced.background.features, again.background.features)
