@@ -37,5 +37,5 @@ def test_every_back_end_is_offered_and_the_one_in_use_is_shown(host, stages, mon
 @pytest.mark.parametrize("backend", ["abacus", "../torch", "", "cpu-ext\0", 7, None, ["torch"]])
 def test_a_back_end_that_there_is_not_is_refused_in_words(host, stages, backend):
     inputs = {"avatar": stages["avatar"], "planes": stages["moving"], "camera": stages["camera"]}
-    with pytest.raises(host.core("errors").Real3DError, match=r"The input 'backend' has no choice .*: choose one of auto, cuda-nvrtc, "):
+    with pytest.raises(host.core("errors").Real3DError, match=r"is not a choice of the input 'backend': choose one of auto, cuda-nvrtc, "):
         host.execute("Real3DRenderHead", **inputs, backend=backend)
