@@ -128,12 +128,12 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
 
 
 def backend_choices() -> list[str]:
-    """What can march rays: those of `cuda_ops`, "auto" being the fastest that works here, and "reference", the readable truth."""
+    """The back ends of `cuda_ops`, "auto" (the fastest that works here) and "reference" (the readable reference)."""
     return ["auto", *cuda_ops.NAMES, "reference"]
 
 
 def marcher(backend: str) -> March:
-    """The function that marches rays by one of `backend_choices`."""
+    """The ray marching function of one of `backend_choices`."""
     from ...real3d_core.render.ray_marching import march
 
     return march if backend == "reference" else partial(cuda_ops.march, backend=backend)

@@ -14,7 +14,7 @@ from cuda_ops.build import Refusal
 from cuda_ops.cpu import numba_loader
 from real3d_core.render import MarchSettings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = """
 SIGNATURE, STRICT = "int64(int64)", {}
 def march(number):
