@@ -10,8 +10,9 @@ from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 def number(name: str, default: float, within: Range | tuple[float, float], tooltip: str, **options) -> io.Input:
     """A number as a widget: a whole one if its default is; `options` are those of ComfyUI's inputs."""
     low, high = (within.low, within.high) if isinstance(within, Range) else within
-    kind, same = (io.Int, int) if isinstance(default, int) else (io.Float, float)
-    return kind.Input(name, default=default, min=same(low), max=same(high), tooltip=tooltip, **options)
+    if isinstance(default, int):
+        return io.Int.Input(name, default=default, min=int(low), max=int(high), tooltip=tooltip, **options)
+    return io.Float.Input(name, default=default, min=float(low), max=float(high), tooltip=tooltip, **options)
 
 
 def seed_input(tooltip: str) -> io.Input:

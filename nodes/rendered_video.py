@@ -201,8 +201,8 @@ def _asked_of_file(name: str) -> Callable:
     return answer
 
 
-_answer_by_file(RenderedVideo, Input.Video)
-
-
 def _property_of_file(name: str) -> property:
     return property(lambda self: getattr(self.as_file(), name))
+
+
+_answer_by_file(RenderedVideo, Input.Video)

@@ -106,4 +106,4 @@ def test_after_a_cut_the_head_is_neutral_again(clip):
 
 def test_a_clip_without_a_face_is_one_sentence():
     with pytest.raises(NoFaceError, match=r"^No face was found in the driving clip: .*\.$"):
-        track_face(np.full((64, 64, 3), 128, np.uint8) for _ in range(3)), ModelFolders(), ModelFolders()
+        track_face((np.full((64, 64, 3), 128, np.uint8) for _ in range(3)), ModelFolders())

@@ -49,9 +49,11 @@ def test_the_pack_announces_exactly_the_nodes_in_its_files(host):
 def test_schemas_use_the_words_of_comfyui_0_3_64(path):
     for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
         name = ast.unparse(call.func)
-        given = {keyword.arg for keyword in call.keywords}
+        given = {keyword.arg for keyword in call.keywords if keyword.arg}
         if name == "schema":
             assert given <= SCHEMA_FIELDS, f"{path.name}: {given - SCHEMA_FIELDS}"
+        elif name == "number":
+            assert given <= INPUT_FIELDS["Int"], f"{path.name}, line {call.lineno}: {given}"
         elif name.endswith(".Input") and name != "io.Input":
             known = INPUT_FIELDS.get(name.split(".")[1], COMMON)
             assert given <= known, f"{path.name}, line {call.lineno}: {given - known}"

@@ -10,7 +10,8 @@ def offered(host, tmp_path, monkeypatch):
     """What the page is told; no package carries a model, and the host's folders are empty ones."""
     module = host.part("landmark_models")
     monkeypatch.setattr(host.core("mediapipe_models.model_files"), "CARRIERS", ())
-    monkeypatch.setattr(module, "model_folders", lambda: [tmp_path / "real3d", tmp_path / "detection"])
+    folders = host.core("mediapipe_models.model_files").ModelFolders((tmp_path / "real3d", tmp_path / "detection"))
+    monkeypatch.setattr(module, "model_folders", lambda: folders)
     monkeypatch.setattr(module, "detection_folder", lambda: tmp_path / "detection")
     for name in ("real3d", "detection"):
         (tmp_path / name).mkdir()

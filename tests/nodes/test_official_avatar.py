@@ -150,13 +150,13 @@ def test_the_stages_make_frames(host, official, portrait, motion):
 @pytest.fixture(params=[1, 3], ids=["triplane", "trigrid"])
 def deep(request, host, official):
     """The avatar with planes of a depth."""
-    core = official.core
+    core = official.avatar
     networks = replace(core.networks, image_to_plane=Lifting(request.param), motion_adapter=Adapting(request.param))
     return type(official)(type(core)(networks, core._face, prepare=core.source))
 
 
 def test_planes_pass_through_every_node_whatever_their_depth(host, deep, portrait, motion):
-    depth = deep.core.networks.motion_adapter.depth
+    depth = deep.avatar.networks.motion_adapter.depth
     planes = host.execute("Real3DImageToPlane", avatar=deep, portrait=portrait)[0]
     (head,) = planes.still("")
     assert head.depth == depth

@@ -137,12 +137,12 @@ def test_the_workflows_own_planes_are_not_kept(gallery, lifted):
     one = portrait.items[0]
     planes = replace(heads.rest[0], features=heads.rest[0].features.clone())
     gone = weakref.ref(planes)
-    token = gallery.keep(planes, avatar.core.decoder, one.euler, one.translation)
+    token = gallery.keep(planes, avatar.decoder, one.euler, one.translation)
     del planes
     gc.collect()
     assert gone() is None
     assert gallery.picture(token, (0.0, 0.0, 0.0, 1.0)).result(30)
-    assert gallery.keep(heads.rest[0], avatar.core.decoder, one.euler, one.translation) != token
+    assert gallery.keep(heads.rest[0], avatar.decoder, one.euler, one.translation) != token
 
 
 def test_the_route_as_the_server_serves_it(host, preview, token, monkeypatch):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from official_files import NoNetworks
 from wild_motions import WILD, wild_motion
 
 from real3d_core.motion.motion import Motion
@@ -43,9 +44,7 @@ def seen(face):
 
 @pytest.fixture(scope="module")
 def avatar(seen):
-    networks = SimpleNamespace(
-        decoder=SimpleNamespace(weight1=torch.zeros(1)), config=SimpleNamespace(march_settings=None), super_resolution=None
-    )
+    networks = SimpleNamespace(decoder=NoNetworks.decoder, config=SimpleNamespace(march_settings=None), super_resolution=None)
     return Real3DAvatar(networks, seen, prepare=lambda portrait: SimpleNamespace(fit=FIT))
 
 
@@ -55,7 +54,7 @@ def test_whatever_drives_it_the_face_is_one(avatar, seen, face, name):
     seen.asked.clear()
     picture = avatar.condition(PORTRAIT, motion).frames(1, 2)
     assert picture.shape == (1, 512, 512, 3) and 0.1 < (picture > 0).any(dim=-1).float().mean() < 0.8
-    avatar._stage(PORTRAIT, motion, None)
+    avatar._stage(None, PORTRAIT, motion, None)
     for expression in seen.asked:
         assert expression.norm(dim=1).max() < 8.501
         assert turned_over(face, expression) < 0.04
@@ -78,5 +77,5 @@ def test_what_faces_do_reaches_the_networks_as_it_is(avatar, seen):
     draw = torch.Generator().manual_seed(0)
     motion = Motion(BASIS, torch.rand(3, 65, generator=draw), torch.rand(3, 3, generator=draw) / 2, torch.rand(3, 3, generator=draw) / 3)
     seen.asked.clear()
-    avatar._stage(PORTRAIT, motion, None)
+    avatar._stage(None, PORTRAIT, motion, None)
     assert torch.equal(seen.asked[0], motion.expression[:, 1:])

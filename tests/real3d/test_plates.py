@@ -8,6 +8,7 @@ import torch
 from golden import load_vector, make_input
 
 from real3d_core.errors import MissingModelError
+from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.real3d.source import (
     BODY_SKIN,
     CLOTHES,
@@ -105,4 +106,4 @@ def test_network_images_run_from_minus_one_to_one():
 
 def test_a_missing_segmenter_is_named(portrait, tmp_path):
     with pytest.raises(MissingModelError, match=r"selfie_multiclass_256x256\.tflite.*storage\.googleapis\.com"):
-        segment_classes(portrait, [tmp_path])
+        segment_classes(portrait, ModelFolders((tmp_path,)))

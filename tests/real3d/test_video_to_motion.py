@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from golden import load_vector
+from official_files import NoNetworks
 
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks, Sighting
@@ -22,8 +23,8 @@ SIDE = 512
 @pytest.fixture(scope="module")
 def avatar(face) -> Real3DAvatar:
     """Without networks, which draw but do not fit."""
-    decoder, config = SimpleNamespace(weight1=torch.zeros(1)), SimpleNamespace(march_settings=None)
-    return Real3DAvatar(SimpleNamespace(decoder=decoder, config=config), DrivenFace(face))
+    decoder, config = NoNetworks.decoder, SimpleNamespace(march_settings=None)
+    return Real3DAvatar(SimpleNamespace(decoder=decoder, config=config), DrivenFace(face), prepare=lambda portrait: None)
 
 
 def clip_of(points: np.ndarray) -> np.ndarray:
@@ -45,7 +46,7 @@ def test_a_square_clip_is_fitted_as_it_is(avatar, reference, monkeypatch):
     monkeypatch.setattr(
         FaceLandmarks, "in_frames", lambda finder, frames: (Sighting(face, 1.0, 0) for face, _ in zip(faces, frames, strict=True))
     )
-    track = track_face(np.zeros((SIDE, SIDE, 3), np.uint8) for _ in faces), ModelFolders()
+    track = track_face((np.zeros((SIDE, SIDE, 3), np.uint8) for _ in faces), ModelFolders())
     assert track.trusted.all()
     motion = avatar.video_to_motion(track)
     np.testing.assert_allclose(motion.expression[:, 1:].numpy(), expected["exp"], atol=meta["atol"]["exp"], rtol=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from golden import load_vector, make_input
+from official_files import NoNetworks
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.errors import MotionMismatchError
@@ -27,8 +28,8 @@ POINTS = sorted(set(range(468)) - set(EYE) - set(UNMATCHED))
 @pytest.fixture(scope="module")
 def real3d(face) -> Real3DAvatar:
     """The avatar with the synthetic face model; its networks do not matter here."""
-    networks = SimpleNamespace(decoder=SimpleNamespace(weight1=torch.zeros(1)), config=SimpleNamespace(march_settings=None))
-    return Real3DAvatar(networks, DrivenFace(face))
+    networks = SimpleNamespace(decoder=NoNetworks.decoder, config=SimpleNamespace(march_settings=None))
+    return Real3DAvatar(networks, DrivenFace(face), prepare=lambda portrait: None)
 
 
 @pytest.fixture(scope="module")

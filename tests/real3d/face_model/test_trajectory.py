@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from golden import load_vector, make_input
+from official_files import NoNetworks
 
 from real3d_core.real3d.avatar import Real3DAvatar
 from real3d_core.real3d.face_model.basel import FaceModel
@@ -41,8 +42,8 @@ def _seen_throughout(frames: int) -> SimpleNamespace:
 
 def _avatar(portrait: FaceFit, clip: FaceFit) -> Real3DAvatar:
     """One whose portraits and driving clips were fitted before."""
-    networks = SimpleNamespace(decoder=SimpleNamespace(weight1=torch.zeros(1)), config=SimpleNamespace(march_settings=None))
-    face = SimpleNamespace(fit_shots=lambda track, progress: [clip])
+    networks = SimpleNamespace(decoder=NoNetworks.decoder, config=SimpleNamespace(march_settings=None))
+    face = SimpleNamespace(device="cpu", fit_shots=lambda track, progress: [clip])
     return Real3DAvatar(networks, face, prepare=lambda portrait_of_it: SimpleNamespace(fit=portrait))
 
 
