@@ -139,11 +139,14 @@ class FaceTrack:
 
 def track_face(
     frames: Iterable[np.ndarray],
-    models: ModelFolders,
+    models: ModelFolders | None = None,
     fps: float = FPS,
     progress: Callable[[int], None] | None = None,
 ) -> FaceTrack:
     """Follows one person's face through RGB uint8 frames.
+
+    Args:
+        models: where the user keeps the landmark model; None: only what installed packages carry.
 
     Raises:
         NoFaceError: no frame at all, or none with a face that can be trusted.
@@ -157,6 +160,7 @@ def track_face(
             if progress:
                 progress(number)
 
+    models = models or ModelFolders()
     sightings = list(FaceLandmarks(models).in_frames(measured()))
     return _track(sightings, models, fps, sizes.pop() if len(sizes) == 1 else None)
 
