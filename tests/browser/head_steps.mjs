@@ -83,18 +83,23 @@ export async function keyframes(example) {
   seen.keyframes = told;
 }
 
+/** Makes what the page and the run have changed so far a step of undo of its own. */
+async function settleUndo() {
+  await page.evaluate(() => {
+    const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow;
+    changeTracker.beforeChange();
+    changeTracker.afterChange();
+  });
+  await page.waitForTimeout(200); // the page adds to a step what changes in the next 50 ms
+}
+
 /** The head is dragged, undone, done again, copied and loaded anew; what is seen must be what the widgets hold. */
 export async function again(type, example) {
   await load(plan.examples[example], [type]);
   const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
   await say(owner, { real3d_head: [plan.head] });
   await until(async () => (await face()) !== "");
-  await page.evaluate(() => {
-    const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow; // what the run has changed is a step of its own
-    changeTracker.beforeChange();
-    changeTracker.afterChange();
-  });
-  await page.waitForTimeout(200); // the page adds to a step what changes in the next 50 ms
+  await settleUndo();
   const told = {};
   const note = async (name) => {
     told[name] = await headsAtRest();
@@ -253,10 +258,12 @@ export async function subgraphs(path, simple) {
   await say("Real3DAudioToMotion", { ...plan.motion, real3d_seconds: [0.6] }, motion);
   await open(camera);
   const told = { camera, path: await headsAtRest(), clock: await shown(".r3d-strip .r3d-clock").innerText() };
+  await settleUndo();
   await dragStage(30, 0);
   told.pathDragged = await headsAtRest();
   await picture("subgraph_path");
   await press("Control+z");
+  await until(async () => JSON.stringify(await heads()) !== JSON.stringify(told.pathDragged)); // undo loads the whole graph, which takes a while
   told.pathUndone = await headsAtRest();
   await load(plan.examples[simple]);
   const id = await wrap("Real3DTalkingPortrait", 2);

@@ -200,7 +200,7 @@ def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
     files = ["real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_voice.wav"]
     for answer, expected in (("no", []), ("yes", files)):
         told = seen["files"][answer]
-        assert all(name in told["text"] for name in files) and "Nothing is overwritten" in told["text"]
+        assert all(name in told["text"] for name in files) and "Existing files are not overwritten" in told["text"]
         assert (told["before"], told["after"]) == ([], expected)
         assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
 
