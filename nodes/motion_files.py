@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .planes_files import FileSocket
 from .runtime import api, folders
 from .runtime.api import CATEGORY, io, schema
-from .sockets import MotionSocket
+from .sockets import FileSocket, MotionSocket
 
 
 class SaveMotion(io.ComfyNode):

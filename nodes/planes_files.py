@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from .runtime import api, folders
 from .runtime.api import CATEGORY, io, schema
-from .sockets import Heads, PlanesSocket
-
-FileSocket = io.Custom("COMBO")  # a file name that can be wired into the combo of a loader
+from .sockets import FileSocket, Heads, PlanesSocket
 
 
 class SavePlanes(io.ComfyNode):

@@ -31,6 +31,7 @@ MotionSocket = io.Custom("REAL3D_MOTION")  # a real3d_core.motion.motion.Motion
 CameraSocket = io.Custom("REAL3D_CAMERA")  # Cameras
 RenderSocket = io.Custom("REAL3D_RENDER")  # Renders
 TensorSocket = io.Custom("REAL3D_TENSOR")  # TensorFrames
+FileSocket = io.Custom("COMBO")  # a file name that can be wired into the combo of a loader
 
 Item = TypeVar("Item")
 

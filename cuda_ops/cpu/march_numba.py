@@ -16,6 +16,7 @@ from .polynomials import EXP2, LOG2_1P
 BLOCK = 16  # neighbouring rays that are marched side by side, so that they find each other's texels in the cache
 WALK = 16  # depths between two looks at whether a ray still sees anything
 UNSEEN = np.float32(-1e30)  # density of depths behind all that shows
+X, Y, Z = 0, 1, 2
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 LOG2_E = np.float32(1.44269504)
 SHIFT = np.float32(12582912)  # adding it rounds to a whole number, which then stands in the lowest bits
@@ -25,8 +26,6 @@ L0, L1, L2, L3, L4, L5, L6, L7 = map(np.float32, LOG2_1P)
 STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set()}  # nothing is raised; left out, fastmath would be what the caller has
 FUSED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz"}}  # products may be fused with sums
 SUMMED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz", "reassoc"}}  # sums may be taken in any order: in vectors
-
-X, Y, Z = 0, 1, 2
 
 
 @njit(forceinline=True, **FUSED)
@@ -124,6 +123,17 @@ def look_up_two(table, windows, places, beyond, r, k, hidden, sample, weights):
 
 
 @njit(forceinline=True, **SUMMED)
+def activate(hidden, r, sample, weights):
+    """Turns the sums of a sample into its hidden units; returns their product with weights."""
+    product = ZERO
+    for u in range(len(weights)):
+        unit = softplus_2(hidden[r, sample, u])
+        hidden[r, sample, u] = unit
+        product += unit * weights[u]
+    return product
+
+
+@njit(forceinline=True, **SUMMED)
 def look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights):
     for u in range(len(weights)):
         hidden[r, sample, u] = ZERO
@@ -133,12 +143,7 @@ def look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights):
         a, b, c, d = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
         for u in range(len(weights)):
             hidden[r, sample, u] += a * table[p, u] + b * table[p + 1, u] + c * table[below, u] + d * table[below + 1, u]
-    product = ZERO
-    for u in range(len(weights)):
-        unit = softplus_2(hidden[r, sample, u])
-        hidden[r, sample, u] = unit
-        product += unit * weights[u]
-    return product
+    return activate(hidden, r, sample, weights)
 
 
 @njit(forceinline=True, **SUMMED)
@@ -157,12 +162,7 @@ def look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights
             near = a * table[p, u] + b * table[p + 1, u] + c * table[below, u] + d * table[below + 1, u]
             far = a * table[p_behind, u] + b * table[p_behind + 1, u] + c * table[below_behind, u] + d * table[below_behind + 1, u]
             hidden[r, sample, u] += before * near + behind * far
-    product = ZERO
-    for u in range(len(weights)):
-        unit = softplus_2(hidden[r, sample, u])
-        hidden[r, sample, u] = unit
-        product += unit * weights[u]
-    return product
+    return activate(hidden, r, sample, weights)
 
 
 @njit(forceinline=True, **SUMMED)
