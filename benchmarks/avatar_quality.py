@@ -20,21 +20,21 @@ import cv2
 import numpy as np
 import torch
 
-from real3d_core.mediapipe_models.model_files import ModelFolders
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
-from real3d_core.analytic.controls import BASIS, FaceControls, inner_lip_gap  # noqa: E402
+from real3d_core.analytic.controls import BASIS, FaceControls  # noqa: E402
 from real3d_core.avatar import SpeechStyle  # noqa: E402
 from real3d_core.face.canonical_face import canonical_face  # noqa: E402
 from real3d_core.face.landmark_sets import EYE  # noqa: E402
 from real3d_core.face.landmarks import FaceLandmarks  # noqa: E402
+from real3d_core.face.measures import lip_gap  # noqa: E402
 from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks  # noqa: E402
 from real3d_core.media.clip import open_clip  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import Sound, load_sound  # noqa: E402
+from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
 from real3d_core.motion.motion import Motion  # noqa: E402
 from real3d_core.motion.pose import turn_about_neck  # noqa: E402
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
@@ -168,7 +168,7 @@ def lip_gap_from_sound(sitter: Sitter, track: FaceTrack) -> float:
     """Correlation of the gap commanded by may_5s.mp4's sound with the gap in its picture, best shift within 0.2 s."""
     motion = make_motion(sitter.avatar, PipelineOptions(pose="static", blink="none"), load_sound(MEDIA / "driving" / "may_5s.mp4"))
     moved = sitter.controls.rest + sitter.controls.displacements(motion.expression)
-    predicted, real = inner_lip_gap(moved).numpy(), track.lip_gap
+    predicted, real = lip_gap(moved.numpy()), track.lip_gap
     length = min(len(predicted), len(real))
     best = -1.0
     for shift in range(-5, 6):

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from real3d_core.mediapipe_models.model_files import ModelFolders
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -23,6 +21,7 @@ from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
 from real3d_core.analytic.controls import BASIS  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
+from real3d_core.mediapipe_models.model_files import ModelFolders  # noqa: E402
 from real3d_core.motion.motion import Motion  # noqa: E402
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames  # noqa: E402
 from real3d_core.portrait.portrait import prepare_portrait  # noqa: E402

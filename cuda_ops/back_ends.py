@@ -62,7 +62,7 @@ BACK_ENDS = (
 
 NAMES = tuple(back_end.name for back_end in BACK_ENDS)
 
-_chosen: dict[tuple[str, str, bool], BackEnd] = {}
+_chosen: dict[tuple[torch.device, str, bool], BackEnd] = {}
 _lock = threading.Lock()
 
 
@@ -115,16 +115,16 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
         prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     if prefer not in ("auto", *NAMES):
         raise core.errors.Real3DError(f"There is no ray-marching back end '{prefer[:40]}': choose one of auto, {', '.join(NAMES)}.")
-    key = (str(device), prefer, trigrids)
+    key = (device, prefer, trigrids)
     with _lock:
         if key not in _chosen:
             _chosen[key] = _choose(*key)
         return _chosen[key]
 
 
-def _choose(device_name: str, prefer: str, trigrids: bool) -> BackEnd:
+def _choose(device: torch.device, prefer: str, trigrids: bool) -> BackEnd:
     """Tries one after the other, the preferred one first; whatever goes wrong is a reason to try the next one."""
-    device, refused = torch.device(device_name), []
+    refused = []
     for back_end in sorted(BACK_ENDS, key=lambda one: one.name != prefer):
         if back_end.device not in (None, device.type):
             if back_end.name == prefer:

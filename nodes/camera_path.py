@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import FRAME_RATE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW
 from .inputs import number, place_inputs
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
@@ -33,18 +34,18 @@ class CameraPathNode(io.ComfyNode):
                     ),
                 ),
                 number("frames", 100, (1, MOST_FRAMES), "Length of the path; a connected motion overrides it."),
-                number("fps", 25.0, (1, 120), "Frame rate of the path; a connected motion overrides it.", step=0.01),
-                number("yaw", 25.0, (-80, 80), "For 'orbit': degrees to each side.", step=1.0),
-                number("pitch", 0.0, (-60, 60), "For 'orbit': degrees up (negative: down).", step=1.0),
+                number("fps", 25.0, FRAME_RATE, "Frame rate of the path; a connected motion overrides it.", step=0.01),
+                number("yaw", 25.0, VIEW_YAW, "For 'orbit': degrees to each side.", step=1.0),
+                number("pitch", 0.0, VIEW_PITCH, "For 'orbit': degrees up (negative: down).", step=1.0),
                 number("period", 4.0, (0.2, 600), "For 'orbit': seconds per full sweep.", step=0.1),
                 number(
                     "distance_start",
                     1.0,
-                    (0.5, 2),
+                    VIEW_DISTANCE,
                     "For 'dolly': distance at the start; 1 is that of the photo, 0.5 half of it.",
                     step=0.01,
                 ),
-                number("distance_end", 0.8, (0.5, 2), "For 'dolly': distance at the end.", step=0.01),
+                number("distance_end", 0.8, VIEW_DISTANCE, "For 'dolly': distance at the end.", step=0.01),
                 io.String.Input(
                     "keyframes",
                     default="0: 0 0 0 1\n2: 25 -5 0 1\n4: 0 0 0 1",

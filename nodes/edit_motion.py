@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..real3d_core.ranges import FRAME_RATE
 from .conversions import LONGEST
 from .inputs import number
 from .preview import shown_motion
@@ -62,7 +63,7 @@ class EditMotion(io.ComfyNode):
                 number(
                     "fps",
                     0.0,
-                    (0, 120),
+                    (0, FRAME_RATE.high),
                     "Frame rate of the result, 1 to 120; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 0 keeps the rate.",
                     step=0.001,
                     optional=True,
@@ -95,7 +96,6 @@ class EditMotion(io.ComfyNode):
         fps: float = 0.0,
     ) -> io.NodeOutput:
         from ..real3d_core.motion import editing
-        from ..real3d_core.ranges import FRAME_RATE
         from ..real3d_core.stream import exact_rate
 
         motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import FACE_AREA, FACE_INDEX, SEED, SIZE, Range
+from ..real3d_core.ranges import FACE_AREA, FACE_INDEX, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
 from .runtime.api import io
 from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 
@@ -57,7 +57,7 @@ def place_inputs() -> list[io.Input]:
         number(
             "view_yaw",
             0.0,
-            (-80, 80),
+            VIEW_YAW,
             "View angle in degrees: the head appears turned to the right of the picture (negative: left). Drag the small head to set it.",
             step=1.0,
             optional=True,
@@ -65,7 +65,7 @@ def place_inputs() -> list[io.Input]:
         number(
             "view_pitch",
             0.0,
-            (-60, 60),
+            VIEW_PITCH,
             "View angle in degrees: the head appears to look down (negative: up). Drag the small head to set it.",
             step=1.0,
             optional=True,
@@ -73,7 +73,7 @@ def place_inputs() -> list[io.Input]:
         number(
             "view_distance",
             1.0,
-            (0.5, 2),
+            VIEW_DISTANCE,
             "View distance: 1 is that of the photo, 0.5 half of it. Scroll over the small head to set it.",
             step=0.01,
             optional=True,

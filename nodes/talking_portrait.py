@@ -150,7 +150,7 @@ class TalkingPortrait(io.ComfyNode):
         if made.track is not None:
             server.show_bridged(cls, made.track.gaps())
         first = made.portraits[0]
-        preview = shown_head(avatar, avatar.lift(first), first.euler, first.translation)
+        preview = shown_head(avatar, made.rest, first.euler, first.translation)
         films = zip(made.films, made.sizes, strict=True)
         videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
         last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])

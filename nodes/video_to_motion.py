@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import NEUTRAL, SMOOTHING
+from ..real3d_core.ranges import CLIP_RATE, NEUTRAL, SMOOTHING
 from .conversions import driving_clip
 from .face_landmarks import FaceLandmarksSocket, faces_at_25
 from .inputs import number
@@ -27,7 +27,7 @@ class VideoToMotion(io.ComfyNode):
                     "video", optional=True, tooltip="The driving clip, from 'Load Video', at most 60 min; it is read frame by frame."
                 ),
                 io.Image.Input("frames", optional=True, tooltip="The driving clip as a batch of images, instead of 'video'."),
-                number("fps", 25.0, (1, 240), "Frame rate of 'frames'; a video has its own.", step=0.01),
+                number("fps", 25.0, CLIP_RATE, "Frame rate of 'frames'; a video has its own.", step=0.01),
                 number(
                     "neutral_frame",
                     -1,

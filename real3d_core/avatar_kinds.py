@@ -74,7 +74,12 @@ class AvatarKind:
 
 def avatar_kinds() -> list[AvatarKind]:
     """All kinds of avatar, in the order of AVATARS."""
-    return [import_module(f".{name}.kind", __package__).KIND for name in AVATARS]
+    return [avatar_kind(name) for name in AVATARS]
+
+
+def built_in_kinds() -> dict[str, AvatarKind]:
+    """The kinds that need no checkpoint, by what they are called in a list of choices."""
+    return {kind.built_in: kind for kind in avatar_kinds() if kind.built_in}
 
 
 def avatar_kind(name: str) -> AvatarKind:
@@ -85,7 +90,7 @@ def avatar_kind(name: str) -> AvatarKind:
     """
     if name not in AVATARS:
         raise Real3DError(f"There is no avatar '{str(name)[:40]}': choose one of {', '.join(AVATARS)}.")
-    return next(kind for kind in avatar_kinds() if kind.name == name)
+    return import_module(f".{name}.kind", __package__).KIND
 
 
 def load_avatar(name: str, options: AvatarOptions) -> Avatar:

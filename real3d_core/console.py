@@ -91,10 +91,15 @@ def silence_native_libraries() -> None:
     """MediaPipe's C++ parts write notes straight to file 2; Python's own stderr goes on elsewhere. Call `make_console_safe` first."""
     sys.stderr.flush()
     own = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    _lead_nowhere(2)
     sys.stderr = _Unbreakable(own)
+
+
+def _lead_nowhere(number: int) -> None:
+    """What is written to this file descriptor from now on is dropped."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 class _Unbreakable:
@@ -118,9 +123,7 @@ class _Unbreakable:
 
     def _give_up(self) -> None:
         with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            _lead_nowhere(self._stream.fileno())
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)

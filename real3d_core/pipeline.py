@@ -32,6 +32,7 @@ from .progress import Progress, no_progress
 from .ranges import FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
+from .render.planes import Planes
 from .render.side_by_side import PANELS, beside_each_other
 from .render.table_marching import march_table
 from .speech.alignment import refuse_too_many_words
@@ -103,8 +104,7 @@ class PipelineOptions:
 
     def __post_init__(self) -> None:
         for value, choices, name in ((self.pose, POSES, "pose"), (self.blink, BLINKS, "blinking"), (self.framing, FRAMINGS, "framing")):
-            if value not in choices:
-                raise Real3DError(f"There is no {name} {str(value)[:40]!a}: choose one of {', '.join(choices)}.")
+            _refuse_unknown(value, choices, name)
         POSE_AMOUNT.check(self.pose_amount)
         if self.neutral is not None:
             NEUTRAL.check(self.neutral)
@@ -120,6 +120,11 @@ class PipelineOptions:
         return exact_rate(self.fps)
 
 
+def _refuse_unknown(value: str, choices: Sequence[str], name: str) -> None:
+    if value not in choices:
+        raise Real3DError(f"There is no {name} {str(value)[:40]!a}: choose one of {', '.join(choices)}.")
+
+
 USUAL = PipelineOptions()
 
 
@@ -133,6 +138,7 @@ class TalkingPortraits:
     sizes: (width, height) of each film in pixels.
     soundtrack: what is heard; None: silence.
     track: the driver's face, where there is a driving clip.
+    rest: the planes of the first portrait, before any motion.
     """
 
     portraits: tuple[Portrait, ...]
@@ -141,6 +147,7 @@ class TalkingPortraits:
     sizes: tuple[tuple[int, int], ...]
     soundtrack: Sound | None
     track: FaceTrack | None
+    rest: Planes
 
 
 def talking_portraits(
@@ -179,12 +186,13 @@ def talking_portraits(
     track = None if clip is None else follow(clip, models, progress)
     motion = make_motion(avatar, options, sound, track, lambda done, total: progress("Reading the motion", done, total))
     view = None if viewer == AT_THE_CAMERA else static_view(len(motion)).from_place(*viewer)
+    rest = avatar.lift(portraits[0])  # before the films: an avatar remembers the portrait that it lifted last
     films = [
         render_frames(avatar, one, motion, options, photo, background, view, march) for one, photo in zip(portraits, photos, strict=True)
     ]
     sizes = [film_size(portrait, options) for portrait in portraits]
     soundtrack = clip.sound() if sound is None and clip is not None else sound
-    return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack, track)
+    return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack, track, rest)
 
 
 def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames: int | None) -> None:
@@ -244,7 +252,8 @@ def make_motion(
     """
     refuse_impossible(options, sound, None if track is None else len(track))
     pose, blink = _meant(options.pose, "sway", track), _meant(options.blink, "natural", track)
-    driven = None if track is None else avatar.video_to_motion(track, options.neutral, options.smoothing, progress)
+    followed = track if sound is None or pose == "driving" else None  # whatever else a clip gives is in its track already
+    driven = None if followed is None else avatar.video_to_motion(followed, options.neutral, options.smoothing, progress)
     motion = driven if sound is None else avatar.audio_to_motion(sound, options.speech, progress)
     assert motion is not None  # something drives, or it would have been refused
     motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed)
@@ -281,8 +290,7 @@ def with_head_pose(
     Raises:
         Real3DError: there is no such movement, a number is out of range, or there is no `other` to take the pose from.
     """
-    if movement not in HEAD_MOVEMENTS:
-        raise Real3DError(f"There is no head movement {str(movement)[:40]!a}: choose one of {', '.join(HEAD_MOVEMENTS)}.")
+    _refuse_unknown(movement, HEAD_MOVEMENTS, "head movement")
     POSE_AMOUNT.check(amount)
     SEED.check(seed)
     frames, fps = len(motion), motion.fps

@@ -44,3 +44,6 @@ SMOOTHING = Range("The smoothing", 0, 5)
 CLIP_RATE = Range("The clip's number of frames per second", 1, 240)
 RESOLUTION = Range("The resolution", 16, 512, whole=True)  # rays along a side
 SAMPLES = Range("The number of samples", 8, 192, whole=True)  # along a ray
+VIEW_YAW = Range("The view's yaw", -80, 80)  # degrees
+VIEW_PITCH = Range("The view's pitch", -60, 60)  # degrees
+VIEW_DISTANCE = Range("The view's distance", 0.5, 2)  # 1: the photo's own

@@ -3,13 +3,16 @@ import pytest
 import torch
 
 from real3d_core import pipeline
+from real3d_core.analytic import avatar as analytic_avatar
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.lift import lift
 from real3d_core.avatar import SpeechStyle
 from real3d_core.avatar_kinds import AvatarOptions
 from real3d_core.errors import ClipError, MotionMismatchError, Real3DError, SoundError
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.track import FaceTrack
+from real3d_core.media.pictures import load_picture
 from real3d_core.media.sound import Sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion, MotionBasis
@@ -59,6 +62,22 @@ def test_a_clip_lends_its_pose_and_blinks_to_a_voice(avatar, track):
 def test_a_clip_alone_drives_everything(avatar, track):
     motion = make_motion(avatar, PipelineOptions(pose="driving", blink="driving"), None, track)
     assert len(motion) == 10
+
+
+def test_a_clip_whose_movement_is_not_wanted_is_not_fitted(avatar, track, monkeypatch):
+    lent = make_motion(avatar, PipelineOptions(pose="sway", blink="driving"), silence(1.0), track)
+    monkeypatch.setattr(avatar, "video_to_motion", None)
+    again = make_motion(avatar, PipelineOptions(pose="sway", blink="driving"), silence(1.0), track)
+    assert torch.equal(again.expression, lent.expression) and torch.equal(again.euler, lent.euler)
+
+
+def test_every_portrait_of_a_batch_is_lifted_once(avatar, assets, monkeypatch):
+    lifted = []
+    monkeypatch.setattr(analytic_avatar, "lift", lambda portrait: lifted.append(portrait) or lift(portrait))
+    photos = [load_picture(assets / "portraits" / f"synthetic_p00{number}.jpg") for number in (2, 9)]
+    made = pipeline.talking_portraits(avatar, photos, PipelineOptions(size=64), ModelFolders(), silence(0.5))
+    assert list(map(id, lifted)) == list(map(id, made.portraits))
+    assert torch.equal(made.rest.features, lift(made.portraits[0]).features)
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(30.0, 60), (23.976, 48), (29.97, 60), (59.94, 120), (1.0, 2), (120.0, 240)])

@@ -107,13 +107,11 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
     Raises:
         MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
     """
-    from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds
+    from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds, built_in_kinds
 
-    kinds = avatar_kinds()
-    built_in = next((kind for kind in kinds if kind.built_in == choice), None)
-    if built_in is not None:
+    if built_in := built_in_kinds().get(choice):
         return HostedAvatar(built_in.load(AvatarOptions(model_folders())))
-    checkpoint = _model_path(choice)
+    checkpoint, kinds = _model_path(choice), avatar_kinds()
     kind = next((kind for kind in kinds if kind.takes(checkpoint)), next(kind for kind in kinds if not kind.built_in))
     device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
     return HostedAvatar(kind.load(AvatarOptions(model_folders(), checkpoint, device, rest, half, own_expression)))
@@ -121,10 +119,10 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
-    from ...real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import built_in_kinds
 
-    built_in = {kind.basis: kind.built_in for kind in avatar_kinds() if kind.built_in}
-    return load_avatar(built_in.get(basis or "") or next(iter(built_in.values())))
+    choices = built_in_kinds()
+    return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
 
 def backend_choices() -> list[str]:

@@ -47,22 +47,23 @@ def _folders(kind: str) -> list[Path]:
 
 def avatar_choices() -> list[str]:
     """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out."""
-    from ...real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import avatar_kinds, built_in_kinds
 
     kinds = avatar_kinds()
-    return [kind.built_in for kind in kinds if kind.built_in] + [
+    checkpoints = [
         name
         for name in folder_paths.get_filename_list(_MODELS)
         if name.lower().endswith(_CHECKPOINTS)
         and any(path.is_file() and kind.takes(path) for kind in kinds for path in (folder / name for folder in _folders(_MODELS)))
     ]
+    return [*built_in_kinds(), *checkpoints]
 
 
 def avatar_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
-    from ...real3d_core.avatar_kinds import avatar_kinds
+    from ...real3d_core.avatar_kinds import built_in_kinds
 
-    return () if choice in (kind.built_in for kind in avatar_kinds()) else _stamp(_model_path(choice))
+    return () if choice in built_in_kinds() else _stamp(_model_path(choice))
 
 
 @cache

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from ...real3d_core.errors import Real3DError
-from ...real3d_core.stream import FrameStream
 from .api import check_interrupted, executing_node
+from .server import running_server
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from ...real3d_core.stream import FrameStream
 
 CHUNK = 4  # frames computed at once
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
@@ -56,11 +55,9 @@ def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor]
     A few times a second the newest one is sent to the page as the event "real3d.rendering", for the node with this id (if None, the
     running one), together with the frames per second.
     """
-    from server import PromptServer
-
     show = progress_bar(total)
     node = node or executing_node()
-    server = getattr(PromptServer, "instance", None)
+    server = running_server()
     started = time.monotonic()
     last_sent = -math.inf
 

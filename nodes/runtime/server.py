@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from comfy_api.latest import io
 
 
-def show_on_node(node: type[io.ComfyNode], text: str) -> None:
-    """Shows a line below a node that declares the hidden unique_id, if a browser is connected."""
+def running_server() -> Any | None:
+    """ComfyUI's server; None where ComfyUI was loaded without one."""
     from server import PromptServer
 
-    if node.hidden and node.hidden.unique_id and PromptServer.instance:
-        PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
+    return getattr(PromptServer, "instance", None)
+
+
+def show_on_node(node: type[io.ComfyNode], text: str) -> None:
+    """Shows a line below a node that declares the hidden unique_id, if a browser is connected."""
+    if node.hidden and node.hidden.unique_id and (server := running_server()):
+        server.send_progress_text(text, node.hidden.unique_id)
 
 
 def show_bridged(node: type[io.ComfyNode], gaps: str) -> None:
@@ -28,10 +34,8 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         path: holds one variable part, {token}.
         answer: (token, query) -> status and body; the body of a 200 is of the content type `kind`, others are text.
     """
-    from server import PromptServer
-
-    server = getattr(PromptServer, "instance", None)
-    if server is None:  # loaded without a web server
+    server = running_server()
+    if server is None:
         return
 
     @server.routes.get(path)
@@ -49,10 +53,8 @@ def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tupl
     Args:
         answer: the body of the request, None with GET -> status and body.
     """
-    from server import PromptServer
-
-    server = getattr(PromptServer, "instance", None)
-    if server is None:  # loaded without a web server
+    server = running_server()
+    if server is None:
         return
 
     @getattr(server.routes, method.lower())(path)

@@ -34,6 +34,7 @@ from .channels import constructed_decoder
 from .compose import Composer
 from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
+from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
 from .solid import TEXELS
@@ -45,7 +46,7 @@ _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never pas
 class AnalyticAvatar:
     """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching."""
 
-    name = "analytic"
+    name = KIND.name
     motion_basis: MotionBasis = BASIS
 
     def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER):

@@ -28,6 +28,7 @@ from ..face.measures import face_height_of
 from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
+from .kind import KIND
 
 CONTROLS = (
     "jaw_open",
@@ -44,7 +45,7 @@ CONTROLS = (
     "blink_left",
     "blink_right",
 )
-BASIS = MotionBasis("analytic-1", CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
+BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
@@ -165,12 +166,6 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
     directions["brow_furrow"][:, 1] = -0.025 * inner * brow
     return np.stack([directions[name] for name in CONTROLS])
-
-
-def inner_lip_gap(landmarks: Tensor) -> Tensor:
-    """[..., >= 468, 3] -> [...]: the mean gap between the inner lips, in the unit of the landmarks."""
-    upper, lower = [13, 82, 312], [14, 87, 317]
-    return (landmarks[..., upper, :] - landmarks[..., lower, :]).norm(dim=-1).mean(-1)
 
 
 class _LipClosing:

@@ -92,7 +92,8 @@ def _detections(still: Landmarker, small: _SmallFace, moving: VideoLandmarker, f
         large = still.detect(frame)
         faces = large or small.faces(frame, number)
         sharp = follower.choose(faces, frame)
-        small.latest = small.latest if sharp is None else sharp
+        if sharp is not None:
+            small.latest = sharp
         if faces and sharp is None:
             yield None, 0.0, follower.shot, follower.doubt
             continue

@@ -16,7 +16,7 @@ from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
 from .landmark_sets import MOUTH_CORNERS, NOSE_BASE
 from .landmarks import FaceLandmarks, follow_face
-from .measures import eye_opening, face_height_of, lip_gap
+from .measures import closed_lids, eye_opening, face_height_of, lip_gap
 from .plausibility import plausibility
 
 _TRUSTED = 0.5  # confidence from which a frame is used
@@ -67,8 +67,8 @@ class FaceTrack:
         """[T] in 0..1: how far both eyes are closed, against how open they mostly are; open where nothing is trusted."""
         opening, closed = self.eye_opening.mean(axis=1), np.zeros(len(self))
         for frames in self._trusted_shots():
-            closed[frames] = (0.85 - opening[frames] / max(np.percentile(opening[frames], 80), 1e-3)) / 0.55
-        return closed.clip(0, 1)
+            closed[frames] = closed_lids(opening[frames] / max(np.percentile(opening[frames], 80), 1e-3))
+        return closed
 
     def neutral_frames(self, chosen: int | None = None) -> np.ndarray:
         """[T]: for each frame the neutral one of its shot, the frame whose face is most at rest; `chosen` beats it in its own shot."""

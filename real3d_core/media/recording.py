@@ -24,7 +24,6 @@ _LOG = logging.getLogger("real3d")
 _CODEC, _PIXELS = "libx264rgb", "rgb24"
 _OPTIONS = {"qp": "0", "preset": "ultrafast", "tune": "zerolatency", "g": "50"}  # a keyframe every 50, so that any frame is near one
 _MOST_SEGMENTS = 64
-_SPARE_DISK = 2 * 10**9  # bytes that are left to others
 
 
 class Shelf:
@@ -33,11 +32,13 @@ class Shelf:
     Args:
         folder: made when it is first needed.
         limit: bytes of all films together.
+        spare: bytes of the disk that are left to others.
     """
 
-    def __init__(self, folder: Path, limit: int = 2 * 10**9):
+    def __init__(self, folder: Path, limit: int = 2 * 10**9, spare: int = 2 * 10**9):
         self.folder = folder
         self.limit = limit
+        self.spare = spare
         self.lock = RLock()  # one for all: a film that grows makes others go
         self._films: OrderedDict[int, weakref.ref[_Film]] = OrderedDict()
 
@@ -66,7 +67,7 @@ class Shelf:
                 break
             if other is not film:
                 other.forget()
-        return sum(one.size for one in films.values()) <= self.limit and shutil.disk_usage(self.folder).free > _SPARE_DISK
+        return sum(one.size for one in films.values()) <= self.limit and shutil.disk_usage(self.folder).free > self.spare
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,6 @@ _USUAL_ORDER = {
     8: (*_FRONT, "LFE", "BL", "BR", "SL", "SR"),
 }
 _FULL_SCALE = {torch.int16: 2**15, torch.int32: 2**31}
-_HIGHEST_RATE = 768000
 
 
 @dataclass(frozen=True)
@@ -297,8 +296,8 @@ def sound_from_waveform(samples: Tensor, rate: int) -> Sound:
     """
     if samples.ndim != 2 or not samples.numel():
         raise SoundError("The sound holds no samples: connect another one.")
-    if not 1000 <= rate <= _HIGHEST_RATE:
-        raise SoundError(f"The sound has an impossible rate of {rate} samples per second: use one of 1000 to {_HIGHEST_RATE}.")
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise SoundError(f"The sound has an impossible rate of {rate} samples per second: use one of {_RATES[0]} to {_RATES[1]}.")
     if not samples.is_floating_point():
         if len(samples) == 1 and samples.shape[1] % 2 == 0 and looks_interleaved(samples[0].float()):
             samples = samples.view(-1, 2).T

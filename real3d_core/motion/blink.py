@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..smooth_step import eased
+from ..smooth_step import smooth_step
 from ..stream import FPS
 
 BLINK_MODES = ("natural", "periodic", "none")
@@ -48,7 +48,7 @@ def blink_curve(frames: int, fps: float = FPS, seed: int = 0, mode: str = "natur
         if last >= frames - STILL_FRAMES:
             return curve
         time = (np.arange(first, last) - middle) / fps
-        curve[first:last] = _eased(np.where(time < 0, 1.0 + time / closing, 1.0 - time / opening))
+        curve[first:last] = smooth_step(np.where(time < 0, 1.0 + time / closing, 1.0 - time / opening))
         number += 1
 
 
@@ -59,9 +59,3 @@ def _drawn(seed: int, number: int, mode: str) -> tuple[float, float, float]:
     draw = np.random.default_rng([seed % 2**32, number])
     wait = draw.uniform(*INTERVAL)
     return (wait if number else wait / 2), draw.uniform(*CLOSING), draw.uniform(*OPENING)
-
-
-def _eased(progress: np.ndarray) -> np.ndarray:
-    """Progress 0..1 with a soft start and a soft end."""
-    progress = np.clip(progress, 0.0, 1.0)
-    return eased(progress)

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..render.camera import euler_to_matrix
-from ..smooth_step import eased
+from ..smooth_step import smooth_step
 from ..speech.loudness import STEP_RATE, loudness, voice_activity
 from ..stream import FPS
 
@@ -55,8 +55,7 @@ def speech_sway(
         liveliness = STILLNESS + (1.0 - STILLNESS) * _at(gaussian_filter1d(activity, 0.6 * STEP_RATE, mode="nearest"), time)
         euler = wander * liveliness[:, None]
         euler[:, 0] += _at(_nods(activity), time)
-    ease = np.clip(time / EASE, 0.0, 1.0)[:, None]
-    ease = eased(ease)
+    ease = smooth_step(time / EASE)[:, None]
     euler = amount * euler * ease
     translation = amount * DRIFT * _settled_wander(time, seed, stream=1) * ease
     return euler.astype(np.float32), translation.astype(np.float32)

@@ -33,11 +33,12 @@ from .face_model.driven import DrivenFace, Trajectory, trajectory_cameras
 from .face_model.expression_exchange import expression_to_landmarks, landmarks_to_expression, rest_landmarks
 from .face_model.eyelids import blink_schedule, close_eyelids
 from .face_model.fit import FaceFit
+from .kind import KIND
 from .source import Source
 from .super_resolution.frame import HeadSuperResolution, SceneCode, SuperResolution
 from .weights.checkpoint import Real3DNetworks
 
-BASIS = MotionBasis("real3d", ("eyelids",), 1 + EXPRESSIONS)
+BASIS = MotionBasis(KIND.basis, ("eyelids",), 1 + EXPRESSIONS)
 """Column 0 closes the eyelids, 0 to 1; the others are the face model's expression, absolute: zeros are the mean expression."""
 
 _FIT = {"identity": (1, IDENTITIES), "expression": (1, EXPRESSIONS), "euler": (1, 3), "translation": (1, 3)}
@@ -59,7 +60,7 @@ class Real3DAvatar:
         own_expression: the motion adapter starts from the portrait's own expression, not from the motion's first one.
     """
 
-    name = "real3d"
+    name = KIND.name
     motion_basis = BASIS
 
     def __init__(
@@ -295,17 +296,11 @@ class Real3DAvatar:
         if background is None:
             return lambda frame: (driven[frame : frame + 1], own())
 
-        def other(frame: int) -> SceneCode:
-            return network.with_background(own(), self._network_background(behind(background, frame, frame + 1)))
+        @lru_cache(1)
+        def before(picture: int) -> SceneCode:
+            return network.with_background(own(), self._network_background(behind(background, picture, picture + 1)))
 
-        @cache
-        def only_other() -> SceneCode:
-            return other(0)
-
-        def stage(frame: int) -> tuple[Tensor, SceneCode]:
-            return driven[frame : frame + 1], only_other() if len(background) == 1 else other(frame)
-
-        return stage
+        return lambda frame: (driven[frame : frame + 1], before(frame % len(background)))
 
     def _network_background(self, background: Tensor) -> Tensor:
         return _resized(background.to(self._device, torch.float32), _SIDE).clamp(0, 1) * 2 - 1

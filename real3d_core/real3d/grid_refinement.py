@@ -15,7 +15,7 @@ class GridRefinement(nn.Module):
     def __init__(self, depth: int):
         super().__init__()
         self.depth = depth
-        self.blocks = nn.Sequential(*(GridBlock() for _ in range(grid_blocks(depth))))
+        self.blocks = nn.Sequential(*(GridBlock() for _ in range(1 if depth <= 3 else 2)))
 
     def forward(self, planes: Tensor) -> Tensor:
         """[N, 3, 32 D, H, W] -> the same."""
@@ -34,8 +34,3 @@ class GridBlock(nn.Module):
     def forward(self, grids: Tensor) -> Tensor:
         x = self.conv1(F.relu(self.norm1(grids)))  # [3 N, 32, D, H, W]
         return grids + self.conv2(F.relu(self.norm2(x)))  # [3 N, 32, D, H, W]
-
-
-def grid_blocks(depth: int) -> int:
-    """How many blocks planes of this depth pass."""
-    return 1 if depth <= 3 else 2

@@ -12,7 +12,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
 from ..errors import MissingModelError
-from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD
+from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW_CORNERS
 from ..mediapipe_models.model_files import ModelFile, ModelFolders
 from ..mediapipe_models.runner import segmenter
 from ..portrait.portrait import SIDE, Portrait
@@ -22,7 +22,6 @@ from .face_model.fit import FaceFit, fit_picture
 _LOG = logging.getLogger("real3d")
 BACKGROUND, HAIR, BODY_SKIN, FACE_SKIN, CLOTHES, OTHERS = range(6)
 HEAD = (HAIR, FACE_SKIN, OTHERS)
-JAW_CORNERS = (172, 397)  # landmarks, image left and right
 SEGMENTER = ModelFile(
     "selfie_multiclass_256x256.tflite",
     None,

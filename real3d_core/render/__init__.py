@@ -1,6 +1,5 @@
 """Camera, rays, plane decoder, ray marching: planes and a camera become the picture of a head (spec 03)."""
 
-from ..stream import mirror_index
 from .camera import (
     FOCAL,
     CameraPath,
@@ -31,7 +30,6 @@ __all__ = [
     "march",
     "march_table",
     "matrix_to_euler",
-    "mirror_index",
     "project",
     "render_head",
     "smooth_cameras",

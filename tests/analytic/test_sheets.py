@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls, inner_lip_gap
+from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls
 from real3d_core.analytic.sheets import Sheets
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import CHIN, UPPER_INNER_LIP
+from real3d_core.face.measures import lip_gap
 from real3d_core.mediapipe_models.model_files import ModelFolders
 
 
@@ -70,7 +71,7 @@ def test_a_drawn_lid_brings_its_edge_just_below_the_lower_lid(landmarks, control
 
 def test_press_takes_away_the_gap_that_the_jaw_makes(controls):
     def gap(**values):
-        return float(inner_lip_gap(controls.rest + controls.displacements(coefficients(**values))[0]))
+        return float(lip_gap((controls.rest + controls.displacements(coefficients(**values))[0]).numpy()))
 
     assert gap(jaw_open=1.0) > gap() + 0.08
     assert gap(jaw_open=1.0, lips_press=1.0) < 0.02

@@ -33,7 +33,7 @@ class Rendering:
 
 @pytest.fixture
 def shelf(tmp_path) -> Shelf:
-    return Shelf(tmp_path / "films")
+    return Shelf(tmp_path / "films", spare=0)
 
 
 @pytest.mark.parametrize("fps", [25.0, 24000 / 1001, 60.0, 120.0])
@@ -62,8 +62,7 @@ def test_an_interrupted_rendering_goes_on_where_it_stopped(shelf):
     assert rendering.computed == list(range(40))
 
 
-def test_the_film_used_longest_ago_makes_room(tmp_path):
-    shelf = Shelf(tmp_path / "films")
+def test_the_film_used_longest_ago_makes_room(shelf):
     first = shelf.kept(Rendering(20).stream)
     list(first.chunks(5)), first.frames(0, 1)
     size = sum(path.stat().st_size for path in shelf.folder.rglob("*.mkv"))
@@ -77,8 +76,9 @@ def test_the_film_used_longest_ago_makes_room(tmp_path):
     assert [len(film.computed) for film in films] == [40, 20, 20]
 
 
-def test_a_film_that_does_not_fit_is_computed_again_and_the_log_says_so(tmp_path, caplog):
-    shelf = Shelf(tmp_path / "films", limit=HEIGHT * WIDTH * 3 * 5)
+@pytest.mark.parametrize("room", [{"limit": HEIGHT * WIDTH * 3 * 5}, {"spare": 2**62}], ids=["few bytes", "a full disk"])
+def test_a_film_that_does_not_fit_is_computed_again_and_the_log_says_so(tmp_path, caplog, room):
+    shelf = Shelf(tmp_path / "films", **room)
     rendering = Rendering(30)
     kept = shelf.kept(rendering.stream)
     with caplog.at_level(logging.WARNING, "real3d"):

@@ -11,11 +11,11 @@ from real3d_core.render import (
     camera_rays,
     euler_to_matrix,
     matrix_to_euler,
-    mirror_index,
     project,
     smooth_cameras,
     smooth_track,
 )
+from real3d_core.stream import mirror_index
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,13 @@ from torch.nn import functional as F
 
 from ...errors import MissingModelError, SoundError, brief
 from ...progress import Progress, no_progress
-from .pitch import pitch_track
+from .pitch import HOP, pitch_track
 from .sound import RATE
 
 if TYPE_CHECKING:
     from transformers import HubertConfig, HubertModel
 
 
-HOP = 320  # samples of a feature frame: 50 frames a second
 SHORTEST = 512  # samples; below it the published front end fails too
 SOURCE = "https://huggingface.co/facebook/hubert-large-ls960-ft"
 

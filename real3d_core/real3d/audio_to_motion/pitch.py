@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RATE = 16000
-HOP = 320
+from .sound import RATE
+
+HOP = 320  # samples of a frame: 50 a second
 
 _WINDOW = 598  # samples of an analysis window
 _HALF = _WINDOW // 2

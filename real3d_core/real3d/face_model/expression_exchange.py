@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...face.landmark_sets import CHIN, EYE, FOREHEAD
+from ...face.landmark_sets import CHIN, EYE, FOREHEAD, MESH_POINTS
 from ...face.measures import closed_lids, eye_opening
 from ...render.camera import FACE_MODEL_CAMERA_DISTANCE
 from .basel import EXPRESSIONS, FOCAL, FaceModel, LinearShape
-from .fit import PICTURE, POINTS
+from .fit import PICTURE
 
 _PIXELS_PER_DECIMETRE = FOCAL / FACE_MODEL_CAMERA_DISTANCE  # of 224: what a fit of the face model measures errors in
 _WITHOUT_VERTEX = {(162, 58): (127, 234, 93, 132), (389, 288): (356, 454, 323, 361)}  # along the outline, between two that have one
@@ -45,7 +45,7 @@ def landmarks_to_expression(face: FaceModel, displacements: np.ndarray) -> Tenso
     scale = np.sqrt(weights)[:, None] * _PIXELS_PER_DECIMETRE * _height(shape)
     matrix = (scale[..., None] * _directions(shape)).reshape(-1, EXPRESSIONS)
     # the fit's loss is a mean over 468 points and two coordinates, what keeps it near the mean face one over 64 coefficients
-    shrink = PICTURE.expression / EXPRESSIONS * 2 * POINTS
+    shrink = PICTURE.expression / EXPRESSIONS * 2 * MESH_POINTS
     targets = (scale * displacements).reshape(len(displacements), -1)
     solved = np.linalg.solve(matrix.T @ matrix + shrink * np.eye(EXPRESSIONS), matrix.T @ targets.T)
     return torch.from_numpy(solved.T).float()

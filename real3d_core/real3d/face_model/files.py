@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from ...errors import MissingModelError, OutputError, brief
 from ...face.canonical_face import canonical_face, fit_similarity
-from ...face.landmark_sets import LEFT_EYE, RIGHT_EYE
+from ...face.landmark_sets import LEFT_EYE, MESH_POINTS, RIGHT_EYE
 from ...files import written_whole
 from ...mediapipe_models.model_files import ModelFolders
 from .basel import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape
@@ -233,7 +233,7 @@ def _landmark_table(folders: Sequence[Path], vertices: int) -> np.ndarray | None
         table = _table(path)
         if table is None:
             continue
-        if table.shape != (468,) or table.max() >= vertices:
+        if table.shape != (MESH_POINTS,) or table.max() >= vertices:
             raise MissingModelError(f"'{path}' does not belong to this face model: it must hold 468 numbers below {vertices}.")
         return table
     return None

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...face.landmark_sets import EYE, INNER_LIP, OUTER_LIP
+from ...face.landmark_sets import EYE, INNER_LIP, MESH_POINTS, OUTER_LIP
 from ...one_thread import one_thread
 from ...progress import Progress, no_progress
 from .basel import EXPRESSIONS, IDENTITIES, FaceModel, LinearShape, place, project
 
-POINTS = 468  # the irises are not part of the face model
 UPPER_LID = [161, 160, 159, 158, 157, 388, 387, 386, 385, 384]
 UNMATCHED = [93, 127, 132, 234, 323, 356, 361, 454]  # points without counterpart on the face model
 
@@ -50,7 +49,7 @@ class FitWeights:
 
     def of_points(self) -> Tensor:
         """[468] weight of each landmark."""
-        weights = torch.ones(POINTS)
+        weights = torch.ones(MESH_POINTS)
         weights[EYE] = self.eye
         weights[UPPER_LID] = self.upper_lid
         weights[INNER_LIP + OUTER_LIP] = self.lip
@@ -92,7 +91,7 @@ def _fit(face: FaceModel, landmarks: np.ndarray, height: int, weights: FitWeight
 
 def _targets(landmarks: np.ndarray, height: int) -> Tensor:
     """[T, 468, 2] in 224 units, y up; the height is the unit of both axes."""
-    points = torch.as_tensor(np.asarray(landmarks[:, :POINTS, :2], dtype=np.float32))
+    points = torch.as_tensor(np.asarray(landmarks[:, :MESH_POINTS, :2], dtype=np.float32))
     return torch.stack([points[..., 0] * 224 / height, (height - points[..., 1]) * 224 / height], dim=-1)
 
 
