@@ -101,7 +101,7 @@ class Composer:
         solid = blur(opacity, _CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (near[0] > 0))
         face, solid, near = self._from_rays(torch.cat([uv[FACE_SHEET], solid, near]), box).split([2, 1, 1])
-        return _Layers(box, self._head(uv, face, box), solid, near.clamp(0, 1), self._torso(camera))
+        return _Layers(box, self._head(uv, face, box, camera), solid, near.clamp(0, 1), self._torso(camera))
 
 
 def _covers(layers: _Layers, threshold: float) -> Tensor:

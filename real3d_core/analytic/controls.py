@@ -49,7 +49,7 @@ CONTROLS = (
 )
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
-_FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
+_FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.9  # part of a photo's smile that is gone while it speaks
 _BROADEST_SMILE = 1.2
@@ -63,8 +63,8 @@ _NEIGHBOURS = 6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
-_UPPER_WITHIN = WITHIN_MOUTH[2:19]
-_LOWER_WITHIN = WITHIN_MOUTH[21:]
+_UPPER_WITHIN = WITHIN_MOUTH[2:20]
+_LOWER_WITHIN = WITHIN_MOUTH[22:]
 UPPER_LIP = sorted({*UPPER_INNER_LIP, *UPPER_OUTER_LIP, *_UPPER_WITHIN} - _CORNERS)
 LOWER_LIP = sorted({*LOWER_INNER_LIP, *LOWER_OUTER_LIP, *_LOWER_WITHIN} - _CORNERS)
 
@@ -106,7 +106,7 @@ class FaceControls:
 
     def _lips_together(self) -> Tensor:
         """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
-        line = (1 - _CLOSE_UPPER) * self.rest[13, 1] + _CLOSE_UPPER * self.rest[14, 1]
+        line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
         smile = self.directions[CONTROLS.index("smile")]
         full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
@@ -115,7 +115,7 @@ class FaceControls:
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
-        return self._lips.close(moved[None], torch.full((1,), 1 / _FIRMLY), torch.zeros(1))[0]
+        return self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0)[0]
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
@@ -211,10 +211,11 @@ class _LipClosing:
         self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
         self._follow_lower = torch.where((self._inner > 0) & (lower > 0), 1.0, self._follow_lower)
         self._y = y
+        self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
-    def close(self, moved: Tensor, press: Tensor, tuck: Tensor) -> Tensor:
+    def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
         gap = (self._y + moved[..., 1])[:, self._upper_points] - (self._y + moved[..., 1])[:, self._lower_points]
-        pressed = _FIRMLY * press[:, None] * gap
+        pressed = press[:, None] * (gap + firmly * torch.maximum(gap, self._own_gap))
         tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
