@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..smooth_step import eased
 from .mouth_light import MouthLight
 from .own_teeth import OwnTeeth
 
@@ -58,8 +59,8 @@ class MouthInterior:
         upper, lower = skull + slant * _TEETH_DEPTH, jaw + slant * _TEETH_DEPTH
 
         colour = self._cavity(jaw + slant * _TONGUE_DEPTH, wide)
-        colour = self._over(colour, self._lower_row(lower, wide))
-        colour = self._light.toned(colour * shade[:, None])
+        row, covers = self._lower_row(lower, wide)
+        colour = self._light.toned(self._over(colour * self._light.across(skull[:, 0])[:, None], (row * shade[:, None], covers)))
         if own.shown:
             colour = self._over(colour, self._own_lower(lower, opened))
         row, covers = self._upper_row(upper)
@@ -72,11 +73,11 @@ class MouthInterior:
     def _cavity(self, place: Tensor, wide: Tensor) -> Tensor:
         """Dark in the middle, cheeks at the sides, and a tongue that lies on the jaw."""
         x, y = place.unbind(-1)
-        side = (x / self._own.half_width).square().clamp(max=1)
-        throat = self._light.flesh * (0.15 + 0.37 * side)[:, None]
+        side = (x / self._own.half_width).abs().clamp(max=1)
+        throat = self._light.flesh * (0.16 + 0.36 * eased((side / 0.6).clamp(max=1)))[:, None]
         top = self._own.lower_middle - 0.008 - 0.034 * wide + 1.8 * x.square()
-        lit = 0.40 + 0.24 * _share(y - top, -0.004, 0.034) - 0.05 * torch.exp(-((x / 0.008) ** 2))
-        covers = _share(y - top, -0.014, 0.014) * (1 - side)
+        lit = 0.40 + 0.24 * _share(y - top, -0.004, 0.034) - 0.03 * torch.exp(-((x / 0.012) ** 2))
+        covers = _share(y - top, -0.014, 0.014) * (1 - side.square())
         return self._over(throat, (self._light.flesh * lit[:, None], covers))
 
     def _lower_row(self, place: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,9 +113,8 @@ class MouthInterior:
         top = own.upper_lip(x)
         covers = self._edge(y - top + _STRETCH) * self._edge(own.bite(x) - y) * self._edge(own.half_width - x.abs() + self._pixel)
         shown = torch.maximum(y, top + raised.clamp(max=_LIP_RIM))
-        if not own.has_teeth:
-            covers = covers * (1 - _share(opened, 0, _OPENS[1] / 2))
-        return own.sample(torch.stack([x, shown], dim=-1)), covers
+        colour = own.sample(torch.stack([x, shown], dim=-1))
+        return colour, covers * (1 - _share(opened, 0, _OPENS[1] / 2) * (1 - own.likeness(colour)))
 
     def _own_lower(self, place: Tensor, opened: Tensor) -> tuple[Tensor, Tensor]:
         """What the photo shows below its upper teeth goes with the jaw."""

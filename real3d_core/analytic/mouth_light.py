@@ -14,7 +14,7 @@ _LUMA = (0.299, 0.587, 0.114)
 _TEETH = (1.02, 1.0, 0.95)  # colour in white light, brightness 1
 _SKIN = (1.20, 0.96, 0.78)  # likewise, of most people
 _TINT = 0.3  # how much of what the cheeks differ from it is the light's colour, and not the skin's
-_TEETH_OVER_CHEEK = 1.25
+_TEETH_OVER_CHEEK = 1.3
 _WET = (1.06, 0.80, 0.80)  # how much redder than skin and lips the inside of a mouth is
 _BRIGHTEST = 0.93
 _ACROSS = 0.16  # face heights from the mouth's middle at which the light is that of the cheek
@@ -46,7 +46,7 @@ class MouthLight:
             ]
         ).mean(0)
         light = (cheek / _luma(cheek).clamp_min(0.02) / cheek.new_tensor(_SKIN)).clamp(0.5, 2) ** _TINT
-        brightness = (_TEETH_OVER_CHEEK * _luma(cheek)).clamp(max=_BRIGHTEST)
+        brightness = cheek.new_tensor(min(_TEETH_OVER_CHEEK * max(left, right), _BRIGHTEST))
         white = cheek.new_tensor(_TEETH) * light
         self.teeth = brightness * white / _luma(white) if teeth is None else teeth
         self.flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
