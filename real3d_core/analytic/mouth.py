@@ -64,6 +64,8 @@ class MouthInterior:
         if own.shown:
             colour = self._over(colour, self._own_lower(lower, opened))
         row, covers = self._upper_row(upper)
+        if own.shown and not own.has_teeth:
+            covers = covers * _share(opened, 0, _OPENS[1] / 2)
         colour = self._over(colour, (self._light.toned(row * shade[:, None]), covers))
         if own.shown:
             raised = (below_upper - (skull[:, 1] - own.upper_lip(skull[:, 0]))).clamp_min(0)
@@ -74,7 +76,7 @@ class MouthInterior:
         """Dark in the middle, cheeks at the sides, and a tongue that lies on the jaw."""
         x, y = place.unbind(-1)
         side = (x / self._own.half_width).abs().clamp(max=1)
-        throat = self._light.flesh * (0.16 + 0.36 * eased((side / 0.6).clamp(max=1)))[:, None]
+        throat = self._light.flesh * (0.20 + 0.30 * eased((side / 0.6).clamp(max=1)))[:, None]
         top = self._own.lower_middle - 0.008 - 0.034 * wide + 1.8 * x.square()
         lit = 0.40 + 0.24 * _share(y - top, -0.004, 0.034) - 0.03 * torch.exp(-((x / 0.012) ** 2))
         covers = _share(y - top, -0.014, 0.014) * (1 - side.square())
@@ -83,7 +85,7 @@ class MouthInterior:
     def _lower_row(self, place: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
         x, y = place.unbind(-1)
         within, _ = _tooth(x, _LOWER_TEETH)
-        shown = _LOWER_SHOWN * wide * (1 - (x / self._own.half_width).square()).clamp_min(0)
+        shown = _LOWER_SHOWN * wide * (1 - (1.2 * x / self._own.half_width).square()).clamp_min(0)
         edge = self._own.lower_middle - shown - _LOWER_ARCH * x.square() + 0.5 * _ROUND * within.abs() ** 4
         lit = _LOWER_LIGHT * self._rounded(x, within) * (0.86 + 0.14 * _share(y - edge, 0, 0.006))
         return self._light.teeth * lit[:, None], self._edge(y - edge) * (shown > 0)
@@ -93,7 +95,7 @@ class MouthInterior:
         own = self._own
         within, number = _tooth(x, _UPPER_TEETH)
         shorter = _ROUND * within.abs() ** 4 + 0.003 * (number == 1)
-        edge = own.bite(x) - self._pixel if own.shown else own.upper_middle + _UPPER_EDGE - _UPPER_ARCH * x.square()
+        edge = own.bite(x) - self._pixel if own.has_teeth else own.upper_middle + _UPPER_EDGE - _UPPER_ARCH * x.square()
         above = edge - shorter - y
         gum = _share(above - _TALL + 0.010 * within.square(), -0.003, 0.003)
         lit = self._rounded(x, within) * (0.90 + 0.10 * _share(above, 0, 0.012))
