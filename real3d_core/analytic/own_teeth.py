@@ -62,10 +62,10 @@ class OwnTeeth:
         return sample_plate(self._photo, self._frame.back(places * self._height)[None, None])[0, :, 0].T
 
     def likeness(self, colours: Tensor) -> Tensor:
-        """[K] how far colours [K, 3] of the photo are those of its teeth, 0..1; dark places beside them are not."""
+        """[K] how far colours [K, 3] of the photo are those of its teeth and gums, 0..1; dark places beside them are not."""
         if self.colour is None:
             return torch.zeros(len(colours))
-        return (2.5 * colours.amin(dim=-1) / self.colour.min() - 0.5).clamp(0, 1)
+        return (4.0 * colours.amax(dim=-1) / self.colour.max() - 0.4).clamp(0, 1)
 
     def upper_lip(self, x: Tensor) -> Tensor:
         """How far down the upper lip's edge is at places across."""
