@@ -118,6 +118,9 @@ class MakesMotion(Protocol):
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """The motion with both lids closed by [T] values in 0..1, on top of what they do already."""
 
+    def from_rest(self, motion: Motion) -> Motion:
+        """The motion begun from the face and pose of the photo, for avatars that know them; its first frame is the photo."""
+
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
         """A motion of this avatar as landmarks, so that another avatar can take it over."""
 

@@ -115,7 +115,7 @@ class Composer:
         torso, in_place = self._torso(camera)
         in_place = in_place.clone()
         in_place[channels(box)] *= still.clamp(0, 1)
-        return _Layers(box, self._head(places.uv, face, box), solid, near.clamp(0, 1), torso, in_place)
+        return _Layers(box, self._head(places.uv, face, box, camera), solid, near.clamp(0, 1), torso, in_place)
 
 
 def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:

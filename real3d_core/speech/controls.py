@@ -13,7 +13,7 @@ from .phonemes import Phoneme, align, phoneme_source_available
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND
 
-SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise")
+SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise", "speaking")
 MOUTH_SIZE = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise")  # what the amplitude scales
 
 RAMP = 0.06  # seconds in which lips close or open around a closure
@@ -37,7 +37,8 @@ def speech_controls(
         transcript: what is said, in Latin letters, if known: then every closure is where it belongs.
         amplitude: scales how far the mouth opens, spreads and rounds, 0 or more; closures stay closed.
     Returns:
-        [frames] float32 in 0..1 for every name in SPEECH_CONTROLS; 0 is the portrait's own rest, reached exactly in pauses.
+        [frames] float32 in 0..1 for every name in SPEECH_CONTROLS; 0 is the portrait's own rest,
+        reached exactly in long pauses. `speaking` says how far the others start from relaxed lips that touch instead.
     Raises:
         SoundError: there are no samples, or the transcript cannot be aligned with them.
     """
