@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .avatar import Avatar as Avatar
     from .avatar import SpeechStyle as SpeechStyle
     from .avatar import converted as converted
+    from .avatar import load_motion as load_motion
     from .avatar_kinds import AvatarOptions as AvatarOptions
     from .avatar_kinds import load_avatar as load_avatar
     from .errors import Real3DError as Real3DError
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .media.sound import load_sound as load_sound
     from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .motion.motion import Motion as Motion
-    from .motion.motion_files import load_motion as load_motion
     from .motion.motion_files import save_motion as save_motion
     from .pipeline import PipelineOptions as PipelineOptions
     from .pipeline import TalkingPortraits as TalkingPortraits
@@ -72,7 +72,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .stream import FrameStream as FrameStream
 
 _PUBLIC = {
-    "avatar": ("Avatar", "SpeechStyle", "converted"),
+    "avatar": ("Avatar", "SpeechStyle", "converted", "load_motion"),
     "avatar_kinds": ("AvatarOptions", "load_avatar"),
     "errors": ("Real3DError",),
     "face.track": ("FaceTrack", "track_face"),
@@ -83,7 +83,7 @@ _PUBLIC = {
     "media.sound": ("Sound", "load_sound"),
     "mediapipe_models.model_files": ("ModelFolders",),
     "motion.motion": ("Motion",),
-    "motion.motion_files": ("load_motion", "save_motion"),
+    "motion.motion_files": ("save_motion",),
     "pipeline": ("PipelineOptions", "TalkingPortraits", "make_motion", "render_frames", "talking_portraits", "with_head_pose"),
     "portrait.paste": ("paste_back",),
     "portrait.portrait": ("Portrait", "prepare_portrait"),

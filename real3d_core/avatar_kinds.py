@@ -15,6 +15,7 @@ from .mediapipe_models.model_files import ModelFolders
 
 if TYPE_CHECKING:
     from .avatar import Avatar
+    from .motion.motion import Motion
 
 AVATARS = ("analytic", "real3d")
 """A further avatar is one folder below this package, with a module `kind` that holds its KIND, and its name here."""
@@ -57,6 +58,7 @@ class AvatarKind:
     name: of the avatar, and of its folder below this package.
     basis: name of the basis of its motions.
     load: makes one; imports what it needs.
+    renews: name of a basis of earlier releases -> what turns a motion of it into one of today's basis.
     built_in: what it is called in a list of choices; None for a kind that is chosen by its checkpoint.
     trained: whether networks draw its frames.
     takes: whether a file is a checkpoint of this kind, from its name and first bytes.
@@ -66,6 +68,7 @@ class AvatarKind:
     name: str
     basis: str
     load: Callable[[AvatarOptions], Avatar]
+    renews: Mapping[str, Callable[[Motion], Motion]] = field(default_factory=dict)
     built_in: str | None = None
     trained: bool = True
     takes: Callable[[Path], bool] = lambda path: False

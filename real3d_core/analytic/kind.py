@@ -9,6 +9,7 @@ from ..errors import MissingModelError
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
+    from ..motion.motion import Motion
 
 
 def _load(options: AvatarOptions) -> Avatar:
@@ -21,10 +22,17 @@ def _load(options: AvatarOptions) -> Avatar:
     return AnalyticAvatar(options.models)
 
 
+def _renewed(motion: Motion) -> Motion:
+    from .controls import renewed
+
+    return renewed(motion)
+
+
 KIND = AvatarKind(
     name="analytic",
-    basis="analytic-1",
+    basis="analytic-2",
     load=_load,
+    renews={"analytic-1": _renewed},
     built_in="analytic (built in)",
     trained=False,
     unused={
