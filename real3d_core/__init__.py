@@ -26,9 +26,9 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .avatar import Avatar as Avatar
     from .avatar import SpeechStyle as SpeechStyle
     from .avatar import converted as converted
-    from .avatar import load_motion as load_motion
     from .avatar_kinds import AvatarOptions as AvatarOptions
     from .avatar_kinds import load_avatar as load_avatar
+    from .avatar_kinds import load_motion as load_motion
     from .errors import Real3DError as Real3DError
     from .face.track import FaceTrack as FaceTrack
     from .face.track import track_face as track_face
@@ -72,8 +72,8 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .stream import FrameStream as FrameStream
 
 _PUBLIC = {
-    "avatar": ("Avatar", "SpeechStyle", "converted", "load_motion"),
-    "avatar_kinds": ("AvatarOptions", "load_avatar"),
+    "avatar": ("Avatar", "SpeechStyle", "converted"),
+    "avatar_kinds": ("AvatarOptions", "load_avatar", "load_motion"),
     "errors": ("Real3DError",),
     "face.track": ("FaceTrack", "track_face"),
     "media.clip": ("Clip", "open_clip"),

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor, nn
 
-from .avatar_kinds import avatar_kinds
 from .face.track import FaceTrack
 from .media.sound import Sound
 from .motion.landmark_motion import LandmarkMotion
 from .motion.motion import Motion, MotionBasis
-from .motion.motion_files import read_motion
 from .portrait.crop import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, no_progress
@@ -125,6 +122,9 @@ class MakesMotion(Protocol):
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """The motion with both lids closed by [T] values in 0..1, on top of what they do already."""
 
+    def from_rest(self, motion: Motion) -> Motion:
+        """The motion begun from the face and pose of the photo, for avatars that know them; its first frame is the photo."""
+
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
         """A motion of this avatar as landmarks, so that another avatar can take it over."""
 
@@ -150,17 +150,6 @@ class Avatar(DrawsPortraits, MakesMotion, HasNetworks, Protocol):
     """A model that can lift, adapt and compose."""
 
     name: str
-
-
-def load_motion(path: str | Path) -> Motion:
-    """Reads what `save_motion` wrote, in whichever release: a motion of a basis of then comes as one of today's.
-
-    Raises:
-        Real3DError: the file is missing, damaged, or holds no motion.
-    """
-    motion = read_motion(path)
-    renews = [kind.renews[motion.basis.name] for kind in avatar_kinds() if motion.basis.name in kind.renews]
-    return renews[0](motion) if renews else motion
 
 
 def converted(motion: Motion, source: Avatar, target: Avatar) -> Motion:

@@ -262,6 +262,8 @@ def make_motion(
     elif blink == "driving" and sound is not None and track is not None:
         closed = torch.from_numpy(track.closed_eyes()).float()
         motion = avatar.with_blinks(motion, closed[mirror_index(torch.arange(len(motion)), len(track))])
+    if driven is not None or blink == "driving":  # a clip may begin anywhere; all else begins at rest by itself
+        motion = avatar.from_rest(motion)
     if options.rate == FPS:
         return motion
     duration = sound.duration if sound is not None else len(motion) / FPS

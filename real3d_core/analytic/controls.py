@@ -7,27 +7,25 @@ hands use the controls only; a driving clip uses both.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import Real3DError
 from ..face.landmark_sets import (
     CHIN,
     INNER_LIP,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
     MESH_POINTS,
+    MOUTH_CORNERS,
     OUTER_LIP,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
-from ..face.measures import face_height_of
+from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
-from ..motion.motion import Motion, MotionBasis
+from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
 from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
@@ -46,12 +44,16 @@ CONTROLS = (
     "brow_furrow",
     "blink_left",
     "blink_right",
+    "speaking",
     *UPPER_FACE,
 )
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
+_RELAXED = 0.9  # part of a photo's smile that is gone while it speaks
+_BROADEST_SMILE = 1.2
+_HANGING = 0.06  # face heights; of a wider gap, the jaw takes up the rest
 
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
 _OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
@@ -65,21 +67,6 @@ _UPPER_WITHIN = WITHIN_MOUTH[2:19]
 _LOWER_WITHIN = WITHIN_MOUTH[21:]
 UPPER_LIP = sorted({*UPPER_INNER_LIP, *UPPER_OUTER_LIP, *_UPPER_WITHIN} - _CORNERS)
 LOWER_LIP = sorted({*LOWER_INNER_LIP, *LOWER_OUTER_LIP, *_LOWER_WITHIN} - _CORNERS)
-
-
-def renewed(motion: Motion) -> Motion:
-    """A motion of an earlier basis, which has fewer controls, in BASIS: those that it lacks are at rest.
-
-    Raises:
-        Real3DError: it is no such motion.
-    """
-    known = motion.basis.controls
-    if not set(known) <= set(CONTROLS) or motion.basis.size - len(known) != 3 * MESH_POINTS:
-        raise Real3DError(f"The motion says that it was made for the avatar '{motion.basis.name}', but it is not: save it again.")
-    expression = torch.zeros(len(motion), BASIS.size)
-    expression[:, [BASIS.index(name) for name in known]] = motion.expression[:, : len(known)]
-    expression[:, len(CONTROLS) :] = motion.expression[:, len(known) :]
-    return replace(motion, basis=BASIS, expression=expression)
 
 
 class FaceControls:
@@ -96,12 +83,15 @@ class FaceControls:
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._lips = _LipClosing(self.rest)
+        self._spoken_from = self._lips_together()
 
     def displacements(self, coefficients: Tensor) -> Tensor:
         """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
 
-        All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
-        `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
+        All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
+        mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
+        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark
+        here: lids are sheets
         of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
@@ -110,8 +100,22 @@ class FaceControls:
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
+        moved = moved + controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1) * self._spoken_from
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
+
+    def _lips_together(self) -> Tensor:
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+        line = (1 - _CLOSE_UPPER) * self.rest[13, 1] + _CLOSE_UPPER * self.rest[14, 1]
+        raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
+        smile = self.directions[CONTROLS.index("smile")]
+        full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
+        moved = -_RELAXED * min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        if not parted(self.rest.numpy()):
+            return moved
+        hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
+        moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
+        return self._lips.close(moved[None], torch.full((1,), 1 / _FIRMLY), torch.zeros(1))[0]
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""

@@ -15,10 +15,9 @@ from ..face.landmark_sets import (
     RIGHT_UPPER_LID,
     UPPER_INNER_LIP,
 )
-from ..face.measures import face_height_of
+from ..face.measures import face_height_of, parted
 
 _SIDE = 512
-_CLOSED = 0.018  # a rest gap below this part of the face's height counts as a closed mouth
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ def face_map(landmarks: Tensor) -> FaceMap:
 
     upper, lower = mouth_frame.polyline(points[UPPER_INNER_LIP]), mouth_frame.polyline(points[LOWER_INNER_LIP])
     columns = (upper[0] + lower[0]) / 2
-    gap = np.maximum(lower[1] - upper[1], 0)
-    is_open = gap[3:-3].mean() > _CLOSED * face_height
+    is_open = parted(points)
     middle = (upper[1] + lower[1]) / 2
     upper_line = _line(columns, upper[1] if is_open else middle, along)
     lower_line = _line(columns, lower[1] if is_open else middle, along)

@@ -9,7 +9,7 @@ from ..errors import MissingModelError
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
-    from ..motion.motion import Motion
+    from ..motion.motion import MotionBasis
 
 
 def _load(options: AvatarOptions) -> Avatar:
@@ -22,18 +22,18 @@ def _load(options: AvatarOptions) -> Avatar:
     return AnalyticAvatar(options.models)
 
 
-def _renewed(motion: Motion) -> Motion:
-    from .controls import renewed
+def _motion_basis() -> MotionBasis:
+    from .controls import BASIS
 
-    return renewed(motion)
+    return BASIS
 
 
 KIND = AvatarKind(
     name="analytic",
-    basis="analytic-2",
+    basis="analytic-1",
     load=_load,
-    renews={"analytic-1": _renewed},
     built_in="analytic (built in)",
+    motion_basis=_motion_basis,
     trained=False,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",

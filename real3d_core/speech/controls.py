@@ -18,7 +18,7 @@ from .spelling import questions_of
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND
 
-SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise")
+SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise", "speaking")
 MOUTH_SIZE = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise")  # what the amplitude scales
 
 RAMP = 0.06  # seconds in which lips close or open around a closure
@@ -51,7 +51,7 @@ def speech_controls(
         seed: of the acting.
     Returns:
         [frames] float32 in 0..1 for every name in SPEECH_CONTROLS, and in acting.ACTED where there is any acting; 0 is the portrait's own
-        rest, which lips reach exactly in pauses.
+        rest, which lips reach exactly in long pauses. `speaking` says how far the others start from relaxed lips that touch instead.
     Raises:
         SoundError: there are no samples, or the transcript cannot be aligned with them.
     """

@@ -173,3 +173,10 @@ def test_the_map_of_the_lids_has_no_step_at_the_corners_of_an_eye(portrait):
     top, bottom = int(eye[:, 1].min()) - 12, int(eye[:, 1].max()) + 12
     steps = maps[top:bottom, left:right].diff(dim=1).abs()
     assert steps.max() < 0.02
+
+
+def test_a_voice_closes_and_opens_a_smile_as_it_does_closed_lips(avatar, portrait, smiling):
+    says = still_with(speaking=1.0, jaw_open=0.6), still_with(speaking=1.0, jaw_open=0.6, lips_press=1.0)
+    opened, pressed = ([seen(frames_of(avatar, who, motion)).lip_gap[1] for who in (portrait, smiling)] for motion in says)
+    assert 0.85 < opened[1] / opened[0] < 1.2
+    assert max(pressed) < 0.015
