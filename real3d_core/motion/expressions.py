@@ -18,7 +18,10 @@ from .motion import Motion
 
 EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {"speaking": 1.0},
-    "smile": {"smile": 0.75, "cheek_raise": 0.8, "lids_tight": 0.35, "lip_upper_raise": 0.1, "speaking": 0.5},
+    "smile": {
+        **{"cheek_raise": 0.9, "lids_tight": 0.35},
+        **{"smile": 1.1, "lips_wide": 0.2, "lip_upper_raise": 0.1, "speaking": 0.6},
+    },
     "sad": {
         **{"brow_inner_raise": 0.8, "brow_furrow": 0.25, "lids_wide": -0.35},
         **{"frown": 1.0, "lips_round": 0.2, "lip_upper_raise": 0.2, "lip_lower_drop": -0.35, "speaking": 1.0},
@@ -39,7 +42,7 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
 """By name the controls that make it and how far, at full amount; all others that any of them has are at rest."""
 
 DIRECTED = tuple(dict.fromkeys(name for controls in EXPRESSIONS.values() for name in controls))
-_SPOKEN = ("jaw_open", "lips_round", "lip_upper_raise", "lip_lower_drop", "speaking")  # speech goes before: it takes what it needs
+_SPOKEN = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "speaking")  # speech comes first
 _UNDERLINING = ("brow_raise", "brow_inner_raise", "brow_outer_left", "brow_outer_right", "brow_furrow", "lids_wide", "lids_tight")
 _UNDERLINED = 0.5  # part of a speaker's own brow and lid movement that goes on under an expression; a neutral face has none
 
