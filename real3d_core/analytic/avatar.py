@@ -139,13 +139,14 @@ class AnalyticAvatar:
         return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
-        """Lips that follow the sounds (speech/controls.py), in one step.
+        """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.
 
         Raises:
             SoundError: no samples, or a transcript that does not fit.
         """
         frames = math.ceil(sound.duration * FPS - 1e-6)
-        curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
+        samples = sound.mono(16000).numpy()
+        curves = speech_controls(samples, frames, FPS, style.transcript, style.amplitude, style.acting, style.seed)
         said = Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
         return self.from_rest(said)
 

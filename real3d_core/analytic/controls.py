@@ -14,13 +14,11 @@ from torch import Tensor
 from ..face.landmark_sets import (
     CHIN,
     INNER_LIP,
-    LEFT_BROW,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
     MESH_POINTS,
     MOUTH_CORNERS,
     OUTER_LIP,
-    RIGHT_BROW,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
@@ -30,6 +28,7 @@ from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
+from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
 
 CONTROLS = (
     "jaw_open",
@@ -46,6 +45,7 @@ CONTROLS = (
     "blink_left",
     "blink_right",
     "speaking",
+    *UPPER_FACE,
 )
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
@@ -141,7 +141,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lower = _membership(LOWER_LIP)
     near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
     side = np.sign(across) * np.minimum(np.abs(across), 1)
-    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS}
+    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
@@ -180,9 +180,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 1] = -0.030 * corner
 
-    brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
-    eye_y = rest[[33, 133, 362, 263], 1].mean()
-    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * smooth_step((y - eye_y - 0.05) / 0.06)
+    brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
