@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..render.camera import camera_rays
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
+FarSide = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _RIM = 5.0  # rays
+_STRANDS = (4.0, 14.0)  # degrees of turning over which the photo's strands of hair leave the outline
+
+
+@dataclass(frozen=True)
+class FrameRays:
+    """What the rays of one frame returned.
+
+    offset: [1, 6, R, R] how far each ray's photo coordinates (three sheets) are from the ray's own place in the picture.
+    opacity, depth: [1, 1, R, R] as rendered.
+    behind: [1, 1, R, R] how far behind the front surface they end.
+    camera: [1, 25].
+    """
+
+    offset: Tensor
+    opacity: Tensor
+    depth: Tensor
+    behind: Tensor
+    camera: Tensor
+
+    @classmethod
+    def of(cls, render: HeadRender) -> list[FrameRays]:
+        """Those of each frame."""
+        values = (offsets(render), render.opacity, render.depth, behind_front(render), render.cameras)
+        return [cls(*frame) for frame in zip(*(value.split(1) for value in values), strict=True)]
 
 
 class RayCoordinates:
@@ -24,24 +54,39 @@ class RayCoordinates:
 
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
+        far_side: corrects them where the photo does not show the head.
     """
 
-    def __init__(self, at_rest: HeadRender):
-        self._residual = _residual(at_rest)
+    def __init__(self, at_rest: HeadRender, far_side: FarSide):
+        self._far_side = far_side
+        self._residual = continued(-self._corrected(*FrameRays.of(at_rest))[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
         self._rim = _rim(at_rest)
+        self._source = at_rest.cameras
 
-    def __call__(self, offset: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """Photo coordinates [6, R, R] of the three sheets, continued beyond the head, and how near the head is [1, R, R]."""
-        solid = opacity > 0.5
+        solid = rays.opacity > 0.5
+        offset = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
-        grown, near = _continue(torch.cat([offset, rim], dim=1), solid.float())
+        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False) * (1 - _turned(rays.camera, self._source))
+        grown, near = continued(torch.cat([offset, rim], dim=1), solid.float())
         offset, near = without_steps(grown[:, :-1]), torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
         pairs = (offset + _three_times(pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
         return (pairs + error).flatten(0, 1), near[0]
+
+    def _corrected(self, rays: FrameRays) -> Tensor:
+        """The offsets of a frame, set right on the solid head."""
+        side = rays.offset.shape[-1]
+        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
+        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
+        points = origins + directions * rays.depth.flatten()[solid, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        corrected = rays.offset.flatten(2).clone()
+        corrected[0][:, solid] += self._far_side(uv, rays.behind.flatten()[solid], points, directions).T.repeat(3, 1)
+        return corrected.view_as(rays.offset)
 
 
 class Enlargement:
@@ -87,9 +132,11 @@ def offsets(render: HeadRender) -> Tensor:
     return uv - _three_times(pixel_centres(uv.shape[-1]))
 
 
-def _residual(at_rest: HeadRender) -> Tensor:
-    """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place."""
-    return _continue(-offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
+def _turned(camera: Tensor, source: Tensor) -> float:
+    """0 from near the source camera's direction, 1 from where strands seen by it do not belong at the outline any more."""
+    axes = torch.stack([one[0, :16].view(4, 4)[:3, 2] for one in (camera, source)])
+    angle = math.degrees(math.acos(min(1.0, float(axes.prod(dim=0).sum()))))
+    return min(1.0, max(0.0, (angle - _STRANDS[0]) / (_STRANDS[1] - _STRANDS[0])))
 
 
 def _rim(at_rest: HeadRender) -> Tensor:
@@ -105,7 +152,7 @@ def _three_times(pair: Tensor) -> Tensor:
     return pair.repeat(1, 3, 1, 1)
 
 
-def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
 
     Returns the values and [N, 1, R, R]: 1 where they are known or were grown to, falling to 0 over the last rings.
