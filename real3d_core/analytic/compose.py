@@ -22,8 +22,8 @@ from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, b
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
-_CONTOUR_BLUR = 0.9  # rays
-_CONTOUR_CONTRAST = 2.2
+_CONTOUR_BLUR = 1.5  # rays
+_CONTOUR_CONTRAST = 3.4
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from ..render.ray_marching import HeadRender
 from .channels import FRONT, SILHOUETTE, STEEPNESS, near_contour
 
 _MIRRORED = 0.6  # of a side's depth is the distance at which the photo is mirrored into it: the texture is right at a turn of about 35 degrees
-_FRONT, _SIDE = 0.015, 0.03  # world units behind the front surface: up to the one a ray was meant to meet it, from the other on it met a side
-_FARTHEST = 0.1  # world units; the march may miss the edge of a chin
+_FRONT, _SIDE = 0.01, 0.02  # world units behind the front surface: up to the one a ray may have met it, from the other on not
+_FARTHEST = 0.03  # world units, the spacing of the march's samples
 _SMOOTH = 2.0  # rays
 _WIDEST = 0.15  # face heights
 _HAIR_OFF_SKIN = 0.15  # distance of colours, each 0..1
@@ -46,18 +46,19 @@ class FarSide:
         maps = np.concatenate([rim.inwards, rim.width[None] / len(rim.width)])
         self._rim = torch.from_numpy(maps).float()[None]
 
-    def __call__(self, uv: Tensor, behind: Tensor, points: Tensor, directions: Tensor) -> Tensor:
+    def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> Tensor:
         """What is to be added to photo coordinates [n, 2] of rays.
 
         Args:
             behind: [n] how far behind the front surface of the moved head the rays were found to end, world units.
+            evened: [n] the same as the mean of neighbours: on a side, the march ends as deep as its samples happen to lie.
             points, directions: [n, 3] where that was, and where they go.
         """
         inwards, width = _at(self._rim, uv * 2 - 1).split([2, 1], dim=1)
         way, outside = self._to_surface(behind, points, directions)
         met = self._per_world * way[:, None] * (directions @ self._photo_axes)
-        mirrored = inwards * _to_and_fro(_MIRRORED * self._per_world * behind[:, None], width)
-        side = outside * ((behind - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
+        mirrored = inwards * _to_and_fro(_MIRRORED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0), width)
+        side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
         return torch.lerp(met, mirrored, side[:, None])
 
     def _to_surface(self, behind: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,9 +72,10 @@ class FarSide:
             start = height if step == 0 else start
             left = behind + height - start - way * directions[:, 2]
             steepness = directions[:, 2] - slope[0] * directions[:, 0] - slope[1] * directions[:, 1]
-            way = (way + left / steepness.clamp_max(-0.3)).clamp(-_FARTHEST, _FARTHEST)
+            way = way + left / steepness.clamp_max(-0.3)
         inside = _at(self._front[:, 3:], 2 * (points + way[:, None] * directions)[:, :2])[:, 0]
-        return way, (0.5 - inside).clamp(0, 1)
+        beyond = torch.maximum((0.5 - inside).clamp(0, 1), (way.abs() / _FARTHEST - 1).clamp(0, 1))
+        return way.clamp(-_FARTHEST, _FARTHEST), beyond
 
 
 def front_surface(planes: Planes) -> Tensor:

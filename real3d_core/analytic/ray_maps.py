@@ -16,7 +16,7 @@ from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
-FarSide = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # see far_side.py
+FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
@@ -81,11 +81,12 @@ class RayCoordinates:
         """The offsets of a frame, set right on the solid head."""
         side = rays.offset.shape[-1]
         solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
+        behind = torch.stack([rays.behind.flatten()[solid], _evened(rays.behind, rays.opacity > 0.5).flatten()[solid]])
         origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
         points = origins + directions * rays.depth.flatten()[solid, None]
         uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
         corrected = rays.offset.flatten(2).clone()
-        corrected[0][:, solid] += self._far_side(uv, rays.behind.flatten()[solid], points, directions).T.repeat(3, 1)
+        corrected[0][:, solid] += self._far_side(uv, *behind, points, directions).T.repeat(3, 1)
         return corrected.view_as(rays.offset)
 
 
@@ -130,6 +131,14 @@ def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
     _, uv = carried_values(render)
     return uv - _three_times(pixel_centres(uv.shape[-1]))
+
+
+def _evened(values: Tensor, known: Tensor) -> Tensor:
+    """Means of the known values around each ray."""
+    for _ in range(2):
+        total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
+        values = total / count.clamp_min(1)
+    return values
 
 
 def _turned(camera: Tensor, source: Tensor) -> float:

@@ -24,8 +24,8 @@ TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _FINER = 3
-_THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
-_FALL = 0.85  # of the hair's and ears' breadth in the photo is the depth over which they fall off
+_THIN_HAIR = 0.15  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
+_FALL = 0.5  # of the hair's and ears' breadth in the photo is the depth over which they fall off
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
 _RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
 
@@ -140,7 +140,7 @@ def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, fac
     oval = gaussian_filter(_nearest(face_depth, in_face), 3)
     texel = 1 / TEXELS
     span = gaussian_filter((to_face + to_rim) * texel, 4)
-    drop = np.clip(_FALL * span, 0.06 * face_height, 0.30 * face_height)
+    drop = np.clip(_FALL * span, 0.03 * face_height, 0.25 * face_height)
     t = to_face / np.maximum(to_face + to_rim, 1e-6)
     outer = oval - drop * (0.5 * t + 0.5 * t**2)
     rim = _nearest(outer, head)
