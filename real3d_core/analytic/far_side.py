@@ -46,8 +46,8 @@ class FarSide:
         maps = np.concatenate([rim.inwards, rim.width[None] / len(rim.width)])
         self._rim = torch.from_numpy(maps).float()[None]
 
-    def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> Tensor:
-        """What is to be added to photo coordinates [n, 2] of rays.
+    def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """What is to be added to photo coordinates [n, 2] of rays, and how much of each ray's end [n] is side, not front.
 
         Args:
             behind: [n] how far behind the front surface of the moved head the rays were found to end, world units.
@@ -59,7 +59,7 @@ class FarSide:
         met = self._per_world * way[:, None] * (directions @ self._photo_axes)
         mirrored = inwards * _to_and_fro(_MIRRORED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0), width)
         side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
-        return torch.lerp(met, mirrored, side[:, None])
+        return torch.lerp(met, mirrored, side[:, None]), side
 
     def _to_surface(self, behind: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """How far [n] the rays must go on (mostly back) to end on the front surface, and 1 where it is not the head's there, but beyond.

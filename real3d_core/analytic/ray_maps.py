@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +16,19 @@ from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
-FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # see far_side.py
+FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
+_SKIN_GROW = 4
+_TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair ends sooner
+_TURNED = math.radians(20)
+_MOVED = 1 / 200  # crop units
+_WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 5.0  # rays
-_STRANDS = (4.0, 14.0)  # degrees of turning over which the photo's strands of hair leave the outline
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -49,45 +54,80 @@ class FrameRays:
         return [cls(*frame) for frame in zip(*(value.split(1) for value in values), strict=True)]
 
 
+@dataclass(frozen=True)
+class RayPlaces:
+    """Where in the photo the rays of one frame arrive.
+
+    uv: [6, R, R] photo coordinates of the three sheets, continued beyond the head.
+    near: [1, R, R] 1 on the solid head and close to it, 0 away from it.
+    reached: [1, R, R] the same, whether or not what is there has moved.
+    still: [1, R, R] 1 where the frame shows what the photo shows there, in its place.
+    """
+
+    uv: Tensor
+    near: Tensor
+    reached: Tensor
+    still: Tensor
+
+
 class RayCoordinates:
     """Photo coordinates of the rays of one portrait's renders.
 
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
-        far_side: corrects them where the photo does not show the head.
+        hair: [1, 1, R, R], where the photo's outline is hair, not skin.
+        far_side: corrects coordinates where the photo does not show the head.
     """
 
-    def __init__(self, at_rest: HeadRender, far_side: FarSide):
+    def __init__(self, at_rest: HeadRender, hair: Tensor, far_side: FarSide):
         self._far_side = far_side
-        self._residual = continued(-self._corrected(*FrameRays.of(at_rest))[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
-        self._rim = _rim(at_rest)
+        (rays,) = FrameRays.of(at_rest)
         self._source = at_rest.cameras
+        self._residual = _residual(self._corrected(rays)[0], rays.opacity)
+        self._rim = torch.cat([_rim(at_rest), hair], dim=1)
+        self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
+        self._reached = torch.zeros(1, *hair.shape[-2:])
+        unmoved = self(rays)
+        self._in_place, self._reached = unmoved.uv, unmoved.reached
 
-    def __call__(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
-        """Photo coordinates [6, R, R] of the three sheets, continued beyond the head, and how near the head is [1, R, R]."""
-        solid = rays.opacity > 0.5
-        offset = self._corrected(rays)
+    def __call__(self, rays: FrameRays) -> RayPlaces:
+        """Of the rays of one frame.
+
+        Hair is carried on as far as strands reach. Skin is carried on over the blur of the solid's edge while it has not moved: then
+        its outline is the photo's; a moved one has the solid's, which is smoother than coordinates beyond it.
+        """
+        solid = rays.opacity > _WHOLE
+        offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False) * (1 - _turned(rays.camera, self._source))
-        grown, near = continued(torch.cat([offset, rim], dim=1), solid.float())
-        offset, near = without_steps(grown[:, :-1]), torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
-        pairs = (offset + _three_times(pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))
+        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False) * front
+        grown, away = continued(torch.cat([offset, rim], dim=1), solid.float())
+        offset, rim, hair = grown.split([6, 1, 1], dim=1)
+        centres = pixel_centres(offset.shape[-1])
+        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
-        return (pairs + error).flatten(0, 1), near[0]
+        uv = (pairs + error).flatten(0, 1)
+        still = stillness((uv - self._in_place).unflatten(0, (3, 2)).norm(dim=1).amax(dim=0))
+        reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
+        strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
+        reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
+        near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
+        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached, self._reached) * (1 - still * reached))
 
-    def _corrected(self, rays: FrameRays) -> Tensor:
-        """The offsets of a frame, set right on the solid head."""
+    def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
+        """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
         side = rays.offset.shape[-1]
         solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
         behind = torch.stack([rays.behind.flatten()[solid], _evened(rays.behind, rays.opacity > 0.5).flatten()[solid]])
         origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
         points = origins + directions * rays.depth.flatten()[solid, None]
         uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
-        corrected = rays.offset.flatten(2).clone()
-        corrected[0][:, solid] += self._far_side(uv, *behind, points, directions).T.repeat(3, 1)
-        return corrected.view_as(rays.offset)
+        shift, on_side = self._far_side(uv, *behind, points, directions)
+        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
+        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        front.view(-1)[solid] = 1 - on_side
+        return corrected.view_as(rays.offset), front
 
 
 class Enlargement:
@@ -105,6 +145,13 @@ class Enlargement:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
         down, across = (extent(self._heard[pixels].any(dim=0)) for pixels in box)
         return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+
+    def places(self, uv: Tensor, box: Box) -> Tensor:
+        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
+        size, rays = self._weights.shape
+        pairs = len(uv) // 2
+        enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
+        return enlarged + pixel_centres(size)[0][(slice(None), *box)].repeat(pairs, 1, 1)
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -142,10 +189,27 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
 
 
 def _turned(camera: Tensor, source: Tensor) -> float:
-    """0 from near the source camera's direction, 1 from where strands seen by it do not belong at the outline any more."""
-    axes = torch.stack([one[0, :16].view(4, 4)[:3, 2] for one in (camera, source)])
-    angle = math.degrees(math.acos(min(1.0, float(axes.prod(dim=0).sum()))))
-    return min(1.0, max(0.0, (angle - _STRANDS[0]) / (_STRANDS[1] - _STRANDS[0])))
+    """How far the camera looks from elsewhere than the source camera, 0..1."""
+    along = sum(float(a) * float(b) for a, b in zip(camera[0, 2:11:4], source[0, 2:11:4], strict=True))
+    return min(1.0, math.acos(min(1.0, along)) / _TURNED)
+
+
+def stillness(distance: Tensor) -> Tensor:
+    """1 where something is in its place of the photo, 0 where it has moved; of distances in crop units."""
+    return (1 - distance / _MOVED).clamp(0, 1)
+
+
+def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
+    """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place.
+
+    It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
+    """
+    lacking = continued(-offset[:, FACE_SHEET], (opacity > 0.9).float())[0]
+    at_coordinates = lacking
+    for _ in range(_ROUNDS):
+        rays = pixel_centres(lacking.shape[-1]) + at_coordinates
+        at_coordinates = F.grid_sample(lacking, rays.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False)
+    return at_coordinates
 
 
 def _rim(at_rest: HeadRender) -> Tensor:
@@ -164,16 +228,16 @@ def _three_times(pair: Tensor) -> Tensor:
 def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
 
-    Returns the values and [N, 1, R, R]: 1 where they are known or were grown to, falling to 0 over the last rings.
+    Returns the values and [N, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    values, near = values * known, known
+    values, ring_of = values * known, (1 - known) * _GROW
     for ring in range(_GROW):
         total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
         values = torch.where(known > 0, values, total / count.clamp_min(1))
         reached = (count > 0).float()
-        near = torch.maximum(near, (reached - known) * min(1.0, (_GROW - ring) / 4))
+        ring_of = torch.where((reached > 0) & (known == 0), float(ring), ring_of)
         known = reached
-    return values, near
+    return values, ring_of
 
 
 def without_steps(offset: Tensor) -> Tensor:
