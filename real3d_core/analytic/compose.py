@@ -23,8 +23,8 @@ from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, b
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
-_CONTOUR_BLUR = 1.5  # rays
-_CONTOUR_CONTRAST = 3.4
+_CONTOUR_BLUR = 2.0  # rays
+_CONTOUR_CONTRAST = 3.8
 
 
 @dataclass(frozen=True)

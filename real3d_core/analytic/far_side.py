@@ -43,7 +43,7 @@ class FarSide:
         self._per_world = FOCAL / float(to_world[:3, 3] @ to_world[:3, 2].neg() + HEAD_CENTRE[2] * to_world[2, 2])
         self._front = front_surface(planes)
         rim = RimTexture.of(portrait, (at_rest.opacity[0, 0] > 0.5).numpy())
-        maps = np.concatenate([rim.inwards, rim.width[None] / len(rim.width)])
+        maps = np.concatenate([rim.inwards, np.stack([rim.width, rim.inside]) / len(rim.width)])
         self._rim = torch.from_numpy(maps).float()[None]
 
     def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,10 +54,11 @@ class FarSide:
             evened: [n] the same as the mean of neighbours: on a side, the march ends as deep as its samples happen to lie.
             points, directions: [n, 3] where that was, and where they go.
         """
-        inwards, width = _at(self._rim, uv * 2 - 1).split([2, 1], dim=1)
+        inwards, width, inside = _at(self._rim, uv * 2 - 1).split([2, 1, 1], dim=1)
         way, outside = self._to_surface(behind, points, directions)
         met = self._per_world * way[:, None] * (directions @ self._photo_axes)
-        mirrored = inwards * _to_and_fro(_MIRRORED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0), width)
+        reach = inside + _MIRRORED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0)
+        mirrored = inwards * (_to_and_fro(reach, width) - inside)
         side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
         return torch.lerp(met, mirrored, side[:, None]), side
 
@@ -95,10 +96,12 @@ class RimTexture:
     """What the photo shows along the rim of the head, seen by R x R rays.
 
     inwards: [2, R, R] unit vectors from the rim.
+    inside: [R, R] rays from the rim, 0 beyond it.
     width: [R, R] rays inwards from the nearest rim that show the same as the rim does: hair, or skin.
     """
 
     inwards: np.ndarray
+    inside: np.ndarray
     width: np.ndarray
 
     @classmethod
@@ -121,7 +124,7 @@ class RimTexture:
         other = (differs > _HAIR_OFF_SKIN) & (face | skin_there) & ~at_rim
         most = _WIDEST * float(face_height_of(landmarks[:, :2]))
         width = gaussian_filter(np.clip(0.75 * (distance_transform_edt(~other) + inside)[rows, columns], 2.5, most), _SMOOTH)
-        return cls(inwards, width)
+        return cls(inwards, inside, width)
 
 
 def _to_and_fro(distance: Tensor, width: Tensor) -> Tensor:
