@@ -111,7 +111,7 @@ class RayCoordinates:
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
         reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
         strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
-        reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
+        reached = torch.where(solid, 1.0, torch.lerp(skin * rim.clamp(0, 1), (_GROW - away).clamp(0, 1), hair))[0]
         near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
