@@ -9,6 +9,7 @@ from .inputs import (
     background_video_input,
     face_inputs,
     fps_output,
+    gaze_input,
     number,
     place_inputs,
     provenance_input,
@@ -66,7 +67,7 @@ class TalkingPortrait(io.ComfyNode):
                     tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
                 ),
                 number("size", 512, SIZE, "Side length of the square crop in pixels.", step=8),
-                seed_input("Random seed of blinks and sway; the same seed gives the same video."),
+                seed_input("Random seed of blinks, gaze and sway; the same seed gives the same video."),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; if not connected, the built-in avatar is used."),
                 *place_inputs(),
@@ -82,6 +83,7 @@ class TalkingPortrait(io.ComfyNode):
                 transcript_input(),
                 background_video_input(),
                 provenance_input(),
+                gaze_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -118,6 +120,7 @@ class TalkingPortrait(io.ComfyNode):
         transcript: str = "",
         background_video=None,
         provenance: bool = True,
+        gaze: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
@@ -134,6 +137,7 @@ class TalkingPortrait(io.ComfyNode):
             face_index=face_index,
             face_area=face_area,
             framing=framing,
+            gaze=gaze,
         )
         made = talking_portraits(
             avatar,

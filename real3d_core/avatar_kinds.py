@@ -12,6 +12,8 @@ import torch
 
 from .errors import Real3DError
 from .mediapipe_models.model_files import ModelFolders
+from .motion.motion import Motion
+from .motion.motion_files import read_motion
 
 if TYPE_CHECKING:
     from .avatar import Avatar
@@ -61,6 +63,8 @@ class AvatarKind:
     trained: whether networks draw its frames.
     takes: whether a file is a checkpoint of this kind, from its name and first bytes.
     unused: option of the command line -> why it changes nothing for this kind.
+    former_bases: names of the bases that its motions had in former releases.
+    renew: makes a motion of a former basis one of the basis now.
     """
 
     name: str
@@ -70,6 +74,8 @@ class AvatarKind:
     trained: bool = True
     takes: Callable[[Path], bool] = lambda path: False
     unused: Mapping[str, str] = field(default_factory=dict)
+    former_bases: tuple[str, ...] = ()
+    renew: Callable[[Motion], Motion] = lambda motion: motion
 
 
 def avatar_kinds() -> list[AvatarKind]:
@@ -101,3 +107,14 @@ def load_avatar(name: str, options: AvatarOptions) -> Avatar:
         MissingModelError: it needs files that are not there; all of them are named at once.
     """
     return avatar_kind(name).load(options)
+
+
+def load_motion(path: str | Path) -> Motion:
+    """Reads what `save_motion` wrote, now or in a former release.
+
+    Raises:
+        Real3DError: the file is missing, damaged, or holds no motion.
+    """
+    motion = read_motion(path)
+    kind = next((kind for kind in avatar_kinds() if motion.basis.name in kind.former_bases), None)
+    return motion if kind is None else kind.renew(motion)

@@ -1,7 +1,7 @@
 """Rendered photo coordinates become the finished picture (DESIGN section 3, spec 08 section 5).
 
 The photo is sampled at full resolution through the coordinates that ray marching returned, so skin stays as sharp as the photo. The
-sheets of lips and lids are put in front of one another per pixel of the output, not per ray.
+sheets of the lips are put in front of one another per pixel of the output, not per ray.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.ray_marching import HeadRender
+from .eyes import Look
 from .face_map import face_map
 from .ray_maps import FACE_SHEET, Box, Enlargement, RayCoordinates, blur, offsets
 from .sheet_layers import HeadSheets
@@ -62,12 +63,13 @@ class Composer:
         self._from_rays = Enlargement(at_rest.opacity.shape[-1], size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
-        self._latest: tuple[HeadRender, list[_Layers]] | None = None
+        self._latest: tuple[HeadRender, list[Look], list[_Layers]] | None = None
 
-    def __call__(self, render: HeadRender, background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
+    def __call__(self, render: HeadRender, looks: list[Look], background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
 
         Args:
+            looks: what the eyes do in each of the frames.
             background: in place of the photo's own, which None keeps.
             first: number of the first frame.
             head_threshold: where the head is more opaque than this nothing is seen through it.
@@ -75,7 +77,7 @@ class Composer:
         backdrops = behind(self._background if background is None else background, first, first + len(render.cameras))
         change = None if render.colour_change is None else _enlarge(render.colour_change, self._size)
         frames = torch.empty(len(render.cameras), self._size, self._size, 3)
-        for number, layers in enumerate(self._layers(render)):
+        for number, layers in enumerate(self._layers(render, looks)):
             colour, rows_columns = layers.head[:3], (slice(None), *layers.box)
             if change is not None:
                 colour = colour + change[number][rows_columns]
@@ -84,24 +86,24 @@ class Composer:
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
-    def person(self, render: HeadRender, head_threshold: float) -> Tensor:
+    def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
-        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
+        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render, looks)])
 
-    def _layers(self, render: HeadRender) -> list[_Layers]:
+    def _layers(self, render: HeadRender, looks: list[Look]) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
-        if self._latest is None or self._latest[0] is not render:
-            frames = zip(offsets(render).split(1), render.opacity.split(1), render.cameras.split(1), strict=True)
-            self._latest = (render, [self._layers_of(*frame) for frame in frames])
-        return self._latest[1]
+        if self._latest is None or self._latest[0] is not render or self._latest[1] != looks:
+            frames = zip(offsets(render).split(1), render.opacity.split(1), render.cameras.split(1), looks, strict=True)
+            self._latest = (render, looks, [self._layers_of(*frame) for frame in frames])
+        return self._latest[2]
 
-    def _layers_of(self, offset: Tensor, opacity: Tensor, camera: Tensor) -> _Layers:
+    def _layers_of(self, offset: Tensor, opacity: Tensor, camera: Tensor, look: Look) -> _Layers:
         """The layers of one frame, whose rays have these offsets [1, 6, R, R] and this opacity [1, 1, R, R]."""
         uv, near = self._coordinates(offset, opacity)
         solid = blur(opacity, _CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (near[0] > 0))
         face, solid, near = self._from_rays(torch.cat([uv[FACE_SHEET], solid, near]), box).split([2, 1, 1])
-        return _Layers(box, self._head(uv, face, box), solid, near.clamp(0, 1), self._torso(camera))
+        return _Layers(box, self._head(uv, face, box, look), solid, near.clamp(0, 1), self._torso(camera))
 
 
 def _covers(layers: _Layers, threshold: float) -> Tensor:

@@ -9,6 +9,13 @@ from ..errors import MissingModelError
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
+    from ..motion.motion import Motion
+
+
+def _renew(motion: Motion) -> Motion:
+    from .controls import BASIS
+
+    return motion.rebased(BASIS)
 
 
 def _load(options: AvatarOptions) -> Avatar:
@@ -23,10 +30,12 @@ def _load(options: AvatarOptions) -> Avatar:
 
 KIND = AvatarKind(
     name="analytic",
-    basis="analytic-1",
+    basis="analytic-2",
     load=_load,
     built_in="analytic (built in)",
     trained=False,
+    former_bases=("analytic-1",),
+    renew=_renew,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",
         "device": "the avatar analytic has no networks to run there",

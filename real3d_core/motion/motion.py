@@ -73,6 +73,20 @@ class Motion:
             expression[:, self.basis.index(name)] = torch.as_tensor(curve, dtype=expression.dtype)
         return replace(self, expression=expression)
 
+    def rebased(self, basis: MotionBasis) -> Motion:
+        """The same motion in a later basis of the same avatar: controls keep their names, new ones rest, what follows them stays.
+
+        Raises:
+            ValueError: this basis has controls that the later one lacks, or what follows them differs in length.
+        """
+        old = len(self.basis.controls)
+        expression = torch.zeros(len(self), basis.size)
+        expression[:, [basis.index(name) for name in self.basis.controls]] = self.expression[:, :old]
+        if basis.size - len(basis.controls) != self.basis.size - old:
+            raise ValueError(f"{self.basis.size - old} coefficients follow the controls, the later basis has another number")
+        expression[:, len(basis.controls) :] = self.expression[:, old:]
+        return replace(self, basis=basis, expression=expression)
+
     def with_pose(self, euler: Tensor, translation: Tensor) -> Motion:
         """The same expressions on another head pose, both [T, 3]."""
         return replace(self, euler=euler, translation=translation)
