@@ -13,6 +13,8 @@ _LIMBUS = (1.0, 1.3)  # radii of the iris between which it passes into the white
 _SHADED = 0.13  # widths of the eye below the upper lid that its lashes and its shadow darken
 _MARGIN = 0.04  # widths of the eye within which the edge of a lid is mixed in
 _FEW = 6  # pixels
+_CLOSED = 0.12  # widths of the eye: an eye that is less open is closed
+_CONTRAST = 0.15  # between iris and white, of the face's brightness
 DARKEN = 0.15  # added before shadows are divided by what they fall on
 _PUPIL = 0.85  # radii of the iris within which what is bright is a catchlight
 _GLINT = 0.18  # by which a catchlight is brighter than the iris
@@ -54,6 +56,20 @@ class Eyeball:
         iris = cv2.remap(self._iris, x, y, cv2.INTER_LINEAR) if shift.any() else self._iris
         plain = iris[..., :3] + (1 - iris[..., 3:]) * self._white
         return lit(plain, self._glint, self._lit)
+
+
+def is_seen(picture: np.ndarray, shape: EyeShape, centre: np.ndarray, radius: float, skin: float) -> bool:
+    """Whether a picture shows the eye at all: open, and with an iris darker than its white, as dark glasses do not.
+
+    Args:
+        skin: how bright the face is.
+    """
+    if shape.opening.max() < _CLOSED:
+        return False
+    grey, rho = picture.mean(axis=2), np.hypot(shape.x - centre[0], shape.y - centre[1]) / radius
+    between = np.minimum(shape.down - shape.top, shape.bottom - shape.down) > 0.03
+    iris, white = grey[between & (rho < 0.85)], grey[between & (rho > 1.25)]
+    return bool(len(iris) and len(white) and np.percentile(white, 80) - np.percentile(iris, 30) > _CONTRAST * skin)
 
 
 def lit(colour: np.ndarray, light: np.ndarray, most: np.ndarray) -> np.ndarray:

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from ..face.landmark_sets import (
+    CHEEKS,
     EYE_CORNERS,
     LEFT_BROW,
     LEFT_IRIS,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
+    NOSE_TIP,
     RIGHT_BROW,
     RIGHT_IRIS,
     RIGHT_LOWER_LID,
@@ -30,7 +32,7 @@ from ..motion.gaze import gaze_of
 from ..motion.motion import Motion
 from ..portrait.plates import MARGIN
 from .eye_shape import EyeShape, eye_shape, folded, lid_follows
-from .eyeball import DARKEN, Eyeball, lit
+from .eyeball import DARKEN, Eyeball, is_seen, lit
 from .lids import Lid, drawn
 
 _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, and what they never pass
@@ -54,7 +56,7 @@ class Eye:
     def __init__(self, picture: np.ndarray, shape: EyeShape, iris: np.ndarray, level: np.ndarray):
         self._picture, self._shape, self._level = picture, shape, level
         self._soft = max(_RIM, 1.2 / shape.width)
-        self._ball = Eyeball(picture, shape, iris[0], float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean()))
+        self._ball = Eyeball(picture, shape, iris[0], _radius(iris))
         self._lid = Lid(picture, shape)
         at_rest = self._ball(np.zeros(2))
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
@@ -126,6 +128,7 @@ class Eyes:
         points = (landmarks[:, :2].double().numpy() + MARGIN) * (side / (1 + 2 * MARGIN)) - 0.5
         level = points[EYE_CORNERS["left"][0]] - points[EYE_CORNERS["right"][0]]
         level /= np.linalg.norm(level)
+        skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])
         self._eyes = []
         for number, (upper, lower, brow, iris) in enumerate(_SIDES):
             lids = points[[*upper, *lower]]
@@ -137,12 +140,23 @@ class Eyes:
             own = points - [x0, y0]
             part = np.ascontiguousarray(picture[y0:y1, x0:x1])
             shape = eye_shape(own[upper], own[lower], own[brow[:5]], part.shape[:2], 2 * number - 1)
-            self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level)))
+            if is_seen(part, shape, own[iris[0]], _radius(own[iris]), skin):
+                self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level)))
 
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""
         moving = [(number, corner, eye) for number, corner, eye in self._eyes if any(look.gaze) or look.closed[number] > 0]
         return [Painted(corner, eye(look.gaze, look.closed[number])) for number, corner, eye in moving]
+
+
+def _radius(iris: np.ndarray) -> float:
+    return float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+
+
+def _brightness(picture: np.ndarray, points: np.ndarray) -> float:
+    """The middle one of the brightnesses at some points [P, 2] in pixels."""
+    x, y = np.round(points).astype(int).clip(0, len(picture) - 1).T
+    return float(np.median(picture[y, x].mean(axis=1)))
 
 
 def looks(motion: Motion) -> list[Look]:

@@ -90,6 +90,24 @@ def test_the_iris_turns_with_the_eyeball(portrait):
         assert uncovered.sum() > 5
 
 
+@pytest.mark.parametrize(
+    ("iris", "white", "seen"),
+    [((0.25, 0.15, 0.1), (0.85, 0.85, 0.85), 2), ((0.2, 0.1, 0.08), (0.4, 0.3, 0.25), 2), ((0.05, 0.05, 0.05), (0.08, 0.08, 0.08), 0)],
+    ids=["eyes", "tinted glasses", "sunglasses"],
+)
+def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
+    """They once blinked: skin was drawn over them."""
+    look = Look(gaze=(0.1, 0.0), closed=(0.5, 0.5))
+    assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
+
+
+def test_closed_eyes_stay_closed(portrait, plate):
+    asleep = portrait.landmarks.clone()
+    for upper, lower in ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID)):
+        asleep[upper, 1] = asleep[lower, 1] - 0.08 * (asleep[upper, 1] - asleep[lower, 1]).abs()
+    assert Eyes(plate, asleep)(Look(gaze=(0.1, 0.0), closed=(1.0, 1.0))) == []
+
+
 def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     """MediaPipe sees about half of it: less than of real eyes, whose catchlights move a little."""
     angles = [(0, 0), (12, 0), (-12, 0), (0, 8), (0, -8)]
