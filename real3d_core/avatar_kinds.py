@@ -12,11 +12,10 @@ import torch
 
 from .errors import Real3DError
 from .mediapipe_models.model_files import ModelFolders
-from .motion.motion import Motion
-from .motion.motion_files import read_motion
 
 if TYPE_CHECKING:
     from .avatar import Avatar
+    from .motion.motion import Motion
 
 AVATARS = ("analytic", "real3d")
 """A further avatar is one folder below this package, with a module `kind` that holds its KIND, and its name here."""
@@ -115,6 +114,8 @@ def load_motion(path: str | Path) -> Motion:
     Raises:
         Real3DError: the file is missing, damaged, or holds no motion.
     """
+    from .motion.motion_files import read_motion
+
     motion = read_motion(path)
     kind = next((kind for kind in avatar_kinds() if motion.basis.name in kind.former_bases), None)
     return motion if kind is None else kind.renew(motion)

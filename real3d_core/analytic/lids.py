@@ -87,7 +87,7 @@ class Lid:
         shape = self._shape
         above = edge - shape.down
         line = np.maximum(np.exp(-((above / _LINE) ** 2)), _FRINGE * np.exp(-((above / _FRINGE_LENGTH) ** 2)) * (above < 0))
-        line *= np.clip((0.55 - np.abs(shape.along)) / 0.1, 0, 1) * (0.8 + 0.4 * shape.outward)
+        line *= np.clip((0.65 - shape.outward) / 0.15, 0, 1) * np.clip((0.55 + shape.outward) / 0.1, 0, 1) * (0.8 + 0.4 * shape.outward)
         return picture + (self._lash - picture) * (drawn * line)[..., None]
 
     def _grain(self, alike: np.ndarray) -> np.ndarray:
