@@ -15,7 +15,7 @@ from .mediapipe_models.model_files import ModelFolders
 
 if TYPE_CHECKING:
     from .avatar import Avatar
-    from .motion.motion import Motion
+    from .motion.motion import Motion, MotionBasis
 
 AVATARS = ("analytic", "real3d")
 """A further avatar is one folder below this package, with a module `kind` that holds its KIND, and its name here."""
@@ -58,23 +58,21 @@ class AvatarKind:
     name: of the avatar, and of its folder below this package.
     basis: name of the basis of its motions.
     load: makes one; imports what it needs.
+    motion_basis: the basis itself; None where no control has joined it since the first release.
     built_in: what it is called in a list of choices; None for a kind that is chosen by its checkpoint.
     trained: whether networks draw its frames.
     takes: whether a file is a checkpoint of this kind, from its name and first bytes.
     unused: option of the command line -> why it changes nothing for this kind.
-    former_bases: names of the bases that its motions had in former releases.
-    renew: makes a motion of a former basis one of the basis now.
     """
 
     name: str
     basis: str
     load: Callable[[AvatarOptions], Avatar]
     built_in: str | None = None
+    motion_basis: Callable[[], MotionBasis] | None = None
     trained: bool = True
     takes: Callable[[Path], bool] = lambda path: False
     unused: Mapping[str, str] = field(default_factory=dict)
-    former_bases: tuple[str, ...] = ()
-    renew: Callable[[Motion], Motion] = lambda motion: motion
 
 
 def avatar_kinds() -> list[AvatarKind]:
@@ -109,13 +107,13 @@ def load_avatar(name: str, options: AvatarOptions) -> Avatar:
 
 
 def load_motion(path: str | Path) -> Motion:
-    """Reads what `save_motion` wrote, now or in a former release.
+    """Reads what `save_motion` wrote, in this release or a former one whose avatars knew fewer controls.
 
     Raises:
         Real3DError: the file is missing, damaged, or holds no motion.
     """
-    from .motion.motion_files import read_motion
+    from .motion import motion_files
 
-    motion = read_motion(path)
-    kind = next((kind for kind in avatar_kinds() if motion.basis.name in kind.former_bases), None)
-    return motion if kind is None else kind.renew(motion)
+    motion = motion_files.load_motion(path)
+    kind = next((kind for kind in avatar_kinds() if kind.basis == motion.basis.name), None)
+    return motion if kind is None or kind.motion_basis is None else motion.brought_to(kind.motion_basis())

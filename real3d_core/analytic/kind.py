@@ -9,13 +9,7 @@ from ..errors import MissingModelError
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
-    from ..motion.motion import Motion
-
-
-def _renew(motion: Motion) -> Motion:
-    from .controls import BASIS
-
-    return motion.rebased(BASIS)
+    from ..motion.motion import MotionBasis
 
 
 def _load(options: AvatarOptions) -> Avatar:
@@ -28,14 +22,19 @@ def _load(options: AvatarOptions) -> Avatar:
     return AnalyticAvatar(options.models)
 
 
+def _motion_basis() -> MotionBasis:
+    from .controls import BASIS
+
+    return BASIS
+
+
 KIND = AvatarKind(
     name="analytic",
-    basis="analytic-2",
+    basis="analytic-1",
     load=_load,
     built_in="analytic (built in)",
+    motion_basis=_motion_basis,
     trained=False,
-    former_bases=("analytic-1",),
-    renew=_renew,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",
         "device": "the avatar analytic has no networks to run there",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, LEFT_IRIS, RIGHT_IRIS
-
-_CLOSED = np.linspace(0, 1, 11)  # how far lids are closed,
-_STILL_OPEN = np.array([1, 0.95, 0.91, 0.86, 0.80, 0.72, 0.58, 0.43, 0.37, 0.33, 0.30])  # and what landmarks say is open then, of open
+from .landmark_sets import (
+    CHIN,
+    EYE_CORNERS,
+    EYE_PAIRS,
+    FOREHEAD,
+    GAP_PAIRS,
+    LEFT_IRIS,
+    LOWER_INNER_LIP,
+    RIGHT_IRIS,
+    UPPER_INNER_LIP,
+)
 
 EYEBALL = 0.4  # widths of an eye, from corner to corner: radius of the eyeball, 12 mm of 30
+_CLOSED = np.linspace(0, 1, 11)  # how far lids are closed,
+_STILL_OPEN = np.array([1, 0.95, 0.91, 0.86, 0.80, 0.72, 0.58, 0.43, 0.37, 0.33, 0.30])  # and what landmarks say is open then, of open
+_PARTED = 0.018  # face heights; what MediaPipe reports for lips that touch is less
 
 
 def face_height_of(points: np.ndarray) -> np.ndarray | np.floating:
@@ -21,6 +31,12 @@ def face_height_of(points: np.ndarray) -> np.ndarray | np.floating:
 def lip_gap(points: np.ndarray) -> np.ndarray:
     """[..., P, D] -> [...]: the mean gap between the inner lips, in the unit of the points."""
     return np.mean([np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1) for a, b in GAP_PAIRS], axis=0)
+
+
+def parted(points: np.ndarray) -> bool:
+    """Whether the lips of a face [P, D] are apart, so that one looks into the mouth."""
+    gaps = np.linalg.norm(points[UPPER_INNER_LIP[3:-3]] - points[LOWER_INNER_LIP[3:-3]], axis=-1)
+    return bool(gaps.mean() > _PARTED * face_height_of(points))
 
 
 def eye_opening(points: np.ndarray, side: str) -> np.ndarray:

@@ -73,20 +73,6 @@ class Motion:
             expression[:, self.basis.index(name)] = torch.as_tensor(curve, dtype=expression.dtype)
         return replace(self, expression=expression)
 
-    def rebased(self, basis: MotionBasis) -> Motion:
-        """The same motion in a later basis of the same avatar: controls keep their names, new ones rest, what follows them stays.
-
-        Raises:
-            ValueError: this basis has controls that the later one lacks, or what follows them differs in length.
-        """
-        old = len(self.basis.controls)
-        expression = torch.zeros(len(self), basis.size)
-        expression[:, [basis.index(name) for name in self.basis.controls]] = self.expression[:, :old]
-        if basis.size - len(basis.controls) != self.basis.size - old:
-            raise ValueError(f"{self.basis.size - old} coefficients follow the controls, the later basis has another number")
-        expression[:, len(basis.controls) :] = self.expression[:, old:]
-        return replace(self, basis=basis, expression=expression)
-
     def with_pose(self, euler: Tensor, translation: Tensor) -> Motion:
         """The same expressions on another head pose, both [T, 3]."""
         return replace(self, euler=euler, translation=translation)
@@ -108,6 +94,14 @@ class Motion:
         """The first `frames` frames; a shorter motion is played to and fro (spec 06 section 8)."""
         number = mirror_index(torch.arange(frames), len(self))
         return replace(self, expression=self.expression[number], euler=self.euler[number], translation=self.translation[number])
+
+    def brought_to(self, basis: MotionBasis) -> Motion:
+        """The same movement by controls of the same names; those that it does not know are at rest."""
+        old, new = len(self.basis.controls), len(basis.controls)
+        shared = [name for name in basis.controls if name in self.basis.controls]
+        expression = torch.cat([self.expression.new_zeros(len(self), new), self.expression[:, old:]], dim=1)
+        expression[:, list(map(basis.index, shared))] = self.expression[:, list(map(self.basis.index, shared))]
+        return replace(self, basis=basis, expression=expression)
 
     def require_basis(self, basis: MotionBasis) -> None:
         """Raises MotionMismatchError unless the motion belongs to `basis`."""

@@ -29,8 +29,8 @@ def save_motion(path: str | Path, motion: Motion) -> None:
         save_file(tensors, temporary, metadata={"real3d": json.dumps(metadata)})
 
 
-def read_motion(path: str | Path) -> Motion:
-    """Reads what `save_motion` wrote; motions of former releases are in the basis of their time.
+def load_motion(path: str | Path) -> Motion:
+    """Reads what `save_motion` wrote.
 
     Raises:
         Real3DError: the file is missing, damaged, or holds no motion.
