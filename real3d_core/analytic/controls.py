@@ -1,6 +1,7 @@
 """The built-in avatar's motion basis: named controls on top of landmark displacements (DESIGN section 3).
 
-A coefficient vector is the controls, each 0 at rest and 1 at full strength, then the displacements of the 468 mesh landmarks
+A coefficient vector is the controls, each 0 at rest and 1 at full strength (gaze_x and gaze_y: 30 degrees to the picture's right and up,
+below 0 to its left and down), then the displacements of the 468 mesh landmarks
 in the head's own frame (x right, y up, z to the viewer), in units of the face's height, that the controls leave over. Sound and
 hands use the controls only; a driving clip uses both.
 """
@@ -25,6 +26,7 @@ from ..face.landmark_sets import (
 )
 from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
+from ..motion.gaze import GAZE_CONTROLS
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
@@ -44,6 +46,7 @@ CONTROLS = (
     "brow_furrow",
     "blink_left",
     "blink_right",
+    *GAZE_CONTROLS,
     "speaking",
     *UPPER_FACE,
 )
@@ -90,9 +93,8 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
-        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark
-        here: lids are sheets
-        of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
+        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
+        landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
         controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
