@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import FACE_AREA, FACE_INDEX, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
+from ..real3d_core.ranges import ACTING, FACE_AREA, FACE_INDEX, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
 from .runtime.api import io
 from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 
@@ -49,6 +49,11 @@ def transcript_input() -> io.Input:
         optional=True,
         tooltip="The words spoken, in Latin script, if you have them: the lips are then aligned to the words.",
     )
+
+
+def acting_input(tooltip: str) -> io.Input:
+    """How much a face or head acts while it speaks. Last on each node, since saved workflows store widgets by position."""
+    return number("acting", 1.0, ACTING, tooltip, step=0.05, optional=True)
 
 
 def place_inputs() -> list[io.Input]:

@@ -60,6 +60,6 @@ class LoadMotion(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        from ..real3d_core.motion.motion_files import load_motion
+        from ..real3d_core.avatar_kinds import load_motion
 
         return io.NodeOutput(load_motion(folders.kept_file(file)))

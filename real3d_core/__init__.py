@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .avatar import converted as converted
     from .avatar_kinds import AvatarOptions as AvatarOptions
     from .avatar_kinds import load_avatar as load_avatar
+    from .avatar_kinds import load_motion as load_motion
     from .errors import Real3DError as Real3DError
     from .face.track import FaceTrack as FaceTrack
     from .face.track import track_face as track_face
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .media.sound import load_sound as load_sound
     from .mediapipe_models.model_files import ModelFolders as ModelFolders
     from .motion.motion import Motion as Motion
-    from .motion.motion_files import load_motion as load_motion
     from .motion.motion_files import save_motion as save_motion
     from .pipeline import PipelineOptions as PipelineOptions
     from .pipeline import TalkingPortraits as TalkingPortraits
@@ -73,7 +73,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
 
 _PUBLIC = {
     "avatar": ("Avatar", "SpeechStyle", "converted"),
-    "avatar_kinds": ("AvatarOptions", "load_avatar"),
+    "avatar_kinds": ("AvatarOptions", "load_avatar", "load_motion"),
     "errors": ("Real3DError",),
     "face.track": ("FaceTrack", "track_face"),
     "media.clip": ("Clip", "open_clip"),
@@ -83,7 +83,7 @@ _PUBLIC = {
     "media.sound": ("Sound", "load_sound"),
     "mediapipe_models.model_files": ("ModelFolders",),
     "motion.motion": ("Motion",),
-    "motion.motion_files": ("load_motion", "save_motion"),
+    "motion.motion_files": ("save_motion",),
     "pipeline": ("PipelineOptions", "TalkingPortraits", "make_motion", "render_frames", "talking_portraits", "with_head_pose"),
     "portrait.paste": ("paste_back",),
     "portrait.portrait": ("Portrait", "prepare_portrait"),

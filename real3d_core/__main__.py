@@ -103,7 +103,7 @@ def _refuse_unusable_paths(options: argparse.Namespace) -> None:
 
 
 def _pipeline_options(options: argparse.Namespace) -> PipelineOptions:
-    speech = _given(amplitude=options.mouth, transcript=options.transcript, temperature=options.temperature)
+    speech = _given(amplitude=options.mouth, transcript=options.transcript, temperature=options.temperature, acting=options.acting)
     chosen = PipelineOptions(
         speech=SpeechStyle(seed=options.seed, **speech),
         fps=options.fps,

@@ -15,6 +15,7 @@ from .mediapipe_models.model_files import ModelFolders
 
 if TYPE_CHECKING:
     from .avatar import Avatar
+    from .motion.motion import Motion, MotionBasis
 
 AVATARS = ("analytic", "real3d")
 """A further avatar is one folder below this package, with a module `kind` that holds its KIND, and its name here."""
@@ -57,6 +58,7 @@ class AvatarKind:
     name: of the avatar, and of its folder below this package.
     basis: name of the basis of its motions.
     load: makes one; imports what it needs.
+    motion_basis: the basis itself; None where no control has joined it since the first release.
     built_in: what it is called in a list of choices; None for a kind that is chosen by its checkpoint.
     trained: whether networks draw its frames.
     takes: whether a file is a checkpoint of this kind, from its name and first bytes.
@@ -67,6 +69,7 @@ class AvatarKind:
     basis: str
     load: Callable[[AvatarOptions], Avatar]
     built_in: str | None = None
+    motion_basis: Callable[[], MotionBasis] | None = None
     trained: bool = True
     takes: Callable[[Path], bool] = lambda path: False
     unused: Mapping[str, str] = field(default_factory=dict)
@@ -101,3 +104,16 @@ def load_avatar(name: str, options: AvatarOptions) -> Avatar:
         MissingModelError: it needs files that are not there; all of them are named at once.
     """
     return avatar_kind(name).load(options)
+
+
+def load_motion(path: str | Path) -> Motion:
+    """Reads what `save_motion` wrote, in this release or a former one whose avatars knew fewer controls.
+
+    Raises:
+        Real3DError: the file is missing, damaged, or holds no motion.
+    """
+    from .motion import motion_files
+
+    motion = motion_files.load_motion(path)
+    kind = next((kind for kind in avatar_kinds() if kind.basis == motion.basis.name), None)
+    return motion if kind is None or kind.motion_basis is None else motion.brought_to(kind.motion_basis())

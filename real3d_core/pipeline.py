@@ -29,7 +29,7 @@ from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, no_progress
-from .ranges import FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
+from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.planes import Planes
@@ -76,7 +76,7 @@ class PipelineOptions:
         clip where there is one, else "sway".
     pose_amount: scales it, -3..3; 1 is natural, below 0 mirrored.
     blink: "natural", "periodic", "none", or as in the "driving" clip; "auto": as in the clip where there is one, else "natural".
-    speech: how a voice moves the face, and the seed of blinks and sway.
+    speech: how a voice moves the face, how much face and head act along, and the seed of blinks and sway.
     neutral: number of the driving clip's frame that stands for the portrait's own expression; None finds one.
     smoothing: of the driving clip, 0..5: 0 none, 1 gentle.
     fps: frames per second of the result, 1..120; 23.976 and the like mean 24000/1001 (see `stream.exact_rate`).
@@ -256,12 +256,14 @@ def make_motion(
     driven = None if followed is None else avatar.video_to_motion(followed, options.neutral, options.smoothing, progress)
     motion = driven if sound is None else avatar.audio_to_motion(sound, options.speech, progress)
     assert motion is not None  # something drives, or it would have been refused
-    motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed)
+    motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed, options.speech.acting)
     if blink in ("natural", "periodic"):
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, options.speech.seed))
     elif blink == "driving" and sound is not None and track is not None:
         closed = torch.from_numpy(track.closed_eyes()).float()
         motion = avatar.with_blinks(motion, closed[mirror_index(torch.arange(len(motion)), len(track))])
+    if driven is not None or blink == "driving":  # a clip may begin anywhere; all else begins at rest by itself
+        motion = avatar.from_rest(motion)
     if options.rate == FPS:
         return motion
     duration = sound.duration if sound is not None else len(motion) / FPS
@@ -276,7 +278,13 @@ def _meant(choice: str, without_clip: str, track: FaceTrack | None) -> str:
 
 
 def with_head_pose(
-    motion: Motion, movement: str, amount: float = 1.0, sound: Sound | None = None, other: Motion | None = None, seed: int = 0
+    motion: Motion,
+    movement: str,
+    amount: float = 1.0,
+    sound: Sound | None = None,
+    other: Motion | None = None,
+    seed: int = 0,
+    acting: float = 1.0,
 ) -> Motion:
     """The same face on another head pose.
 
@@ -286,6 +294,8 @@ def with_head_pose(
         amount: scales it, -3..3; 1 is natural, below 0 mirrored.
         sound: for "sway": the voice that the head nods with; None: there is none to follow.
         seed: of the sway.
+        acting: for "sway": how much the head underlines what is said, 0..2, where the face can act along, which takes a basis with
+            controls.
 
     Raises:
         Real3DError: there is no such movement, a number is out of range, or there is no `other` to take the pose from.
@@ -293,6 +303,7 @@ def with_head_pose(
     _refuse_unknown(movement, HEAD_MOVEMENTS, "head movement")
     POSE_AMOUNT.check(amount)
     SEED.check(seed)
+    ACTING.check(acting)
     frames, fps = len(motion), motion.fps
     euler, translation = motion.euler, motion.translation
     if movement == "driving":
@@ -307,7 +318,9 @@ def with_head_pose(
         translation = turn_about_neck(euler)
     elif movement == "sway":
         samples = None if sound is None else sound.mono(16000).numpy()
-        euler, drift = (torch.from_numpy(part) for part in speech_sway(samples, frames, fps, seed))
+        euler, drift = (
+            torch.from_numpy(part) for part in speech_sway(samples, frames, fps, seed, 1.0, acting if motion.basis.controls else 0.0)
+        )
         translation = drift + turn_about_neck(euler)
     return motion.with_pose(euler * amount, translation * amount)
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +15,10 @@ from real3d_core.errors import ClipError, MotionMismatchError, Real3DError, Soun
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.track import FaceTrack
 from real3d_core.media.pictures import load_picture
-from real3d_core.media.sound import Sound
+from real3d_core.media.sound import Sound, load_sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible
+from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible, with_head_pose
 from real3d_core.stream import exact_rate
 
 
@@ -54,9 +56,25 @@ def test_a_clip_lends_its_pose_and_blinks_to_a_voice(avatar, track):
     motion = make_motion(avatar, PipelineOptions(pose="driving", blink="driving", smoothing=0), silence(1.0), track)
     assert len(motion) == 25  # the ten frames are played to and fro
     yaw = motion.euler[:, 1]
-    assert yaw[9] == pytest.approx(float(yaw[10])) and yaw[19] == pytest.approx(float(yaw[0]))
+    assert yaw[9] == pytest.approx(float(yaw[10])) and yaw[18] == pytest.approx(float(yaw[21]))
     assert motion.control("blink_left")[[8, 11]].min() > 0.9
     assert motion.control("blink_left")[:7].max() == 0
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_a_film_begins_with_the_photo_and_is_in_motion_a_fifth_of_a_second_later(avatar, track, spoken):
+    """Whatever its driver does in the clip's first frame."""
+    options = PipelineOptions(pose="driving", blink="driving", neutral=6, smoothing=0)
+    shut = dataclasses.replace(track, eye_opening=np.where(np.arange(10)[:, None] == 6, [0.3, 0.3], 0.05))
+    motion = make_motion(avatar, options, silence(0.4) if spoken else None, shut)
+    assert not any(part[0].any() for part in (motion.expression, motion.euler, motion.translation))
+    assert motion.euler[5, 1] == pytest.approx(-0.2 / 9)
+
+
+def test_speech_that_begins_at_once_begins_with_the_photo_too(avatar, assets):
+    spoken = load_sound(assets / "speech" / "librivox_0880_en.wav").samples[:, 40000:]
+    motion = make_motion(avatar, PipelineOptions(), Sound(spoken, 16000))
+    assert not motion.expression[0].any() and motion.control("speaking")[5] > 0.5
 
 
 def test_a_clip_alone_drives_everything(avatar, track):
@@ -121,6 +139,7 @@ def test_a_direction_out_of_range_is_one_sentence(wrong):
     [
         *({"amplitude": amplitude} for amplitude in (NAN, INFINITE, -1, 99)),
         *({"temperature": temperature} for temperature in (NAN, INFINITE, -0.1, 1.1)),
+        *({"acting": acting} for acting in (NAN, INFINITE, -0.1, 2.1)),
         *({"seed": seed} for seed in (-1, 2**63, 10**40, 1.5)),
         *({"transcript": transcript} for transcript in ("", " ", "?!", "你好")),
     ],
@@ -182,6 +201,24 @@ def test_following_a_clip_never_shows_more_than_all(monkeypatch):
     monkeypatch.setattr(pipeline, "track_face", followed)
     pipeline.follow(Clip(), ModelFolders(), lambda *step: shown.append(step))
     assert shown == [("Following the face", done, 2) for done in (1, 2, 2)]
+
+
+def test_acting_leaves_a_static_head_alone_and_moves_one_that_sways(avatar, speech):
+    voice = Sound(torch.from_numpy(speech["librivox_0880_en.wav"])[None], 16000)
+    lips, acted = (
+        {pose: make_motion(avatar, PipelineOptions(pose=pose, speech=SpeechStyle(acting=amount)), voice) for pose in ("static", "sway")}
+        for amount in (0.0, 1.0)
+    )
+    assert not acted["static"].euler.any() and not acted["static"].translation.any()
+    assert not torch.allclose(acted["sway"].euler, lips["sway"].euler, atol=0.005)
+    assert acted["static"].control("lids_wide").any() and not lips["static"].control("lids_wide").any()
+
+
+def test_a_head_whose_face_cannot_act_does_not_act_either(speech):
+    voice = Sound(torch.from_numpy(speech["librivox_0880_en.wav"])[None], 16000)
+    still = Motion.still(MotionBasis("official", (), 64), 75)
+    lips, acted = (with_head_pose(still, "sway", sound=voice, acting=amount) for amount in (0.0, 1.0))
+    assert torch.equal(lips.euler, acted.euler)
 
 
 def test_the_same_seed_blinks_the_same_and_another_seed_otherwise(avatar):

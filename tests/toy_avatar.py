@@ -75,6 +75,9 @@ def make(core: str):
         def with_blinks(self, motion, closed):
             return motion
 
+        def from_rest(self, motion):
+            return motion
+
         def to_landmarks(self, motion):
             nothing = np.zeros((len(motion), 468, 3))
             return exchange.LandmarkMotion(nothing[0], nothing, nothing[:, :2, 0], motion.euler, motion.translation, motion.fps)

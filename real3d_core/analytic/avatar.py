@@ -16,6 +16,7 @@ from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
 from ..motion.anatomy import bounded_pose
 from ..motion.blink import blink_curve
+from ..motion.editing import eased_in
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop
@@ -40,6 +41,7 @@ from .line_drawing import LineDrawing
 from .solid import TEXELS
 
 RENDER = MarchSettings(resolution=128, coarse=20, fine=12)
+_FROM_REST = 0.14  # seconds
 _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
 
@@ -138,14 +140,16 @@ class AnalyticAvatar:
         return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
-        """Lips that follow the sounds (motion/speech.py), in one step.
+        """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.
 
         Raises:
             SoundError: no samples, or a transcript that does not fit.
         """
         frames = math.ceil(sound.duration * FPS - 1e-6)
-        curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
-        return Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
+        samples = sound.mono(16000).numpy()
+        curves = speech_controls(samples, frames, FPS, style.transcript, style.amplitude, style.acting, style.seed)
+        said = Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
+        return self.from_rest(said)
 
     def video_to_motion(
         self, track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0, progress: Progress = no_progress
@@ -160,6 +164,10 @@ class AnalyticAvatar:
     def with_blinks(self, motion: Motion, closed: Tensor) -> Motion:
         """Lids closed at least as far as `closed` [T] says."""
         return motion.with_controls(**{name: torch.maximum(motion.control(name), closed) for name in ("blink_left", "blink_right")})
+
+    def from_rest(self, motion: Motion) -> Motion:
+        """Eased in, from the photo itself."""
+        return eased_in(motion, _FROM_REST)
 
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
         """What the motion does to MediaPipe's canonical face."""

@@ -19,7 +19,7 @@ from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .face_map import face_map
 from .far_side import FarSide
-from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, blur
+from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, blur, channels
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
@@ -86,7 +86,7 @@ class Composer:
         for number, layers in enumerate(self._layers(render)):
             colour = layers.head[:3]
             if change is not None:
-                colour = colour + change[number][(slice(None), *layers.box)]
+                colour = colour + change[number][channels(layers.box)]
             picture = _over(backdrops[number], layers, colour, head_threshold)
             picture.addcmul_(self._lacking, layers.still if background is None else layers.still * _person(layers, head_threshold))
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
@@ -116,14 +116,14 @@ class Composer:
         solid, near, still = self._from_rays(torch.cat([solid, places.near, places.still]), box).split(1)
         torso, in_place = self._torso(rays.camera)
         in_place = in_place.clone()
-        in_place[(slice(None), *box)] *= still.clamp(0, 1)
-        return _Layers(box, self._head(places.uv, face, box), solid, near.clamp(0, 1), torso, in_place)
+        in_place[channels(box)] *= still.clamp(0, 1)
+        return _Layers(box, self._head(places.uv, face, box, rays.camera), solid, near.clamp(0, 1), torso, in_place)
 
 
 def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:
     """Torso and head, with these colours [3, h, w], over a picture [3, size, size]."""
     picture = torch.lerp(backdrop, layers.torso[:3], layers.torso[3:])
-    picture[(slice(None), *layers.box)].lerp_(head, _covers(layers, threshold))
+    picture[channels(layers.box)].lerp_(head, _covers(layers, threshold))
     return picture
 
 

@@ -14,21 +14,21 @@ from torch import Tensor
 from ..face.landmark_sets import (
     CHIN,
     INNER_LIP,
-    LEFT_BROW,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
     MESH_POINTS,
+    MOUTH_CORNERS,
     OUTER_LIP,
-    RIGHT_BROW,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
-from ..face.measures import face_height_of
+from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
+from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
 
 CONTROLS = (
     "jaw_open",
@@ -44,11 +44,16 @@ CONTROLS = (
     "brow_furrow",
     "blink_left",
     "blink_right",
+    "speaking",
+    *UPPER_FACE,
 )
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
-_FIRMLY = 1.05  # pressed lips overlap: lips that only touch still look parted
+_FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
+_RELAXED = 0.9  # part of a photo's smile that is gone while it speaks
+_BROADEST_SMILE = 1.2
+_HANGING = 0.06  # face heights; of a wider gap, the jaw takes up the rest
 
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
 _OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
@@ -58,8 +63,8 @@ _NEIGHBOURS = 6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
-_UPPER_WITHIN = WITHIN_MOUTH[2:19]
-_LOWER_WITHIN = WITHIN_MOUTH[21:]
+_UPPER_WITHIN = WITHIN_MOUTH[2:20]
+_LOWER_WITHIN = WITHIN_MOUTH[22:]
 UPPER_LIP = sorted({*UPPER_INNER_LIP, *UPPER_OUTER_LIP, *_UPPER_WITHIN} - _CORNERS)
 LOWER_LIP = sorted({*LOWER_INNER_LIP, *LOWER_OUTER_LIP, *_LOWER_WITHIN} - _CORNERS)
 
@@ -78,12 +83,15 @@ class FaceControls:
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._lips = _LipClosing(self.rest)
+        self._spoken_from = self._lips_together()
 
     def displacements(self, coefficients: Tensor) -> Tensor:
         """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
 
-        All controls add up but two: `lips_press` takes away its part of whatever gap the others leave between the lips, and
-        `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark here: lids are sheets
+        All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
+        mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
+        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark
+        here: lids are sheets
         of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
@@ -92,8 +100,22 @@ class FaceControls:
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
+        moved = moved + controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1) * self._spoken_from
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
+
+    def _lips_together(self) -> Tensor:
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+        line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
+        raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
+        smile = self.directions[CONTROLS.index("smile")]
+        full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
+        moved = -_RELAXED * min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        if not parted(self.rest.numpy()):
+            return moved
+        hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
+        moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
+        return self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0)[0]
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
@@ -119,7 +141,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lower = _membership(LOWER_LIP)
     near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
     side = np.sign(across) * np.minimum(np.abs(across), 1)
-    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS}
+    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
@@ -158,9 +180,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 1] = -0.030 * corner
 
-    brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
-    eye_y = rest[[33, 133, 362, 263], 1].mean()
-    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * smooth_step((y - eye_y - 0.05) / 0.06)
+    brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
@@ -189,10 +209,11 @@ class _LipClosing:
         self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
         self._follow_lower = torch.where((self._inner > 0) & (lower > 0), 1.0, self._follow_lower)
         self._y = y
+        self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
-    def close(self, moved: Tensor, press: Tensor, tuck: Tensor) -> Tensor:
+    def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
         gap = (self._y + moved[..., 1])[:, self._upper_points] - (self._y + moved[..., 1])[:, self._lower_points]
-        pressed = _FIRMLY * press[:, None] * gap
+        pressed = press[:, None] * (gap + firmly * torch.maximum(gap, self._own_gap))
         tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower

@@ -59,10 +59,11 @@ def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
     """What a motion does to the landmarks of a face.
 
     Args:
-        motion: of `BASIS`.
+        motion: of `BASIS`; speech starts from lips that touch, which the mean face's own do not quite.
         rest: [468, 3] in face heights, the face at rest in the head's own frame.
     """
-    displacements = FaceControls(torch.from_numpy(rest)).displacements(motion.expression).double().numpy()
+    spoken = motion.with_controls(speaking=torch.tensor(0.0))  # the face that takes it over counts as one whose lips touch
+    displacements = FaceControls(torch.from_numpy(rest)).displacements(spoken.expression).double().numpy()
     lids = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).double().numpy().clip(0, 1)
     return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps)
 

@@ -15,10 +15,9 @@ from ..face.landmark_sets import (
     RIGHT_UPPER_LID,
     UPPER_INNER_LIP,
 )
-from ..face.measures import face_height_of
+from ..face.measures import face_height_of, parted
 
 _SIDE = 512
-_CLOSED = 0.018  # a rest gap below this part of the face's height counts as a closed mouth
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,17 @@ def face_map(landmarks: Tensor) -> FaceMap:
     """The maps of a face with landmarks [478, 3] in crop units (x right, y down)."""
     points = landmarks.numpy().astype(np.float64)[:, :2]
     face_height = float(face_height_of(points))
-    mouth_frame = _Frame(points[61], points[291])
+    mouth_frame = Frame(points[61], points[291])
     axis = (np.arange(_SIDE) + 0.5) / _SIDE
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
     along, down = mouth_frame(grid)
 
     upper, lower = mouth_frame.polyline(points[UPPER_INNER_LIP]), mouth_frame.polyline(points[LOWER_INNER_LIP])
     columns = (upper[0] + lower[0]) / 2
-    gap = np.maximum(lower[1] - upper[1], 0)
-    is_open = gap[3:-3].mean() > _CLOSED * face_height
+    is_open = parted(points)
     middle = (upper[1] + lower[1]) / 2
-    upper_line = _line(columns, upper[1] if is_open else middle, along)
-    lower_line = _line(columns, lower[1] if is_open else middle, along)
+    upper_line = line(columns, upper[1] if is_open else middle, along)
+    lower_line = line(columns, lower[1] if is_open else middle, along)
 
     lids = [_above_lid(points[lid], grid) for lid in (RIGHT_UPPER_LID, LEFT_UPPER_LID)]
     above_lid = np.where(along < mouth_frame(points[[RIGHT_UPPER_LID[-1], LEFT_UPPER_LID[0]]])[0].mean(), *lids)
@@ -71,22 +69,33 @@ def face_map(landmarks: Tensor) -> FaceMap:
 
 
 def _above_lid(lid: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    frame = _Frame(lid[0], lid[-1])
+    frame = Frame(lid[0], lid[-1])
     along, down = frame(grid)
-    return _line(*frame.polyline(lid), along) - down
+    return line(*frame.polyline(lid), along) - down
 
 
-class _Frame:
+class Frame:
     """Coordinates along and below the line from one point to another, from its middle."""
 
     def __init__(self, start: np.ndarray, stop: np.ndarray):
         self._middle = (start + stop) / 2
-        self._along = (stop - start) / np.linalg.norm(stop - start)
-        self._down = np.array([-self._along[1], self._along[0]])
+        along = (stop - start) / np.linalg.norm(stop - start)
+        self._axes = np.array([along, [-along[1], along[0]]]).T
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        local = points - self._middle
-        return local @ self._along, local @ self._down
+        return self.local(points)[..., 0], self.local(points)[..., 1]
+
+    def local(self, points: np.ndarray) -> np.ndarray:
+        """[..., 2] -> [..., 2]."""
+        return (points - self._middle) @ self._axes
+
+    def of(self, points: Tensor) -> Tensor:
+        """The same of a tensor."""
+        return (points - torch.from_numpy(self._middle).to(points)) @ torch.from_numpy(self._axes).to(points)
+
+    def back(self, local: Tensor) -> Tensor:
+        """The points [..., 2] at such coordinates."""
+        return local @ torch.from_numpy(self._axes.T).to(local) + torch.from_numpy(self._middle).to(local)
 
     def polyline(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns, made ascending, and heights of a contour."""
@@ -94,5 +103,5 @@ class _Frame:
         return np.maximum.accumulate(along) + 1e-6 * np.arange(len(along)), down  # a turned mouth's far end folds back on itself
 
 
-def _line(columns: np.ndarray, heights: np.ndarray, at: np.ndarray) -> np.ndarray:
+def line(columns: np.ndarray, heights: np.ndarray, at: np.ndarray) -> np.ndarray:
     return PchipInterpolator(columns, heights)(np.clip(at, columns[0], columns[-1]))

@@ -9,6 +9,7 @@ from ..errors import MissingModelError
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
+    from ..motion.motion import MotionBasis
 
 
 def _load(options: AvatarOptions) -> Avatar:
@@ -21,11 +22,18 @@ def _load(options: AvatarOptions) -> Avatar:
     return AnalyticAvatar(options.models)
 
 
+def _motion_basis() -> MotionBasis:
+    from .controls import BASIS
+
+    return BASIS
+
+
 KIND = AvatarKind(
     name="analytic",
     basis="analytic-1",
     load=_load,
     built_in="analytic (built in)",
+    motion_basis=_motion_basis,
     trained=False,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",

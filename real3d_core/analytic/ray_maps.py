@@ -108,12 +108,12 @@ class RayCoordinates:
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
         uv = (pairs + error).flatten(0, 1)
-        still = stillness((uv - self._in_place).unflatten(0, (3, 2)).norm(dim=1).amax(dim=0))
+        still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
         reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
         strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
         near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
-        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached, self._reached) * (1 - still * reached))
+        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
@@ -151,7 +151,7 @@ class Enlargement:
         size, rays = self._weights.shape
         pairs = len(uv) // 2
         enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
-        return enlarged + pixel_centres(size)[0][(slice(None), *box)].repeat(pairs, 1, 1)
+        return enlarged + pixel_centres(size)[0][channels(box)].repeat(pairs, 1, 1)
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -166,6 +166,11 @@ def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
     places = chosen.nonzero()
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def channels(box: Box) -> tuple[slice, slice, slice]:
+    """The box in maps [C, size, size]."""
+    return slice(None), *box
 
 
 def common(a: Box, b: Box) -> Box | None:
@@ -194,9 +199,10 @@ def _turned(camera: Tensor, source: Tensor) -> float:
     return min(1.0, math.acos(min(1.0, along)) / _TURNED)
 
 
-def stillness(distance: Tensor) -> Tensor:
-    """1 where something is in its place of the photo, 0 where it has moved; of distances in crop units."""
-    return (1 - distance / _MOVED).clamp(0, 1)
+def stillness(shift: Tensor) -> Tensor:
+    """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
+    across, down = shift.unbind(-3)
+    return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
 
 
 def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
@@ -233,7 +239,7 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     values, ring_of = values * known, (1 - known) * _GROW
     for ring in range(_GROW):
         total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
-        values = torch.where(known > 0, values, total / count.clamp_min(1))
+        values = torch.addcmul(values, total, (1 - known) / count.clamp_min(1))
         reached = (count > 0).float()
         ring_of = torch.where((reached > 0) & (known == 0), float(ring), ring_of)
         known = reached

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..portrait.plates import Plates
 from ..portrait.portrait import Portrait
+from ..render.camera import HEAD_CENTRE
 from .face_map import FaceMap
 from .lids import lash_band, lid_plate
-from .mouth import mouth_interior
+from .mouth import MouthInterior
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, common
 from .solid import sample_plate
 
@@ -23,7 +24,6 @@ _LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
 _LID_SMOOTH = 0.9
 _LID_REACH = 0.06  # face heights beyond a drawn lid within which its skin is smooth too
 _TOGETHER = 1e-5  # crop units; sheets closer than this are one, the difference is rounding
-_LIP_SHADOW = 0.012  # face heights; what the photo shows this close to the lower lip is the lip's shadow and moves with it
 
 
 class HeadSheets:
@@ -37,28 +37,30 @@ class HeadSheets:
 
     def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
         self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
-        self._photo = plates.photo
         self._face = face
         self._from_rays = from_rays
         self._size = size
         self._lids = lid_plate(plates.head, portrait.landmarks)
         self._lashes = lash_band(portrait.landmarks[:, :2].numpy()) / face.face_height
-        self._light = _brightness(portrait)
+        self._mouth = MouthInterior(plates.photo, portrait.landmarks, 1 / (size * face.face_height))
+        self._source_slant = _slant(portrait.camera)
 
-    def __call__(self, uv: Tensor, face: Tensor, box: Box) -> Tensor:
+    def __call__(self, uv: Tensor, face: Tensor, box: Box, camera: Tensor) -> Tensor:
         """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
 
         Args:
             uv: [6, R, R] photo coordinates of the rays.
             face: [2, h, w] those of the face sheet at the pixels of the box.
+            camera: [1, 25] of the frame.
         """
+        slant = _slant(camera) - self._source_slant
         colour = self._head_at(face[None].permute(0, 2, 3, 1))
         for part in self._parted(uv):
             shared = common(part, box)
             if shared is not None:
                 down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
                 inner = colour[..., down, across]
-                inner[:] = self._layered(self._from_rays.places(uv, shared)[None], inner)
+                inner[:] = self._layered(self._from_rays.places(uv, shared)[None], inner, slant)
         return colour[0]
 
     def _parted(self, uv: Tensor) -> list[Box]:
@@ -73,7 +75,7 @@ class HeadSheets:
         labels, _ = label(maximum_filter(parted.numpy(), 2 * around + 1), structure=np.ones((3, 3)))
         return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
 
-    def _layered(self, uv: Tensor, colour_face: Tensor) -> Tensor:
+    def _layered(self, uv: Tensor, colour_face: Tensor, slant: Tensor) -> Tensor:
         """Jaw, lids and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
         face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
         pixel = 1 / (self._size * self._face.face_height)
@@ -83,9 +85,13 @@ class HeadSheets:
         lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
         colour_jaw = self._head_at(jaw)
         colour = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
+        beside = _edge(maps_face[:, FaceMap.ACROSS].abs() - self._face.half_width, pixel)  # there the lips are one
+        above_upper = torch.maximum(above_upper, beside)
         rows, columns = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
         if len(rows):
-            inside = self._inside(skull[:, rows, columns][:, None], maps_jaw[:, :, rows, columns][:, :, None])[:, :, 0]
+            below_upper = -maps_face[0, FaceMap.ABOVE_UPPER, rows, columns]
+            painted = self._mouth(skull[0, rows, columns], jaw[0, rows, columns], below_upper, slant).T[None]
+            inside = torch.cat([painted, torch.ones_like(painted[:, :2])], dim=1)
             outside = colour[:, :, rows, columns]
             colour[:, :, rows, columns] = inside + (outside - inside) * above_upper[:, rows, columns][:, None]
         return colour_jaw * below_lower[:, None] + colour * (1 - below_lower[:, None])
@@ -112,31 +118,15 @@ class HeadSheets:
         line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))
         return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
 
-    def _inside(self, skull: Tensor, maps_jaw: Tensor) -> Tensor:
-        """[N, 5, S, S] of what is seen between the lips, where it is seen; zeros far from the mouth."""
-        face = self._face
-        maps = self._look_up(skull)
-        painted = mouth_interior(
-            maps[:, FaceMap.ACROSS], -maps[:, FaceMap.ABOVE_UPPER], -maps_jaw[:, FaceMap.BELOW_LOWER], face.half_width, self._light
-        ).permute(0, 3, 1, 2)
-        if face.open_at_rest:
-            pixel = 1 / (self._size * face.face_height)
-            dropped = (maps[:, FaceMap.BELOW_LOWER] - maps_jaw[:, FaceMap.BELOW_LOWER]).clamp(0, _LIP_SHADOW)
-            own = _edge(-maps[:, FaceMap.BELOW_LOWER] - dropped + pixel, pixel)[:, None]
-            painted = painted + (sample_plate(self._photo, skull) - painted) * own
-        return torch.cat([painted, torch.ones_like(painted[:, :2])], dim=1)
-
     def _look_up(self, uv: Tensor) -> Tensor:
         maps = self._face.maps.expand(len(uv), -1, -1, -1)
         return F.grid_sample(maps, uv * 2 - 1, padding_mode="border", align_corners=False)
 
 
-def _brightness(portrait: Portrait) -> float:
-    """How brightly teeth are lit, 0.75..1.05, from the bright parts of the face."""
-    image = portrait.image[0] / 2 + 0.5
-    low, high = (portrait.landmarks[:, :2].amin(0) * 512).long(), (portrait.landmarks[:, :2].amax(0) * 512).long()
-    face = image[:, max(0, low[1]) : high[1], max(0, low[0]) : high[0]].mean(0)
-    return float((face.quantile(0.9) * 1.4).clamp(0.75, 1.05))
+def _slant(camera: Tensor) -> Tensor:
+    """[2]: how far to the right and up a camera's line of sight to the face runs in the head's own frame while it goes in by one."""
+    right, up, inwards = camera.new_tensor(HEAD_CENTRE) - camera[0, :16].reshape(4, 4)[:3, 3]
+    return torch.stack([right, up]) / -inwards
 
 
 def _edge(distance: Tensor, softness: float) -> Tensor:

@@ -77,7 +77,7 @@ class Sheets:
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
-        between = smooth_step((1.02 - np.abs(across)) / 0.22)
+        between = smooth_step((1.14 - np.abs(across)) / 0.20)
         self._between_corners = torch.from_numpy(between).float()  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()

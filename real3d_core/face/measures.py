@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS
+from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, LOWER_INNER_LIP, UPPER_INNER_LIP
 
 _OPEN, _SHUT = 0.85, 0.30  # openings of an eye, relative to rest, at which a blink begins and is complete
+_PARTED = 0.018  # face heights; what MediaPipe reports for lips that touch is less
 
 
 def face_height_of(points: np.ndarray) -> np.ndarray | np.floating:
@@ -18,6 +19,12 @@ def face_height_of(points: np.ndarray) -> np.ndarray | np.floating:
 def lip_gap(points: np.ndarray) -> np.ndarray:
     """[..., P, D] -> [...]: the mean gap between the inner lips, in the unit of the points."""
     return np.mean([np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1) for a, b in GAP_PAIRS], axis=0)
+
+
+def parted(points: np.ndarray) -> bool:
+    """Whether the lips of a face [P, D] are apart, so that one looks into the mouth."""
+    gaps = np.linalg.norm(points[UPPER_INNER_LIP[3:-3]] - points[LOWER_INNER_LIP[3:-3]], axis=-1)
+    return bool(gaps.mean() > _PARTED * face_height_of(points))
 
 
 def eye_opening(points: np.ndarray, side: str) -> np.ndarray:

@@ -61,6 +61,12 @@ def smoothed(motion: Motion, seconds: float) -> Motion:
     return _each(motion, soft) if sigma > 0 else motion
 
 
+def eased_in(motion: Motion, seconds: float) -> Motion:
+    """Begun from rest: all of it grows from nothing in the first frame to its own strength `seconds` later."""
+    share = eased((torch.arange(len(motion)) / (seconds * motion.fps)).clamp(max=1))[:, None]
+    return _each(motion, lambda track: track * share)
+
+
 def retimed(motion: Motion, speed: float) -> Motion:
     """Played `speed` times as fast at the same frame rate; ceil(T / speed) frames."""
     if speed == 1:

@@ -95,6 +95,14 @@ class Motion:
         number = mirror_index(torch.arange(frames), len(self))
         return replace(self, expression=self.expression[number], euler=self.euler[number], translation=self.translation[number])
 
+    def brought_to(self, basis: MotionBasis) -> Motion:
+        """The same movement by controls of the same names; those that it does not know are at rest."""
+        old, new = len(self.basis.controls), len(basis.controls)
+        shared = [name for name in basis.controls if name in self.basis.controls]
+        expression = torch.cat([self.expression.new_zeros(len(self), new), self.expression[:, old:]], dim=1)
+        expression[:, list(map(basis.index, shared))] = self.expression[:, list(map(self.basis.index, shared))]
+        return replace(self, basis=basis, expression=expression)
+
     def require_basis(self, basis: MotionBasis) -> None:
         """Raises MotionMismatchError unless the motion belongs to `basis`."""
         if self.basis.name != basis.name:

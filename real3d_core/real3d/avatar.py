@@ -251,6 +251,10 @@ class Real3DAvatar:
         """Lids closed at least as far as `closed` [T] says."""
         return motion.with_controls(eyelids=torch.maximum(motion.control("eyelids"), closed))
 
+    def from_rest(self, motion: Motion) -> Motion:
+        """The motion as it is: its expressions are a face's own, with none that stands for the photo's."""
+        return motion
+
     def to_landmarks(self, motion: Motion) -> LandmarkMotion:
         """The landmarks of the face model's mean person; painted lids and those of the expression both count."""
         motion.require_basis(self.motion_basis)

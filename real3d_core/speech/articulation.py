@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,10 @@ LONGEST_BREATH = 0.8  # seconds; in a longer pause the mouth returns to its rest
 BREATH_OPENING = 0.1  # in a short pause between words people breathe in with their lips a little apart
 STRESS_OPENING = 0.15  # relative gain of opening per standard deviation of loudness among the vowels nearby
 STRESS_BROWS = 0.3
-SWELL = 0.25  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
+SWELL = 0.4  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
+SET_IN = 0.1  # seconds before its first sound at which a mouth is half set for speech, at least
+KEPT = 0.8  # seconds that it stays so before and after speech, unless the sound itself is off
+SETTLING = 0.4  # seconds in which it goes over to speech and back to its rest
 CONTACT = 4.0  # odds in favour of closed lips: a missed p is noticed, one too many hardly is
 SWITCH = 1.5  # log odds that a change from one viseme to another must gain
 LEAST_CLOSURE = 0.02  # seconds; shorter ones are ignored
@@ -32,11 +35,13 @@ class Articulation:
     curves: [N] in 0..1 per control, one value per step of 10 ms.
     closures: (start, end, 1.0) in seconds where the lips are shut.
     tucks: (start, end, strength) in seconds where the lower lip touches the upper teeth.
+    words: (start, end) in seconds of a transcript's words by their number, as far as they are known.
     """
 
     curves: dict[str, np.ndarray]
     closures: tuple[tuple[float, float, float], ...]
     tucks: tuple[tuple[float, float, float], ...]
+    words: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
@@ -67,6 +72,7 @@ def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
         "lips_round": _blend(shares, _column("rounding"), "hold", SHAPE_LEAD, windows),
         "lip_upper_raise": _blend(shares, _column("upper"), "hold", 0.0, windows),
         "brow_raise": _brows(spans, stress, steps),
+        "speaking": _speaking(spans, level),
     }
     return Articulation(curves, _held(spans, CLOSED, "press"), _held(spans, TEETH, "teeth"))
 
@@ -201,6 +207,23 @@ def _brows(spans: list[_Span], stress: np.ndarray, steps: int) -> np.ndarray:
             lifted[span.start : span.end] = STRESS_BROWS * (loud - 0.5)
     hann = np.hanning(int(0.5 * STEP_RATE))
     return np.clip(convolve1d(lifted, hann / hann.sum(), mode="constant") * 2.0, 0.0, STRESS_BROWS)
+
+
+def _speaking(spans: list[_Span], level: np.ndarray) -> np.ndarray:
+    """[N] 1 from before the first sound of a phrase until after its last, short pauses included, easing to 0 around it."""
+    speaking = np.zeros(len(level))
+    off = level < SILENCE
+    kept, set_in = round(KEPT * STEP_RATE), round(SET_IN * STEP_RATE)
+    for number, span in enumerate(spans):
+        if span.viseme != REST or (0 < number < len(spans) - 1 and span.seconds < 2 * KEPT):
+            speaking[max(span.start - set_in, 0) : span.end] = 1.0
+        else:
+            around = np.zeros(span.end - span.start, bool)
+            around[: kept if number else 0] = True
+            around[max(len(around) - kept, 0) if number < len(spans) - 1 else len(around) :] = True
+            speaking[span.start : span.end] = around & ~off[span.start : span.end]
+    hann = np.hanning(round(SETTLING * STEP_RATE) + 2)[1:-1]
+    return convolve1d(speaking, hann / hann.sum(), mode="nearest")
 
 
 def _held(spans: list[_Span], viseme: int, field: str) -> tuple[tuple[float, float, float], ...]:

@@ -13,7 +13,7 @@ VISEMES_FILE = Path(__file__).with_name("visemes.json")
 class Viseme:
     """Where one group of sounds wants the lips, and how strongly. All values 0..1 of the control of the same meaning.
 
-    opening: jaw and lip opening; 0 is the portrait's own rest.
+    opening: jaw and lip opening; 0 is lips that touch.
     width: corners out.
     rounding: corners in, lips protruded.
     teeth: lower lip to the upper teeth.

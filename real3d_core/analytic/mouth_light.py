@@ -1,0 +1,100 @@
+"""The light of a photo on what it does not show: as bright as the cheeks, of the lips' colour, grey or tinted as the photo is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP, MOUTH, UPPER_INNER_LIP, UPPER_OUTER_LIP
+from .solid import sample_plate
+
+_CHEEKS = (50, 280)  # right and left
+_LUMA = (0.299, 0.587, 0.114)
+_TEETH = (1.02, 1.0, 0.95)  # colour in white light, brightness 1
+_SKIN = (1.20, 0.96, 0.78)  # likewise, of most people
+_TINT = 0.45  # how much of what the cheeks differ from it is the light's colour, and not the skin's
+_TEETH_OVER_CHEEK = 1.3
+_WET = (1.06, 0.80, 0.80)  # how much redder than skin and lips the inside of a mouth is
+_BRIGHTEST = 0.93
+_ACROSS = 0.16  # face heights from the mouth's middle at which the light is that of the cheek
+_GREY = (0.004, 0.010)  # how far colours are off one curve of brightness in a photo of one tone, and in one with colours
+
+
+class MouthLight:
+    """Colours of the parts of a mouth in a photo's light.
+
+    Args:
+        photo: [1, 3, S, S], a plate with its margins.
+        landmarks: [478, 3] in crop units.
+        teeth: [3] colour of the teeth that the photo shows, None where it shows none.
+
+    Attributes:
+        teeth, gums, flesh: [3] colours in 0..1 where light falls on them.
+    """
+
+    def __init__(self, photo: Tensor, landmarks: Tensor, teeth: Tensor | None):
+        points = landmarks[:, :2]
+        cheeks = [_around(photo, points[place], 0.04 * _height(points)) for place in _CHEEKS]
+        cheek = torch.stack(cheeks).mean(0)
+        right, left = (float(_luma(side)) for side in cheeks)
+        self._slope = 0.6 * (left - right) / max(left + right, 1e-3) / _ACROSS
+        lips = torch.stack(
+            [
+                _at(photo, (points[inner] + points[outer])[3:-3] / 2).median(0).values
+                for inner, outer in ((UPPER_INNER_LIP, UPPER_OUTER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP))
+            ]
+        ).mean(0)
+        light = (cheek / _luma(cheek).clamp_min(0.02) / cheek.new_tensor(_SKIN)).clamp(0.5, 2) ** _TINT
+        brightness = cheek.new_tensor(min(_TEETH_OVER_CHEEK * max(left, right), _BRIGHTEST))
+        white = cheek.new_tensor(_TEETH) * light
+        self.teeth = brightness * white / _luma(white) if teeth is None else teeth
+        self.flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
+        self.gums = self.flesh * 0.95
+        self._fit_tone(torch.cat([_at(photo, _all_over()), _at(photo, points[MOUTH])]))
+
+    def across(self, x: Tensor) -> Tensor:
+        """How bright the light is at places across the mouth, face heights; 1 in the middle."""
+        return (1 + self._slope * x).clamp(0.6, 1.4)
+
+    def toned(self, colours: Tensor) -> Tensor:
+        """Colours [..., 3] as a photo of one tone shows them; one with colours leaves them."""
+        if self._one_tone == 0:
+            return colours
+        luma = _luma(colours)[..., None]
+        return torch.lerp(colours, _powers(luma) @ self._tone, self._one_tone)
+
+    def _fit_tone(self, colours: Tensor) -> None:
+        powers = _powers(_luma(colours)[:, None])
+        self._tone = torch.linalg.lstsq(powers, colours).solution
+        off = float((powers @ self._tone - colours).square().mean().sqrt())
+        self._one_tone = float(np.clip((_GREY[1] - off) / (_GREY[1] - _GREY[0]), 0, 1))
+
+
+def _height(points: Tensor) -> float:
+    return float((points[10] - points[152]).norm())
+
+
+def _all_over() -> Tensor:
+    """[N, 2] places all over the crop."""
+    steps = (torch.arange(48) + 0.5) / 48
+    return torch.cartesian_prod(steps, steps)
+
+
+def _around(photo: Tensor, place: Tensor, reach: float) -> Tensor:
+    """[3] the median colour of a square."""
+    steps = torch.linspace(-reach, reach, 9)
+    return _at(photo, place + torch.cartesian_prod(steps, steps)).median(0).values
+
+
+def _at(photo: Tensor, places: Tensor) -> Tensor:
+    """[N, 2] places -> [N, 3] colours."""
+    return sample_plate(photo, places[None, None].float())[0, :, 0].T
+
+
+def _luma(colours: Tensor) -> Tensor:
+    return colours @ colours.new_tensor(_LUMA)
+
+
+def _powers(luma: Tensor) -> Tensor:
+    return torch.cat([torch.ones_like(luma), luma, luma.square()], dim=-1)

@@ -1,0 +1,124 @@
+"""What a photo shows between its lips: where they are, its upper teeth and where they end."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP
+from ..face.measures import face_height_of, parted
+from .face_map import Frame, line
+from .solid import sample_plate
+
+_COLUMNS, _ROWS = 65, 48
+_LIKE_TEETH = 0.6  # of the brightest in the mouth
+_BRIGHTER_THAN_LIPS = 1.2
+_REST_OF_GAP = 0.006  # face heights above the lower lip that belong to its shadow
+_ALL_DARK = 0.5  # part of the gap that stays with the skull where no teeth are seen
+_LOWER_TEETH = 0.012  # face heights; a lower row that is seen is higher
+
+
+class OwnTeeth:
+    """The inside of the mouth in a photo.
+
+    Args:
+        photo: [1, 3, S, S], a plate with its margins.
+        landmarks: [478, 3] in crop units.
+
+    Attributes:
+        shown: whether the lips are apart.
+        has_teeth, has_lower_teeth: whether teeth are seen between them.
+        colour: [3] of the teeth, None where none are seen.
+        half_width, upper_middle, lower_middle: of the mouth; where the lips' inner edges are in its middle, downwards; in face heights.
+    """
+
+    def __init__(self, photo: Tensor, landmarks: Tensor):
+        points = landmarks[:, :2].double().numpy()
+        self._photo = photo
+        self._height = float(face_height_of(points))
+        self._frame = Frame(*points[MOUTH_CORNERS])
+        self.shown = parted(points)
+        upper, lower = (np.stack(self._frame.polyline(points[lip])) / self._height for lip in (UPPER_INNER_LIP, LOWER_INNER_LIP))
+        columns = (upper[0] + lower[0]) / 2
+        self.half_width = float(columns[-1] - columns[0]) / 2
+        self._x = np.linspace(columns[0], columns[-1], _COLUMNS)
+        tops, ends = (line(columns, edge, self._x) for edge in (upper[1], lower[1]))
+        if not self.shown:
+            tops = ends = (tops + ends) / 2
+        self._upper, self._bite, self.colour = tops, ends, None
+        middle = _COLUMNS // 2
+        self.upper_middle, self.lower_middle = float(tops[middle]), float(ends[middle])
+        self.has_teeth = self.has_lower_teeth = False
+        if self.shown:
+            self._find(tops, ends, points)
+
+    def places(self, uv: Tensor) -> Tensor:
+        """Photo coordinates [K, 2] -> across and down [K, 2]."""
+        return self._frame.of(uv) / self._height
+
+    def sample(self, places: Tensor) -> Tensor:
+        """[K, 2] places -> [K, 3] colours of the photo."""
+        return sample_plate(self._photo, self._frame.back(places * self._height)[None, None])[0, :, 0].T
+
+    def likeness(self, colours: Tensor) -> Tensor:
+        """[K] how far colours [K, 3] of the photo are those of its teeth and gums, 0..1; dark places beside them are not."""
+        if self.colour is None:
+            return torch.zeros(len(colours))
+        return (4.0 * colours.amax(dim=-1) / self.colour.max() - 0.4).clamp(0, 1)
+
+    def upper_lip(self, x: Tensor) -> Tensor:
+        """How far down the upper lip's edge is at places across."""
+        return self._at(self._upper, x)
+
+    def bite(self, x: Tensor) -> Tensor:
+        """How far down the upper teeth end."""
+        return self._at(self._bite, x)
+
+    def _at(self, curve: np.ndarray, x: Tensor) -> Tensor:
+        return torch.from_numpy(np.interp(x.numpy(), self._x, curve)).float()
+
+    def _find(self, tops: np.ndarray, ends: np.ndarray, points: np.ndarray) -> None:
+        share = (np.arange(_ROWS) + 0.5) / _ROWS
+        down = tops[:, None] + (ends - tops)[:, None] * share
+        grid = np.stack(np.broadcast_arrays(self._x[:, None], down), axis=-1)
+        colours = self._seen(grid)
+        lip = self._seen(self._frame.local((points[LOWER_INNER_LIP] + points[LOWER_OUTER_LIP])[3:-3] / 2) / self._height)
+        like, lips = _whiteness(colours), np.median(_whiteness(lip))
+        brightest = np.quantile(like, 0.9)
+        gap = ends - tops
+        last = np.maximum(ends - np.minimum(_REST_OF_GAP, 0.3 * gap), tops)
+        self.has_teeth = bool(brightest > _BRIGHTER_THAN_LIPS * lips)
+        self._bite = np.minimum(tops + _ALL_DARK * gap, last)
+        if self.has_teeth:
+            teeth = like > _LIKE_TEETH * brightest
+            self.colour = torch.from_numpy(colours[like > 0.85 * brightest].mean(0)).float()
+            ended, weight = _first_run(teeth)
+            found = tops + gap * ended / _ROWS
+            if (weight > 0).sum() >= 3:
+                self._bite = np.clip(np.polyval(np.polyfit(self._x, found, 2, w=weight * np.sqrt(gap.clip(0)) + 1e-6), self._x), tops, last)
+            below = (down > self._bite[:, None] + _REST_OF_GAP / 2) & (np.abs(self._x)[:, None] < 0.6 * self.half_width)
+            room = ((last - self._bite)[np.abs(self._x) < 0.6 * self.half_width]).mean()
+            self.has_lower_teeth = bool(room > _LOWER_TEETH and teeth[below].mean() > 0.5)
+
+    def _seen(self, places: np.ndarray) -> np.ndarray:
+        """[..., 2] places -> [..., 3] colours."""
+        flat = torch.from_numpy(places.reshape(-1, 2)).float()
+        return self.sample(flat).clamp(0, 1).double().numpy().reshape(*places.shape[:-1], 3)
+
+
+def _whiteness(colours: np.ndarray) -> np.ndarray:
+    """[..., 3] -> [...]: bright, and not red as lips and gums are."""
+    return colours.min(axis=-1)
+
+
+def _first_run(teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row [C, R] of a mask: where its first run of at least three ends, and how long it is (0: there is none)."""
+    ended, length = np.full(len(teeth), teeth.shape[1]), np.zeros(len(teeth))
+    for number, row in enumerate(teeth):
+        borders = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
+        runs = borders.reshape(-1, 2)
+        runs = runs[runs[:, 1] - runs[:, 0] >= 3]
+        if len(runs):
+            ended[number], length[number] = runs[0, 1], runs[0, 1] - runs[0, 0]
+    return ended, length

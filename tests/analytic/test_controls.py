@@ -1,0 +1,81 @@
+"""Speech is absolute: what the voice wants decides how far the lips are apart, whatever the photo's mouth does."""
+
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.landmark_sets import CHIN, GAP_PAIRS, LOWER_INNER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP
+from real3d_core.mediapipe_models.model_files import ModelFolders
+
+
+def coefficients(**values):
+    row = torch.zeros(1, BASIS.size)
+    for name, value in values.items():
+        row[0, BASIS.index(name)] = value
+    return row
+
+
+@pytest.fixture(scope="module")
+def closed():
+    """A face whose lips touch."""
+    points = canonical_face(ModelFolders()).points
+    open_a_little = FaceControls(torch.from_numpy(np.concatenate([points, np.zeros((10, 3))])))
+    return FaceControls(open_a_little.rest + open_a_little.displacements(coefficients(lips_press=0.95))[0])
+
+
+@pytest.fixture(scope="module")
+def smiling(closed):
+    """The same face with a smile that shows teeth."""
+    shown = coefficients(smile=1.5, lip_upper_raise=1.0, lip_lower_drop=0.6)
+    return FaceControls(closed.rest + closed.displacements(shown)[0])
+
+
+@pytest.fixture(scope="module")
+def gaping(closed):
+    """The same face with its jaw dropped."""
+    return FaceControls(closed.rest + closed.displacements(coefficients(jaw_open=1.0))[0])
+
+
+def gap(points):
+    """As a viewer in front sees it."""
+    return np.mean([points[upper, 1] - points[lower, 1] for upper, lower in GAP_PAIRS])
+
+
+def shape(face, **values):
+    return (face.rest + face.displacements(coefficients(**values))[0]).numpy()
+
+
+@pytest.mark.parametrize("who", ["smiling", "gaping"])
+@pytest.mark.parametrize("said", [{"jaw_open": 0.3}, {"jaw_open": 0.8}, {"jaw_open": 0.5, "lips_round": 0.8}])
+def test_a_voice_opens_every_mouth_as_far(closed, who, said, request):
+    face = request.getfixturevalue(who)
+    assert gap(face.rest.numpy()) > 0.03
+    usual, own = (gap(shape(one, speaking=1.0, **said)) for one in (closed, face))
+    assert 0.85 < own / usual < 1.2
+
+
+@pytest.mark.parametrize("who", ["smiling", "gaping"])
+def test_lips_of_a_mouth_set_for_speech_touch_in_every_column(who, request):
+    face = request.getfixturevalue(who)
+    for said in ({}, {"jaw_open": 0.7, "lips_press": 1.0}):
+        spoken = shape(face, speaking=1.0, **said)
+        apart = spoken[UPPER_INNER_LIP, 1] - spoken[LOWER_INNER_LIP, 1]
+        assert apart.max() < 0.003 and apart.min() > -0.01
+
+
+def test_a_smile_relaxes_while_the_mouth_speaks(closed, smiling):
+    def raised(points):
+        return points[MOUTH_CORNERS, 1].mean() - points[[13, 14], 1].mean()
+
+    assert raised(smiling.rest.numpy()) > raised(closed.rest.numpy()) + 0.03
+    assert abs(raised(shape(smiling, speaking=1.0)) - raised(closed.rest.numpy())) < 0.015
+
+
+def test_a_dropped_jaw_is_lifted_rather_than_its_lips_stretched(gaping):
+    assert shape(gaping, speaking=1.0)[CHIN, 1] > gaping.rest[CHIN, 1] + 0.03
+
+
+def test_lips_that_touch_stay_where_they_are(closed):
+    assert closed.displacements(coefficients(speaking=1.0)).abs().max() < 0.003

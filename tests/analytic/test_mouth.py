@@ -1,0 +1,109 @@
+"""What is seen between opened lips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS, LOWER_LIP, UPPER_LIP
+from real3d_core.analytic.mouth import MouthInterior
+from real3d_core.analytic.own_teeth import OwnTeeth
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.landmark_sets import MOUTH
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import PipelineOptions, render_frames
+from real3d_core.portrait.plates import Plates
+
+LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+def toned(portrait, change):
+    """The same portrait with the colours of all its layers [1, 3, S, S] changed."""
+    plates = portrait.plates
+    colours = {name: change(getattr(plates, name)) for name in ("photo", "background")}
+    layers = {
+        name: torch.cat([change(plate[:, :3]), plate[:, 3:]], dim=1) for name, plate in (("head", plates.head), ("torso", plates.torso))
+    }
+    return replace(portrait, plates=replace(plates, **colours, **layers))
+
+
+def grey(picture):
+    return (picture * LUMA.view(1, 3, 1, 1)).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def opened(avatar, portrait, **controls):
+    motion = Motion.still(BASIS, 1).with_controls(**{name: torch.tensor(value) for name, value in controls.items()})
+    return next(render_frames(avatar, portrait, motion, PipelineOptions()).chunks(1))[0]
+
+
+def around_mouth(portrait):
+    points = portrait.landmarks[MOUTH, :2] * 512
+    (left, top), (right, bottom) = points.amin(0).long().tolist(), points.amax(0).long().tolist()
+    return slice(top, bottom + 40), slice(left, right)
+
+
+def test_lips_are_the_same_on_both_sides_of_the_face():
+    """A landmark that was missing on one side was moved with the skin, and folded some mouths."""
+    points = canonical_face(ModelFolders()).points[:, :2]
+    for lip in (UPPER_LIP, LOWER_LIP, MOUTH):
+        mirrored = [int(np.linalg.norm(points * [-1, 1] - points[one], axis=1).argmin()) for one in lip]
+        assert sorted(mirrored) == sorted(lip)
+
+
+@pytest.mark.parametrize("who", ["portrait", "smiling"])
+def test_the_mouth_of_a_grey_photo_is_grey(avatar, who, request):
+    drawn = toned(request.getfixturevalue(who), grey)
+    frame = opened(avatar, drawn, jaw_open=0.9)
+    inside = frame[around_mouth(drawn)]
+    assert (inside.amax(-1) - inside.amin(-1)).max() < 3 / 255
+
+
+def test_the_mouth_of_a_sepia_photo_is_sepia(avatar, portrait):
+    sepia = toned(portrait, lambda picture: grey(picture) * torch.tensor([1.0, 0.8, 0.55]).view(1, 3, 1, 1))
+    inside = opened(avatar, sepia, jaw_open=0.9)[around_mouth(portrait)]
+    shown = inside[(inside @ LUMA) > 0.1]
+    assert (shown[:, 2] / shown[:, 0] - 0.55).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("light", [1.0, 0.35])
+def test_teeth_are_as_bright_as_the_light_on_the_cheeks(avatar, portrait, light):
+    dim = toned(portrait, lambda picture: picture * light)
+    frame = opened(avatar, dim, jaw_open=0.9) @ LUMA
+    cheeks = [frame[v - 6 : v + 6, u - 6 : u + 6].mean() for u, v in (portrait.landmarks[[50, 280], :2] * 512).long().tolist()]
+    upper_lip = (portrait.landmarks[[13], :2] * 512).long()[0]
+    teeth = frame[upper_lip[1] : upper_lip[1] + 14, upper_lip[0] - 20 : upper_lip[0] + 20].quantile(0.9)
+    assert 0.9 < teeth / (sum(cheeks) / 2) < 1.2
+
+
+def test_the_photos_own_upper_teeth_stay_with_the_skull_and_what_is_below_goes_with_the_jaw(avatar, smiling):
+    rest, wide = (opened(avatar, smiling, jaw_open=opening) for opening in (0.0, 0.9))
+    own = OwnTeeth(smiling.plates.photo, smiling.landmarks)
+    assert own.has_teeth and own.colour.min() > 0.5
+    height = float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm()) * 512
+    middle = (smiling.landmarks[[61, 291], :2].mean(0) * 512).tolist()
+    teeth = slice(round(middle[1] + own.upper_middle * height) + 2, round(middle[1] + own.bite(torch.zeros(1)).item() * height) - 2)
+    across = slice(round(middle[0]) - 15, round(middle[0]) + 15)
+    assert teeth.stop - teeth.start >= 5
+    assert (rest[teeth, across] - wide[teeth, across]).abs().mean() < 0.02
+
+
+def test_teeth_lie_behind_the_lips(portrait):
+    """Where one looks in from the side, what is behind a place on the lips lies farther over."""
+    mouth = MouthInterior(portrait.plates.photo, portrait.landmarks, pixel=0.004)
+    height = float((portrait.landmarks[10, :2] - portrait.landmarks[152, :2]).norm())
+    middle = portrait.landmarks[[61, 291], :2].mean(0)
+    across = torch.linspace(-0.06, 0.06, 61)
+    on_teeth = middle + height * torch.stack([across, torch.full((61,), 0.008)], dim=1)
+    away = on_teeth + torch.tensor([0.0, 0.3])
+    in_front = mouth(on_teeth, away, torch.full((61,), 0.03), torch.zeros(2))
+    beside = mouth(on_teeth, away, torch.full((61,), 0.03), torch.tensor([2 / 3, 0.0]))  # 0.02 at the depth of the teeth
+    assert (beside[:51] - in_front[10:]).abs().mean() < 0.2 * (beside[:51] - in_front[:51]).abs().mean()
+
+
+def test_no_teeth_are_found_in_a_dark_open_mouth(smiling):
+    """And none in a mouth that is closed."""
+    plates: Plates = smiling.plates
+    dark = OwnTeeth(plates.photo * 0.0 + torch.tensor([0.3, 0.15, 0.15]).view(1, 3, 1, 1), smiling.landmarks)
+    assert dark.shown and not dark.has_teeth and dark.colour is None
