@@ -23,12 +23,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks.quality import motion, photo, speech  # noqa: E402
+from benchmarks.quality import motion, mouth, photo, speech  # noqa: E402
 from benchmarks.quality.rows import Row  # noqa: E402
 from benchmarks.quality.subject import ASSETS, Media, Subject  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
 
-FAMILIES = {"photo": photo.ROWS, "motion": motion.ROWS, "speech": speech.ROWS, "last": motion.LAST_ROWS}
+FAMILIES = {"photo": photo.ROWS, "motion": motion.ROWS, "speech": speech.ROWS, "mouth": mouth.ROWS, "last": motion.LAST_ROWS}
 ROWS = {row.name: row for rows in FAMILIES.values() for row in rows}
 Values = Mapping[str, Sequence[float]]
 """Of one row, by portrait."""
@@ -37,7 +37,7 @@ Values = Mapping[str, Sequence[float]]
 def main() -> None:
     options = _options()
     torch.set_grad_enabled(False)
-    media = Media(options.media)
+    media = Media(options.media, options.voices)
     known = media.portraits()
     table: dict[str, dict[str, Sequence[float]]] = {name: {} for name in options.rows}
     for one in options.portraits or known:
@@ -59,6 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--portraits", nargs="+", metavar="NAME_OR_FILE", help="of the development portraits, or any photo; default: all")
     parser.add_argument("--rows", nargs="+", metavar="NAME", default=list(FAMILIES), help=f"rows or families of rows: {_row_names()}")
     parser.add_argument("--media", type=Path, default=ROOT.parent / "shared" / "media", help="folder of the development media")
+    parser.add_argument("--voices", nargs="+", type=Path, default=[], metavar="FILE", help="further recordings for the rows on speech")
     parser.add_argument("--memory", action="store_true", help="also compare the memory of a 60 s with a 10 s film (minutes)")
     options = parser.parse_args()
     unknown = [name for name in options.rows if name not in FAMILIES and name not in ROWS]

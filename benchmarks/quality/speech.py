@@ -1,20 +1,29 @@
-"""Rows about what a voice does to the lips."""
+"""Rows about what a voice does to the lips.
+
+Every other frame is rendered and looked at again; the head is still and the eyes stay open. The voices are the two LibriVox clips, those
+that --voices names (a non-English one, say) and, where the gap alone matters, a sung line made by rule.
+"""
 
 from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from real3d_core.analytic.controls import BASIS
 from real3d_core.avatar import SpeechStyle
-from real3d_core.face.measures import lip_gap
+from real3d_core.face.measures import face_height_of, lip_gap
 from real3d_core.media.sound import Sound, load_sound
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion
+from real3d_core.speech.loudness import SOUND_RATE, STEP_RATE, loudness
 from real3d_core.stream import FPS
 
-from .rows import Row, at_least, at_most
-from .subject import ASSETS, Subject
+from .rows import Row, at_least, at_most, within
+from .subject import ASSETS, Media, Subject
+from .sung import sung_line
 
 TRANSCRIPTS, PHONEMES = (  # sounds (ARPAbet) with their starts in seconds, as pocketsphinx aligned the transcripts
     dict(line.split(": ", 1) for line in (ASSETS / "speech" / f"{what}.txt").read_text().splitlines() if line)
@@ -23,6 +32,11 @@ TRANSCRIPTS, PHONEMES = (  # sounds (ARPAbet) with their starts in seconds, as p
 CLOSED_GAP = 0.012  # face heights: what MediaPipe still reports for lips that touch
 LIPS_ALONE = PipelineOptions(pose="static", blink="none")
 _FILMED = "may_5s.mp4"
+_EVERY = 2  # how many frames of a voice stand for one that is looked at
+_OPEN_GAP = 0.018  # face heights: lips farther apart than this in the photo show teeth
+_BROAD_MOUTH = 0.67  # of the distance between the outer corners of the eyes: a mouth broader than this smiles
+_CLOSED_MOUTHS = ("p002", "p009")  # of the repository's portraits, which every checkout has
+_DYNAMICS = 50.0  # dB below the loudest frame at which loudness ends: what is quieter is silence
 
 
 def _speaking_and_silent(subject: Subject) -> tuple[float, float]:
@@ -60,6 +74,73 @@ def _closures(subject: Subject) -> list[float]:
     return [float(np.mean(closed))]
 
 
+def shows_teeth(subject: Subject) -> bool:
+    """Whether the inner lips are apart in the photo, by more than 0.018 of the face's height."""
+    points = subject.portrait.landmarks.numpy()[:, :2]
+    return bool(lip_gap(points) > _OPEN_GAP * face_height_of(points))
+
+
+def smiles(subject: Subject) -> bool:
+    """Whether the mouth is broader than 0.67 of the distance between the outer corners of the eyes."""
+    points = subject.portrait.landmarks.numpy()[:, :2]
+    return bool(np.linalg.norm(points[61] - points[291]) > _BROAD_MOUTH * np.linalg.norm(points[33] - points[263]))
+
+
+def spoken_voices(media: Media) -> dict[str, Sound]:
+    """The LibriVox clips and the voices that were asked for."""
+    return {Path(file).stem: load_sound(file) for file in (*(ASSETS / "speech" / name for name in TRANSCRIPTS), *media.voices)}
+
+
+def gaps(subject: Subject) -> dict[str, np.ndarray]:
+    """By voice, the sung line last: the gap between the lips [ceil(T / 2)] that is seen in every other frame, face heights."""
+    seen = {}
+    for name, sound in {**spoken_voices(subject.media), "sung line": sung_line()}.items():
+        motion = make_motion(subject.avatar, LIPS_ALONE, sound)
+        seen[name] = subject.measure(
+            Motion(BASIS, *(part[::_EVERY] for part in (motion.expression, motion.euler, motion.translation)))
+        ).lip_gap
+    return seen
+
+
+def level_of_frames(samples: np.ndarray, frames: int) -> np.ndarray:
+    """[frames] dB: the mean level during each frame, nothing lower than 50 dB below the loudest.
+
+    Args:
+        samples: [L] at 16 kHz.
+    """
+    steps = loudness(samples)
+    edges = np.round(np.arange(frames + 1) * STEP_RATE / FPS).astype(int)
+    level = np.array([steps[start:stop].mean() if start < len(steps) else -120.0 for start, stop in pairwise(edges)])
+    return np.maximum(level, level.max() - _DYNAMICS)
+
+
+def _loudness(subject: Subject) -> list[float]:
+    """Correlation over the frames of each spoken voice; photos that show teeth only. No shift in time is allowed for."""
+    if not shows_teeth(subject):
+        return []
+    seen = subject.once(gaps)
+    correlations = []
+    for name, sound in spoken_voices(subject.media).items():
+        samples = sound.mono(SOUND_RATE).numpy()
+        level = level_of_frames(samples, int(np.ceil(len(samples) / SOUND_RATE * FPS - 1e-6)))[::_EVERY]
+        correlations.append(float(np.corrcoef(level, seen[name][: len(level)])[0, 1]))
+    return correlations
+
+
+def _widest(subject: Subject) -> list[float]:
+    """For each voice the largest gap, over the mean largest gap of p002 and p009, whose mouths are closed; other photos only."""
+    if not shows_teeth(subject) and not smiles(subject):
+        return []
+    usual = subject.media.once(_widest_of_closed)
+    return [float(seen.max() / usual[name]) for name, seen in subject.once(gaps).items()]
+
+
+def _widest_of_closed(media: Media) -> dict[str, float]:
+    known = media.portraits()
+    found = [gaps(Subject(name, known[name], media)) for name in _CLOSED_MOUTHS]
+    return {name: float(np.mean([one[name].max() for one in found])) for name in found[0]}
+
+
 def _filmed(subject: Subject) -> list[float]:
     """Correlation of the gap commanded by may_5s.mp4's sound with the gap in its picture, best shift within 0.2 s."""
     if not subject.media.present:
@@ -76,5 +157,7 @@ ROWS = (
     Row("silence", "lip gap off rest in silence", at_most(0.01), _silent, 4),
     Row("lively", "lip gap deviation in speech", at_least(0.02), _lively, 4),
     Row("closures", "b, p, m frames with closed lips", at_least(0.9), _closures, 2),
+    Row("loudness", "loudness against lip gap, teeth in the photo", at_least(0.45), _loudness, 2),
+    Row("widest", "widest lip gap, smiling or open over closed", within(0.85, 1.2), _widest, 2),
     Row("filmed", "may_5s.mp4, gap from sound against picture", at_least(0.5), _filmed, 2),
 )

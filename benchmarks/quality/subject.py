@@ -17,7 +17,7 @@ from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks
 from real3d_core.media.clip import open_clip
-from real3d_core.media.pictures import load_picture
+from real3d_core.media.pictures import load_picture, opaque
 from real3d_core.mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from real3d_core.mediapipe_models.runner import segmenter
 from real3d_core.motion.motion import Motion
@@ -31,15 +31,34 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ASSETS = ROOT / "assets"
 SIDE = 512
 FRONTAL = np.radians(20)  # rows on turning and on the descriptor are about faces turned less than this
+Self = TypeVar("Self")
 Measured = TypeVar("Measured")
 _FLAT = {"green": (0.0, 1.0, 0.0), "magenta": (1.0, 0.0, 1.0)}
 
 
-class Media:
-    """The development media, which may be absent, and what is found in their clips."""
+class Once:
+    """What several rows share is measured when the first of them asks for it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self) -> None:
+        self._measured: dict[Callable, Any] = {}
+
+    def once(self, measure: Callable[[Self], Measured]) -> Measured:
+        if measure not in self._measured:
+            self._measured[measure] = measure(self)
+        return self._measured[measure]
+
+
+class Media(Once):
+    """The development media, which may be absent, and what is found in them.
+
+    Args:
+        folder: of the media.
+        voices: files of further recordings for the rows on speech.
+    """
+
+    def __init__(self, folder: Path, voices: Sequence[Path] = ()):
+        super().__init__()
+        self.folder, self.voices = folder, voices
         self._tracks: dict[str, FaceTrack] = {}
 
     @property
@@ -62,26 +81,29 @@ class Media:
         return self._tracks[clip]
 
 
-class Subject:
+class Subject(Once):
     """One portrait at 512 x 512.
 
     Args:
         name: what it is called in the table.
-        file: the photo.
+        photo: its file, or uint8 [H, W, 3 or 4].
         media: for rows that need driving clips or recordings.
     """
 
-    def __init__(self, name: str, file: Path, media: Media):
+    def __init__(self, name: str, photo: Path | np.ndarray, media: Media):
+        super().__init__()
         self.name, self.media = name, media
-        self.picture = load_picture(file)
+        self.picture = photo if isinstance(photo, np.ndarray) else load_picture(photo)
         self.looked_at = self.found = 0
-        self._measured: dict[Callable, Any] = {}
 
-    def once(self, measure: Callable[[Subject], Measured]) -> Measured:
-        """What several rows share is measured when the first of them asks for it."""
-        if measure not in self._measured:
-            self._measured[measure] = measure(self)
-        return self._measured[measure]
+    def of_picture(self, picture: np.ndarray) -> Subject:
+        """The same person in a changed photo."""
+        return Subject(self.name, picture, self.media)
+
+    @property
+    def colours(self) -> np.ndarray:
+        """uint8 [H, W, 3]: the photo without transparency."""
+        return np.ascontiguousarray(opaque(self.picture))
 
     @cached_property
     def portrait(self) -> Portrait:
