@@ -23,12 +23,20 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks.quality import motion, mouth, photo, speech  # noqa: E402
+from benchmarks.quality import identity, lids, motion, mouth, photo, speech  # noqa: E402
 from benchmarks.quality.rows import Row  # noqa: E402
 from benchmarks.quality.subject import ASSETS, Media, Subject  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
 
-FAMILIES = {"photo": photo.ROWS, "motion": motion.ROWS, "speech": speech.ROWS, "mouth": mouth.ROWS, "last": motion.LAST_ROWS}
+FAMILIES = {
+    "photo": photo.ROWS,
+    "motion": motion.ROWS,
+    "lids": lids.ROWS,
+    "speech": speech.ROWS,
+    "mouth": mouth.ROWS,
+    "identity": identity.ROWS,
+    "last": motion.LAST_ROWS,
+}
 ROWS = {row.name: row for rows in FAMILIES.values() for row in rows}
 Values = Mapping[str, Sequence[float]]
 """Of one row, by portrait."""
@@ -84,8 +92,14 @@ def print_row(row: Row, values: Values) -> None:
         return
     verdict = "" if row.bar.holds(every) else "  MISSED"
     print(f"{row.title:46} {row.bar!s:>16}  {np.mean(every):.{row.digits}f} / {row.bar.worst(every):.{row.digits}f}{verdict}")
-    each = (f"{name} {' '.join(f'{value:.{row.digits}f}' for value in some)}" for name, some in values.items() if some)
+    each = (f"{name} {words(row, some)}" for name, some in values.items() if some)
     print(f"{'':8}{', '.join(each)}")
+
+
+def words(row: Row, values: Sequence[float]) -> str:
+    """The values of one portrait; of more than two, mean and worst."""
+    shown = values if len(values) <= 2 else (float(np.mean(values)), row.bar.worst(values))
+    return (" " if len(values) <= 2 else " / ").join(f"{value:.{row.digits}f}" for value in shown)
 
 
 def memory() -> float:

@@ -199,7 +199,7 @@ class Subject(Once):
 
 def as_bytes(picture: np.ndarray) -> np.ndarray:
     """0..1 -> uint8."""
-    return (picture * 255).round().clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray((picture * 255).round().clip(0, 255).astype(np.uint8))
 
 
 def eroded(mask: np.ndarray, pixels: float) -> np.ndarray:

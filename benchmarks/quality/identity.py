@@ -1,0 +1,78 @@
+"""Rows about whether it is still the same person: the distance of dlib's face descriptor from that of the photo.
+
+A face is found by dlib's frontal detector in the picture enlarged once; where that finds none, the nearest picture's place is taken. Five
+points align it, and the network gives 128 numbers; the distance is Euclidean. Talking people stray by 0.25 (mean) and 0.36 (worst) from
+their own first frame in real clips, and 0.6 is dlib's limit between two persons. Only photos that look within 20 degrees of the front.
+
+The packages dlib-bin and face_recognition_models are this benchmark's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from real3d_core.analytic.controls import BASIS
+from real3d_core.media.sound import load_sound
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import PipelineOptions, make_motion
+
+from .rows import Row, at_most
+from .subject import ASSETS, Subject, as_bytes
+
+_EVERY = 5  # how many frames of speech stand for one that is looked at
+_POINTS, _NETWORK = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
+
+
+@cache
+def _dlib() -> tuple[Any, Any, Any]:
+    """Detector, five-point predictor and descriptor."""
+    models = find_spec("face_recognition_models")  # not imported: it needs an old setuptools only to say where its files are
+    if find_spec("dlib") is None or models is None or not models.submodule_search_locations:
+        raise SystemExit("Rows on the face descriptor need two more packages: pip install dlib-bin face_recognition_models")
+    import dlib
+
+    folder = Path(models.submodule_search_locations[0]) / "models"
+    return (
+        dlib.get_frontal_face_detector(),
+        dlib.shape_predictor(str(folder / _POINTS)),
+        dlib.face_recognition_model_v1(str(folder / _NETWORK)),
+    )
+
+
+def distances(photo: np.ndarray, frames: Sequence[np.ndarray]) -> list[float]:
+    """Of each frame from the photo, all [H, W, 3] in 0..1; nothing where not even the photo's face is found."""
+    detector, points, network = _dlib()
+    place, described = None, []
+    for picture in map(as_bytes, (photo, *frames)):
+        found = detector(picture, 1)
+        place = max(found, key=lambda one: one.area()) if found else place
+        if place is None:
+            return []
+        described.append(np.array(network.compute_face_descriptor(picture, points(picture, place))))
+    return [float(np.linalg.norm(one - described[0])) for one in described[1:]]
+
+
+def spoken_frames(subject: Subject) -> np.ndarray:
+    """[n, 512, 512, 3]: every fifth frame of the film that librivox_0880_en.wav makes with the usual options."""
+    motion = make_motion(subject.avatar, PipelineOptions(), load_sound(ASSETS / "speech" / "librivox_0880_en.wav"))
+    return subject.render(Motion(BASIS, motion.expression[::_EVERY], motion.euler[::_EVERY], motion.translation[::_EVERY]))
+
+
+def _speaking(subject: Subject) -> list[float]:
+    return distances(subject.photo, list(subject.once(spoken_frames))) if subject.frontal else []
+
+
+def _turned(subject: Subject) -> list[float]:
+    return distances(subject.photo, list(subject.render(subject.turned(-30, 30)))) if subject.frontal else []
+
+
+ROWS = (
+    Row("identity_speech", "face descriptor against the photo: speech", at_most(0.36, mean=0.20), _speaking),
+    Row("identity_turned", "    yaw +-30", at_most(0.40, mean=0.30), _turned),
+)
