@@ -1,6 +1,7 @@
 """How good the built-in avatar's pictures are: rendered frames are compared with the photo, looked at again by detectors, and measured.
 
-    python3 dev.py bench avatar_quality [--portraits NAME_OR_FILE ...] [--rows NAME ...] [--media FOLDER] [--memory]
+    python3 dev.py bench avatar_quality [--portraits NAME_OR_FILE ...] [--rows NAME ...] [--sheet FILE.html] [--media FOLDER]
+        [--voices FILE ...] [--memory]
 
 Every row of the table stands beside its bars, which the mean and the worst value of all portraits are to keep. How each row is measured
 is written in benchmarks/quality. Rows that need the development media are left out where these are absent.
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from benchmarks.quality import identity, lids, motion, mouth, photo, speech  # noqa: E402
-from benchmarks.quality.rows import Row  # noqa: E402
+from benchmarks.quality.rows import Table  # noqa: E402
+from benchmarks.quality.sheet import Shown, shown_frames, write_sheet  # noqa: E402
 from benchmarks.quality.subject import ASSETS, Media, Subject  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
 
@@ -38,8 +39,6 @@ FAMILIES = {
     "last": motion.LAST_ROWS,
 }
 ROWS = {row.name: row for rows in FAMILIES.values() for row in rows}
-Values = Mapping[str, Sequence[float]]
-"""Of one row, by portrait."""
 
 
 def main() -> None:
@@ -47,15 +46,17 @@ def main() -> None:
     torch.set_grad_enabled(False)
     media = Media(options.media, options.voices)
     known = media.portraits()
-    table: dict[str, dict[str, Sequence[float]]] = {name: {} for name in options.rows}
+    table = Table([ROWS[name] for name in options.rows])
+    shown: dict[str, list[Shown]] = {}
     for one in options.portraits or known:
         started = time.perf_counter()
         subject = Subject(*((one, known[one]) if one in known else (Path(one).stem, Path(one))), media)
-        for name in options.rows:
-            table[name][subject.name] = ROWS[name].measure(subject)
+        table.measure(subject)
+        if options.sheet:
+            shown[subject.name] = shown_frames(subject)
+            write_sheet(options.sheet, table, shown)
         print(f"{subject.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    for name, values in table.items():
-        print_row(ROWS[name], values)
+    print(table)
     if not media.present:
         print("Rows about driving clips need the development media, which are not here.")
     if options.memory:
@@ -68,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", metavar="NAME", default=list(FAMILIES), help=f"rows or families of rows: {_row_names()}")
     parser.add_argument("--media", type=Path, default=ROOT.parent / "shared" / "media", help="folder of the development media")
     parser.add_argument("--voices", nargs="+", type=Path, default=[], metavar="FILE", help="further recordings for the rows on speech")
+    parser.add_argument("--sheet", type=Path, metavar="FILE.html", help="also write the frames beside the numbers")
     parser.add_argument("--memory", action="store_true", help="also compare the memory of a 60 s with a 10 s film (minutes)")
     options = parser.parse_args()
     unknown = [name for name in options.rows if name not in FAMILIES and name not in ROWS]
@@ -83,23 +85,6 @@ def _options() -> argparse.Namespace:
 
 def _row_names() -> str:
     return "; ".join(f"{family} ({', '.join(row.name for row in rows)})" for family, rows in FAMILIES.items())
-
-
-def print_row(row: Row, values: Values) -> None:
-    """One line: the title, the bars, mean and worst, and the values of every portrait."""
-    every = [value for some in values.values() for value in some]
-    if not every:
-        return
-    verdict = "" if row.bar.holds(every) else "  MISSED"
-    print(f"{row.title:46} {row.bar!s:>16}  {np.mean(every):.{row.digits}f} / {row.bar.worst(every):.{row.digits}f}{verdict}")
-    each = (f"{name} {words(row, some)}" for name, some in values.items() if some)
-    print(f"{'':8}{', '.join(each)}")
-
-
-def words(row: Row, values: Sequence[float]) -> str:
-    """The values of one portrait; of more than two, mean and worst."""
-    shown = values if len(values) <= 2 else (float(np.mean(values)), row.bar.worst(values))
-    return (" " if len(values) <= 2 else " / ").join(f"{value:.{row.digits}f}" for value in shown)
 
 
 def memory() -> float:

@@ -17,13 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from real3d_core.analytic.controls import BASIS
 from real3d_core.media.sound import load_sound
-from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion
 
 from .rows import Row, at_most
-from .subject import ASSETS, Subject, as_bytes
+from .subject import ASSETS, Subject, as_bytes, some_of
 
 _EVERY = 5  # how many frames of speech stand for one that is looked at
 _POINTS, _NETWORK = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
@@ -61,7 +59,7 @@ def distances(photo: np.ndarray, frames: Sequence[np.ndarray]) -> list[float]:
 def spoken_frames(subject: Subject) -> np.ndarray:
     """[n, 512, 512, 3]: every fifth frame of the film that librivox_0880_en.wav makes with the usual options."""
     motion = make_motion(subject.avatar, PipelineOptions(), load_sound(ASSETS / "speech" / "librivox_0880_en.wav"))
-    return subject.render(Motion(BASIS, motion.expression[::_EVERY], motion.euler[::_EVERY], motion.translation[::_EVERY]))
+    return subject.render(some_of(motion, slice(None, None, _EVERY)))
 
 
 def _speaking(subject: Subject) -> list[float]:

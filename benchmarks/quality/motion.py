@@ -16,7 +16,7 @@ from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
 from real3d_core.render.camera import matrix_to_euler
 
 from .rows import Row, at_least, at_most
-from .subject import ASSETS, Subject
+from .subject import ASSETS, Subject, some_of
 
 _LIDS = [*EYE, 247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
 _ANGLES = np.radians([-25, -20, -15, -10, -5, 5, 10, 15, 20, 25])
@@ -50,7 +50,7 @@ def _animation(clip: str):
         if not subject.media.present:
             return []
         motion = subject.avatar.video_to_motion(subject.media.track(clip))
-        some = Motion(BASIS, motion.expression[::_EVERY], motion.euler[::_EVERY], motion.translation[::_EVERY])
+        some = some_of(motion, slice(None, None, _EVERY))
         commanded = subject.controls.displacements(some.expression).numpy()[..., :2]
         seen = (subject.measure(some).shapes - subject.rest.shapes)[..., :2]
         points = np.setdiff1d(np.arange(468), _LIDS)  # lids have rows of their own

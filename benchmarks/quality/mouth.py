@@ -25,7 +25,7 @@ from real3d_core.motion.motion import Motion
 
 from .rows import Row, at_most, within
 from .speech import shows_teeth
-from .subject import SIDE, Media, Subject, as_bytes
+from .subject import SIDE, Media, Subject, as_bytes, some_of
 
 _DRIVER, _FRAMES = "p009_selfie", 24
 _CHEEKS = (50, 280)
@@ -87,8 +87,7 @@ def driven_laugh(subject: Subject) -> np.ndarray:
     """[512, 512, 3]: the portrait driven by the laughing driver, where that one's mouth is widest."""
     laugh = subject.media.once(laughing_driver)
     motion = subject.avatar.video_to_motion(laugh.track)
-    one = slice(laugh.widest, laugh.widest + 1)
-    return subject.render(Motion(BASIS, motion.expression[one], motion.euler[one], motion.translation[one]))[0]
+    return subject.render(some_of(motion, slice(laugh.widest, laugh.widest + 1)))[0]
 
 
 def _laughing_mouth(subject: Subject) -> Mouth:

@@ -76,3 +76,41 @@ class Row:
     bar: Bar
     measure: Callable[[Subject], Sequence[float]]
     digits: int = 3
+
+
+class Table:
+    """The values of rows for one portrait after the other; printed, it is a block of two lines for each row that applied to any."""
+
+    _FEW = 5  # values of one portrait that are shown one by one
+
+    def __init__(self, rows: Sequence[Row]):
+        self.rows = rows
+        self.values: dict[str, dict[str, Sequence[float]]] = {row.name: {} for row in rows}
+
+    def measure(self, subject: Subject) -> None:
+        for row in self.rows:
+            self.values[row.name][subject.name] = row.measure(subject)
+
+    def summary(self, row: Row) -> tuple[str, bool] | None:
+        """ "mean / worst" of all portraits and whether the bar holds; None where the row applied to none of them."""
+        every = [value for values in self.values[row.name].values() for value in values]
+        return (self._both(row, every), row.bar.holds(every)) if every else None
+
+    def of_one(self, row: Row, portrait: str) -> str:
+        """The values of one portrait; of many, mean and worst; empty where the row does not apply to it."""
+        values = self.values[row.name].get(portrait, ())
+        return self._both(row, values) if len(values) > self._FEW else " ".join(f"{value:.{row.digits}f}" for value in values)
+
+    def __str__(self) -> str:
+        lines = []
+        for row in self.rows:
+            if summary := self.summary(row):
+                words, holds = summary
+                lines.append(f"{row.title:46} {row.bar!s:>16}  {words}{'' if holds else '  MISSED'}")
+                each = {portrait: self.of_one(row, portrait) for portrait in self.values[row.name]}
+                lines.append(f"{'':8}{', '.join(f'{portrait} {words}' for portrait, words in each.items() if words)}")
+        return "\n".join(lines)
+
+    @staticmethod
+    def _both(row: Row, values: Sequence[float]) -> str:
+        return f"{np.mean(values):.{row.digits}f} / {row.bar.worst(values):.{row.digits}f}"

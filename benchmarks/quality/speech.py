@@ -1,28 +1,25 @@
 """Rows about what a voice does to the lips.
 
-Every other frame is rendered and looked at again; the head is still and the eyes stay open. The voices are the two LibriVox clips, those
+Every third frame is rendered and looked at again; the head is still and the eyes stay open. The voices are the two LibriVox clips, those
 that --voices names (a non-English one, say) and, where the gap alone matters, a sung line made by rule.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from real3d_core.analytic.controls import BASIS
 from real3d_core.avatar import SpeechStyle
 from real3d_core.face.measures import face_height_of, lip_gap
 from real3d_core.media.sound import Sound, load_sound
-from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion
 from real3d_core.speech.loudness import SOUND_RATE, STEP_RATE, loudness
 from real3d_core.stream import FPS
 
 from .rows import Row, at_least, at_most, within
-from .subject import ASSETS, Media, Subject
+from .subject import ASSETS, Media, Subject, some_of
 from .sung import sung_line
 
 TRANSCRIPTS, PHONEMES = (  # sounds (ARPAbet) with their starts in seconds, as pocketsphinx aligned the transcripts
@@ -32,9 +29,10 @@ TRANSCRIPTS, PHONEMES = (  # sounds (ARPAbet) with their starts in seconds, as p
 CLOSED_GAP = 0.012  # face heights: what MediaPipe still reports for lips that touch
 LIPS_ALONE = PipelineOptions(pose="static", blink="none")
 _FILMED = "may_5s.mp4"
-_EVERY = 2  # how many frames of a voice stand for one that is looked at
+_EVERY = 3  # how many frames of a voice stand for one that is looked at
 _OPEN_GAP = 0.018  # face heights: lips farther apart than this in the photo show teeth
 _BROAD_MOUTH = 0.67  # of the distance between the outer corners of the eyes: a mouth broader than this smiles
+_SUNG = "sung line"
 _CLOSED_MOUTHS = ("p002", "p009")  # of the repository's portraits, which every checkout has
 _DYNAMICS = 50.0  # dB below the loudest frame at which loudness ends: what is quieter is silence
 
@@ -68,8 +66,7 @@ def _closures(subject: Subject) -> list[float]:
         times = (np.arange(len(motion)) + 0.5) / FPS
         symbols, starts = PHONEMES[name].split()[::2], np.array(PHONEMES[name].split()[1::2], float)
         labial = np.isin(np.array(symbols)[np.searchsorted(starts, times, side="right") - 1], ["B", "P", "M"])
-        chosen = torch.from_numpy(np.flatnonzero(labial))
-        track = subject.measure(Motion(BASIS, motion.expression[chosen], motion.euler[chosen], motion.translation[chosen]))
+        track = subject.measure(some_of(motion, np.flatnonzero(labial)))
         closed += list(track.lip_gap <= CLOSED_GAP)
     return [float(np.mean(closed))]
 
@@ -86,20 +83,16 @@ def smiles(subject: Subject) -> bool:
     return bool(np.linalg.norm(points[61] - points[291]) > _BROAD_MOUTH * np.linalg.norm(points[33] - points[263]))
 
 
-def spoken_voices(media: Media) -> dict[str, Sound]:
-    """The LibriVox clips and the voices that were asked for."""
-    return {Path(file).stem: load_sound(file) for file in (*(ASSETS / "speech" / name for name in TRANSCRIPTS), *media.voices)}
+def voices(media: Media) -> dict[str, Sound]:
+    """By name: the LibriVox clips, the voices that were asked for, and the sung line."""
+    files = (*(ASSETS / "speech" / name for name in TRANSCRIPTS), *media.voices)
+    return {**{file.stem: load_sound(file) for file in files}, _SUNG: sung_line()}
 
 
-def gaps(subject: Subject) -> dict[str, np.ndarray]:
-    """By voice, the sung line last: the gap between the lips [ceil(T / 2)] that is seen in every other frame, face heights."""
-    seen = {}
-    for name, sound in {**spoken_voices(subject.media), "sung line": sung_line()}.items():
-        motion = make_motion(subject.avatar, LIPS_ALONE, sound)
-        seen[name] = subject.measure(
-            Motion(BASIS, *(part[::_EVERY] for part in (motion.expression, motion.euler, motion.translation)))
-        ).lip_gap
-    return seen
+def gaps(subject: Subject, voice: str) -> np.ndarray:
+    """[ceil(T / 3)] face heights: the gap between the lips that is seen in every third frame."""
+    motion = make_motion(subject.avatar, LIPS_ALONE, subject.media.once(voices)[voice])
+    return subject.measure(some_of(motion, slice(None, None, _EVERY))).lip_gap
 
 
 def level_of_frames(samples: np.ndarray, frames: int) -> np.ndarray:
@@ -118,13 +111,12 @@ def _loudness(subject: Subject) -> list[float]:
     """Correlation over the frames of each spoken voice; photos that show teeth only. No shift in time is allowed for."""
     if not shows_teeth(subject):
         return []
-    seen = subject.once(gaps)
-    correlations = []
-    for name, sound in spoken_voices(subject.media).items():
-        samples = sound.mono(SOUND_RATE).numpy()
-        level = level_of_frames(samples, int(np.ceil(len(samples) / SOUND_RATE * FPS - 1e-6)))[::_EVERY]
-        correlations.append(float(np.corrcoef(level, seen[name][: len(level)])[0, 1]))
-    return correlations
+    return [_follows(subject.once(gaps, name), sound) for name, sound in subject.media.once(voices).items() if name != _SUNG]
+
+
+def _follows(seen: np.ndarray, sound: Sound) -> float:
+    level = level_of_frames(sound.mono(SOUND_RATE).numpy(), _EVERY * len(seen))
+    return float(np.corrcoef(level[::_EVERY], seen)[0, 1])
 
 
 def _widest(subject: Subject) -> list[float]:
@@ -132,13 +124,13 @@ def _widest(subject: Subject) -> list[float]:
     if not shows_teeth(subject) and not smiles(subject):
         return []
     usual = subject.media.once(_widest_of_closed)
-    return [float(seen.max() / usual[name]) for name, seen in subject.once(gaps).items()]
+    return [float(subject.once(gaps, name).max() / widest) for name, widest in usual.items()]
 
 
 def _widest_of_closed(media: Media) -> dict[str, float]:
-    known = media.portraits()
-    found = [gaps(Subject(name, known[name], media)) for name in _CLOSED_MOUTHS]
-    return {name: float(np.mean([one[name].max() for one in found])) for name in found[0]}
+    """By voice."""
+    closed = [Subject(name, media.portraits()[name], media) for name in _CLOSED_MOUTHS]
+    return {name: float(np.mean([gaps(one, name).max() for one in closed])) for name in media.once(voices)}
 
 
 def _filmed(subject: Subject) -> list[float]:

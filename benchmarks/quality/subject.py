@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ASSETS = ROOT / "assets"
 SIDE = 512
 FRONTAL = np.radians(20)  # rows on turning and on the descriptor are about faces turned less than this
-Self = TypeVar("Self")
 Measured = TypeVar("Measured")
 _FLAT = {"green": (0.0, 1.0, 0.0), "magenta": (1.0, 0.0, 1.0)}
 
@@ -40,12 +40,14 @@ class Once:
     """What several rows share is measured when the first of them asks for it."""
 
     def __init__(self) -> None:
-        self._measured: dict[Callable, Any] = {}
+        self._measured: dict[tuple, Any] = {}
 
-    def once(self, measure: Callable[[Self], Measured]) -> Measured:
-        if measure not in self._measured:
-            self._measured[measure] = measure(self)
-        return self._measured[measure]
+    def once(self, measure: Callable[..., Measured], *of: str) -> Measured:
+        """What `measure` makes of this object and these names."""
+        key = (measure, *of)
+        if key not in self._measured:
+            self._measured[key] = measure(self, *of)
+        return self._measured[key]
 
 
 class Media(Once):
@@ -195,6 +197,12 @@ class Subject(Once):
 
     def measure(self, motion: Motion) -> FaceTrack:
         return self.look(list(self.render(motion)))
+
+
+def some_of(motion: Motion, frames: slice | np.ndarray) -> Motion:
+    """The chosen frames of a motion."""
+    which = frames if isinstance(frames, slice) else torch.from_numpy(frames)
+    return replace(motion, expression=motion.expression[which], euler=motion.euler[which], translation=motion.translation[which])
 
 
 def as_bytes(picture: np.ndarray) -> np.ndarray:
