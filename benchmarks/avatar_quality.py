@@ -27,6 +27,7 @@ from benchmarks.quality import identity, lids, motion, mouth, photo, speech  # n
 from benchmarks.quality.rows import Table  # noqa: E402
 from benchmarks.quality.sheet import Shown, shown_frames, write_sheet  # noqa: E402
 from benchmarks.quality.subject import ASSETS, Media, Subject  # noqa: E402
+from real3d_core.errors import Real3DError  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
 
 FAMILIES = {
@@ -46,15 +47,22 @@ def main() -> None:
     torch.set_grad_enabled(False)
     media = Media(options.media, options.voices)
     known = media.portraits()
-    table = Table([ROWS[name] for name in options.rows])
+    rows = [ROWS[name] for name in options.rows]
+    if not identity.packages_present() and set(rows) & set(identity.ROWS):
+        print("Rows on the face descriptor are left out: they need pip install dlib-bin face_recognition_models.", file=sys.stderr)
+        rows = [row for row in rows if row not in identity.ROWS]
+    table = Table(rows)
     shown: dict[str, list[Shown]] = {}
     for one in options.portraits or known:
         started = time.perf_counter()
         subject = Subject(*((one, known[one]) if one in known else (Path(one).stem, Path(one))), media)
-        table.measure(subject)
-        if options.sheet:
-            shown[subject.name] = shown_frames(subject)
-            write_sheet(options.sheet, table, shown)
+        try:
+            table.measure(subject)
+            if options.sheet:
+                shown[subject.name] = shown_frames(subject)
+                write_sheet(options.sheet, table, shown)
+        except Real3DError as refusal:
+            print(f"{subject.name} is left out: {refusal}", file=sys.stderr)
         print(f"{subject.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     print(table)
     if not media.present:

@@ -27,15 +27,18 @@ _EVERY = 5  # how many frames of speech stand for one that is looked at
 _POINTS, _NETWORK = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
 
 
+def packages_present() -> bool:
+    return all(find_spec(package) for package in ("dlib", "face_recognition_models"))
+
+
 @cache
 def _dlib() -> tuple[Any, Any, Any]:
     """Detector, five-point predictor and descriptor."""
-    models = find_spec("face_recognition_models")  # not imported: it needs an old setuptools only to say where its files are
-    if find_spec("dlib") is None or models is None or not models.submodule_search_locations:
-        raise SystemExit("Rows on the face descriptor need two more packages: pip install dlib-bin face_recognition_models")
     import dlib
 
-    folder = Path(models.submodule_search_locations[0]) / "models"
+    package = find_spec("face_recognition_models")  # not imported: it needs an old setuptools only to say where its files are
+    assert package is not None and package.submodule_search_locations
+    folder = Path(package.submodule_search_locations[0]) / "models"
     return (
         dlib.get_frontal_face_detector(),
         dlib.shape_predictor(str(folder / _POINTS)),
