@@ -1,7 +1,7 @@
 """Rows about lids that a driving clip moves.
 
 The opening of an eye is its height over its width, the mean of both eyes; the driver's is taken over that of its neutral frame, the
-portrait's over that of the frame in which nothing moves. Looked at are the clip's frames near a blink and every fifth other one.
+portrait's over that of the frame in which nothing moves. Looked at are the clip's frames near a blink and every tenth other one.
 
 The clips are may_5s.mp4, carphone.mp4 (blinks of one frame) and one rendered from the portrait p009, whose lids close and open within 0.8
 seconds, half way and then all the way.
@@ -23,8 +23,8 @@ from .subject import Media, Subject, as_bytes, some_of
 _CLIPS = ("may_5s.mp4", "carphone.mp4")
 _DRIVER = "p009"
 _BLINK = 0.6  # of open: an eye that is less open blinks
-_NEAR = 8  # frames before and after a blink that are all looked at
-_EVERY = 5
+_NEAR = 5  # frames before and after a blink that are all looked at
+_EVERY = 10
 
 
 def correlation_and_gain(driver: np.ndarray, seen: np.ndarray) -> tuple[float, float]:

@@ -42,10 +42,10 @@ def _speaking_and_silent(subject: Subject) -> tuple[float, float]:
     spoken = load_sound(ASSETS / "speech" / "librivox_0880_en.wav")
     silence = torch.zeros(1, spoken.rate)
     sound = Sound(torch.cat([spoken.samples[:1], silence], dim=1), spoken.rate)
-    track = subject.measure(make_motion(subject.avatar, LIPS_ALONE, sound))
-    speaking = int(spoken.duration * FPS)
-    quiet = np.abs(track.lip_gap[speaking + 5 :] - subject.rest.lip_gap[0]).max()
-    return float(quiet), float(track.lip_gap[:speaking].std())
+    gap = subject.measure(some_of(make_motion(subject.avatar, LIPS_ALONE, sound), slice(None, None, _EVERY))).lip_gap
+    time = np.arange(len(gap)) * _EVERY / FPS
+    quiet = np.abs(gap[time > spoken.duration + 0.2] - subject.rest.lip_gap[0]).max()
+    return float(quiet), float(gap[time < spoken.duration].std())
 
 
 def _silent(subject: Subject) -> list[float]:

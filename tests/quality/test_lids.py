@@ -13,6 +13,6 @@ def test_lids_that_follow_half_way_have_half_the_gain():
 
 def test_every_frame_near_a_blink_is_looked_at_and_some_of_the_others():
     opening = np.ones(100)
-    assert list(near_blinks(opening)) == list(range(0, 100, 5))
+    assert list(near_blinks(opening)) == list(range(0, 100, 10))
     opening[52] = 0.1
-    assert set(range(44, 61)) <= set(near_blinks(opening)) and 42 not in near_blinks(opening)
+    assert set(range(47, 58)) <= set(near_blinks(opening)) and 46 not in near_blinks(opening)
