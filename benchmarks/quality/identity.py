@@ -1,8 +1,9 @@
 """Rows about whether it is still the same person: the distance of dlib's face descriptor from that of the photo.
 
-A face is found by dlib's frontal detector in the picture enlarged once; where that finds none, the nearest picture's place is taken. Five
-points align it, and the network gives 128 numbers; the distance is Euclidean. Talking people stray by 0.25 (mean) and 0.36 (worst) from
-their own first frame in real clips, and 0.6 is dlib's limit between two persons. Only photos that look within 20 degrees of the front.
+A face is found by dlib's frontal detector in the picture enlarged once; where that finds none, the face's place in the picture before is
+taken. Five points align it, and the network gives 128 numbers; the distance is Euclidean. Talking people stray by 0.25 (mean) and 0.36
+(worst) from their own first frame in real clips, and 0.6 is dlib's limit between two persons. Only photos that look within 20 degrees of
+the front.
 
 The packages dlib-bin and face_recognition_models are this benchmark's alone.
 """

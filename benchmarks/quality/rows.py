@@ -27,10 +27,11 @@ class Bar:
         return min(values, key=lambda value: min(value - low, high - value))
 
     def holds(self, values: Sequence[float]) -> bool:
-        """Rounding errors aside."""
-        return all(
-            low - 1e-9 <= value <= high + 1e-9 for value, (low, high) in ((np.mean(values), self.mean), (self.worst(values), self.each))
-        )
+        """Of all portraits' values."""
+        return _lies_in(float(np.mean(values)), self.mean) and self.holds_for_each(values)
+
+    def holds_for_each(self, values: Sequence[float]) -> bool:
+        return all(_lies_in(value, self.each) for value in values)
 
     def __str__(self) -> str:
         parts = [_words(one) for one in (self.mean, self.each)]
@@ -49,6 +50,11 @@ def at_least(each: float = -math.inf, mean: float = -math.inf) -> Bar:
 
 def within(low: float, high: float) -> Bar:
     return Bar(each=(low, high))
+
+
+def _lies_in(value: float, span: Range) -> bool:
+    """Rounding errors aside."""
+    return span[0] - 1e-9 <= value <= span[1] + 1e-9
 
 
 def _words(span: Range) -> str:
@@ -100,6 +106,10 @@ class Table:
         """The values of one portrait; of many, mean and worst; empty where the row does not apply to it."""
         values = self.values[row.name].get(portrait, ())
         return self._both(row, values) if len(values) > self._FEW else " ".join(f"{value:.{row.digits}f}" for value in values)
+
+    def holds_for(self, row: Row, portrait: str) -> bool:
+        """Whether none of one portrait's values misses the bar for the worst."""
+        return row.bar.holds_for_each(self.values[row.name].get(portrait, ()))
 
     def __str__(self) -> str:
         lines = []

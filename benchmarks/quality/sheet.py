@@ -92,30 +92,24 @@ def write_sheet(file: Path, table: Table, shown: Mapping[str, Sequence[Shown]]) 
 
 
 def _table(rows: Sequence[Row], table: Table, portraits: Sequence[str]) -> str:
-    lines = [["", "bars (mean / worst)", "mean / worst", *portraits]]
-    missed = []
+    """What misses a bar is marked: the summary, and each portrait whose own values do."""
+    lines = [[_cell(words) for words in ("", "bars (mean / worst)", "mean / worst", *portraits)]]
     for row in rows:
         words, holds = table.summary(row) or ("", True)
-        missed += [] if holds else [len(lines)]
-        lines.append([row.title, str(row.bar), words, *(table.of_one(row, name) for name in portraits)])
-    html = "".join(
-        f"<tr{' class=missed' if number in missed else ''}>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>"
-        for number, line in enumerate(lines)
-    )
-    return f"<div class=table><table>{html}</table></div>"
+        each = [_cell(table.of_one(row, name), table.holds_for(row, name)) for name in portraits]
+        lines.append([_cell(row.title), _cell(str(row.bar)), _cell(words, holds), *each])
+    return f"<div class=table><table>{''.join(f'<tr>{cells}</tr>' for cells in map(''.join, lines))}</table></div>"
+
+
+def _cell(words: str, holds: bool = True) -> str:
+    return f"<td{'' if holds else ' class=missed'}>{escape(words)}</td>"
 
 
 def _figure(one: Shown, rows: Sequence[Row], table: Table, portrait: str) -> str:
-    numbers = [
-        f"{row.title.strip()}: {table.of_one(row, portrait)} ({row.bar})"
-        if str(row.bar)
-        else f"{row.title.strip()}: {table.of_one(row, portrait)}"
-        for row in rows
-        if row.name in one.rows and table.of_one(row, portrait)
-    ]
+    numbers = {row: table.of_one(row, portrait) for row in rows if row.name in one.rows}
+    caption = "\n".join(escape(f"{row.title.strip()}: {words} ({row.bar})") for row, words in numbers.items() if words)
     jpeg = cv2.imencode(".jpg", as_bytes(one.picture)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-    caption = "\n".join(map(escape, numbers))
     return (
         f"<figure><b>{escape(one.title)}</b><br><img src='{source}' width=512 height=512 alt=''><figcaption>{caption}</figcaption></figure>"
     )
