@@ -1,7 +1,8 @@
 """Rows about what a voice does to the lips.
 
-Every third frame is rendered and looked at again; the head is still and the eyes stay open. The voices are the two LibriVox clips, those
-that --voices names (a non-English one, say) and, where the gap alone matters, a sung line made by rule.
+Every third frame is rendered and looked at again, or those in which the voice opens the jaw farthest; the head is still and the eyes
+stay open. The voices are the two LibriVox clips, those that --voices names (a non-English one, say) and, where the gap alone matters, a
+sung line made by rule.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ CLOSED_GAP = 0.012  # face heights: what MediaPipe still reports for lips that t
 LIPS_ALONE = PipelineOptions(pose="static", blink="none")
 _FILMED = "may_5s.mp4"
 _EVERY = 3  # how many frames of a voice stand for one that is looked at
+_WIDE = 8  # frames of a voice among which the widest mouth is looked for
 _OPEN_GAP = 0.018  # face heights: lips farther apart than this in the photo show teeth
 _BROAD_MOUTH = 0.67  # of the distance between the outer corners of the eyes: a mouth broader than this smiles
 _SUNG = "sung line"
@@ -123,14 +125,20 @@ def _widest(subject: Subject) -> list[float]:
     """For each voice the largest gap, over the mean largest gap of p002 and p009, whose mouths are closed; other photos only."""
     if not shows_teeth(subject) and not smiles(subject):
         return []
-    usual = subject.media.once(_widest_of_closed)
-    return [float(subject.once(gaps, name).max() / widest) for name, widest in usual.items()]
+    return [widest_gap(subject, voice) / widest for voice, widest in subject.media.once(_widest_of_closed).items()]
+
+
+def widest_gap(subject: Subject, voice: str) -> float:
+    """Face heights: the largest gap seen in the eight frames in which the voice opens the jaw farthest, the same for every portrait."""
+    motion = make_motion(subject.avatar, LIPS_ALONE, subject.media.once(voices)[voice])
+    opening = motion.control("jaw_open") * (1 - motion.control("lips_press"))
+    return float(subject.measure(some_of(motion, opening.topk(_WIDE).indices.sort().values.numpy())).lip_gap.max())
 
 
 def _widest_of_closed(media: Media) -> dict[str, float]:
     """By voice."""
     closed = [Subject(name, media.portraits()[name], media) for name in _CLOSED_MOUTHS]
-    return {name: float(np.mean([gaps(one, name).max() for one in closed])) for name in media.once(voices)}
+    return {name: float(np.mean([widest_gap(one, name) for one in closed])) for name in media.once(voices)}
 
 
 def _filmed(subject: Subject) -> list[float]:
