@@ -8,8 +8,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from real3d_core.media.sound import load_sound
+from real3d_core.pipeline import PipelineOptions, make_motion
+
 from .rows import Row, at_least, at_most
-from .subject import Subject, eroded
+from .subject import ASSETS, Subject, eroded, some_of
 
 RIM = 15  # pixels, the whole width of the band along the person's outline
 _EDGE = 8  # pixels about the head mask that belong to the head's edge
@@ -58,6 +61,12 @@ def _frame(subject: Subject) -> list[float]:
     return [difference(subject.still, subject.photo)]
 
 
+def _film(subject: Subject) -> list[float]:
+    """With the usual options and librivox_0880_en.wav."""
+    motion = make_motion(subject.avatar, PipelineOptions(), load_sound(ASSETS / "speech" / "librivox_0880_en.wav"))
+    return [difference(subject.render(some_of(motion, slice(0, 1)))[0], subject.photo)]
+
+
 def _outline(subject: Subject) -> list[float]:
     return [difference(subject.still, subject.photo, rim(subject.person))]
 
@@ -103,6 +112,7 @@ def _streaks(subject: Subject) -> list[float]:
 
 ROWS = (
     Row("frame", "frame 0 against the photo", at_most(0.004, mean=0.002), _frame, 4),
+    Row("film", "    the first frame of a film with a voice", at_most(0.004, mean=0.002), _film, 4),
     Row("rim", "    in the 15 px rim along the outline", at_most(0.012, mean=0.006), _outline, 4),
     Row("rim_segmented", "    along the outline that a segmenter sees", at_most(0.012, mean=0.006), _segmented_outline, 4),
     Row("head", "    over the head with its edge", at_most(0.005, mean=0.003), _head, 4),

@@ -24,6 +24,7 @@ from .speech import LIPS_ALONE
 from .subject import ASSETS, Subject, as_bytes, some_of
 
 _MAGNIFIED = 10  # times, of the difference to the photo
+_AT_REST = ("frame", "film", "rim", "rim_segmented", "head", "reconstruction_head")
 _STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 24px; background: #fff; color: #111 }
 table { border-collapse: collapse } td, th { padding: 2px 8px; border: 1px solid #ccc; text-align: right; white-space: nowrap }
@@ -53,11 +54,11 @@ def shown_frames(subject: Subject) -> list[Shown]:
     left, right = subject.render(subject.turned(-25, 25))
     return [
         Shown("photo", subject.photo),
-        Shown("rest", subject.still, ("frame", "rim", "rim_segmented", "head", "reconstruction_head")),
+        Shown("rest", subject.still, _AT_REST),
         Shown(
             f"difference to the photo, {_MAGNIFIED} times",
             np.clip(_MAGNIFIED * np.abs(subject.still - subject.photo), 0, 1),
-            ("frame", "rim", "rim_segmented", "head", "reconstruction_head"),
+            _AT_REST,
         ),
         Shown("widest mouth in speech", _widest_mouth(subject), ("loudness", "widest", "lively", "identity_speech")),
         Shown(
