@@ -1,16 +1,15 @@
 """Rows about whether it is still the same person: the distance of dlib's face descriptor from that of the photo.
 
-A face is found by dlib's frontal detector in the picture enlarged once; where that finds none, the face's place in the picture before is
-taken. Five points align it, and the network gives 128 numbers; the distance is Euclidean. Talking people stray by 0.25 (mean) and 0.36
-(worst) from their own first frame in real clips, and 0.6 is dlib's limit between two persons. Only photos that look within 20 degrees of
-the front.
+A face is found by dlib's frontal detector in the picture enlarged once; where that finds none, its place in the photo is taken, moved as
+MediaPipe's landmarks are. Five points align it, and the network gives 128 numbers; the distance is Euclidean. Talking people stray by 0.25
+(mean) and 0.36 (worst) from their own first frame in real clips, and 0.6 is dlib's limit between two persons. Only photos that look within
+20 degrees of the front.
 
 The packages dlib-bin and face_recognition_models are this benchmark's alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,17 +46,25 @@ def _dlib() -> tuple[Any, Any, Any]:
     )
 
 
-def distances(photo: np.ndarray, frames: Sequence[np.ndarray]) -> list[float]:
-    """Of each frame from the photo, all [H, W, 3] in 0..1; nothing where not even the photo's face is found."""
+def distances(subject: Subject, frames: np.ndarray) -> list[float]:
+    """Of each frame [n, 512, 512, 3] from the photo; nothing where the face in the photo is not found."""
     detector, points, network = _dlib()
-    place, described = None, []
-    for picture in map(as_bytes, (photo, *frames)):
-        found = detector(picture, 1)
-        place = max(found, key=lambda one: one.area()) if found else place
-        if place is None:
-            return []
+    pictures = [as_bytes(picture) for picture in (subject.photo, *frames)]
+    places = [max(detector(picture, 1), key=lambda one: one.area(), default=None) for picture in pictures]
+    if places[0] is None:
+        return []
+    described = []
+    for picture, frame, place in zip(pictures, (subject.photo, *frames), places, strict=True):
+        place = place or _moved(places[0], subject, frame)
         described.append(np.array(network.compute_face_descriptor(picture, points(picture, place))))
     return [float(np.linalg.norm(one - described[0])) for one in described[1:]]
+
+
+def _moved(place: Any, subject: Subject, frame: np.ndarray) -> Any:
+    """A rectangle of the photo, moved as MediaPipe's landmarks are in a frame."""
+    before, after = subject.look([subject.photo]).landmarks[0], subject.look([frame]).landmarks[0]
+    x, y = np.round((after - before)[:, :2].mean(axis=0)).astype(int).tolist()
+    return type(place)(place.left() + x, place.top() + y, place.right() + x, place.bottom() + y)
 
 
 def spoken_frames(subject: Subject) -> np.ndarray:
@@ -67,11 +74,11 @@ def spoken_frames(subject: Subject) -> np.ndarray:
 
 
 def _speaking(subject: Subject) -> list[float]:
-    return distances(subject.photo, list(subject.once(spoken_frames))) if subject.frontal else []
+    return distances(subject, spoken_frames(subject)) if subject.frontal else []
 
 
 def _turned(subject: Subject) -> list[float]:
-    return distances(subject.photo, list(subject.render(subject.turned(-30, 30)))) if subject.frontal else []
+    return distances(subject, subject.render(subject.turned(-30, 30))) if subject.frontal else []
 
 
 ROWS = (

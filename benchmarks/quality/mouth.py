@@ -108,7 +108,7 @@ def _mouths(subject: Subject, changed: np.ndarray, brighten: float) -> list[Mout
     """Of three open mouths of a changed photo, uint8 [H, W, 3]; landmarks are looked for in brightened frames."""
     other = subject.of_picture(changed)
     frames = other.render(Motion.still(BASIS, 3).with_controls(**_MOUTHS))
-    track = other.look(list(np.clip(frames * brighten, 0, 1)))
+    track = subject.look(list(np.clip(frames * brighten, 0, 1)))
     return [mouth_in(frame, points) for frame, points in zip(frames, track.landmarks, strict=True)]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .subject import Subject
+from .subject import NoFaceSeen, Subject
 
 Range = tuple[float, float]
 _ANY: Range = (-math.inf, math.inf)
@@ -94,8 +95,12 @@ class Table:
         self.values: dict[str, dict[str, Sequence[float]]] = {row.name: {} for row in rows}
 
     def measure(self, subject: Subject) -> None:
+        """A row that sees no face at all has no values; the row that counts found faces tells of it."""
         for row in self.rows:
-            self.values[row.name][subject.name] = row.measure(subject)
+            try:
+                self.values[row.name][subject.name] = row.measure(subject)
+            except NoFaceSeen as nothing:
+                print(f"{subject.name}, {row.name}: {nothing}", file=sys.stderr)
 
     def summary(self, row: Row) -> tuple[str, bool] | None:
         """ "mean / worst" of all portraits and whether the bar holds; None where the row applied to none of them."""

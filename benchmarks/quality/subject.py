@@ -36,6 +36,10 @@ Measured = TypeVar("Measured")
 _FLAT = {"green": (0.0, 1.0, 0.0), "magenta": (1.0, 0.0, 1.0)}
 
 
+class NoFaceSeen(Exception):
+    """Frames were looked at and none shows a face."""
+
+
 class Once:
     """What several rows share is measured when the first of them asks for it."""
 
@@ -191,7 +195,7 @@ class Subject(Once):
         self.looked_at += len(faces)
         self.found += len(seen)
         if not seen:
-            raise SystemExit(f"No face is found in any of {len(faces)} rendered frames of {self.name}.")
+            raise NoFaceSeen(f"no face is found in any of {len(faces)} rendered frames")
         nearest = [seen[int(np.argmin(np.abs(np.array(seen) - number)))] for number in range(len(faces))]
         return track_from_landmarks(np.stack([faces[number][0] for number in nearest]), FPS, canonical_face(ModelFolders()))
 
