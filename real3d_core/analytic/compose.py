@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..avatar import HEAD_THRESHOLD
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.ray_marching import HeadRender
@@ -29,10 +30,11 @@ class _Layers:
     """What one frame is composed of.
 
     box: the pixels in which the head may show; head, opacity and near are about them.
-    head: [5, h, w] colour (3), how firmly it covers, and the photo's hair.
+    head: [5, h, w] colour (3), how firmly it covers, and the photo's matte.
     opacity: [1, h, w] the solid head's.
     near: [1, h, w] 1 on the solid head and close to it, 0 away from it.
     torso: [4, size, size] colour (3) and opacity.
+    still: [1, size, size] how much everything is in its place of the photo.
     """
 
     box: Box
@@ -40,6 +42,7 @@ class _Layers:
     opacity: Tensor
     near: Tensor
     torso: Tensor
+    still: Tensor
 
 
 class Composer:
@@ -58,11 +61,13 @@ class Composer:
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)
-        self._coordinates = RayCoordinates(at_rest)
-        self._from_rays = Enlargement(at_rest.opacity.shape[-1], size, "bicubic")
+        rays = at_rest.opacity.shape[-1]
+        self._coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays))
+        self._from_rays = Enlargement(rays, size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
         self._latest: tuple[HeadRender, list[_Layers]] | None = None
+        self._lacking = self._what_is_lacking(_fit(plates.crop(plates.photo), size)[0], at_rest)
 
     def __call__(self, render: HeadRender, background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
@@ -76,17 +81,22 @@ class Composer:
         change = None if render.colour_change is None else _enlarge(render.colour_change, self._size)
         frames = torch.empty(len(render.cameras), self._size, self._size, 3)
         for number, layers in enumerate(self._layers(render)):
-            colour, rows_columns = layers.head[:3], (slice(None), *layers.box)
+            colour = layers.head[:3]
             if change is not None:
-                colour = colour + change[number][rows_columns]
-            picture = torch.lerp(backdrops[number], layers.torso[:3], layers.torso[3:])
-            picture[rows_columns].lerp_(colour, _covers(layers, head_threshold))
+                colour = colour + change[number][(slice(None), *layers.box)]
+            picture = _over(backdrops[number], layers, colour, head_threshold)
+            picture.addcmul_(self._lacking, layers.still if background is None else layers.still * _person(layers, head_threshold))
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
     def person(self, render: HeadRender, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
         return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
+
+    def _what_is_lacking(self, photo: Tensor, at_rest: HeadRender) -> Tensor:
+        """[3, size, size]: what the layers in their places lack of the photo; added wherever nothing has moved, so that frame 0 is it."""
+        (layers,) = self._layers(at_rest)
+        return photo - _over(self._background[0], layers, layers.head[:3], HEAD_THRESHOLD)
 
     def _layers(self, render: HeadRender) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
@@ -97,22 +107,33 @@ class Composer:
 
     def _layers_of(self, offset: Tensor, opacity: Tensor, camera: Tensor) -> _Layers:
         """The layers of one frame, whose rays have these offsets [1, 6, R, R] and this opacity [1, 1, R, R]."""
-        uv, near = self._coordinates(offset, opacity)
+        places = self._coordinates(offset, opacity)
         solid = blur(opacity, _CONTOUR_BLUR)[0]
-        box = self._from_rays.reached((solid[0] > 0) | (near[0] > 0))
-        face, solid, near = self._from_rays(torch.cat([uv[FACE_SHEET], solid, near]), box).split([2, 1, 1])
-        return _Layers(box, self._head(uv, face, box), solid, near.clamp(0, 1), self._torso(camera))
+        box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
+        face = self._from_rays.places(places.uv[FACE_SHEET], box)
+        solid, near, still = self._from_rays(torch.cat([solid, places.near, places.still]), box).split(1)
+        torso, in_place = self._torso(camera)
+        in_place = in_place.clone()
+        in_place[(slice(None), *box)] *= still.clamp(0, 1)
+        return _Layers(box, self._head(places.uv, face, box), solid, near.clamp(0, 1), torso, in_place)
+
+
+def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:
+    """Torso and head, with these colours [3, h, w], over a picture [3, size, size]."""
+    picture = torch.lerp(backdrop, layers.torso[:3], layers.torso[3:])
+    picture[(slice(None), *layers.box)].lerp_(head, _covers(layers, threshold))
+    return picture
 
 
 def _covers(layers: _Layers, threshold: float) -> Tensor:
     """[1, h, w]: how much the head hides what is behind it, in the head's box."""
-    firmness, hair = layers.head[3:].clamp(0, 1).split(1)  # enlarging overshoots
+    firmness, matte = layers.head[3:].clamp(0, 1).split(1)  # enlarging overshoots
     solid = ((layers.opacity - 0.5) * _CONTOUR_CONTRAST + 0.5).clamp(0, 1)
     solid = torch.where(layers.opacity > threshold, 1.0, solid)
-    strands = hair * layers.near  # beyond the solid, where the photo has them
+    outline = matte * layers.near  # beyond the solid, which ends inside of the photo's outline
     down, across = layers.box
     fade = (1 - firmness) * layers.torso[3:4, down, across]  # the seam fades into the torso, never into the background
-    return torch.maximum(solid, strands) * (1 - fade)
+    return torch.maximum(solid, outline) * (1 - fade)
 
 
 def _person(layers: _Layers, threshold: float) -> Tensor:

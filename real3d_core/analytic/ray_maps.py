@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
@@ -16,7 +18,27 @@ FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FA
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
+_SKIN_GROW = 4
+_MOVED = 1 / 200  # crop units
+_WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 5.0  # rays
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class RayPlaces:
+    """Where in the photo the rays of one frame arrive.
+
+    uv: [6, R, R] photo coordinates of the three sheets, continued beyond the head.
+    near: [1, R, R] 1 on the solid head and close to it, 0 away from it.
+    reached: [1, R, R] the same, whether or not what is there has moved.
+    still: [1, R, R] 1 where the frame shows what the photo shows there, in its place.
+    """
+
+    uv: Tensor
+    near: Tensor
+    reached: Tensor
+    still: Tensor
 
 
 class RayCoordinates:
@@ -24,24 +46,39 @@ class RayCoordinates:
 
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
+        hair: [1, 1, R, R], where the photo's outline is hair, not skin.
     """
 
-    def __init__(self, at_rest: HeadRender):
+    def __init__(self, at_rest: HeadRender, hair: Tensor):
         self._residual = _residual(at_rest)
-        self._rim = _rim(at_rest)
+        self._rim = torch.cat([_rim(at_rest), hair], dim=1)
+        self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
+        self._reached = torch.zeros(1, *hair.shape[-2:])
+        unmoved = self(offsets(at_rest), at_rest.opacity)
+        self._in_place, self._reached = unmoved.uv, unmoved.reached
 
-    def __call__(self, offset: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
-        """Photo coordinates [6, R, R] of the three sheets, continued beyond the head, and how near the head is [1, R, R]."""
-        solid = opacity > 0.5
+    def __call__(self, offset: Tensor, opacity: Tensor) -> RayPlaces:
+        """Of the rays of one frame, with these offsets [1, 6, R, R] and this opacity [1, 1, R, R].
+
+        Hair is carried on as far as strands reach. Skin is carried on over the blur of the solid's edge while it has not moved: then
+        its outline is the photo's; a moved one has the solid's, which is smoother than coordinates beyond it.
+        """
+        solid = opacity > _WHOLE
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
         rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
-        grown, near = _continue(torch.cat([offset, rim], dim=1), solid.float())
-        offset, near = without_steps(grown[:, :-1]), torch.where(solid, 1.0, near * grown[:, -1:].clamp(0, 1))
-        pairs = (offset + _three_times(pixel_centres(offset.shape[-1])))[0].unflatten(0, (3, 2))
+        grown, away = _continue(torch.cat([offset, rim], dim=1), solid.float())
+        offset, rim, hair = grown.split([6, 1, 1], dim=1)
+        centres = pixel_centres(offset.shape[-1])
+        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
-        return (pairs + error).flatten(0, 1), near[0]
+        uv = (pairs + error).flatten(0, 1)
+        still = stillness((uv - self._in_place).unflatten(0, (3, 2)).norm(dim=1).amax(dim=0))
+        strands, skin = ((_GROW - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
+        reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
+        near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
+        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached, self._reached) * (1 - still * reached))
 
 
 class Enlargement:
@@ -59,6 +96,13 @@ class Enlargement:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
         down, across = (extent(self._heard[pixels].any(dim=0)) for pixels in box)
         return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+
+    def places(self, uv: Tensor, box: Box) -> Tensor:
+        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
+        size, rays = self._weights.shape
+        pairs = len(uv) // 2
+        enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
+        return enlarged + pixel_centres(size)[0][(slice(None), *box)].repeat(pairs, 1, 1)
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -87,9 +131,22 @@ def offsets(render: HeadRender) -> Tensor:
     return uv - _three_times(pixel_centres(uv.shape[-1]))
 
 
+def stillness(distance: Tensor) -> Tensor:
+    """1 where something is in its place of the photo, 0 where it has moved; of distances in crop units."""
+    return (1 - distance / _MOVED).clamp(0, 1)
+
+
 def _residual(at_rest: HeadRender) -> Tensor:
-    """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place."""
-    return _continue(-offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
+    """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place.
+
+    It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
+    """
+    lacking = _continue(-offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
+    at_coordinates = lacking
+    for _ in range(_ROUNDS):
+        rays = pixel_centres(lacking.shape[-1]) + at_coordinates
+        at_coordinates = F.grid_sample(lacking, rays.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False)
+    return at_coordinates
 
 
 def _rim(at_rest: HeadRender) -> Tensor:
@@ -108,16 +165,16 @@ def _three_times(pair: Tensor) -> Tensor:
 def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
 
-    Returns the values and [N, 1, R, R]: 1 where they are known or were grown to, falling to 0 over the last rings.
+    Returns the values and [N, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    values, near = values * known, known
+    values, ring_of = values * known, (1 - known) * _GROW
     for ring in range(_GROW):
         total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
         values = torch.where(known > 0, values, total / count.clamp_min(1))
         reached = (count > 0).float()
-        near = torch.maximum(near, (reached - known) * min(1.0, (_GROW - ring) / 4))
+        ring_of = torch.where((reached > 0) & (known == 0), float(ring), ring_of)
         known = reached
-    return values, near
+    return values, ring_of
 
 
 def without_steps(offset: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class HeadSheets:
     """
 
     def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
-        self._head = torch.cat([plates.head, plates.hair], dim=1)  # colours, firmness, strands of hair
+        self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
         self._photo = plates.photo
         self._face = face
         self._from_rays = from_rays
@@ -46,7 +46,7 @@ class HeadSheets:
         self._light = _brightness(portrait)
 
     def __call__(self, uv: Tensor, face: Tensor, box: Box) -> Tensor:
-        """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's hair.
+        """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
 
         Args:
             uv: [6, R, R] photo coordinates of the rays.
@@ -58,7 +58,7 @@ class HeadSheets:
             if shared is not None:
                 down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
                 inner = colour[..., down, across]
-                inner[:] = self._layered(self._from_rays(uv, shared)[None], inner)
+                inner[:] = self._layered(self._from_rays.places(uv, shared)[None], inner)
         return colour[0]
 
     def _parted(self, uv: Tensor) -> list[Box]:

@@ -24,7 +24,9 @@ TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _FINER = 3
-_THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond
+_THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
+_SKIN_INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
+_INSET = 2.5  # texels from solid hair to the solid's rim, so that its blurred outline hides none of the matte's
 _RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
 
 
@@ -53,14 +55,15 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
     seam = _seam_beside_face(landmarks, face_height)
+    hair = smooth_step((distance_transform_edt(~in_face) / TEXELS / face_height - 0.015) / 0.04)  # the outline away from the face
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
-        mask, hair = sample_plate(layers, _enlarged(uv))[0].numpy()
-        inside = _signed_distance(mask - _THIN_HAIR * hair)
+        mask, beside = sample_plate(layers, _enlarged(uv))[0].numpy()
+        inside = _signed_distance(mask * (1 - _THIN_HAIR * beside)) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
         front = _close(face_depth, in_face, inside > 0, face_height, seam)
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
@@ -107,7 +110,7 @@ def _enlarged(uv: Tensor) -> Tensor:
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
     """Texels from the contour of a soft mask given _FINER times as fine; smoothed so that the contour has no corners."""
-    solid = gaussian_filter(mask, 1.4 * _FINER) > 0.5
+    solid = gaussian_filter(mask, 0.7 * _FINER) > 0.5
     distance = (distance_transform_edt(solid) - distance_transform_edt(~solid)) / _FINER
     return gaussian_filter(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
 

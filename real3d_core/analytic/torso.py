@@ -13,7 +13,7 @@ from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..smooth_step import eased
-from .ray_maps import Enlargement, extent, pixel_centres
+from .ray_maps import Enlargement, extent, pixel_centres, stillness
 from .solid import NECK_BEHIND, sample_plate
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
@@ -35,10 +35,13 @@ class Torso:
         self._source_camera = portrait.camera
         self._follow = _torso_follow(portrait, face_height)
         self._from_follow = Enlargement(self._follow.shape[-1], size, "bilinear")
-        self._latest: tuple[Tensor, Tensor] | None = None
+        self._latest: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
-    def __call__(self, camera: Tensor) -> Tensor:
-        """[4, S, S]: the torso, its neck carried along by the head and its shoulders at rest; kept while the camera stays."""
+    def __call__(self, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """[4, S, S], the torso, its neck carried along by the head and its shoulders at rest; and [1, S, S], how much it is in its place.
+
+        Kept while the camera stays.
+        """
         if self._latest is None or not torch.equal(self._latest[0], camera):
             shift = (_neck_shift(camera, self._source_camera, self._follow.shape[-1]) * self._follow)[0]
             top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
@@ -46,7 +49,8 @@ class Torso:
             moved = pixel_centres(self._size)[..., rows[0], rows[1]] - self._from_follow(shift, rows)
             torso = torch.zeros(4, self._size, self._size)
             torso[..., rows[0], rows[1]] = sample_plate(self._plate, moved.permute(0, 2, 3, 1))[0]
-            self._latest = (camera, torso)
+            still = self._from_follow(stillness(shift.norm(dim=0, keepdim=True)), (slice(0, self._size), slice(0, self._size)))
+            self._latest = (camera, (torso, still))
         return self._latest[1]
 
 

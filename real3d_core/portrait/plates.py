@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD
 from ..face.measures import face_height_of
-from .inpaint import extend_outwards, push_pull
+from .inpaint import extend_outwards
+from .matting import unmixed
 from .segmentation import beside_face, disc, filled_face, head_region
 
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
@@ -26,8 +27,8 @@ class Plates:
         behind it, 1 everywhere but for the seam at the neck, where it fades.
     torso: [1, 4, S, S], straight colours and opacity, the part hidden by the head painted in.
     background: [1, 3, S, S], the part hidden by the person painted in.
-    person, head_mask: [1, 1, S, S], soft masks of the photo.
-    hair: [1, 1, S, S], the head mask where its outline is hair.
+    person, head_mask: [1, 1, S, S], mattes of the photo.
+    hair: [1, 1, S, S], where the head's outline is hair, not skin: away from the face.
     """
 
     photo: Tensor
@@ -72,100 +73,71 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
     face_height = float(face_height_of(landmarks[:, :2]))
-    region, seam, firmness = head_region(landmarks, *person.shape)
-    hair = beside_face(landmarks, *person.shape)
-    background = _background(photo, person, shown, face_height)
-    person = _matte(photo, person, background, landmarks, face_height)
+    region, seam, firmness = head_region(landmarks, person)
+    foreground, background = unmixed(photo, person, shown, 0.02 * face_height)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, person, background, region, firmness, hair, face_height)),
-        torso=_tensor(_torso(photo, person, region, seam, landmarks, face_height)),
+        head=_tensor(_head(photo, foreground, person, region, firmness, face_height)),
+        torso=_tensor(_torso(foreground, person, region, seam, firmness, landmarks, face_height)),
         background=_tensor(background),
         person=_tensor(person[..., None]),
         head_mask=_tensor((person * region)[..., None]),
-        hair=_tensor((person * region * hair)[..., None]),
+        hair=_tensor(beside_face(landmarks, *person.shape)[..., None]),
     )
 
 
-def _matte(photo: np.ndarray, person: np.ndarray, background: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
-    """Takes out of the mask's rim what has the background's colour: gaps between curls, strips beside hair.
-
-    Each pixel of the rim is placed between the background behind it and the nearest colour surely inside; where the two are
-    alike the mask stays as it is.
-    """
-    solid = (person > 0.5).astype(np.uint8)
-    inner = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
-    outer = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
-    reach = 0.10 * face_height
-    deep = inner > reach
-    if not deep.any():
-        return person
-    foreground = extend_outwards(photo, deep, blur=max(1.0, 0.02 * face_height))
-    apart = foreground - background
-    share = ((photo - background) * apart).sum(2) / np.maximum((apart**2).sum(2), 1e-4)
-    certain = np.clip((np.sqrt((apart**2).sum(2)) - 0.15) / 0.25, 0, 1)
-    certain *= np.clip(cv2.distanceTransform(1 - filled_face(landmarks, person.shape), cv2.DIST_L2, 5) / (0.03 * face_height), 0, 1)
-    certain *= np.clip(2 - 2 * np.maximum(inner, outer) / reach, 0, 1)
-    believable = np.maximum(np.clip(2 * person, 0, 1), _evenness(photo, outer > reach / 2, face_height))
-    return (person + (np.minimum(np.clip(1.2 * share - 0.1, 0, 1), believable) - person) * certain).astype(np.float32)
-
-
-def _evenness(photo: np.ndarray, known: np.ndarray, face_height: float) -> np.ndarray:
-    """[S, S]: 1 where the background nearby is so even that whatever differs from it must be the person, 0 where it is busy."""
-    weight = known.astype(np.float32)[..., None]
-    sigma = 0.08 * face_height
-
-    def local(values: np.ndarray) -> np.ndarray:
-        blurred = cv2.GaussianBlur(values, (0, 0), sigma)
-        return blurred if blurred.ndim == 3 else blurred[..., None]
-
-    amount = np.maximum(local(weight), 1e-4)
-    mean = local(photo * weight) / amount
-    deviation = np.sqrt(np.maximum(local(photo**2 * weight) / amount - mean**2, 0).mean(axis=2))
-    return np.clip(1.5 - deviation / 0.03, 0, 1) * np.clip(amount[..., 0] * 100, 0, 1)
-
-
 def _head(
-    photo: np.ndarray,
-    person: np.ndarray,
-    background: np.ndarray,
-    region: np.ndarray,
-    firmness: np.ndarray,
-    hair: np.ndarray,
-    face_height: float,
+    photo: np.ndarray, foreground: np.ndarray, person: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float
 ) -> np.ndarray:
-    sure = cv2.erode(((person > 0.9) & (region > 0.5)).astype(np.uint8), disc(0.008 * face_height)) > 0
-    beside = (person > 0.9) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
+    """The head's colours: the photo's, at the outline without the background in them, and below the jaw continued from above it."""
+    sure = (person > 0.99) & (region > 0.5)
+    beside = (person > 0.99) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
     nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
-    share = person[..., None]
-    unmixed = np.clip((photo - (1 - share) * background) / np.maximum(share, 0.1), 0, 1)  # the rim without the background in it
-    trust = np.clip((share - 0.3) / 0.4, 0, 1) * hair[..., None]  # the jaw's matte is not fine enough to divide by
-    colours = np.where((sure | beside)[..., None], photo, nearest + (unmixed - nearest) * trust)
+    outline = np.clip(person / 0.1, 0, 1)[..., None]
+    colours = np.where((sure | beside)[..., None], photo, nearest + (foreground - nearest) * outline)
     return np.concatenate([colours, firmness[..., None]], axis=2)
 
 
 def _torso(
-    photo: np.ndarray, person: np.ndarray, region: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float
+    foreground: np.ndarray,
+    person: np.ndarray,
+    region: np.ndarray,
+    seam: np.ndarray,
+    firmness: np.ndarray,
+    landmarks: np.ndarray,
+    face_height: float,
 ) -> np.ndarray:
     """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
-    surely = cv2.erode((person > 0.9).astype(np.uint8), disc(0.015 * face_height)) > 0  # keeps background colour out of the neck's edge
-    unmixed = extend_outwards(photo, surely, blur=max(1.0, 0.01 * face_height))
     head = (person * region) > 0.5
     visible = (person > 0.9) & (seam < 0.5) & ~head
-    neck, goes_on = _continue_upwards(unmixed, visible, person > 0.5, face_height)
+    neck, goes_on = _continue_upwards(foreground, visible, person > 0.5, face_height)
     below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
     neck = neck * np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
 
     depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     hidden = head & _below_mouth(landmarks, person.shape) & (depth_inside > 0.05 * face_height) & goes_on
     near_face = cv2.dilate(filled_face(landmarks, person.shape), disc(0.05 * face_height)) > 0
-    painted = (region > 0.5) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
-    soft = cv2.GaussianBlur(painted.astype(np.float32), (0, 0), max(0.8, 0.012 * face_height))
-    share = np.where(painted, 1, soft * (near_face & goes_on))[..., None]
-    colours = extend_outwards(photo + (neck - photo) * share, hidden | (surely & ~painted), blur=max(1.0, 0.01 * face_height))
-    solid = np.where(painted, hidden, person).astype(np.float32)
-    opacity = np.where(region > 0.5, cv2.GaussianBlur(solid, (0, 0), max(0.8, 0.008 * face_height)), solid)
+    painted = (region > 0) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
+    colours = np.where(painted[..., None], neck, foreground)
+    colours = extend_outwards(colours, hidden | ~painted, blur=max(1.0, 0.01 * face_height))
+    soft = cv2.GaussianBlur(np.where(painted, hidden, person).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
+    behind = painted & (person * region > 0.995)
+    opacity = np.where(behind, soft, _beside_the_head(person, person * region, firmness))
     return np.concatenate([colours, opacity[..., None]], axis=2)
+
+
+def _beside_the_head(person: np.ndarray, head: np.ndarray, firmness: np.ndarray) -> np.ndarray:
+    """How opaque the torso is where the head does not hide it, so that the two together are as opaque as the person.
+
+    The head gives way to the torso as far as it is not firm (compose), so the torso's opacity t solves
+    (1 - head (1 - (1 - firmness) t)) (1 - t) = 1 - person.
+    """
+    giving, left = head * (1 - firmness), person - head
+    slope = 1 - head - giving
+    root = np.sqrt(slope**2 + 4 * giving * left)
+    by_quotient = 2 * left / np.maximum(root + slope, 1e-6)
+    by_root = (root - slope) / np.maximum(2 * giving, 1e-6)
+    return np.clip(np.where(slope > 0, by_quotient, by_root), 0, 1)
 
 
 def _below_mouth(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -193,15 +165,6 @@ def _first_below(mask: np.ndarray) -> np.ndarray:
     """[H, W]: number of the first row at or below each pixel where the mask is set; H where there is none."""
     rows = np.where(mask, np.arange(len(mask))[:, None], len(mask))
     return np.minimum.accumulate(rows[::-1], axis=0)[::-1]
-
-
-def _background(photo: np.ndarray, person: np.ndarray, shown: np.ndarray, face_height: float) -> np.ndarray:
-    """What lies behind the person: sure background kept, the rest filled from around it."""
-    person_and_rim = cv2.dilate((person > 0.05).astype(np.uint8), disc(0.03 * face_height))
-    known = ((1 - person_and_rim) * shown).astype(np.float32)
-    if known.max() == 0:
-        return np.zeros_like(photo)
-    return push_pull(photo, known)
 
 
 def _tensor(image: np.ndarray) -> Tensor:

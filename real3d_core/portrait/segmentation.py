@@ -13,15 +13,23 @@ from ..face.measures import face_height_of
 from ..mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from ..mediapipe_models.runner import segmenter
 from ..smooth_step import smooth_step
+from .inpaint import push_pull
+from .matting import closed_form_matte
 
 _LOG = logging.getLogger("real3d")
+SEGMENTERS_BAND = 0.07  # face heights: the curls, ears and caps that a segmenter misses
 _GRABCUT_SIDE = 384
+_MATTE_SIDE = 640  # the matte is solved in a picture of at most this many pixels
+_FACE_RIM = 0.03  # face heights; the rest of the face is surely person
+_NOISE = 0.06  # a difference from an even background that says nothing
+_FLAT = 1e-4  # variance of a luminance that tells nothing
 _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
+_JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
 def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:
-    """How much each pixel belongs to the person: float32 [H, W] in 0..1, edges fitted to those of the picture.
+    """Roughly how much each pixel belongs to the person: float32 [H, W] in 0..1.
 
     By MediaPipe's selfie segmenter; by GrabCut seeded with the landmarks where its model file is missing (with a log line).
 
@@ -39,32 +47,91 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
     if (mask * face).sum() < _FACE_SEEN * face.sum():
         _LOG.info("The segmenter does not see the person in this picture; GrabCut cuts the person out instead.")
         mask = grabcut_mask(image, landmarks)
-    return tidy_mask(mask, image, landmarks)
+    return mask
 
 
-def tidy_mask(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """The component of a soft mask that holds the face, small holes closed, its edge drawn along the picture's own edges."""
+def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, band: float = SEGMENTERS_BAND) -> np.ndarray:
+    """A rough mask made exact along the outline: float32 [H, W] in 0..1.
+
+    Solved at a moderate size and brought up to the picture's along its edges.
+
+    Args:
+        mask: float32 [H, W] in 0..1.
+        image: RGB uint8 [H, W, 3].
+        landmarks: [478, 3] in pixels of the image.
+        band: face heights on either side of the mask's edge in which the colours decide.
+    """
     face_height = float(face_height_of(landmarks[:, :2]))
-    solid: np.ndarray = (mask > 0.5).astype(np.uint8)
-    solid |= filled_face(landmarks, mask.shape)
-    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc(0.02 * face_height))
+    scale = min(1.0, _MATTE_SIDE / max(mask.shape))
+    size = [max(1, round(scale * side)) for side in mask.shape[::-1]]
+    small_image, small_mask = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (image, mask.astype(np.float32)))
+    hint, unknown = _trimap(small_mask, landmarks * scale, band)
+    picture = small_image.astype(np.float32) / 255
+    matte = closed_form_matte(picture, hint, unknown)
+    matte = np.where(unknown, np.maximum(matte, _unlike_the_background(picture, matte, scale * face_height)), matte)
+    return matte if scale == 1 else _enlarged(matte, small_image, image)
+
+
+def _trimap(mask: np.ndarray, landmarks: np.ndarray, band: float) -> tuple[np.ndarray, np.ndarray]:
+    """The mask where it is a hint and 0 or 1 elsewhere, [H, W]; and where it is no more than a hint.
+
+    The person is the component that holds the face. What the mask leaves out within it is a gap only if it is as wide as the band.
+    """
+    face_height = float(face_height_of(landmarks[:, :2]))
+    band = band * face_height
+    face = filled_face(landmarks, mask.shape)
+    solid: np.ndarray = ((mask > 0.5) | (face > 0)).astype(np.uint8)
     _, labels = cv2.connectedComponents(solid)
     kept = (labels == labels[tuple(_inside(landmarks[1, :2], mask.shape))]).astype(np.uint8)
-    outside = 1 - kept
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(outside)
-    holes = np.isin(labels, [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] < (0.15 * face_height) ** 2])
-    soft = np.where(kept, np.maximum(mask, 0.5), np.minimum(mask, 0.49)).astype(np.float32)
-    soft[holes] = 1.0
-    return np.clip(_guided_filter(soft, image, radius=max(2, round(0.03 * face_height)), softness=1e-4), 0, 1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - kept)
+    holes = np.isin(labels, [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] < (2 * band) ** 2])
+    kept[holes] = 1
+    inner, outer = (cv2.distanceTransform(one, cv2.DIST_L2, 5) for one in (kept, 1 - kept))
+    sure = (inner > band) & ((mask > 0.9) | holes) | (cv2.erode(face, disc(_FACE_RIM * face_height)) > 0)
+    nothing = (outer > band) & ((mask < 0.1) | (outer > 2 * band))
+    unknown = ~sure & ~nothing
+    return np.where(unknown, np.clip(mask, 0, 1), sure).astype(np.float32), unknown
 
 
-def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What moves with the head if it is person: float32 masks [H, W] in 0..1, (hard region, seam, firmness).
+def _unlike_the_background(image: np.ndarray, matte: np.ndarray, face_height: float) -> np.ndarray:
+    """[H, W]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine curls."""
+    known = (matte < 0.02).astype(np.float32)
+    if not known.any():
+        return np.zeros_like(matte)
+    size = (2 * round(0.15 * face_height) + 1,) * 2
+    amount = np.maximum(cv2.blur(known, size), 1e-3)[..., None]
+    mean = cv2.blur(image * known[..., None], size) / amount
+    variance = cv2.blur(image**2 * known[..., None], size) / amount - mean**2
+    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=2)) / 0.03, 0, 1)
+    behind = push_pull(image, known)
+    least = np.maximum((behind - image) / np.maximum(behind, 0.05), (image - behind) / np.maximum(1 - behind, 0.05)).max(axis=2)
+    return even * np.clip((least - _NOISE) / (1 - _NOISE), 0, 1)
 
-    The region is everything above the jaw and, beside the face, above the level of the jaw's corners. The seam is 1 well
-    inside it and fades to 0 at its lower border: thinly along the chin, broadly beside the face, where hair goes on below.
-    Firmness is the seam, but for the chin, whose edge is as firm as the rest of the head's outline.
+
+def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """A matte of the small picture [h, w], brought up to the large one's size along its edges (He et al.'s guided filter)."""
+    slope, offset = _guided(matte, _luminance(small))
+    size = image.shape[1::-1]
+    slope, offset, smooth = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (slope, offset, matte))
+    sharp = np.clip(slope * _luminance(image) + offset, 0, 1)
+    edge = np.clip(4 * smooth * (1 - smooth) / 0.2, 0, 1)  # in the flat the matte stays as it is
+    return smooth + (sharp - smooth) * edge
+
+
+def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What moves with the head: float32 masks [H, W] in 0..1, (region, seam, firmness).
+
+    The region is everything above the jaw and, beside the face, above the level of the jaw's corners; at the jaw it ends softly, below
+    the line that the jaw's shadow draws on the neck. A part of the person that does not hang together with the face within it, such as
+    a raised collar, is left to the torso. The seam is 1 well inside the region and fades to 0 at its lower border: thinly along the
+    chin, broadly beside the face, where hair goes on below. Firmness is the seam, but for the chin, whose edge is as firm as the rest of
+    the head's outline.
+
+    Args:
+        landmarks: [478, 3] in pixels.
+        person: float32 [H, W] in 0..1.
     """
+    height, width = person.shape
     face_height = float(face_height_of(landmarks[:, :2]))
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
     up = up / np.linalg.norm(up)
@@ -83,7 +150,20 @@ def head_region(landmarks: np.ndarray, height: int, width: int) -> tuple[np.ndar
     reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
     seam = _smooth_step(distance / reach)
     chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
-    return hard.astype(np.float32), seam, np.maximum(seam, chin)
+    below = cv2.distanceTransform(1 - hard, cv2.DIST_L2, 5)
+    fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (outside_face < 0.06 * face_height)
+    region = np.maximum(hard, fading) * _hangs_together(hard & (person > 0.5), landmarks, face_height)
+    return region.astype(np.float32), seam, np.maximum(seam, chin)
+
+
+def _hangs_together(head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [H, W]: False on what thin bridges at most join to the face."""
+    apart = disc(0.015 * face_height)
+    _, labels = cv2.connectedComponents(cv2.erode(head, apart, borderValue=1))
+    face = labels[tuple(_inside(landmarks[1, :2], head.shape))]
+    others = cv2.dilate(((head > 0) & (labels != face)).astype(np.uint8), apart)
+    kept = cv2.dilate((labels == face).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart.shape[0] + 1,) * 2))
+    return (kept > 0) | (others == 0)
 
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -123,15 +203,17 @@ def grabcut_mask(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return cv2.resize(cv2.GaussianBlur(mask, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _guided_filter(mask: np.ndarray, image: np.ndarray, radius: int, softness: float) -> np.ndarray:
-    """He et al.'s guided filter on the picture's luminance: the mask becomes locally a linear function of the picture."""
-    guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    size = (2 * radius + 1, 2 * radius + 1)
+def _guided(mask: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The slope and offset [H, W] with which the guide predicts the mask about each pixel."""
+    size = (5, 5)
     mean_guide, mean_mask = cv2.blur(guide, size), cv2.blur(mask, size)
     variance = cv2.blur(guide * guide, size) - mean_guide**2
-    slope = (cv2.blur(guide * mask, size) - mean_guide * mean_mask) / (variance + softness)
-    offset = mean_mask - slope * mean_guide
-    return cv2.blur(slope, size) * guide + cv2.blur(offset, size)
+    slope = (cv2.blur(guide * mask, size) - mean_guide * mean_mask) / (variance + _FLAT)
+    return cv2.blur(slope, size), cv2.blur(mean_mask - slope * mean_guide, size)
+
+
+def _luminance(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
 
 
 def disc(radius: float) -> np.ndarray:
