@@ -119,11 +119,11 @@ class RayCoordinates:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
         side = rays.offset.shape[-1]
         solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind = torch.stack([rays.behind.flatten()[solid], _evened(rays.behind, rays.opacity > 0.5).flatten()[solid]])
+        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
         origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
         points = origins + directions * rays.depth.flatten()[solid, None]
         uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
-        shift, on_side = self._far_side(uv, *behind, points, directions)
+        shift, on_side = self._far_side(uv, behind, evened, points, directions)
         corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
         corrected[0][:, solid] += shift.T.repeat(3, 1)
         front.view(-1)[solid] = 1 - on_side
