@@ -44,7 +44,8 @@ def main() -> None:
         frames = spoken((np.arange(len(posteriors)) + 0.5) / 100)
         right.append(NAMES_ARRAY[posteriors.argmax(1)] == frames)
         row(f"{name}: viseme right per step", "", np.mean(right[-1]))
-        row(f"{name}: the same with the transcript", "", np.mean(NAMES_ARRAY[fit_transcript(posteriors, transcript).argmax(1)] == frames))
+        shares, _ = fit_transcript(posteriors, transcript)
+        row(f"{name}: the same with the transcript", "", np.mean(NAMES_ARRAY[shares.argmax(1)] == frames))
         for source, gap in (("heard", lip_gap(samples)), ("with transcript", lip_gap(samples, transcript))):
             shown = spoken((np.arange(len(gap)) + 0.5) / FPS)
             closing = gap[shown == "closed"] <= 0.1

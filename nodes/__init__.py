@@ -7,6 +7,7 @@ from . import landmark_models as landmark_models
 from .audio_to_motion import AudioToMotion
 from .camera_path import CameraPathNode
 from .convert_motion import ConvertMotion
+from .direct_the_face import DirectTheFace
 from .door import guarded
 from .edit_motion import EditMotion
 from .head_pose import HeadPose
@@ -37,6 +38,7 @@ NODES: list[type[io.ComfyNode]] = [
     VideoToMotion,
     HeadPose,
     EditMotion,
+    DirectTheFace,
     ConvertMotion,
     CameraPathNode,
     MotionAdapter,

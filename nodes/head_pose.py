@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import POSE_AMOUNT
 from .conversions import sound
-from .inputs import number, seed_input, sound_input
+from .inputs import acting_input, number, seed_input, sound_input
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
@@ -41,13 +41,17 @@ class HeadPose(io.ComfyNode):
                     "For 'sway': speech, or a video with speech. The head nods with it and calms down in pauses.",
                     optional=True,
                 ),
+                acting_input(
+                    "For 'sway' with audio: how much the head of the built-in avatar stresses loud syllables, and breathes in pauses. 0 "
+                    "turns it off, 1 is natural."
+                ),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The same lips and expression with the new head pose.")],
         )
 
     @classmethod
-    def execute(cls, motion, mode: str, amount: float, seed: int, pose_from=None, audio=None) -> io.NodeOutput:
+    def execute(cls, motion, mode: str, amount: float, seed: int, pose_from=None, audio=None, acting: float = 1.0) -> io.NodeOutput:
         from ..real3d_core.pipeline import with_head_pose
 
         voice = None if audio is None else sound(audio)
-        return io.NodeOutput(with_head_pose(motion, _MOVEMENTS.get(mode, mode), amount, voice, pose_from, seed))
+        return io.NodeOutput(with_head_pose(motion, _MOVEMENTS.get(mode, mode), amount, voice, pose_from, seed, acting))

@@ -6,9 +6,11 @@ from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
 from .conversions import driving_clip, photos, sound
 from .inputs import (
+    acting_input,
     background_video_input,
     face_inputs,
     fps_output,
+    gaze_input,
     number,
     place_inputs,
     provenance_input,
@@ -66,7 +68,7 @@ class TalkingPortrait(io.ComfyNode):
                     tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
                 ),
                 number("size", 512, SIZE, "Side length of the square crop in pixels.", step=8),
-                seed_input("Random seed of blinks and sway; the same seed gives the same video."),
+                seed_input("Random seed of blinks, gaze, sway and acting; the same seed gives the same video."),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; if not connected, the built-in avatar is used."),
                 *place_inputs(),
@@ -82,6 +84,12 @@ class TalkingPortrait(io.ComfyNode):
                 transcript_input(),
                 background_video_input(),
                 provenance_input(),
+                acting_input(
+                    "How much brows, lids, cheeks and a swaying head of the built-in avatar go along with the voice: they stress loud "
+                    "syllables, ask questions that the transcript marks with '?', and breathe in pauses. 0 moves only the lips, 1 is "
+                    "natural."
+                ),
+                gaze_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -118,6 +126,8 @@ class TalkingPortrait(io.ComfyNode):
         transcript: str = "",
         background_video=None,
         provenance: bool = True,
+        acting: float = 1.0,
+        gaze: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
@@ -128,12 +138,13 @@ class TalkingPortrait(io.ComfyNode):
         options = PipelineOptions(
             pose=head_pose,
             blink=blink,
-            speech=SpeechStyle(mouth_amplitude, transcript.strip() or None, seed),
+            speech=SpeechStyle(mouth_amplitude, transcript.strip() or None, seed, acting=acting),
             fps=fps,
             size=size,
             face_index=face_index,
             face_area=face_area,
             framing=framing,
+            gaze=gaze,
         )
         made = talking_portraits(
             avatar,

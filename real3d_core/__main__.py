@@ -103,7 +103,7 @@ def _refuse_unusable_paths(options: argparse.Namespace) -> None:
 
 
 def _pipeline_options(options: argparse.Namespace) -> PipelineOptions:
-    speech = _given(amplitude=options.mouth, transcript=options.transcript, temperature=options.temperature)
+    speech = _given(amplitude=options.mouth, transcript=options.transcript, temperature=options.temperature, acting=options.acting)
     chosen = PipelineOptions(
         speech=SpeechStyle(seed=options.seed, **speech),
         fps=options.fps,
@@ -112,7 +112,12 @@ def _pipeline_options(options: argparse.Namespace) -> PipelineOptions:
         face_area=options.face_area,
         framing="side by side" if options.side_by_side else "whole photo" if options.paste_back else "crop",
         **_given(
-            pose=options.pose, blink=options.blink, pose_amount=options.pose_amount, neutral=options.neutral, smoothing=options.smoothing
+            pose=options.pose,
+            blink=options.blink,
+            pose_amount=options.pose_amount,
+            neutral=options.neutral,
+            smoothing=options.smoothing,
+            gaze=options.gaze,
         ),
     )
     if options.size % 2:

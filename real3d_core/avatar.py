@@ -14,7 +14,7 @@ from .motion.motion import Motion, MotionBasis
 from .portrait.crop import Backdrop
 from .portrait.portrait import Portrait
 from .progress import Progress, no_progress
-from .ranges import MOUTH, SEED, TEMPERATURE
+from .ranges import ACTING, MOUTH, SEED, TEMPERATURE
 from .render.camera import CameraPath
 from .render.camera_paths import View
 from .render.decoder import PlaneDecoder
@@ -32,6 +32,8 @@ class SpeechStyle:
     transcript: the words spoken, where they are known; avatars that can, time the lips by them.
     seed: of everything random, 0..2^63 - 1.
     temperature: how freely a variational avatar moves, 0..1; others ignore it.
+    acting: how much brows, lids, cheeks and a swaying head go along, 0..2; 0 moves the lips only, 1 is natural. Avatars whose motions
+        have no controls ignore it.
 
     Raises:
         Real3DError: a number is out of range. SoundError: a transcript without words, or not in Latin letters.
@@ -41,11 +43,13 @@ class SpeechStyle:
     transcript: str | None = None
     seed: int = 0
     temperature: float = 0.2
+    acting: float = 1.0
 
     def __post_init__(self) -> None:
         MOUTH.check(self.amplitude)
         SEED.check(self.seed)
         TEMPERATURE.check(self.temperature)
+        ACTING.check(self.acting)
         if self.transcript is not None:
             words_of(self.transcript)
 

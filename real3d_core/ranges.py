@@ -37,7 +37,10 @@ FRAME_RATE = Range("The number of frames per second", 1, 120)
 FACE_INDEX = Range("The number of the face", 0, 63, whole=True)
 FACE_AREA = Range("The face area", 0.02, 0.5)  # part of the picture
 MOUTH = Range("The mouth's amplitude", 0, 3)
+ACTING = Range("The acting", 0, 2)
+EXPRESSION = Range("The amount of an expression", 0, 1)
 TEMPERATURE = Range("The temperature", 0, 1)
+GAZE = Range("The amount of gaze", 0, 2)
 POSE_AMOUNT = Range("The pose amount", -3, 3)
 NEUTRAL = Range("The neutral frame", 0, 90000, whole=True)  # of a driving clip of at most an hour at 25 a second
 SMOOTHING = Range("The smoothing", 0, 5)

@@ -21,6 +21,8 @@ def parsed(*arguments):
         ((*CLIP, "--mouth", "1"), "--mouth"),
         ((*CLIP, *OFFICIAL, "--temperature", "0.2"), "--temperature"),
         ((*VOICE, "--temperature", "0.5"), "--temperature"),
+        ((*CLIP, "--acting", "1"), "--acting"),
+        ((*VOICE, *OFFICIAL, "--acting", "1"), "--acting"),
         ((*VOICE, "--neutral", "0"), "--neutral"),
         ((*VOICE, "--smoothing", "1"), "--smoothing"),
         ((*CLIP, *OFFICIAL, "--smoothing", "1"), "--smoothing"),
@@ -40,7 +42,7 @@ def test_an_option_that_changes_nothing_is_named(arguments, option):
 @pytest.mark.parametrize(
     "arguments",
     [
-        (*VOICE, "--transcript", "hello", "--mouth", "1.5", "--device", "cpu", "--seed", "3", "--fps", "30"),
+        (*VOICE, "--transcript", "hello", "--mouth", "1.5", "--acting", "0.5", "--device", "cpu", "--seed", "3", "--fps", "30"),
         (*VOICE, *OFFICIAL, "--temperature", "0.5", "--own-expression", "--device", "cuda"),
         (*VOICE, *CLIP, "--pose", "static"),
         (*VOICE, *CLIP, "--blink", "none", "--smoothing", "0", "--neutral", "3", "--pose-amount", "2"),

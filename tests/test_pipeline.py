@@ -17,8 +17,9 @@ from real3d_core.face.track import FaceTrack
 from real3d_core.media.pictures import load_picture
 from real3d_core.media.sound import Sound, load_sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.gaze import gaze_of
 from real3d_core.motion.motion import Motion, MotionBasis
-from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible
+from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible, with_head_pose
 from real3d_core.stream import exact_rate
 
 
@@ -139,6 +140,7 @@ def test_a_direction_out_of_range_is_one_sentence(wrong):
     [
         *({"amplitude": amplitude} for amplitude in (NAN, INFINITE, -1, 99)),
         *({"temperature": temperature} for temperature in (NAN, INFINITE, -0.1, 1.1)),
+        *({"acting": acting} for acting in (NAN, INFINITE, -0.1, 2.1)),
         *({"seed": seed} for seed in (-1, 2**63, 10**40, 1.5)),
         *({"transcript": transcript} for transcript in ("", " ", "?!", "你好")),
     ],
@@ -202,6 +204,24 @@ def test_following_a_clip_never_shows_more_than_all(monkeypatch):
     assert shown == [("Following the face", done, 2) for done in (1, 2, 2)]
 
 
+def test_acting_leaves_a_static_head_alone_and_moves_one_that_sways(avatar, speech):
+    voice = Sound(torch.from_numpy(speech["librivox_0880_en.wav"])[None], 16000)
+    lips, acted = (
+        {pose: make_motion(avatar, PipelineOptions(pose=pose, speech=SpeechStyle(acting=amount)), voice) for pose in ("static", "sway")}
+        for amount in (0.0, 1.0)
+    )
+    assert not acted["static"].euler.any() and not acted["static"].translation.any()
+    assert not torch.allclose(acted["sway"].euler, lips["sway"].euler, atol=0.005)
+    assert acted["static"].control("lids_wide").any() and not lips["static"].control("lids_wide").any()
+
+
+def test_a_head_whose_face_cannot_act_does_not_act_either(speech):
+    voice = Sound(torch.from_numpy(speech["librivox_0880_en.wav"])[None], 16000)
+    still = Motion.still(MotionBasis("official", (), 64), 75)
+    lips, acted = (with_head_pose(still, "sway", sound=voice, acting=amount) for amount in (0.0, 1.0))
+    assert torch.equal(lips.euler, acted.euler)
+
+
 def test_the_same_seed_blinks_the_same_and_another_seed_otherwise(avatar):
     first, again, other = (
         make_motion(avatar, PipelineOptions(pose="static", speech=SpeechStyle(seed=seed)), silence(12.0)) for seed in (3, 3, 4)
@@ -214,3 +234,18 @@ def test_a_motion_of_another_avatar_is_refused():
     motion = Motion.still(MotionBasis("someone-else", (), 4), 3)
     with pytest.raises(MotionMismatchError, match="someone-else"):
         motion.require_basis(BASIS)
+
+
+def test_eyes_look_about_by_themselves_and_stay_with_the_viewer(avatar):
+    spoken = make_motion(avatar, PipelineOptions(pose="orbit", blink="none"), silence(4.0))
+    gaze, yaw = torch.rad2deg(gaze_of(spoken)), torch.rad2deg(spoken.euler[:, 1])
+    assert np.corrcoef(gaze[:, 0], -yaw)[0, 1] > 0.9
+    assert torch.equal(spoken.expression, make_motion(avatar, PipelineOptions(pose="orbit", blink="none"), silence(4.0)).expression)
+    still = make_motion(avatar, PipelineOptions(pose="orbit", blink="none", gaze=0.0), silence(4.0))
+    assert gaze_of(still).abs().max() == 0
+
+
+def test_eyes_look_where_the_clip_does_where_the_head_follows_it(avatar, track):
+    driven = avatar.video_to_motion(track)
+    spoken = make_motion(avatar, PipelineOptions(pose="driving", gaze=0.5), silence(1.0), track)
+    assert torch.equal(gaze_of(spoken), 0.5 * gaze_of(driven.fitted(len(spoken))))

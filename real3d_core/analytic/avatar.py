@@ -35,12 +35,13 @@ from .channels import constructed_decoder
 from .compose import Composer
 from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
+from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
 from .solid import TEXELS
 
-RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
+RENDER = MarchSettings(resolution=128, coarse=20, fine=12)
 _FROM_REST = 0.14  # seconds
 _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
@@ -115,7 +116,10 @@ class AnalyticAvatar:
             head_threshold: where the head is more opaque than this it hides the background completely; None: HEAD_THRESHOLD.
         """
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, threshold))
+        eyes = looks(motion)
+        return renders.map(
+            lambda render, start, stop: self._composer(portrait, render, size)(render, eyes[start:stop], background, start, threshold)
+        )
 
     def person_mask(
         self,
@@ -127,25 +131,28 @@ class AnalyticAvatar:
     ) -> FrameStream[Tensor]:
         """How much of each pixel is person, not background: [n, size, size] in 0..1."""
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, threshold))
+        eyes = looks(motion)
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, eyes[start:stop], threshold))
 
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
         key = (portrait, size, render.features.shape[-1])
         if self._composing is None or self._composing[0] != key:
             settings = replace(self.march_settings, resolution=key[2])
-            at_rest = march_table(self.lift(portrait), self.decoder, portrait.camera, settings)
-            self._composing = (key, Composer(portrait, at_rest, size))
+            planes = self.lift(portrait)
+            at_rest = march_table(planes, self.decoder, portrait.camera, settings)
+            self._composing = (key, Composer(portrait, planes, at_rest, size))
         return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
-        """Lips that follow the sounds (speech/controls.py), in one step.
+        """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.
 
         Raises:
             SoundError: no samples, or a transcript that does not fit.
         """
         frames = math.ceil(sound.duration * FPS - 1e-6)
-        curves = speech_controls(sound.mono(16000).numpy(), frames, FPS, style.transcript, style.amplitude)
+        samples = sound.mono(16000).numpy()
+        curves = speech_controls(samples, frames, FPS, style.transcript, style.amplitude, style.acting, style.seed)
         said = Motion.still(BASIS, frames).with_controls(**{name: torch.from_numpy(curve) for name, curve in curves.items()})
         return self.from_rest(said)
 

@@ -1,6 +1,7 @@
 """The built-in avatar's motion basis: named controls on top of landmark displacements (DESIGN section 3).
 
-A coefficient vector is the controls, each 0 at rest and 1 at full strength, then the displacements of the 468 mesh landmarks
+A coefficient vector is the controls, each 0 at rest and 1 at full strength (gaze_x and gaze_y: 30 degrees to the picture's right and up,
+below 0 to its left and down), then the displacements of the 468 mesh landmarks
 in the head's own frame (x right, y up, z to the viewer), in units of the face's height, that the controls leave over. Sound and
 hands use the controls only; a driving clip uses both.
 """
@@ -14,22 +15,22 @@ from torch import Tensor
 from ..face.landmark_sets import (
     CHIN,
     INNER_LIP,
-    LEFT_BROW,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
     MESH_POINTS,
     MOUTH_CORNERS,
     OUTER_LIP,
-    RIGHT_BROW,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     WITHIN_MOUTH,
 )
 from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
+from ..motion.gaze import GAZE_CONTROLS
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
+from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
 
 CONTROLS = (
     "jaw_open",
@@ -45,7 +46,9 @@ CONTROLS = (
     "brow_furrow",
     "blink_left",
     "blink_right",
+    *GAZE_CONTROLS,
     "speaking",
+    *UPPER_FACE,
 )
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
@@ -90,9 +93,8 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
-        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark
-        here: lids are sheets
-        of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
+        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
+        landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
         controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
@@ -141,7 +143,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lower = _membership(LOWER_LIP)
     near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
     side = np.sign(across) * np.minimum(np.abs(across), 1)
-    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS}
+    directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
@@ -180,9 +182,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 1] = -0.030 * corner
 
-    brow_y = rest[RIGHT_BROW + LEFT_BROW, 1].mean()
-    eye_y = rest[[33, 133, 362, 263], 1].mean()
-    brow = np.exp(-(((y - brow_y - 0.01) / 0.09) ** 2)) * smooth_step((y - eye_y - 0.05) / 0.06)
+    brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow

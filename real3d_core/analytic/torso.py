@@ -49,7 +49,7 @@ class Torso:
             moved = pixel_centres(self._size)[..., rows[0], rows[1]] - self._from_follow(shift, rows)
             torso = torch.zeros(4, self._size, self._size)
             torso[..., rows[0], rows[1]] = sample_plate(self._plate, moved.permute(0, 2, 3, 1))[0]
-            still = self._from_follow(stillness(shift.norm(dim=0, keepdim=True)), (slice(0, self._size), slice(0, self._size)))
+            still = self._from_follow(stillness(shift)[None], (slice(0, self._size), slice(0, self._size)))
             self._latest = (camera, (torso, still))
         return self._latest[1]
 

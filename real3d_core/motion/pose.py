@@ -9,14 +9,16 @@ from torch import Tensor
 
 from ..render.camera import euler_to_matrix
 from ..smooth_step import smooth_step
+from ..speech.acting import acted_head
 from ..speech.loudness import STEP_RATE, loudness, voice_activity
+from ..speech.prosody import prosody
 from ..stream import FPS
+from ..wander import wander
 
 NECK = (0.0, -0.75, -0.85)  # where head meets neck, decimetres from the face's centre
 REACH = np.radians([2.0, 3.0, 1.5])  # largest pitch, yaw and roll of the sway, before nods
 NOD = np.radians(2.0)  # pitch of a strong nod
 DRIFT = np.array([0.03, 0.015, 0.03])  # decimetres to the side, up and forward
-FREQUENCIES = np.array([0.07, 0.13, 0.22, 0.37])  # hertz of the slow movements that add up to the sway
 STILLNESS = 0.35  # part of the sway that remains in silence
 UNVOICED = 0.5  # part of the sway when there is no sound at all to follow
 EASE = 0.5  # seconds from the rest pose into the movement
@@ -29,7 +31,7 @@ def turn_about_neck(euler: Tensor) -> Tensor:
 
 
 def speech_sway(
-    samples: np.ndarray | None, frames: int, fps: float = FPS, seed: int = 0, amount: float = 1.0
+    samples: np.ndarray | None, frames: int, fps: float = FPS, seed: int = 0, amount: float = 1.0, acting: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slow wandering of the head, calmer in silence, with small nods where the voice rises.
 
@@ -42,22 +44,26 @@ def speech_sway(
         fps: frames per second.
         seed: any integer.
         amount: scales the movement; 1 keeps within 3 degrees of yaw, 4 of pitch and 1.5 of roll.
+        acting: scales nods, turns and breaths that go with what is said (speech.acting), within 4 degrees more.
     Returns:
         euler [frames, 3] float32, radians about x, y, z (spec 06 section 6; positive pitch looks down), and translation [frames, 3]
         float32, decimetres, a slight drift of its own: turning about the neck is pose.turn_about_neck's part.
     """
     time = np.arange(frames) / fps
-    wander = REACH * _settled_wander(time, seed, stream=0)
+    swaying = REACH * _settled_wander(time, seed, stream=0)
     if samples is None or len(samples) == 0:
-        euler = UNVOICED * wander
+        euler = UNVOICED * swaying
     else:
         activity = voice_activity(loudness(samples))
         liveliness = STILLNESS + (1.0 - STILLNESS) * _at(gaussian_filter1d(activity, 0.6 * STEP_RATE, mode="nearest"), time)
-        euler = wander * liveliness[:, None]
+        euler = swaying * liveliness[:, None]
         euler[:, 0] += _at(_nods(activity), time)
     ease = smooth_step(time / EASE)[:, None]
     euler = amount * euler * ease
     translation = amount * DRIFT * _settled_wander(time, seed, stream=1) * ease
+    if acting and samples is not None and len(samples):
+        turns, lift = acted_head(prosody(samples), time, seed)
+        euler, translation = euler + amount * acting * turns, translation + amount * acting * lift
     return euler.astype(np.float32), translation.astype(np.float32)
 
 
@@ -79,18 +85,8 @@ def orbit(frames: int, fps: float = FPS, degrees: float = 20.0, period: float = 
 
 def _settled_wander(time: np.ndarray, seed: int, stream: int) -> np.ndarray:
     """[T, 3] within -1..1, starting at 0; the start has no influence after some seconds."""
-    start = np.exp(-time / 2.0)[:, None] * _wander(np.zeros(1), seed, stream)
-    return np.tanh(1.5 * (_wander(time, seed, stream) - start))
-
-
-def _wander(time: np.ndarray, seed: int, stream: int) -> np.ndarray:
-    """[T, 3] sums of slow sines, each axis within -1..1."""
-    draw = np.random.default_rng([seed % 2**32, stream])
-    phases = draw.uniform(0.0, 2.0 * np.pi, (3, len(FREQUENCIES)))
-    detune = draw.uniform(0.85, 1.15, (3, len(FREQUENCIES)))
-    strength = FREQUENCIES**-0.7
-    waves = np.sin(2.0 * np.pi * (FREQUENCIES * detune) * time[:, None, None] + phases)
-    return (waves * strength).sum(axis=2) / strength.sum()
+    start = np.exp(-time / 2.0)[:, None] * wander(np.zeros(1), seed, stream)
+    return np.tanh(1.5 * (wander(time, seed, stream) - start))
 
 
 def _nods(activity: np.ndarray) -> np.ndarray:

@@ -6,19 +6,17 @@ import math
 import re
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from ..errors import Real3DError
+from ..keyframes import between_keyframes, keyframes
 from ..stream import FrameStream
 from .camera import FACE_MODEL_CAMERA_DISTANCE, CameraPath, camera_from_pose
 from .planes import Planes
 
 FARTHEST = math.radians(80)  # beyond this a head lifted from one photo has nothing to show
 NEAREST, MOST_DISTANT = 0.5, 2.0  # of the camera's own distance
-_MOST_KEYFRAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,8 @@ def keyframe_view(text: str, frames: int, fps: float) -> View:
     Raises:
         Real3DError: a line cannot be read, times repeat, or there is none.
     """
-    keys = sorted(_keyframe(line) for line in text.splitlines() if line.strip() and not line.strip().startswith("#"))
-    if not 1 <= len(keys) <= _MOST_KEYFRAMES:
-        raise Real3DError("The camera has no keyframes: write one per line, such as '0: 0 0 0 1' (seconds: yaw pitch roll distance).")
-    times, values = np.array([key[0] for key in keys]), np.array([key[1:] for key in keys])
-    if (np.diff(times) < 1e-6).any():
-        raise Real3DError("Two keyframes of the camera have the same time: give each its own.")
-    at = np.clip(np.arange(frames) / fps, times[0], times[-1])
-    between = PchipInterpolator(times, values)(at) if len(keys) > 1 else np.repeat(values, frames, axis=0)
-    yaw, pitch, roll, distance = torch.from_numpy(between).float().unbind(1)
+    times, values = keyframes(text, _keyframe, "camera", "'0: 0 0 0 1' (seconds: yaw pitch roll distance)")
+    yaw, pitch, roll, distance = torch.from_numpy(between_keyframes(times, values, frames, fps)).float().unbind(1)
     return View(torch.deg2rad(torch.stack([pitch, yaw, roll], dim=1)), distance)
 
 

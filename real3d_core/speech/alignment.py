@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import SoundError
 from .articulation import closures_favoured
+from .loudness import STEP_RATE
 from .spelling import pronounce, words_of
 from .visemes import NAMES, VISEME_OF_SOUND, VOWELS
 
@@ -25,13 +26,14 @@ _INSIDE = ("tongue", "s", "sh")  # consonants made inside the mouth, which spell
 
 @dataclass(frozen=True)
 class _Sound:
-    """visemes: [visemes] bool, those it may show; skip: log likelihood that it is left out."""
+    """visemes: [visemes] bool, those it may show; skip: log likelihood that it is left out; word: its word's number, None for a pause."""
 
     visemes: np.ndarray
     skip: float
+    word: int | None
 
 
-def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
+def fit_transcript(posteriors: np.ndarray, transcript: str) -> tuple[np.ndarray, dict[int, tuple[float, float]]]:
     """Viseme probabilities restricted to what the words allow.
 
     Spelling is sure of the consonants made with the lips. A written vowel only says that some vowel is spoken, another consonant
@@ -41,7 +43,7 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
         posteriors: [N, visemes] from `viseme_posteriors`.
         transcript: what is said, in order; punctuation and case do not matter.
     Returns:
-        [N, visemes] rows that sum to 1.
+        [N, visemes] rows that sum to 1, and by a word's number (from 0) the seconds in which it is spoken.
     Raises:
         SoundError: the transcript has no words, is not in Latin letters, or plainly was not said in this sound.
     """
@@ -53,7 +55,16 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> np.ndarray:
     if path is None or np.log(np.maximum((posteriors * allowed[path]).sum(1), UNHEARD)).mean() < LEAST_FIT:
         raise SoundError(_MISFIT)
     shares = np.maximum(posteriors, UNHEARD) * allowed[path]
-    return shares / shares.sum(1, keepdims=True)
+    return shares / shares.sum(1, keepdims=True), _spoken_at([sounds[state].word for state in path])
+
+
+def _spoken_at(words: list[int | None]) -> dict[int, tuple[float, float]]:
+    """By a word's number from which second to which it is spoken, given the number that each step belongs to."""
+    spoken: dict[int, tuple[float, float]] = {}
+    for step, word in enumerate(words):
+        if word is not None:
+            spoken[word] = (spoken.get(word, (step / STEP_RATE, 0.0))[0], (step + 1) / STEP_RATE)
+    return spoken
 
 
 def refuse_too_many_words(transcript: str, steps: float) -> None:
@@ -65,23 +76,23 @@ def refuse_too_many_words(transcript: str, steps: float) -> None:
 def _sounds(words: list[str]) -> list[_Sound]:
     """Every sound of the words with a pause, perhaps, around each word."""
 
-    def one_of(names: tuple[str, ...], skip: float) -> _Sound:
-        return _Sound(np.isin(NAMES, names), skip)
+    def one_of(names: tuple[str, ...], skip: float, word: int | None = None) -> _Sound:
+        return _Sound(np.isin(NAMES, names), skip, word)
 
     pause = one_of(("rest",), 0.0)
     vowels = tuple(NAMES[i] for i in VOWELS)
     sounds = [pause]
-    for word in words:
+    for number, word in enumerate(words):
         for symbol in pronounce(word).split():
             names = VISEME_OF_SOUND[symbol]
             if symbol in ("W", "Y"):
-                sounds.append(one_of(names, SKIP))
+                sounds.append(one_of(names, SKIP, number))
             elif names[0] in vowels:
-                sounds.append(one_of(vowels, SKIP))
+                sounds.append(one_of(vowels, SKIP, number))
             elif names[0] in _INSIDE:
-                sounds.append(one_of(_INSIDE, SKIP))
+                sounds.append(one_of(_INSIDE, SKIP, number))
             else:
-                sounds += [one_of(names, -np.inf)] * SHORTEST_CONTACT
+                sounds += [one_of(names, -np.inf, number)] * SHORTEST_CONTACT
         sounds.append(pause)
     return sounds
 

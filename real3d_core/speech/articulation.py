@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -35,11 +35,13 @@ class Articulation:
     curves: [N] in 0..1 per control, one value per step of 10 ms.
     closures: (start, end, 1.0) in seconds where the lips are shut.
     tucks: (start, end, strength) in seconds where the lower lip touches the upper teeth.
+    words: (start, end) in seconds of a transcript's words by their number, as far as they are known.
     """
 
     curves: dict[str, np.ndarray]
     closures: tuple[tuple[float, float, float], ...]
     tucks: tuple[tuple[float, float, float], ...]
+    words: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:

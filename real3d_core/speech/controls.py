@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import SoundError
 from ..stream import FPS
+from .acting import ACTED, acted_face, asked
 from .alignment import fit_transcript, refuse_too_many_words
 from .articulation import Articulation, articulate
 from .loudness import STEP, STEP_RATE, loudness
 from .phonemes import Phoneme, align, phoneme_source_available
+from .prosody import prosody
+from .spelling import questions_of
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND
 
@@ -23,7 +28,13 @@ LONGEST_HOLD = 0.09  # seconds a closure is drawn out at most in order to be see
 
 
 def speech_controls(
-    samples: np.ndarray, frames: int, fps: float = FPS, transcript: str | None = None, amplitude: float = 1.0
+    samples: np.ndarray,
+    frames: int,
+    fps: float = FPS,
+    transcript: str | None = None,
+    amplitude: float = 1.0,
+    acting: float = 0.0,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """What a face does while it says this.
 
@@ -36,9 +47,11 @@ def speech_controls(
         fps: frames per second.
         transcript: what is said, in Latin letters, if known: then every closure is where it belongs.
         amplitude: scales how far the mouth opens, spreads and rounds, 0 or more; closures stay closed.
+        acting: scales what brows, lids and cheeks do to go with it, 0 or more; a question mark in the transcript is acted too.
+        seed: of the acting.
     Returns:
-        [frames] float32 in 0..1 for every name in SPEECH_CONTROLS; 0 is the portrait's own rest,
-        reached exactly in long pauses. `speaking` says how far the others start from relaxed lips that touch instead.
+        [frames] float32 in 0..1 for every name in SPEECH_CONTROLS, and in acting.ACTED where there is any acting; 0 is the portrait's own
+        rest, which lips reach exactly in long pauses. `speaking` says how far the others start from relaxed lips that touch instead.
     Raises:
         SoundError: there are no samples, or the transcript cannot be aligned with them.
     """
@@ -52,7 +65,12 @@ def speech_controls(
     hold = max(SHORTEST_CLOSURE, min(2.0 / fps, max(1.0 / fps, LONGEST_HOLD)))
     curves["lips_press"] = _held(articulation.closures, times, hold)
     curves["lip_lower_tuck"] = _held(articulation.tucks, times, min(hold, max(1.0 / fps, SHORTEST_CLOSURE)))
-    return {name: np.clip(curves[name], 0.0, 1.0).astype(np.float32) for name in SPEECH_CONTROLS}
+    if acting:
+        questions = asked(articulation.words, questions_of(transcript or ""))
+        for name, curve in acted_face(prosody(samples), times, curves["lips_wide"], seed, questions).items():
+            curves[name] = curves.get(name, 0.0) + acting * curve
+    names = dict.fromkeys((*SPEECH_CONTROLS, *(ACTED if acting else ())))
+    return {name: np.clip(curves[name], 0.0, 1.0).astype(np.float32) for name in names}
 
 
 def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
@@ -60,10 +78,22 @@ def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
     if written is not None:
         refuse_too_many_words(written, len(samples) / STEP)
     shares = viseme_posteriors(samples)
-    if written is not None:
-        timed = phoneme_source_available()
-        shares = _said(align(samples, written), shares) if timed else fit_transcript(shares, written)
-    return articulate(shares, loudness(samples))
+    words: dict[int, tuple[float, float]] = {}
+    if written is not None and phoneme_source_available():
+        phonemes = align(samples, written)
+        shares, words = _said(phonemes, shares), _spoken_at(phonemes)
+    elif written is not None:
+        shares, words = fit_transcript(shares, written)
+    return replace(articulate(shares, loudness(samples)), words=words)
+
+
+def _spoken_at(phonemes: list[Phoneme]) -> dict[int, tuple[float, float]]:
+    """By a word's number from which second to which it is spoken."""
+    spoken: dict[int, tuple[float, float]] = {}
+    for phoneme in phonemes:
+        if phoneme.word is not None:
+            spoken[phoneme.word] = (spoken.get(phoneme.word, (phoneme.start, 0.0))[0], phoneme.end)
+    return spoken
 
 
 def _said(phonemes: list[Phoneme], shares: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +21,13 @@ class Phoneme:
 
     start, end: seconds from the beginning of the sound.
     symbol: ARPAbet without stress ("AA" ... "ZH"), or "SIL" for silence, breath and noise.
+    word: which of the transcript's words it belongs to, counted from 0; None for SIL.
     """
 
     start: float
     end: float
     symbol: str
+    word: int | None = None
 
 
 def phoneme_source_available() -> bool:
@@ -51,29 +52,32 @@ def align(samples: np.ndarray, transcript: str) -> list[Phoneme]:
     if [segment.symbol for segment in spoken] != words:
         raise misfit
     phonemes: list[_Segment] = []
+    counted = 0
     steps = -(-len(samples) // STEP)
     for first, last, group in _groups(spoken, steps):
         aligned = _aligned_words(_aligner(group), samples[first * STEP : last * STEP])
         if not aligned:
             raise misfit
-        phonemes += _shifted((phoneme for word in aligned for phoneme in word.phonemes), first)
+        phonemes += _numbered(aligned, first, counted)
+        counted += len(group)
     return _seconds(phonemes, len(samples) / SOUND_RATE)
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """What a decoder heard between two steps of 10 ms."""
+    """What a decoder heard between two steps of 10 ms; a sound also knows the number of its word."""
 
     start: int
     end: int
     symbol: str
+    word: int | None = None
 
 
 @dataclass(frozen=True)
 class _Word(_Segment):
     """A word and its phonemes."""
 
-    phonemes: tuple[_Segment, ...]
+    phonemes: tuple[_Segment, ...] = ()
 
 
 def _groups(words: list[_Segment], steps: int) -> list[tuple[int, int, list[str]]]:
@@ -135,6 +139,7 @@ def _aligned_words(decoder, samples: np.ndarray) -> list[_Word]:
             word.start,
             word.start + word.duration,
             word.name,
+            None,
             tuple(_Segment(phone.start, phone.start + phone.duration, phone.name) for phone in word),
         )
         for word in decoder.get_alignment() or ()
@@ -148,21 +153,27 @@ def _listen(decoder, samples: np.ndarray) -> None:
     decoder.end_utt()
 
 
-def _shifted(segments: Iterable[_Segment], steps: int) -> list[_Segment]:
-    return [replace(segment, start=segment.start + steps, end=segment.end + steps) for segment in segments]
+def _numbered(words: list[_Word], steps: int, first: int) -> list[_Segment]:
+    """The sounds of these words, so many steps later, with the number of their word; the first word has the number `first`."""
+    sounds: list[_Segment] = []
+    for word in words:
+        number = None if word.symbol[0] in "<[" else first
+        first += number is not None
+        sounds += [replace(sound, start=sound.start + steps, end=sound.end + steps, word=number) for sound in word.phonemes]
+    return sounds
 
 
 def _seconds(segments: list[_Segment], duration: float) -> list[Phoneme]:
     """Phonemes without gaps from 0 to `duration`; fillers become SIL, slivers of one step join the sound before them."""
-    edges = [(0, "SIL")]
+    edges: list[tuple[int, str, int | None]] = [(0, "SIL", None)]
     reached = 0
     for segment in segments:
         symbol = segment.symbol if segment.symbol.isalpha() else "SIL"
         if segment.start > reached + 1:
-            edges.append((reached, "SIL"))
+            edges.append((reached, "SIL", None))
         if segment.end - segment.start > 1 and symbol != edges[-1][1]:
-            edges.append((segment.start, symbol))
+            edges.append((segment.start, symbol, None if symbol == "SIL" else segment.word))
         reached = segment.end
-    ends = [*(start / STEP_RATE for start, _ in edges[1:]), duration]
-    spans = ((start / STEP_RATE, min(end, duration), symbol) for (start, symbol), end in zip(edges, ends, strict=True))
-    return [Phoneme(start, end, symbol) for start, end, symbol in spans if start < end]
+    ends = [*(start / STEP_RATE for start, _, _ in edges[1:]), duration]
+    spans = ((start / STEP_RATE, min(end, duration), symbol, word) for (start, symbol, word), end in zip(edges, ends, strict=True))
+    return [Phoneme(start, end, symbol, word) for start, end, symbol, word in spans if start < end]

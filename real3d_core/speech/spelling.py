@@ -39,6 +39,28 @@ def words_of(transcript: str) -> list[str]:
     Raises:
         SoundError: no words, or a word in an alphabet that cannot be read.
     """
+    words = _words(transcript)
+    if not words:
+        raise SoundError("The transcript holds no words: write what is said in the sound, or leave the transcript empty.")
+    return words
+
+
+def questions_of(transcript: str) -> list[int]:
+    """The numbers of the words, counted from 0 as `words_of` lists them, that end a question.
+
+    Raises:
+        SoundError: a word in an alphabet that cannot be read.
+    """
+    ends: list[int] = []
+    counted = 0
+    for sentence in re.split(r"[?\uff1f]", transcript)[:-1]:
+        counted += len(_words(sentence))
+        if counted and counted - 1 not in ends:
+            ends.append(counted - 1)
+    return ends
+
+
+def _words(transcript: str) -> list[str]:
     text = re.sub(r"(?<=\d),(?=\d{3})", "", unicodedata.normalize("NFC", transcript.lower().replace("’", "'")))
     words: list[str] = []
     for token in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|[0-9]+", text):
@@ -48,8 +70,6 @@ def words_of(transcript: str) -> list[str]:
                 f"The word '{token}' of the transcript is not written in Latin letters: leave the transcript empty for this language."
             )
         words += _spoken(word) if word.isdigit() else [word]
-    if not words:
-        raise SoundError("The transcript holds no words: write what is said in the sound, or leave the transcript empty.")
     return words
 
 

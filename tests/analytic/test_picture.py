@@ -3,15 +3,15 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS
-from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.analytic.ray_maps import without_steps
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from real3d_core.face.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.media.pictures import load_picture
@@ -47,7 +47,30 @@ def test_at_rest_it_is_the_photo(avatar, who, request):
     portrait = request.getfixturevalue(who)
     frame = frames_of(avatar, portrait, Motion.still(BASIS, 1))[0]
     photo = portrait.image[0].permute(1, 2, 0) / 2 + 0.5
-    assert (frame - photo).abs().mean() < 0.012  # the issue's bound over the whole frame
+    assert (frame - photo).abs().max() < 0.05
+    assert (frame - photo).abs().mean() < 0.0005
+
+
+@pytest.mark.parametrize("who", ["portrait", "smiling"])
+def test_no_background_is_seen_through_the_person(avatar, who, request):
+    portrait = request.getfixturevalue(who)
+    green, red = (torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 512, 512) for colour in ([0.0, 1, 0], [1.0, 0, 0]))
+    shown = [frames_of(avatar, portrait, Motion.still(BASIS, 1), background)[0] for background in (green, red)]
+    share = (shown[0] - shown[1]).abs()[..., 0].numpy()
+    person = cv2.erode((portrait.person_mask[0, 0].numpy() > 0.98).astype(np.uint8), np.ones((7, 7))) > 0
+    assert share[person].mean() < 0.01
+    assert np.quantile(share[person], 0.99) < 0.03
+
+
+def test_what_the_head_uncovers_keeps_no_trace_of_it(avatar, portrait):
+    euler = torch.zeros(1, 3)
+    euler[0, 1] = np.radians(20)
+    frame = frames_of(avatar, portrait, Motion.still(BASIS, 1).with_pose(euler, turn_about_neck(euler)))[0]
+    person = portrait.person_mask[0, 0] > 0.02
+    behind = portrait.background[0].permute(1, 2, 0) / 2 + 0.5
+    uncovered = person & ((frame - behind).abs().amax(-1) < 0.5) & (portrait.head_mask[0, 0] > 0.5)
+    beside = behind[~person].mean(dim=0)
+    assert uncovered.any() and (behind[uncovered] - beside).abs().max() < 0.35
 
 
 def test_turning_the_head_turns_the_seen_head_by_as_much(avatar, portrait):
@@ -163,16 +186,6 @@ def test_a_large_frame_is_as_sharp_as_the_photo(avatar, portrait):
         return (picture[face][:, 1:, 1:] - picture[face][:, :-1, :-1]).square().mean().sqrt()
 
     assert detail(frame) > 0.85 * detail(photo)
-
-
-def test_the_map_of_the_lids_has_no_step_at_the_corners_of_an_eye(portrait):
-    """A step there was drawn as specks of lash line beside a half closed eye."""
-    maps = face_map(portrait.landmarks).maps[0, FaceMap.ABOVE_LID]
-    eye = portrait.landmarks[RIGHT_UPPER_LID, :2] * 512
-    left, right = int(eye[:, 0].min()) - 12, int(eye[:, 0].max()) + 12
-    top, bottom = int(eye[:, 1].min()) - 12, int(eye[:, 1].max()) + 12
-    steps = maps[top:bottom, left:right].diff(dim=1).abs()
-    assert steps.max() < 0.02
 
 
 def test_a_voice_closes_and_opens_a_smile_as_it_does_closed_lips(avatar, portrait, smiling):

@@ -57,18 +57,6 @@ def test_beyond_the_corners_of_the_mouth_the_sheets_are_one(landmarks, controls)
     assert (bent.face - bent.jaw)[0][:, beside & below_nose].abs().max() < 1e-3
 
 
-def test_a_drawn_lid_brings_its_edge_just_below_the_lower_lid(landmarks, controls):
-    sheets = Sheets(landmarks, controls)
-    bent = sheets.bend(coefficients(blink_left=1.0))
-    lower = landmarks[374, :2].view(1, 2, 1, 1)
-    source = sheets.sample(bent.jaw, lower)[0, :, 0, 0]
-    assert 0.005 < (source[1] - landmarks[386, 1]) / sheets.face_height < 0.015
-    corner = landmarks[362, :2].view(1, 2, 1, 1)
-    assert (sheets.sample(bent.jaw, corner) - corner).abs().max() < 0.005 * sheets.face_height
-    other_eye = landmarks[145, :2].view(1, 2, 1, 1)
-    assert (sheets.sample(bent.jaw, other_eye) - other_eye).abs().max() < 1e-3
-
-
 def test_press_takes_away_the_gap_that_the_jaw_makes(controls):
     def gap(**values):
         return float(lip_gap((controls.rest + controls.displacements(coefficients(**values))[0]).numpy()))
@@ -88,6 +76,28 @@ def test_controls_move_what_they_name(controls):
     assert moved("lips_round")[291, 0] < -0.02
     assert moved("brow_raise")[[105, 334], 1].min() > 0.02
     assert moved("lip_lower_drop")[LOWER_LIP, 1].max() <= 0
+
+
+def test_controls_of_the_upper_face_move_what_they_name(controls):
+    def up(name, *points):
+        return controls.displacements(coefficients(**{name: 1.0}))[0, list(points), 1]
+
+    inner, outer_left, outer_right, lips = (107, 336), (300, 293), (70, 63), (13, 14, 61, 291)
+    assert up("brow_inner_raise", *inner).min() > 0.02 and up("brow_inner_raise", *outer_left, *outer_right).abs().max() < 0.005
+    assert up("brow_outer_left", *outer_left).min() > 0.015 and up("brow_outer_left", *inner, *outer_right).abs().max() < 0.005
+    assert up("brow_outer_right", *outer_right).min() > 0.015 and up("brow_outer_right", *inner, *outer_left).abs().max() < 0.005
+    assert up("lids_wide", 159, 386).min() > 0.008 > 0 >= up("lids_wide", 145, 374).max()
+    assert up("lids_tight", 145, 374).min() > 0.006 and up("lids_tight", 159, 386).max() < -0.002
+    assert up("cheek_raise", 118, 347).min() > 0.01
+    for name in ("brow_inner_raise", "brow_outer_left", "brow_outer_right", "lids_wide", "lids_tight", "cheek_raise"):
+        assert up(name, *lips).abs().max() < 1e-3 and up(name, 33, 133, 362, 263).abs().max() < 0.005, name
+
+
+def test_a_raised_brow_keeps_its_thickness_and_leaves_the_eye_alone(controls):
+    up = controls.displacements(coefficients(brow_raise=1.0))[0, :, 1]
+    lower, upper = [52, 65, 55, 285, 295, 282], [105, 66, 107, 336, 296, 334]
+    assert (up[upper] - up[lower]).abs().max() < 0.005
+    assert up[[159, 386, 145, 374]].abs().max() < 0.005
 
 
 def test_left_over_displacements_pass_through_unchanged(controls):

@@ -45,6 +45,15 @@ def test_the_head_nods_with_the_voice(speech):
     assert np.ptp(speaking) > 1.0 > np.ptp(quiet)
 
 
+def test_acting_adds_nods_that_go_with_what_is_said(speech):
+    samples = np.tile(speech["librivox_0870_en.wav"], 3)
+    plain, none, acted = (speech_sway(samples, 400, seed=1, **options) for options in ({}, {"acting": 0.0}, {"acting": 1.0}))
+    assert all(np.array_equal(before, after) for before, after in zip(plain, none, strict=True))
+    added = np.degrees(acted[0] - plain[0])
+    assert not acted[0][0].any() and 1.0 < np.abs(added[:, 0]).max() < 4 and np.abs(added).max() < 4
+    assert np.array_equal(*(speech_sway(None, 100, acting=amount)[0] for amount in (0.0, 1.0)))
+
+
 def test_amount_scales_the_movement():
     whole, half = speech_sway(None, 200, amount=1.0)[0], speech_sway(None, 200, amount=0.5)[0]
     assert np.allclose(half, 0.5 * whole, atol=1e-7)

@@ -15,6 +15,7 @@ SECONDS = 0.6
 def host(tmp_path_factory, assets: Path) -> Host:
     """The pack loaded once, with what its examples load."""
     loaded = Host(tmp_path_factory.mktemp("comfy"))
+    loaded.part("runtime.folders").films().spare = 0  # tests hold on a full disk too
     loaded.inputs = {
         "portrait.png": image(assets / "portraits" / "astronaut.png"),
         "portrait_2.png": image(assets / "portraits" / "synthetic_p002.jpg"),

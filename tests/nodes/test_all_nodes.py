@@ -42,7 +42,7 @@ def translated(language: str) -> dict:
 
 
 def test_the_pack_announces_exactly_the_nodes_in_its_files(host):
-    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 25
+    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 26
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -214,6 +214,7 @@ def test_the_words_on_the_nodes_are_the_core_s(host):
     pipeline, blink, editing = host.core("pipeline"), host.core("motion.blink"), host.core("motion.editing")
     simple, sources, edit = host.part("talking_portrait"), host.part("audio_to_motion"), host.part("edit_motion")
     assert (simple.POSES, simple.BLINKS) == (pipeline.POSES, pipeline.BLINKS) and set(simple.FRAMINGS) < set(pipeline.FRAMINGS)
+    assert tuple(host.core("motion.expressions").EXPRESSIONS) == host.part("direct_the_face").EXPRESSIONS
     assert sources.BLINKS == blink.BLINK_MODES and edit.LOOPS == editing.LOOPS
 
 
@@ -233,7 +234,7 @@ print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "25 []"
+    assert done.stdout.strip() == "26 []"
 
 
 def test_all_nodes_are_there_and_a_portrait_is_prepared_where_mediapipe_does_not_load(broken_mediapipe):
@@ -248,7 +249,7 @@ print(len(host.nodes), len(portrait.items), tuple(head.shape))
         broken_mediapipe,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "25 1 (1, 512, 512, 3)"
+    assert done.stdout.strip() == "26 1 (1, 512, 512, 3)"
 
 
 def test_without_mediapipe_and_model_files_only_what_needs_landmarks_is_refused(broken_mediapipe):
@@ -270,7 +271,7 @@ except host.core("errors").MissingModelError as refusal:
     )
     assert done.returncode == 0, done.stderr
     counts, refusal = done.stdout.strip().splitlines()
-    assert counts == "25 25" and "face_landmarker.task" in refusal
+    assert counts == "26 25" and "face_landmarker.task" in refusal
 
 
 def in_another_python(script: str, first_on_path: Path) -> subprocess.CompletedProcess:

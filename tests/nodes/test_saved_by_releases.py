@@ -109,3 +109,13 @@ def test_no_file_names_a_module_or_a_class(path):
     header = content[8 : 8 + int.from_bytes(content[:8], "little")].decode()
     assert set(json.loads(header)["__metadata__"]) == {"real3d"}
     assert not re.search(r"real3d_core|nodes\.|builtins|torch\.|class", header)
+
+
+def test_a_motion_of_an_earlier_basis_keeps_its_controls_by_name(host, kept):
+    saved = kept("0.2.0", "motion_analytic.safetensors")
+    before = host.core("motion.motion_files").load_motion(host.folder / "input" / saved)
+    (motion,) = host.execute("Real3DLoadMotion", file=saved)
+    assert set(before.basis.controls) < set(motion.basis.controls)
+    for name in before.basis.controls:
+        torch.testing.assert_close(motion.control(name), before.control(name))
+    assert not any(motion.control(name).any() for name in set(motion.basis.controls) - set(before.basis.controls))

@@ -28,7 +28,8 @@ from PIL import Image
 HOSTS = [host.partition("=")[::2] for host in os.environ.get("REAL3D_COMFYUI", "").split(os.pathsep) if host]
 pytestmark = pytest.mark.skipif(not HOSTS, reason="REAL3D_COMFYUI names no checkout of ComfyUI")
 
-EXAMPLES = ("simple", "stage_by_stage", "driven_by_video", "novel_view_orbit", "restyle_between_stages", "long_clip_video", "keep_and_mix")
+EXAMPLES = ("simple", "stage_by_stage", "driven_by_video", "novel_view_orbit", "restyle_between_stages", "long_clip_video")
+EXAMPLES += ("keep_and_mix", "directed_face")
 SMALL = {"size": 256, "resolution": 64}
 MEBIBYTE = 1024  # of the kibibytes that /proc counts in
 

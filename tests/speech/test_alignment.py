@@ -1,5 +1,7 @@
 """What a transcript adds to hearing."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,11 @@ def heard(*names: str, steps: int = 10) -> np.ndarray:
     return np.repeat(rows / rows.sum(1, keepdims=True), steps, axis=0).astype(np.float32)
 
 
+def said(posteriors: np.ndarray, transcript: str) -> np.ndarray:
+    """The visemes alone."""
+    return fit_transcript(posteriors, transcript)[0]
+
+
 def visemes_of(shares: np.ndarray) -> list[str]:
     """The visemes in order, without repetitions."""
     path = shares.argmax(1)
@@ -25,27 +32,36 @@ def visemes_of(shares: np.ndarray) -> list[str]:
 
 
 def test_a_closure_that_was_misheard_is_put_right():
-    shares = fit_transcript(heard("rest", "ah", "tongue/closed", "ah", "rest"), "ama")
+    shares = said(heard("rest", "ah", "tongue/closed", "ah", "rest"), "ama")
     assert visemes_of(shares) == ["rest", "ah", "closed", "ah", "rest"]
     assert (shares[22:28].argmax(1) == CLOSED).all()
 
 
 def test_a_closure_nobody_wrote_is_taken_out():
-    assert "closed" not in visemes_of(fit_transcript(heard("rest", "ah", "closed/tongue", "ah", "rest"), "ala"))
+    assert "closed" not in visemes_of(said(heard("rest", "ah", "closed/tongue", "ah", "rest"), "ala"))
 
 
 def test_vowels_are_left_to_the_sound():
-    assert visemes_of(fit_transcript(heard("rest", "oo", "closed", "eh", "rest"), "apa")) == ["rest", "oo", "closed", "eh", "rest"]
+    assert visemes_of(said(heard("rest", "oo", "closed", "eh", "rest"), "apa")) == ["rest", "oo", "closed", "eh", "rest"]
 
 
 def test_words_may_follow_each_other_with_and_without_a_pause():
     for between in ((), ("rest",)):
-        shares = fit_transcript(heard("closed", "ee", *between, "teeth", "ah"), "be fa")
+        shares = said(heard("closed", "ee", *between, "teeth", "ah"), "be fa")
         assert visemes_of(shares) == ["closed", "ee", *between, "teeth", "ah"]
 
 
+def test_words_are_found_in_time(posteriors, transcripts, clip, spoken_at):
+    """The first sound and the last pause of the clip, and every word between the ones around it."""
+    times = fit_transcript(posteriors[clip], transcripts[clip])[1]
+    spans = [times[number] for number in range(len(transcripts[clip].split()))]
+    assert all(start < end for start, end in spans) and all(a[1] <= b[0] for a, b in pairwise(spans))
+    voiced = np.flatnonzero(spoken_at[clip](np.arange(0, 8, 0.01)) != "SIL") / 100
+    assert abs(spans[0][0] - voiced[0]) < 0.15 and abs(spans[-1][1] - voiced[voiced < len(posteriors[clip]) / 100 - 0.3][-1]) < 0.25
+
+
 def test_shares_add_up_to_one(posteriors, transcripts, clip):
-    assert np.allclose(fit_transcript(posteriors[clip], transcripts[clip]).sum(1), 1, atol=1e-5)
+    assert np.allclose(said(posteriors[clip], transcripts[clip]).sum(1), 1, atol=1e-5)
 
 
 def test_hearing_gets_better_with_the_words(posteriors, transcripts, spoken_at):
@@ -53,7 +69,7 @@ def test_hearing_gets_better_with_the_words(posteriors, transcripts, spoken_at):
     right = {True: [], False: []}
     for name, shares in posteriors.items():
         symbols = spoken_at[name]((np.arange(len(shares)) + 0.5) / 100)
-        for known, path in ((True, fit_transcript(shares, transcripts[name]).argmax(1)), (False, shares.argmax(1))):
+        for known, path in ((True, said(shares, transcripts[name]).argmax(1)), (False, shares.argmax(1))):
             pairs = [(NAMES[viseme], symbol) for viseme, symbol in zip(path, symbols, strict=True) if symbol in ("B", "P", "M", "F", "V")]
             right[known] += [viseme in VISEME_OF_SOUND[symbol] for viseme, symbol in pairs]
     assert np.mean(right[True]) >= np.mean(right[False]) + 0.02
@@ -61,28 +77,28 @@ def test_hearing_gets_better_with_the_words(posteriors, transcripts, spoken_at):
 
 def test_blocks_do_not_matter(posteriors, transcripts, monkeypatch):
     name = "librivox_0870_en.wav"
-    whole = fit_transcript(posteriors[name], transcripts[name])
+    whole = said(posteriors[name], transcripts[name])
     monkeypatch.setattr(module, "BLOCK", 50)
-    assert np.array_equal(fit_transcript(posteriors[name], transcripts[name]), whole)
+    assert np.array_equal(said(posteriors[name], transcripts[name]), whole)
 
 
 def test_other_words_do_not_fit(posteriors, transcripts):
     name = "librivox_0870_en.wav"
     with pytest.raises(SoundError, match="does not fit"):
-        fit_transcript(posteriors[name], transcripts["librivox_0880_en.wav"])
+        said(posteriors[name], transcripts["librivox_0880_en.wav"])
 
 
 def test_a_transcript_far_too_long_does_not_fit(posteriors, transcripts):
     with pytest.raises(SoundError, match="does not fit"):
-        fit_transcript(posteriors["librivox_0880_en.wav"][:40], transcripts["librivox_0870_en.wav"])
+        said(posteriors["librivox_0880_en.wav"][:40], transcripts["librivox_0870_en.wav"])
 
 
 def test_a_word_in_another_alphabet_is_named(posteriors):
     with pytest.raises(SoundError, match="'молодой'"):
-        fit_transcript(posteriors["librivox_0880_en.wav"], "he was молодой")
+        said(posteriors["librivox_0880_en.wav"], "he was молодой")
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_almost_no_sound_does_not_fit(steps):
     with pytest.raises(SoundError, match="does not fit"):
-        fit_transcript(heard("rest", steps=steps), "maybe a bumble bee")
+        said(heard("rest", steps=steps), "maybe a bumble bee")

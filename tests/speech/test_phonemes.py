@@ -42,6 +42,14 @@ def test_long_sounds_are_aligned_in_groups_of_words(pocketsphinx, speech, transc
     assert agreement(together, apart, 10.0) >= 0.9
 
 
+def test_every_sound_knows_its_word(speech, transcripts, aligned, clip, monkeypatch):
+    words = [phoneme.word for phoneme in aligned[clip] if phoneme.symbol != "SIL"]
+    assert words == sorted(words) and set(words) == set(range(len(transcripts[clip].split())))
+    monkeypatch.setattr(module, "PIECE_SECONDS", 2.0)
+    in_pieces = [phoneme.word for phoneme in align(speech[clip], transcripts[clip]) if phoneme.symbol != "SIL"]
+    assert in_pieces == sorted(in_pieces) and set(in_pieces) == set(words)
+
+
 def test_a_name_missing_from_the_dictionary_is_pronounced_as_spelt(pocketsphinx, speech):
     phonemes = align(speech["librivox_0880_en.wav"], "He was not an ill-disposed Yungmanovsk")
     assert " ".join(p.symbol for p in phonemes if p.symbol != "SIL").endswith("P OW Z D Y AH NG M AE N OW V S K")

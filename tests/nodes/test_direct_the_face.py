@@ -1,0 +1,43 @@
+"""Direct the face: a motion, or a still face, with an expression."""
+
+import pytest
+import torch
+
+
+def control(host, motion, name: str) -> torch.Tensor:
+    assert motion.basis == host.core("analytic.controls").BASIS
+    return motion.control(name)
+
+
+def test_without_a_motion_a_still_face_is_directed_for_some_seconds(host):
+    (motion,) = host.execute("Real3DDirectTheFace", expression="surprised", amount=1.0, seconds=2.0)
+    assert (len(motion), motion.fps) == (50, 25.0)
+    assert control(host, motion, "lids_wide").min() > 0.5 and not motion.euler.any()
+    (single,) = host.execute("Real3DDirectTheFace", seconds=0.04)
+    assert len(single) == 1
+
+
+def test_a_motion_keeps_its_length_rate_and_lips(host):
+    motions, basis = host.core("motion.motion"), host.core("analytic.controls").BASIS
+    spoken = motions.Motion.still(basis, 7, 30.0).with_controls(lips_press=torch.linspace(0, 1, 7))
+    (motion,) = host.execute("Real3DDirectTheFace", motion=spoken, expression="angry", amount=0.5, smile=0.25)
+    assert (len(motion), motion.fps) == (7, 30.0) and torch.equal(motion.control("lips_press"), spoken.control("lips_press"))
+    table = host.core("motion.expressions").EXPRESSIONS
+    assert torch.allclose(motion.control("brow_furrow"), torch.full((7,), 0.5 * table["angry"]["brow_furrow"]))
+    assert torch.allclose(motion.control("smile"), torch.full((7,), 0.25 * table["smile"]["smile"]))
+
+
+def test_keyframes_take_the_place_of_amounts(host):
+    (motion,) = host.execute("Real3DDirectTheFace", expression="angry", amount=1.0, keyframes="0: neutral\n1: smile", seconds=1.04)
+    assert not control(host, motion, "brow_furrow").any() and motion.control("smile")[0] == 0 < motion.control("smile")[-1]
+
+
+def test_the_page_gets_curves_to_draw(host):
+    node = host.part("direct_the_face").DirectTheFace
+    assert node.execute(expression="sad", amount=1.0, keyframes="", seconds=1.0).ui["real3d_seconds"] == [1.0]
+
+
+def test_a_motion_of_the_official_avatar_is_refused_in_one_sentence(host):
+    official = host.core("motion.motion").Motion.still(host.core("real3d.avatar").BASIS, 3)
+    with pytest.raises(host.core("errors").Real3DError, match="cannot be directed"):
+        host.execute("Real3DDirectTheFace", motion=official)
