@@ -41,7 +41,7 @@ from .lift import lift
 from .line_drawing import LineDrawing
 from .solid import TEXELS
 
-RENDER = MarchSettings(resolution=128, coarse=16, fine=16)
+RENDER = MarchSettings(resolution=128, coarse=20, fine=12)
 _FROM_REST = 0.14  # seconds
 _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
@@ -139,8 +139,9 @@ class AnalyticAvatar:
         key = (portrait, size, render.features.shape[-1])
         if self._composing is None or self._composing[0] != key:
             settings = replace(self.march_settings, resolution=key[2])
-            at_rest = march_table(self.lift(portrait), self.decoder, portrait.camera, settings)
-            self._composing = (key, Composer(portrait, at_rest, size))
+            planes = self.lift(portrait)
+            at_rest = march_table(planes, self.decoder, portrait.camera, settings)
+            self._composing = (key, Composer(portrait, planes, at_rest, size))
         return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:

@@ -19,11 +19,13 @@ from .solid import TEXELS
 STEEPNESS = 1500.0  # channels 0 and 1, per world unit
 _DENSITY = 1500.0
 _UV_GAIN = 4.0
+_BEHIND_GAIN = 8.0
 _HIDDEN = 64
 _SURFACE = -math.log(math.e - 1)  # softplus(-_SURFACE) = 1
 
 FRONT, BACK, SILHOUETTE = 0, 1, 2
 CARRIED = slice(3, 12)  # decoder outputs 0..8: colour, then three pairs of photo coordinates
+BEHIND = 9  # decoder output: how far a sample lies behind the front surface, which is channel FRONT itself
 COLOUR = slice(0, 3)
 FACE_UV, JAW_UV, SKULL_UV = slice(3, 5), slice(5, 7), slice(7, 9)
 
@@ -41,6 +43,9 @@ def constructed_decoder() -> PlaneDecoder:
         plus = 3 + 2 * output
         weight1[plus, channel], weight1[plus + 1, channel] = 1, -1
         weight2[1 + output, plus], weight2[1 + output, plus + 1] = 1, -1
+    plus = 3 + 2 * BEHIND
+    weight1[plus, FRONT], weight1[plus + 1, FRONT] = _BEHIND_GAIN / STEEPNESS, -_BEHIND_GAIN / STEEPNESS
+    weight2[1 + BEHIND, plus], weight2[1 + BEHIND, plus + 1] = 1, -1
     return PlaneDecoder(weight1, torch.zeros(_HIDDEN), weight2, bias2)
 
 
@@ -62,9 +67,18 @@ def carried_values(render: HeadRender) -> tuple[Tensor, Tensor]:
         meaningful where there is opacity.
     """
     premultiplied = (render.features[:, : CARRIED.stop - CARRIED.start] + 1) / 2
-    straight = premultiplied[:, FACE_UV.start :] / render.opacity.clamp_min(1e-3)
-    values = torch.logit(((straight + 0.001) / 1.002).clamp(1e-4, 1 - 1e-4))
-    return premultiplied[:, COLOUR], values / _UV_GAIN + 0.5
+    return premultiplied[:, COLOUR], _unmixed(premultiplied[:, FACE_UV.start :], render.opacity) / _UV_GAIN + 0.5
+
+
+def behind_front(render: HeadRender) -> Tensor:
+    """[N, 1, R, R] world units: how far behind the head's front surface each ray was found to end, meaningful where there is opacity."""
+    return _unmixed((render.features[:, BEHIND : BEHIND + 1] + 1) / 2, render.opacity) / _BEHIND_GAIN
+
+
+def _unmixed(premultiplied: Tensor, opacity: Tensor) -> Tensor:
+    """What the decoder's outputs were before its last step."""
+    straight = premultiplied / opacity.clamp_min(1e-3)
+    return torch.logit(((straight + 0.001) / 1.002).clamp(1e-4, 1 - 1e-4))
 
 
 def encode_silhouette(distance: Tensor) -> Tensor:
@@ -75,6 +89,11 @@ def encode_silhouette(distance: Tensor) -> Tensor:
     """
     beyond = (distance.abs() - 1).clamp_min(0)
     return (_SURFACE + 0.05 * distance + 0.5 * beyond**2 * distance.sign()).clamp(-10, 10)
+
+
+def near_contour(values: Tensor) -> Tensor:
+    """Channel values to signed distances to the silhouette, right within a texel of it and only greater beyond."""
+    return (values - _SURFACE) / 0.05
 
 
 def depth_ramp() -> Tensor:

@@ -15,15 +15,17 @@ from torch import Tensor
 from ..avatar import HEAD_THRESHOLD
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
+from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .eyes import Look
 from .face_map import face_map
-from .ray_maps import FACE_SHEET, Box, Enlargement, RayCoordinates, blur, channels, offsets
+from .far_side import FarSide
+from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, blur, channels
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
-_CONTOUR_BLUR = 0.9  # rays
-_CONTOUR_CONTRAST = 2.2
+_CONTOUR_BLUR = 2.0  # rays
+_CONTOUR_CONTRAST = 3.8
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,18 @@ class Composer:
 
     Args:
         portrait: whose layers are composed.
-        at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
+        planes: its head at rest.
+        at_rest: the render of that head from the portrait's own camera; it tells how far rendered coordinates are off.
         size: pixels along a side of the finished frame.
     """
 
-    def __init__(self, portrait: Portrait, at_rest: HeadRender, size: int):
+    def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)
         rays = at_rest.opacity.shape[-1]
-        self._coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays))
+        self._coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays), FarSide(portrait, planes, at_rest))
         self._from_rays = Enlargement(rays, size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
@@ -103,21 +106,21 @@ class Composer:
     def _layers(self, render: HeadRender, looks: list[Look]) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
         if self._latest is None or self._latest[0] is not render or self._latest[1] != looks:
-            frames = zip(offsets(render).split(1), render.opacity.split(1), render.cameras.split(1), looks, strict=True)
+            frames = zip(FrameRays.of(render), looks, strict=True)
             self._latest = (render, looks, [self._layers_of(*frame) for frame in frames])
         return self._latest[2]
 
-    def _layers_of(self, offset: Tensor, opacity: Tensor, camera: Tensor, look: Look) -> _Layers:
-        """The layers of one frame, whose rays have these offsets [1, 6, R, R] and this opacity [1, 1, R, R]."""
-        places = self._coordinates(offset, opacity)
-        solid = blur(opacity, _CONTOUR_BLUR)[0]
+    def _layers_of(self, rays: FrameRays, look: Look) -> _Layers:
+        """The layers of one frame, in which the eyes do this."""
+        places = self._coordinates(rays)
+        solid = blur(rays.opacity, _CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
         face = self._from_rays.places(places.uv[FACE_SHEET], box)
         solid, near, still = self._from_rays(torch.cat([solid, places.near, places.still]), box).split(1)
-        torso, in_place = self._torso(camera)
+        torso, in_place = self._torso(rays.camera)
         in_place = in_place.clone()
         in_place[channels(box)] *= still.clamp(0, 1)
-        return _Layers(box, self._head(places.uv, face, box, camera, look), solid, near.clamp(0, 1), torso, in_place)
+        return _Layers(box, self._head(places.uv, face, box, rays.camera, look), solid, near.clamp(0, 1), torso, in_place)
 
 
 def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:

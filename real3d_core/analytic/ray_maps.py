@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,20 +11,47 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..render.camera import camera_rays
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
+FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _SKIN_GROW = 4
+_TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair ends sooner
+_TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 5.0  # rays
 _ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class FrameRays:
+    """What the rays of one frame returned.
+
+    offset: [1, 6, R, R] how far each ray's photo coordinates (three sheets) are from the ray's own place in the picture.
+    opacity, depth: [1, 1, R, R] as rendered.
+    behind: [1, 1, R, R] how far behind the front surface they end.
+    camera: [1, 25].
+    """
+
+    offset: Tensor
+    opacity: Tensor
+    depth: Tensor
+    behind: Tensor
+    camera: Tensor
+
+    @classmethod
+    def of(cls, render: HeadRender) -> list[FrameRays]:
+        """Those of each frame."""
+        values = (offsets(render), render.opacity, render.depth, behind_front(render), render.cameras)
+        return [cls(*frame) for frame in zip(*(value.split(1) for value in values), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -47,26 +76,31 @@ class RayCoordinates:
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
         hair: [1, 1, R, R], where the photo's outline is hair, not skin.
+        far_side: corrects coordinates where the photo does not show the head.
     """
 
-    def __init__(self, at_rest: HeadRender, hair: Tensor):
-        self._residual = _residual(at_rest)
+    def __init__(self, at_rest: HeadRender, hair: Tensor, far_side: FarSide):
+        self._far_side = far_side
+        (rays,) = FrameRays.of(at_rest)
+        self._source = at_rest.cameras
+        self._residual = _residual(self._corrected(rays)[0], rays.opacity)
         self._rim = torch.cat([_rim(at_rest), hair], dim=1)
         self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
         self._reached = torch.zeros(1, *hair.shape[-2:])
-        unmoved = self(offsets(at_rest), at_rest.opacity)
+        unmoved = self(rays)
         self._in_place, self._reached = unmoved.uv, unmoved.reached
 
-    def __call__(self, offset: Tensor, opacity: Tensor) -> RayPlaces:
-        """Of the rays of one frame, with these offsets [1, 6, R, R] and this opacity [1, 1, R, R].
+    def __call__(self, rays: FrameRays) -> RayPlaces:
+        """Of the rays of one frame.
 
         Hair is carried on as far as strands reach. Skin is carried on over the blur of the solid's edge while it has not moved: then
         its outline is the photo's; a moved one has the solid's, which is smoother than coordinates beyond it.
         """
-        solid = opacity > _WHOLE
+        solid = rays.opacity > _WHOLE
+        offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
-        grown, away = _continue(torch.cat([offset, rim], dim=1), solid.float())
+        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False) * front
+        grown, away = continued(torch.cat([offset, rim], dim=1), solid.float())
         offset, rim, hair = grown.split([6, 1, 1], dim=1)
         centres = pixel_centres(offset.shape[-1])
         pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
@@ -75,10 +109,25 @@ class RayCoordinates:
         )
         uv = (pairs + error).flatten(0, 1)
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
-        strands, skin = ((_GROW - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
+        reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
+        strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
         near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
+
+    def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
+        """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
+        side = rays.offset.shape[-1]
+        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
+        behind = torch.stack([rays.behind.flatten()[solid], _evened(rays.behind, rays.opacity > 0.5).flatten()[solid]])
+        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
+        points = origins + directions * rays.depth.flatten()[solid, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        shift, on_side = self._far_side(uv, *behind, points, directions)
+        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
+        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        front.view(-1)[solid] = 1 - on_side
+        return corrected.view_as(rays.offset), front
 
 
 class Enlargement:
@@ -136,18 +185,32 @@ def offsets(render: HeadRender) -> Tensor:
     return uv - _three_times(pixel_centres(uv.shape[-1]))
 
 
+def _evened(values: Tensor, known: Tensor) -> Tensor:
+    """Means of the known values around each ray."""
+    for _ in range(2):
+        total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
+        values = total / count.clamp_min(1)
+    return values
+
+
+def _turned(camera: Tensor, source: Tensor) -> float:
+    """How far the camera looks from elsewhere than the source camera, 0..1."""
+    along = sum(float(a) * float(b) for a, b in zip(camera[0, 2:11:4], source[0, 2:11:4], strict=True))
+    return min(1.0, math.acos(min(1.0, along)) / _TURNED)
+
+
 def stillness(shift: Tensor) -> Tensor:
     """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
     across, down = shift.unbind(-3)
     return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
 
 
-def _residual(at_rest: HeadRender) -> Tensor:
+def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
     """[1, 2, R, R]: what rendered coordinates lack at the source pose, where every ray should find its own place.
 
     It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
     """
-    lacking = _continue(-offsets(at_rest)[:, FACE_SHEET], (at_rest.opacity > 0.9).float())[0]
+    lacking = continued(-offset[:, FACE_SHEET], (opacity > 0.9).float())[0]
     at_coordinates = lacking
     for _ in range(_ROUNDS):
         rays = pixel_centres(lacking.shape[-1]) + at_coordinates
@@ -168,7 +231,7 @@ def _three_times(pair: Tensor) -> Tensor:
     return pair.repeat(1, 3, 1, 1)
 
 
-def _continue(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
 
     Returns the values and [N, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.

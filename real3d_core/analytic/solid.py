@@ -27,6 +27,8 @@ _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
 _SKIN_INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _INSET = 2.5  # texels from solid hair to the solid's rim, so that its blurred outline hides none of the matte's
+_FALL = 0.5  # of the hair's and ears' breadth in the photo is the depth over which they fall off
+_THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
 _RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
 
 
@@ -131,16 +133,19 @@ def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
-    """Face depth, falling off like a quarter of an ellipse from the rim of the face to the rim of the head, constant beyond."""
+    """Face depth, falling off roundly from the rim of the face to the rim of the head, constant beyond.
+
+    Nowhere so steeply that a turned head would show the photo drawn out into bars; what lies behind the rim is the far side's.
+    """
     head = in_head | in_face
     to_face = distance_transform_edt(~in_face)
     to_rim = distance_transform_edt(head)
     oval = gaussian_filter(_nearest(face_depth, in_face), 3)
     texel = 1 / TEXELS
     span = gaussian_filter((to_face + to_rim) * texel, 4)
-    drop = np.clip(0.75 * span, 0.08 * face_height, 0.30 * face_height)
+    drop = np.clip(_FALL * span, 0.03 * face_height, 0.25 * face_height)
     t = to_face / np.maximum(to_face + to_rim, 1e-6)
-    outer = oval - drop + drop * np.sqrt(np.clip(1 - t**2, 0, 1))
+    outer = oval - drop * (0.5 * t + 0.5 * t**2)
     rim = _nearest(outer, head)
     outside = np.where(head, outer, rim)
     outside += (HEAD_CENTRE[2] - NECK_BEHIND - outside) * seam  # torso and head move alike where one goes on in the other
@@ -160,7 +165,8 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
     thickness = face_height * (0.05 + 0.55 * upper) * bulge
-    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - (0.12 + 0.10 * upper) * (1 - 0.6 * seam) * face_height)
+    least = _THIN + 0.08 * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
+    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 
 def _seam_beside_face(landmarks: np.ndarray, face_height: float) -> np.ndarray:

@@ -75,23 +75,32 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     face_height = float(face_height_of(landmarks[:, :2]))
     region, seam, firmness = head_region(landmarks, person)
     foreground, background = unmixed(photo, person, shown, 0.02 * face_height)
+    hair = beside_face(landmarks, *person.shape)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, foreground, person, region, firmness, face_height)),
+        head=_tensor(_head(photo, foreground, person, region, firmness, hair, face_height)),
         torso=_tensor(_torso(foreground, person, region, seam, firmness, landmarks, face_height)),
         background=_tensor(background),
         person=_tensor(person[..., None]),
         head_mask=_tensor((person * region)[..., None]),
-        hair=_tensor(beside_face(landmarks, *person.shape)[..., None]),
+        hair=_tensor(hair[..., None]),
     )
 
 
 def _head(
-    photo: np.ndarray, foreground: np.ndarray, person: np.ndarray, region: np.ndarray, firmness: np.ndarray, face_height: float
+    photo: np.ndarray,
+    foreground: np.ndarray,
+    person: np.ndarray,
+    region: np.ndarray,
+    firmness: np.ndarray,
+    hair: np.ndarray,
+    face_height: float,
 ) -> np.ndarray:
     """The head's colours: the photo's, at the outline without the background in them, and below the jaw continued from above it."""
-    sure = (person > 0.99) & (region > 0.5)
-    beside = (person > 0.99) & (region < 0.5)  # skin and hair just below the seam: the head fades there over its own continuation
+    beside_jaw = hair > 0.5
+    within = (cv2.erode((region > 0.5).astype(np.uint8), disc(0.01 * face_height)) > 0) | (beside_jaw & (region > 0.5))
+    sure = (person > 0.99) & within  # a turned jaw shows neither collar nor the shadow below it
+    beside = (person > 0.99) & (region < 0.5) & beside_jaw  # hair just below the seam: the head fades there over its own continuation
     nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
     outline = np.clip(person / 0.1, 0, 1)[..., None]
     colours = np.where((sure | beside)[..., None], photo, nearest + (foreground - nearest) * outline)
