@@ -5,7 +5,7 @@ import torch
 from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.analytic.driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.measures import EYEBALL
+from real3d_core.face.measures import EYEBALL, closed_lids
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.gaze import FULL_GAZE
@@ -108,3 +108,19 @@ def test_eyes_that_look_aside_are_followed_and_a_blink_hides_nothing(controls):
 def test_a_clip_without_irises_leaves_the_gaze_alone(controls):
     track = track_from_landmarks(filmed(np.zeros((3, 468, 3)), np.zeros((3, 3))), 25.0, canonical_face(ModelFolders()))
     assert motion_from_track(track).control("gaze_x").abs().max() == 0
+
+
+def test_lids_that_only_follow_the_gaze_do_not_blink_as_well(controls):
+    """The drawn lids follow the gaze by themselves; a blink on top would close them twice."""
+    track = track_from_landmarks(filmed(np.zeros((2, 468, 3)), np.zeros((2, 3))), 25.0, canonical_face(ModelFolders()))
+    looking_down = landmarks_from_motion(motion_from_track(track).with_controls(gaze_y=torch.tensor([0.0, -0.5])), track.shapes[0])
+    assert looking_down.lids[1].min() > 0.2
+    motion = motion_from_landmarks(looking_down)
+    assert motion.control("blink_left").abs().max() < 1e-6
+    assert landmarks_from_motion(motion, track.shapes[0]).lids == pytest.approx(looking_down.lids, abs=1e-6)
+
+
+def test_a_lid_half_way_down_is_measured_as_half_closed():
+    """The landmark model reports little of the first half: a line from open to shut once made small movements vanish."""
+    assert closed_lids(np.array([1.2, 1.0, 0.72, 0.3, 0.05])).tolist() == [0, 0, 0.5, 1, 1]
+    assert closed_lids(np.array([0.92])) > 0.1
