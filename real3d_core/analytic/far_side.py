@@ -18,7 +18,9 @@ from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .channels import FRONT, SILHOUETTE, STEEPNESS, near_contour
 
-_MIRRORED = 0.6  # of a side's depth is the distance at which the photo is mirrored into it: the texture is right at a turn of about 35 degrees
+_MIRRORED = (
+    0.6  # of a side's depth is the distance at which the photo is mirrored into it: the texture is right at a turn of about 35 degrees
+)
 _FRONT, _SIDE = 0.01, 0.02  # world units behind the front surface: up to the one a ray may have met it, from the other on not
 _FARTHEST = 0.03  # world units, the spacing of the march's samples
 _SMOOTH = 2.0  # rays

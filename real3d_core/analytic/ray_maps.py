@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from ..render.camera import camera_rays
+from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
@@ -109,7 +109,7 @@ class RayCoordinates:
         )
         uv = (pairs + error).flatten(0, 1)
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
-        reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
+        reach = _GROW - (_GROW - _TURNED_GROW) * min(1.0, farthest_turn(rays.camera, self._source) / _TURNED)
         strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
         near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
@@ -191,12 +191,6 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
         total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
         values = total / count.clamp_min(1)
     return values
-
-
-def _turned(camera: Tensor, source: Tensor) -> float:
-    """How far the camera looks from elsewhere than the source camera, 0..1."""
-    along = sum(float(a) * float(b) for a, b in zip(camera[0, 2:11:4], source[0, 2:11:4], strict=True))
-    return min(1.0, math.acos(min(1.0, along)) / _TURNED)
 
 
 def stillness(shift: Tensor) -> Tensor:
