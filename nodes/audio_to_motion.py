@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import MOUTH, TEMPERATURE
 from .conversions import sound
-from .inputs import acting_input, number, seed_input, sound_input, transcript_input
+from .inputs import acting_input, gaze_input, number, seed_input, sound_input, transcript_input
 from .preview import shown_motion
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
@@ -20,7 +20,7 @@ class AudioToMotion(io.ComfyNode):
             node_id="Real3DAudioToMotion",
             display_name="Audio to motion",
             category=f"{CATEGORY}/motion",
-            description="Generates the motion of lips and face, and blinks, from speech. The head stays still; 'Head pose' moves it.",
+            description="Generates the motion of lips and face, blinks and gaze from speech. The head stays still; 'Head pose' moves it.",
             search_aliases=["lip sync", "speech to face", "audio2motion"],
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits only this kind of avatar."),
@@ -39,12 +39,13 @@ class AudioToMotion(io.ComfyNode):
                     default="natural",
                     tooltip="natural: at irregular intervals; periodic: every 4 s (real3d: 5 s); none: no blinks.",
                 ),
-                seed_input("Random seed of blinks, acting and sampling; the same seed gives the same motion."),
+                seed_input("Random seed of blinks, gaze, acting and sampling; the same seed gives the same motion."),
                 transcript_input(),
                 acting_input(
                     "How much brows, lids and cheeks of the built-in avatar go along: they stress loud syllables, ask questions that the "
                     "transcript marks with '?', and breathe in pauses. 0 moves only the lips, 1 is natural."
                 ),
+                gaze_input(),
             ],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="25 frames per second, as long as the audio.")],
         )
@@ -60,11 +61,16 @@ class AudioToMotion(io.ComfyNode):
         seed: int,
         transcript: str = "",
         acting: float = 1.0,
+        gaze: float = 1.0,
     ) -> io.NodeOutput:
+        import torch
+
         from ..real3d_core.avatar import SpeechStyle
+        from ..real3d_core.motion.gaze import gaze_curve, with_gaze
 
         style = SpeechStyle(mouth_amplitude, transcript.strip() or None, seed, temperature, acting)
         soundtrack = sound(audio)
         motion = avatar.audio_to_motion(soundtrack, style, progress.steps_bar())
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, seed))
+        motion = with_gaze(motion, gaze * torch.from_numpy(gaze_curve(len(motion), motion.fps, seed)))
         return io.NodeOutput(motion, ui=shown_motion(motion, soundtrack))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import ACTING, FACE_AREA, FACE_INDEX, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
+from ..real3d_core.ranges import ACTING, FACE_AREA, FACE_INDEX, GAZE, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
 from .runtime.api import io
 from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 
@@ -54,6 +54,18 @@ def transcript_input() -> io.Input:
 def acting_input(tooltip: str) -> io.Input:
     """How much a face or head acts while it speaks. Last on each node, since saved workflows store widgets by position."""
     return number("acting", 1.0, ACTING, tooltip, step=0.05, optional=True)
+
+
+def gaze_input() -> io.Input:
+    """Last among a node's inputs, since saved workflows store widgets by position."""
+    return number(
+        "gaze",
+        1.0,
+        GAZE,
+        "How far the eyes of the built-in avatar look around, 0 to 2: 1 is natural, 0 keeps them as in the photo.",
+        step=0.05,
+        optional=True,
+    )
 
 
 def place_inputs() -> list[io.Input]:

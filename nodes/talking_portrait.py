@@ -10,6 +10,7 @@ from .inputs import (
     background_video_input,
     face_inputs,
     fps_output,
+    gaze_input,
     number,
     place_inputs,
     provenance_input,
@@ -67,7 +68,7 @@ class TalkingPortrait(io.ComfyNode):
                     tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
                 ),
                 number("size", 512, SIZE, "Side length of the square crop in pixels.", step=8),
-                seed_input("Random seed of blinks, sway and acting; the same seed gives the same video."),
+                seed_input("Random seed of blinks, gaze, sway and acting; the same seed gives the same video."),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
                 AvatarSocket.Input("avatar", optional=True, tooltip="From 'Load avatar'; if not connected, the built-in avatar is used."),
                 *place_inputs(),
@@ -88,6 +89,7 @@ class TalkingPortrait(io.ComfyNode):
                     "syllables, ask questions that the transcript marks with '?', and breathe in pauses. 0 moves only the lips, 1 is "
                     "natural."
                 ),
+                gaze_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -125,6 +127,7 @@ class TalkingPortrait(io.ComfyNode):
         background_video=None,
         provenance: bool = True,
         acting: float = 1.0,
+        gaze: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
@@ -141,6 +144,7 @@ class TalkingPortrait(io.ComfyNode):
             face_index=face_index,
             face_area=face_area,
             framing=framing,
+            gaze=gaze,
         )
         made = talking_portraits(
             avatar,

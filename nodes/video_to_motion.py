@@ -19,7 +19,7 @@ class VideoToMotion(io.ComfyNode):
             node_id="Real3DVideoToMotion",
             display_name="Video to motion",
             category=f"{CATEGORY}/motion",
-            description="Tracks a face in a video: expression, blinks and head pose, relative to a neutral frame of the same video.",
+            description="Tracks a face in a video: expression, blinks, gaze and head pose, relative to a neutral frame of the same video.",
             search_aliases=["face tracking", "motion transfer", "driving video"],
             inputs=[
                 AvatarSocket.Input("avatar", tooltip="From 'Load avatar'; the motion fits only this kind of avatar."),

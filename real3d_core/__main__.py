@@ -112,7 +112,12 @@ def _pipeline_options(options: argparse.Namespace) -> PipelineOptions:
         face_area=options.face_area,
         framing="side by side" if options.side_by_side else "whole photo" if options.paste_back else "crop",
         **_given(
-            pose=options.pose, blink=options.blink, pose_amount=options.pose_amount, neutral=options.neutral, smoothing=options.smoothing
+            pose=options.pose,
+            blink=options.blink,
+            pose_amount=options.pose_amount,
+            neutral=options.neutral,
+            smoothing=options.smoothing,
+            gaze=options.gaze,
         ),
     )
     if options.size % 2:

@@ -12,7 +12,7 @@ from .errors import Real3DError
 from .mediapipe_models.model_files import DEFAULT_FOLDER
 from .pipeline import BLINKS, POSES
 from .portrait.crop import DEFAULT_FACE_AREA
-from .ranges import ACTING, FACE_AREA, FRAME_RATE, MOUTH, POSE_AMOUNT, SIZE, SMOOTHING, TEMPERATURE
+from .ranges import ACTING, FACE_AREA, FRAME_RATE, GAZE, MOUTH, POSE_AMOUNT, SIZE, SMOOTHING, TEMPERATURE
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,6 +74,7 @@ def parser() -> Parser:
     add("--pose", choices=POSES, help="head movement (default: driving if there is a clip, otherwise sway)")
     add("--pose-amount", type=float, metavar="AMOUNT", help=f"scales the head movement, {POSE_AMOUNT} (1, natural)")
     add("--blink", choices=BLINKS, help="blinking (default: driving if there is a clip, otherwise natural)")
+    add("--gaze", type=float, metavar="AMOUNT", help=f"how far the eyes of analytic move, {GAZE} (1, natural; 0: as in the photo)")
     add("--neutral", type=int, metavar="FRAME", help="index of the clip's frame (at 25 fps) with the photo's expression")
     add("--smoothing", type=float, metavar="AMOUNT", help=f"temporal smoothing of the clip's motion, {SMOOTHING} (0, none; 1, gentle)")
     add("--seed", type=int, default=0, help="random seed; the same seed gives the same video")

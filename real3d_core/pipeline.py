@@ -23,13 +23,14 @@ from .face.track import FaceTrack, track_face
 from .media.pictures import opaque
 from .media.sound import Sound
 from .mediapipe_models.model_files import ModelFolders
+from .motion.gaze import at_viewer, gaze_curve, gaze_of, with_gaze
 from .motion.motion import Motion
 from .motion.pose import orbit, speech_sway, turn_about_neck
 from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, no_progress
-from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
+from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, GAZE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.planes import Planes
@@ -76,13 +77,15 @@ class PipelineOptions:
         clip where there is one, else "sway".
     pose_amount: scales it, -3..3; 1 is natural, below 0 mirrored.
     blink: "natural", "periodic", "none", or as in the "driving" clip; "auto": as in the clip where there is one, else "natural".
-    speech: how a voice moves the face, how much face and head act along, and the seed of blinks and sway.
+    speech: how a voice moves the face, how much face and head act along, and the seed of blinks, gaze and sway.
     neutral: number of the driving clip's frame that stands for the portrait's own expression; None finds one.
     smoothing: of the driving clip, 0..5: 0 none, 1 gentle.
     fps: frames per second of the result, 1..120; 23.976 and the like mean 24000/1001 (see `stream.exact_rate`).
     size: side of a finished frame in pixels, 64..2048.
     face_index: which face of a photo, counted from the largest, which is 0.
     face_area: the least part of the crop that the face fills, 0.02..0.5 (spec 06 section 2).
+    gaze: how far the eyes move, as in the clip where the head does and else by themselves, 0..2; 1 is natural, at 0 they look as in
+        the photo.
     framing: "crop" is the square about the head, "whole photo" keeps the photo's own size and framing, "side by side" shows how each
         frame comes about.
 
@@ -101,6 +104,7 @@ class PipelineOptions:
     face_index: int = 0
     face_area: float = DEFAULT_FACE_AREA
     framing: str = "crop"
+    gaze: float = 1.0
 
     def __post_init__(self) -> None:
         for value, choices, name in ((self.pose, POSES, "pose"), (self.blink, BLINKS, "blinking"), (self.framing, FRAMINGS, "framing")):
@@ -113,6 +117,7 @@ class PipelineOptions:
         SIZE.check(self.size)
         FACE_INDEX.check(self.face_index)
         FACE_AREA.check(self.face_area)
+        GAZE.check(self.gaze)
 
     @property
     def rate(self) -> Fraction:
@@ -245,7 +250,7 @@ def make_motion(
     """The motion of a talking portrait.
 
     A voice moves the lips; a driving clip moves the whole face where there is no voice, else only what `pose` and `blink` take
-    from it. The motion lasts as long as the sound, without one as long as the clip.
+    from it, and where the eyes look if the head follows it. The motion lasts as long as the sound, without one as long as the clip.
 
     Raises:
         Real3DError: see `refuse_impossible`.
@@ -257,6 +262,7 @@ def make_motion(
     motion = driven if sound is None else avatar.audio_to_motion(sound, options.speech, progress)
     assert motion is not None  # something drives, or it would have been refused
     motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed, options.speech.acting)
+    motion = with_gaze(motion, options.gaze * _gaze(motion, driven, options.speech.seed))
     if blink in ("natural", "periodic"):
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, options.speech.seed))
     elif blink == "driving" and sound is not None and track is not None:
@@ -268,6 +274,13 @@ def make_motion(
         return motion
     duration = sound.duration if sound is not None else len(motion) / FPS
     return motion.resampled(float(options.rate), max(1, math.ceil(duration * options.rate - 1e-6)))
+
+
+def _gaze(motion: Motion, driven: Motion | None, seed: int) -> Tensor:
+    """[T, 2] radians: as in the clip where it is followed, else by themselves, while they stay with the viewer."""
+    if driven is not None:
+        return gaze_of(driven.fitted(len(motion)))
+    return torch.from_numpy(gaze_curve(len(motion), motion.fps, seed)) + at_viewer(motion)
 
 
 def _meant(choice: str, without_clip: str, track: FaceTrack | None) -> str:

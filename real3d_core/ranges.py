@@ -40,6 +40,7 @@ MOUTH = Range("The mouth's amplitude", 0, 3)
 ACTING = Range("The acting", 0, 2)
 EXPRESSION = Range("The amount of an expression", 0, 1)
 TEMPERATURE = Range("The temperature", 0, 1)
+GAZE = Range("The amount of gaze", 0, 2)
 POSE_AMOUNT = Range("The pose amount", -3, 3)
 NEUTRAL = Range("The neutral frame", 0, 90000, whole=True)  # of a driving clip of at most an hour at 25 a second
 SMOOTHING = Range("The smoothing", 0, 5)

@@ -17,6 +17,7 @@ from real3d_core.face.track import FaceTrack
 from real3d_core.media.pictures import load_picture
 from real3d_core.media.sound import Sound, load_sound
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.gaze import gaze_of
 from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible, with_head_pose
 from real3d_core.stream import exact_rate
@@ -233,3 +234,18 @@ def test_a_motion_of_another_avatar_is_refused():
     motion = Motion.still(MotionBasis("someone-else", (), 4), 3)
     with pytest.raises(MotionMismatchError, match="someone-else"):
         motion.require_basis(BASIS)
+
+
+def test_eyes_look_about_by_themselves_and_stay_with_the_viewer(avatar):
+    spoken = make_motion(avatar, PipelineOptions(pose="orbit", blink="none"), silence(4.0))
+    gaze, yaw = torch.rad2deg(gaze_of(spoken)), torch.rad2deg(spoken.euler[:, 1])
+    assert np.corrcoef(gaze[:, 0], -yaw)[0, 1] > 0.9
+    assert torch.equal(spoken.expression, make_motion(avatar, PipelineOptions(pose="orbit", blink="none"), silence(4.0)).expression)
+    still = make_motion(avatar, PipelineOptions(pose="orbit", blink="none", gaze=0.0), silence(4.0))
+    assert gaze_of(still).abs().max() == 0
+
+
+def test_eyes_look_where_the_clip_does_where_the_head_follows_it(avatar, track):
+    driven = avatar.video_to_motion(track)
+    spoken = make_motion(avatar, PipelineOptions(pose="driving", gaze=0.5), silence(1.0), track)
+    assert torch.equal(gaze_of(spoken), 0.5 * gaze_of(driven.fitted(len(spoken))))

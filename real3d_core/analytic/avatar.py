@@ -36,6 +36,7 @@ from .channels import constructed_decoder
 from .compose import Composer
 from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
+from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
@@ -126,7 +127,10 @@ class AnalyticAvatar:
             head_threshold: where the head is more opaque than this it hides the background completely; None: HEAD_THRESHOLD.
         """
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size)(render, background, start, threshold))
+        eyes = looks(motion)
+        return renders.map(
+            lambda render, start, stop: self._composer(portrait, render, size)(render, eyes[start:stop], background, start, threshold)
+        )
 
     def person_mask(
         self,
@@ -138,7 +142,8 @@ class AnalyticAvatar:
     ) -> FrameStream[Tensor]:
         """How much of each pixel is person, not background: [n, size, size] in 0..1."""
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, threshold))
+        eyes = looks(motion)
+        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, eyes[start:stop], threshold))
 
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""

@@ -1,7 +1,7 @@
 """Rendered photo coordinates become the finished picture (DESIGN section 3, spec 08 section 5).
 
 The photo is sampled at full resolution through the coordinates that ray marching returned, so skin stays as sharp as the photo. The
-sheets of lips and lids are put in front of one another per pixel of the output, not per ray.
+sheets of the lips are put in front of one another per pixel of the output, not per ray.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
+from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
 from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, blur, channels
@@ -69,13 +70,14 @@ class Composer:
         self._from_rays = Enlargement(rays, size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
-        self._latest: tuple[HeadRender, list[_Layers]] | None = None
+        self._latest: tuple[HeadRender, list[Look], list[_Layers]] | None = None
         self._lacking = self._what_is_lacking(_fit(plates.crop(plates.photo), size)[0], at_rest)
 
-    def __call__(self, render: HeadRender, background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
+    def __call__(self, render: HeadRender, looks: list[Look], background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
 
         Args:
+            looks: what the eyes do in each of the frames.
             background: in place of the photo's own, which None keeps.
             first: number of the first frame.
             head_threshold: where the head is more opaque than this nothing is seen through it.
@@ -83,7 +85,7 @@ class Composer:
         backdrops = behind(self._background if background is None else background, first, first + len(render.cameras))
         change = None if render.colour_change is None else _enlarge(render.colour_change, self._size)
         frames = torch.empty(len(render.cameras), self._size, self._size, 3)
-        for number, layers in enumerate(self._layers(render)):
+        for number, layers in enumerate(self._layers(render, looks)):
             colour = layers.head[:3]
             if change is not None:
                 colour = colour + change[number][channels(layers.box)]
@@ -92,22 +94,23 @@ class Composer:
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
-    def person(self, render: HeadRender, head_threshold: float) -> Tensor:
+    def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
-        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render)])
+        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render, looks)])
 
     def _what_is_lacking(self, photo: Tensor, at_rest: HeadRender) -> Tensor:
         """[3, size, size]: what the layers in their places lack of the photo; added wherever nothing has moved, so that frame 0 is it."""
-        (layers,) = self._layers(at_rest)
+        (layers,) = self._layers(at_rest, [Look()])
         return photo - _over(self._background[0], layers, layers.head[:3], HEAD_THRESHOLD)
 
-    def _layers(self, render: HeadRender) -> list[_Layers]:
+    def _layers(self, render: HeadRender, looks: list[Look]) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
-        if self._latest is None or self._latest[0] is not render:
-            self._latest = (render, [self._layers_of(rays) for rays in FrameRays.of(render)])
-        return self._latest[1]
+        if self._latest is None or self._latest[0] is not render or self._latest[1] != looks:
+            frames = zip(FrameRays.of(render), looks, strict=True)
+            self._latest = (render, looks, [self._layers_of(*frame) for frame in frames])
+        return self._latest[2]
 
-    def _layers_of(self, rays: FrameRays) -> _Layers:
+    def _layers_of(self, rays: FrameRays, look: Look) -> _Layers:
         """The layers of one frame."""
         places = self._coordinates(rays)
         solid = blur(rays.opacity, _CONTOUR_BLUR)[0]
@@ -117,7 +120,7 @@ class Composer:
         torso, in_place = self._torso(rays.camera)
         in_place = in_place.clone()
         in_place[channels(box)] *= still.clamp(0, 1)
-        return _Layers(box, self._head(places.uv, face, box, rays.camera), solid, near.clamp(0, 1), torso, in_place)
+        return _Layers(box, self._head(places.uv, face, box, rays.camera, look), solid, near.clamp(0, 1), torso, in_place)
 
 
 def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:

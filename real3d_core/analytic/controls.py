@@ -1,6 +1,7 @@
 """The built-in avatar's motion basis: named controls on top of landmark displacements (DESIGN section 3).
 
-A coefficient vector is the controls, each 0 at rest and 1 at full strength, then the displacements of the 468 mesh landmarks
+A coefficient vector is the controls, each 0 at rest and 1 at full strength (gaze_x and gaze_y: 30 degrees to the picture's right and up,
+below 0 to its left and down), then the displacements of the 468 mesh landmarks
 in the head's own frame (x right, y up, z to the viewer), in units of the face's height, that the controls leave over. Sound and
 hands use the controls only; a driving clip uses both.
 """
@@ -25,6 +26,7 @@ from ..face.landmark_sets import (
 )
 from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
+from ..motion.gaze import GAZE_CONTROLS
 from ..motion.motion import MotionBasis
 from ..smooth_step import smooth_step
 from .kind import KIND
@@ -44,6 +46,7 @@ CONTROLS = (
     "brow_furrow",
     "blink_left",
     "blink_right",
+    *GAZE_CONTROLS,
     "speaking",
     *UPPER_FACE,
 )
@@ -90,9 +93,8 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
-        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks move no landmark
-        here: lids are sheets
-        of their own (sheets.py). Whatever the coefficients are, nothing moves farther than a face can.
+        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
+        landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
         controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
@@ -115,7 +117,7 @@ class FaceControls:
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
-        return self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0)[0]
+        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
@@ -208,7 +210,7 @@ class _LipClosing:
         self._inner[INNER_LIP] = 1
         self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
         self._follow_lower = torch.where((self._inner > 0) & (lower > 0), 1.0, self._follow_lower)
-        self._y = y
+        self._y, self._z = y, rest[:, 2]
         self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
     def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
@@ -218,6 +220,13 @@ class _LipClosing:
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
         return moved + torch.stack([torch.zeros_like(up), up - down, torch.zeros_like(up)], dim=-1)
+
+    def levelled(self, moved: Tensor) -> Tensor:
+        """The same with both lips equally far forward, as lips are that touch."""
+        depth = self._z + moved[..., 2]
+        off = (depth[:, self._upper_points] - depth[:, self._lower_points]) / 2 @ self._mix.T
+        forward = off * (self._follow_lower - self._follow_upper)
+        return moved + torch.stack([torch.zeros_like(forward), torch.zeros_like(forward), forward], dim=-1)
 
 
 def _interpolation(columns: Tensor, x: Tensor) -> Tensor:

@@ -12,14 +12,18 @@ from ..face.landmark_sets import EYE
 from ..face.measures import closed_lids
 from ..face.track import FaceTrack
 from ..motion.bridging import Bridges
+from ..motion.gaze import gaze_of, with_gaze
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions
+from .eye_shape import lid_follows
 
 _FITTED = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "smile", "frown", "brow_raise", "brow_furrow")
 _LID_FOLDS = [247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
 _SHYNESS = 0.02  # regularisation that keeps controls at rest where the face gives no clear evidence of them
+_OPENING = 0.3  # of an eye, in its widths
+_GAZE_SMOOTHING = 0.7  # frames: eyes jump
 _FARTHEST = 0.7  # decimetres that a head may leave its place: the torso stays where it is
 
 
@@ -38,7 +42,8 @@ def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: f
     lids = bridged(closed_lids(track.eye_opening / np.maximum(track.eye_opening[at_rest], 1e-3)))
     pose = _relative_pose(track, at_rest, bridged, smoothing)
     shifts = bridged(_smooth(track.shapes - rest, 1.2 * smoothing, track.runs()))
-    return motion_from_landmarks(LandmarkMotion(rest[0], shifts, lids, *pose, track.fps))
+    gaze = bridged(_smooth(track.gaze(), _GAZE_SMOOTHING * smoothing, track.runs()))
+    return motion_from_landmarks(LandmarkMotion(rest[0], shifts, lids, *pose, track.fps, gaze))
 
 
 def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
@@ -50,9 +55,12 @@ def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
     controls = np.zeros((len(shift), len(CONTROLS)))
     controls[:, fitted] = _fit(shift, directions[fitted])
     left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
-    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = landmarks.lids.T
+    followed = 0.0 if landmarks.gaze is None else lid_follows(landmarks.gaze[:, 1], _OPENING)[:, None]
+    blinks = (landmarks.lids - followed) / (1 - followed)  # what lids do beside following the gaze, which the eyes see to
+    controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = blinks.clip(0, 1).T
     expression = np.concatenate([controls, left_over.reshape(len(shift), -1)], axis=1)
-    return Motion(BASIS, torch.from_numpy(expression).float(), landmarks.euler, landmarks.translation, landmarks.fps)
+    motion = Motion(BASIS, torch.from_numpy(expression).float(), landmarks.euler, landmarks.translation, landmarks.fps)
+    return motion if landmarks.gaze is None else with_gaze(motion, torch.from_numpy(landmarks.gaze))
 
 
 def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
@@ -64,8 +72,11 @@ def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
     """
     spoken = motion.with_controls(speaking=torch.tensor(0.0))  # the face that takes it over counts as one whose lips touch
     displacements = FaceControls(torch.from_numpy(rest)).displacements(spoken.expression).double().numpy()
-    lids = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).double().numpy().clip(0, 1)
-    return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps)
+    blinks = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).double().numpy().clip(0, 1)
+    gaze = gaze_of(motion).double().numpy()
+    followed = lid_follows(gaze[:, 1], _OPENING)[:, None]
+    lids = (followed + (1 - followed) * blinks).clip(0, 1)
+    return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps, gaze)
 
 
 def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoothing: float) -> tuple[Tensor, Tensor]:

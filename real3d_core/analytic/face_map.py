@@ -1,4 +1,4 @@
-"""Where in the photo the edges of lips and lids are, as smooth maps that compose looks up per pixel."""
+"""Where in the photo the edges of the lips are, as smooth maps that compose looks up per pixel."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from ..face.landmark_sets import (
-    LEFT_UPPER_LID,
     LOWER_INNER_LIP,
-    RIGHT_UPPER_LID,
     UPPER_INNER_LIP,
 )
 from ..face.measures import face_height_of, parted
@@ -26,7 +24,6 @@ class FaceMap:
 
     below_lower: how far below the inner edge of the lower lip (extended sideways beyond the mouth); negative above it.
     above_upper: how far above the inner edge of the upper lip.
-    above_lid: how far above the edge of the nearer eye's upper lid, which goes on level beyond the corners of the eye.
     across: along the mouth from its middle.
     half_width: of the mouth.
     face_height: in crop units.
@@ -38,7 +35,7 @@ class FaceMap:
     face_height: float
     open_at_rest: float
 
-    BELOW_LOWER, ABOVE_UPPER, ABOVE_LID, ACROSS = 0, 1, 2, 3
+    BELOW_LOWER, ABOVE_UPPER, ACROSS = 0, 1, 2
 
 
 def face_map(landmarks: Tensor) -> FaceMap:
@@ -57,21 +54,13 @@ def face_map(landmarks: Tensor) -> FaceMap:
     upper_line = line(columns, upper[1] if is_open else middle, along)
     lower_line = line(columns, lower[1] if is_open else middle, along)
 
-    lids = [_above_lid(points[lid], grid) for lid in (RIGHT_UPPER_LID, LEFT_UPPER_LID)]
-    above_lid = np.where(along < mouth_frame(points[[RIGHT_UPPER_LID[-1], LEFT_UPPER_LID[0]]])[0].mean(), *lids)
-    maps = np.stack([down - lower_line, upper_line - down, above_lid, along]) / face_height
+    maps = np.stack([down - lower_line, upper_line - down, along]) / face_height
     return FaceMap(
         maps=torch.from_numpy(maps).float()[None],
         half_width=float(columns[-1] - columns[0]) / 2 / face_height,
         face_height=face_height,
         open_at_rest=float(is_open),
     )
-
-
-def _above_lid(lid: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    frame = Frame(lid[0], lid[-1])
-    along, down = frame(grid)
-    return line(*frame.polyline(lid), along) - down
 
 
 class Frame:

@@ -1,75 +1,111 @@
-"""Closed lids for a photo that shows open eyes (spec 08 section 4)."""
+"""Lids for a photo that shows open eyes: skin, lashes and shadow of an upper lid at any height (spec 08 section 4)."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..face.landmark_sets import (
-    LEFT_BROW,
-    LEFT_LOWER_LID,
-    LEFT_UPPER_LID,
-    RIGHT_BROW,
-    RIGHT_LOWER_LID,
-    RIGHT_UPPER_LID,
-)
-from ..face.measures import face_height_of
 from ..portrait.inpaint import push_pull
-from ..portrait.plates import MARGIN
+from ..smooth_step import smooth_step
+from .eye_shape import EyeShape
+
+# Lengths are in widths of the eye, from corner to corner.
+_LASHES = 0.10  # the strip above a lid's edge that moves with it as one
+_FOLD = 0.30  # above the edge the lid's skin no longer moves
+_UNDER_BROW = 0.45  # of the way to the brow, likewise
+_SETTLES = 0.3  # below a raised lower lid's edge the skin stays
+_DRAWN = 0.22  # a lid's travel until its skin is smooth
+_SKIN = (0.25, 0.4)  # logarithm of how much darker or lighter even and rough skin may be
+_UNFOLDS = 0.6  # how much of the fold above a closed lid is gone
+_DARK_LASHES = 25  # percentile
+_FRINGE, _FRINGE_LENGTH = 0.3, 0.12  # how dark lashes are that hang below it, and how long they are
+_GLOSS = 0.06  # how much lighter a drawn lid is where it is roundest
+_LINE = 0.05  # half the width of the line of lashes
+_RING = 0.2  # of skin about the eye that lends its colour
+_GRAIN = 0.06  # detail of skin that is finer than this
+_FINEST = 2.0  # as many times its middle strength is kept: pores, not wrinkles
+_ROUND = 0.12  # how much darker a lid is towards its edge
 
 
-def lash_band(points: np.ndarray) -> float:
-    """Height above a lid's edge that is lashes and moves in one piece with it, in the unit of the landmarks [>= 468, 2 or 3].
-
-    A narrowed eye shows less of them.
-    """
-    face_height = face_height_of(points)
-    openings = np.linalg.norm(points[[159, 386]] - points[[145, 374]], axis=1)
-    return float(min(0.016 * face_height, 0.3 * openings.mean()))
-
-
-def lid_plate(head: Tensor, landmarks: Tensor) -> Tensor:
-    """The head plate with smooth skin where the crease and the eye are: what a lid looks like when it is drawn down.
-
-    A crease or lashes stretched with the skin would look like a second, half open eye.
+class Lid:
+    """The upper lid of an eye.
 
     Args:
-        head: [1, >= 3, S, S], a plate with its margins.
-        landmarks: [478, 3] in crop units.
-
-    Returns:
-        [1, 3, S, S].
+        picture: [h, w, 3] about the eye, 0..1.
     """
-    side = head.shape[-1]
-    points = (landmarks[:, :2].numpy() + MARGIN) * (side / (1 + 2 * MARGIN))
-    face_height = float(face_height_of(points))
-    picture = head[0, :3].permute(1, 2, 0).numpy().copy()
-    for upper, lower, brow in ((RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW), (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW)):
-        eye = points[upper + lower]
-        reach = 0.25 * face_height
-        x0, y0 = np.maximum(np.floor(eye.min(0) - reach), 0).astype(int)
-        x1, y1 = np.minimum(np.ceil(eye.max(0) + reach), side).astype(int)
-        box = (slice(y0, y1), slice(x0, x1))
-        inside = np.array([x0, y0])
-        patch = picture[box]
-        lid = np.ones(patch.shape[:2], np.uint8)
-        _fill(lid, np.concatenate([points[upper], points[lower][::-1]]) - inside, grow=0.030 * face_height)
-        crease = points[upper] + 0.45 * (points[brow[:5]].mean(0) - points[upper].mean(0))
-        _fill(lid, np.concatenate([points[upper], crease[::-1]]) - inside, grow=0.010 * face_height)
-        skin = lid.copy()
-        _fill(skin, points[brow] - inside, grow=0.012 * face_height)  # brows lend no colour, and keep theirs
-        smooth = push_pull(patch, skin.astype(np.float32))
-        blurred = cv2.GaussianBlur(smooth, (0, 0), 0.02 * face_height)
-        softly = cv2.GaussianBlur(1.0 - lid.astype(np.float32), (0, 0), 0.008 * face_height)[..., None]
-        picture[box] = patch + (blurred - patch) * softly
-    return torch.from_numpy(picture).permute(2, 0, 1)[None]
+
+    def __init__(self, picture: np.ndarray, shape: EyeShape):
+        self._picture = picture
+        self._shape = shape
+        grey, above = picture.mean(axis=2), shape.top - shape.down
+        self._fold = np.maximum(np.minimum(_UNDER_BROW * shape.to_brow, _FOLD), 1.5 * _LASHES)
+        across = (shape.outward < 0.62) & (shape.outward > -0.56)
+        eye = across & (above < _LASHES) & (shape.down - shape.bottom < 0.05)
+        lid = eye | (across & (above > 0) & (above < self._fold))
+        away = cv2.distanceTransform((~lid).astype(np.uint8), cv2.DIST_L2, 5) / shape.width
+        ring = ~lid & (away < _RING) & (above < 0.7 * shape.to_brow)
+        tone = np.median(picture[ring], axis=0)
+        alike = _alike(picture, tone, ring, shape.width)
+        wing = (grey < 0.8 * tone.mean()) & (shape.outward > 0.15) & (shape.outward < 0.8) & (above < 0.2) & (above > -0.15)
+        filled = cv2.dilate((lid | wing).astype(np.uint8), np.ones((3, 3))) > 0
+        skin = cv2.GaussianBlur(push_pull(picture, (ring & ~filled) * alike), (0, 0), 0.05 * shape.width)
+        soft = max(0.7, 0.03 * shape.width)
+        eye, wing = (
+            cv2.GaussianBlur(cv2.dilate(area.astype(np.uint8), np.ones((3, 3))).astype(np.float32), (0, 0), soft)
+            for area in (eye | wing, wing)
+        )
+        folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * alike
+        self._covered = np.maximum(eye, folded)[..., None]
+        self._skin = picture + (skin + self._grain(alike) - picture) * self._covered
+        self._wing = wing[..., None]
+        edge = picture[(np.abs(shape.along) < 0.5) & (above > -0.01) & (above < 0.05)]
+        self._lash = np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone
+
+    def skin(self, edge: np.ndarray, drawn: float) -> np.ndarray:
+        """[h, w, 3]: the lid whose edge is at `edge` [h, w]; `drawn` in 0..1, how far its skin is smooth."""
+        shape = self._shape
+        above, travel = edge - shape.down, edge - shape.top
+        fold = self._fold
+        stretched = _LASHES + (above - _LASHES) * (fold - _LASHES) / np.maximum(fold - _LASHES + travel, 0.02)
+        source = np.where(above < _LASHES, above, stretched)
+        moved = shape.pulled(self._picture, np.where(above < fold + travel, above - source - travel, 0))
+        if drawn == 0:
+            return moved
+        shade = _ROUND * np.exp(-np.clip(above, 0, None) / 0.08) * shape.arch
+        shade = shade - _GLOSS * np.exp(-(((above - 0.22) / 0.1) ** 2)) * shape.arch
+        return moved + (self._skin * (1 - shade[..., None] * self._covered) - moved) * drawn
+
+    def below(self, edge: np.ndarray, drawn: float) -> np.ndarray:
+        """[h, w, 3]: the lower lid with its edge at `edge` [h, w], without the upper one's lashes that hung there."""
+        shape = self._shape
+        raised = (shape.bottom - edge) * np.clip(1 - (shape.down - edge) / _SETTLES, 0, 1)
+        picture = shape.pulled(self._picture, raised) if raised.any() else self._picture
+        return picture + (self._skin - picture) * self._wing * drawn
+
+    def lashes(self, picture: np.ndarray, edge: np.ndarray, drawn: float) -> np.ndarray:
+        """The picture with the line of lashes at the edge of a drawn lid, as dark as the photo's own."""
+        shape = self._shape
+        above = edge - shape.down
+        line = np.maximum(np.exp(-((above / _LINE) ** 2)), _FRINGE * np.exp(-((above / _FRINGE_LENGTH) ** 2)) * (above < 0))
+        line *= np.clip((0.65 - shape.outward) / 0.15, 0, 1) * np.clip((0.55 + shape.outward) / 0.1, 0, 1) * (0.8 + 0.4 * shape.outward)
+        return picture + (self._lash - picture) * (drawn * line)[..., None]
+
+    def _grain(self, alike: np.ndarray) -> np.ndarray:
+        """[h, w, 3]: fine detail of the skin below the eye, mirrored into it."""
+        shape = self._shape
+        fine = (self._picture - cv2.GaussianBlur(self._picture, (0, 0), _GRAIN * shape.width)) * alike[..., None]
+        most = _FINEST * float(np.median(np.abs(fine[alike > 0.5]))) if (alike > 0.5).any() else 0.0
+        return shape.pulled(fine.clip(-most, most).astype(np.float32), 2 * (shape.bottom + 0.09 - shape.down))
 
 
-def _fill(mask: np.ndarray, outline: np.ndarray, grow: float) -> None:
-    """Clears the hull of some points, `grow` pixels wider."""
-    area = np.zeros_like(mask)
-    cv2.fillConvexPoly(area, cv2.convexHull(np.round(outline).astype(np.int32)), 1)
-    width = 2 * max(1, round(grow)) + 1
-    mask[cv2.dilate(area, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))) > 0] = 0
+def drawn(travel: float) -> float:
+    """How smooth the skin of a lid is that has come down by `travel`."""
+    return float(smooth_step(np.clip(travel / _DRAWN, 0, 1)))
+
+
+def _alike(picture: np.ndarray, tone: np.ndarray, ring: np.ndarray, width: float) -> np.ndarray:
+    """[h, w] in 0..1: how much a pixel and what is next to it look like skin of this tone, and not like glasses, hair or reflections."""
+    apart = np.abs(np.log((picture + 0.05) / (tone + 0.05))).max(axis=2)
+    alike = np.clip(2 - apart / np.clip(np.median(apart[ring]), *_SKIN), 0, 1).astype(np.float32)
+    side = 2 * round(0.03 * width) + 1
+    return cv2.erode(alike, np.ones((side, side)))

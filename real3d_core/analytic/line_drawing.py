@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from ..face import landmark_sets as sets
+from ..face.measures import EYEBALL
+from ..motion.gaze import FULL_GAZE, GAZE_CONTROLS
 from .controls import BASIS, FaceControls
 
 SIDE = 512
+_IRIS = 0.2  # widths of the eye
+_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 25)), np.sin(np.linspace(0, 2 * np.pi, 25))], axis=1)
 _FACE = 0.72  # of the side: the face's height
 _OPEN_LINES = (
     *(sets.UPPER_OUTER_LIP, sets.LOWER_OUTER_LIP, sets.UPPER_INNER_LIP, sets.LOWER_INNER_LIP),
@@ -44,6 +48,12 @@ def _drawn(points: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     for control, (upper, lower) in _LIDS.items():
         closed = np.clip(coefficients[BASIS.index(control)], 0, 1)
         lines.append((1 - closed) * points[upper] + closed * points[lower])
+    for upper, lower in _LIDS.values():
+        corners = points[[upper[0], upper[-1]]]
+        width = np.linalg.norm(corners[1] - corners[0])
+        turned = np.clip([coefficients[BASIS.index(name)] for name in GAZE_CONTROLS], -1, 1) * FULL_GAZE
+        middle = points[[*upper, *lower]].mean(0) + EYEBALL * width * np.sin(turned) * [1, -1]
+        lines.append(middle + _IRIS * width * _CIRCLE)
     shift = 4  # sixteenths of a pixel
     for line in lines:
         cv2.polylines(picture, [np.round(line * 2**shift).astype(np.int32)], False, (255, 255, 255), 2, cv2.LINE_AA, shift)

@@ -1,8 +1,6 @@
-"""The sheets of a head in front of one another: skin, jaw, lids and the inside of the mouth, per pixel of the frame."""
+"""The sheets of a head in front of one another: skin with its eyes, jaw and the inside of the mouth, per pixel of the frame."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import torch
@@ -10,19 +8,16 @@ import torch.nn.functional as F
 from scipy.ndimage import find_objects, label, maximum_filter
 from torch import Tensor
 
-from ..portrait.plates import Plates
+from ..portrait.plates import MARGIN, Plates
 from ..portrait.portrait import Portrait
 from ..render.camera import HEAD_CENTRE
+from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
-from .lids import lash_band, lid_plate
 from .mouth import MouthInterior
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, common
 from .solid import sample_plate
 
-_LASH_LINE = 0.6  # how much darker the edge of a closed lid is, where lashes lie on lashes
-_LID_DRAWN = 0.035  # face heights a lid travels until its skin is smooth
-_LID_SMOOTH = 0.9
-_LID_REACH = 0.06  # face heights beyond a drawn lid within which its skin is smooth too
+_RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
 _TOGETHER = 1e-5  # crop units; sheets closer than this are one, the difference is rounding
 
 
@@ -40,21 +35,23 @@ class HeadSheets:
         self._face = face
         self._from_rays = from_rays
         self._size = size
-        self._lids = lid_plate(plates.head, portrait.landmarks)
-        self._lashes = lash_band(portrait.landmarks[:, :2].numpy()) / face.face_height
+        self._eyes = Eyes(plates.head, portrait.landmarks)
         self._mouth = MouthInterior(plates.photo, portrait.landmarks, 1 / (size * face.face_height))
         self._source_slant = _slant(portrait.camera)
 
-    def __call__(self, uv: Tensor, face: Tensor, box: Box, camera: Tensor) -> Tensor:
+    def __call__(self, uv: Tensor, face: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
         """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
 
         Args:
             uv: [6, R, R] photo coordinates of the rays.
             face: [2, h, w] those of the face sheet at the pixels of the box.
             camera: [1, 25] of the frame.
+            look: what the eyes do.
         """
         slant = _slant(camera) - self._source_slant
         colour = self._head_at(face[None].permute(0, 2, 3, 1))
+        for eye in self._eyes(look):
+            self._show(eye, uv[FACE_SHEET], face, box, colour[0])
         for part in self._parted(uv):
             shared = common(part, box)
             if shared is not None:
@@ -64,27 +61,24 @@ class HeadSheets:
         return colour[0]
 
     def _parted(self, uv: Tensor) -> list[Box]:
-        """Where the face sheet alone is not the whole picture: where jaw or lids are elsewhere, and where the photo's mouth is open."""
+        """Where the face sheet alone is not the whole picture: where the jaw is elsewhere, and where the photo's mouth is open."""
         parted = (uv[JAW_SHEET] - uv[FACE_SHEET]).abs().amax(dim=0) > _TOGETHER
         if self._face.open_at_rest:
             ray = 1 / (uv.shape[-1] * self._face.face_height)
             jaw, upper = (self._look_up(uv[None, sheet].permute(0, 2, 3, 1))[0] for sheet in (JAW_SHEET, FACE_SHEET))
             between = (jaw[FaceMap.BELOW_LOWER] < ray) & (upper[FaceMap.ABOVE_UPPER] < ray)
             parted |= between & (upper[FaceMap.ACROSS].abs() < self._face.half_width + ray)
-        around = math.ceil(_LID_REACH * self._face.face_height * uv.shape[-1])
-        labels, _ = label(maximum_filter(parted.numpy(), 2 * around + 1), structure=np.ones((3, 3)))
+        labels, _ = label(maximum_filter(parted.numpy(), 3), structure=np.ones((3, 3)))
         return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
 
     def _layered(self, uv: Tensor, colour_face: Tensor, slant: Tensor) -> Tensor:
-        """Jaw, lids and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
+        """Jaw and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
         face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
         pixel = 1 / (self._size * self._face.face_height)
         maps_jaw, maps_face = self._look_up(jaw), self._look_up(face)
         below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], pixel)
         above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
-        lid = _edge(maps_jaw[:, FaceMap.ABOVE_LID], pixel)
-        colour_jaw = self._head_at(jaw)
-        colour = colour_face + (self._drawn_lid(colour_jaw, jaw, maps_jaw, maps_face) - colour_face) * lid[:, None]
+        colour_jaw, colour = self._head_at(jaw), colour_face.clone()
         beside = _edge(maps_face[:, FaceMap.ACROSS].abs() - self._face.half_width, pixel)  # there the lips are one
         above_upper = torch.maximum(above_upper, beside)
         rows, columns = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
@@ -99,24 +93,25 @@ class HeadSheets:
     def _head_at(self, uv: Tensor) -> Tensor:
         return sample_plate(self._head, uv, "bicubic")
 
-    def _drawn_lid(self, colour: Tensor, lid: Tensor, maps_lid: Tensor, maps_face: Tensor) -> Tensor:
-        """The further a lid is drawn down, the smoother its skin; its lashes stay."""
-        above = maps_lid[:, FaceMap.ABOVE_LID]
-        drawn = (above - maps_face[:, FaceMap.ABOVE_LID]) * (above > 0)
-        drawn = drawn * (drawn > 1e-3)  # otherwise rounding would draw lids in frames that share a chunk with a blink
-        if not drawn.any():
-            return colour
-        share = (drawn / _LID_DRAWN).clamp(0, 1)
-        right = maps_lid[:, FaceMap.ACROSS] < 0
-        right_eye, left_eye = (
-            (share * side).amax((1, 2), keepdim=True) for side in (right, ~right)
-        )  # the crease is gone from corner to corner
-        skin = torch.cat([sample_plate(self._lids, lid), colour[:, 3:]], dim=1)
-        lashes = torch.minimum(colour, skin)  # what is lighter than skin is the rim of the open eye, which a closed one does not show
-        drawn_down = lashes + (skin - lashes) * _edge(above - self._lashes, 0.4 * self._lashes)[:, None]
-        soft = colour + (drawn_down - colour) * (_LID_SMOOTH * torch.where(right, right_eye, left_eye) * (above > 0))[:, None]
-        line = 1 - _LASH_LINE * share * torch.exp(-((above / (0.6 * self._lashes)) ** 2))
-        return torch.cat([soft[:, :3] * line[:, None], soft[:, 3:]], dim=1)
+    def _show(self, eye: Painted, uv: Tensor, face: Tensor, box: Box, colour: Tensor) -> None:
+        """Puts an eye into the colours [5, h, w] of the box, where the face sheet shows it."""
+        corner = torch.tensor(eye.corner)[:, None, None]
+        size = torch.tensor(eye.picture.shape[1::-1])[:, None, None]
+
+        def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
+            """Pixels [2, ...] of the eye's picture, and whether they lie in it."""
+            pixels = (at + MARGIN) * (self._head.shape[-1] / (1 + 2 * MARGIN)) - 0.5 - corner
+            return pixels, ((pixels >= rim) & (pixels <= size - 1 - rim)).all(dim=0)
+
+        shared = common(self._from_rays.reached(shown(uv, 0)[1]), box)
+        if shared is None:
+            return
+        down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
+        pixels, within = shown(face[:, down, across], _RIM)
+        grid = ((pixels + 0.5) / size * 2 - 1).permute(1, 2, 0)[None]
+        picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
+        painted = F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)[0]
+        colour[:3, down, across] = torch.where(within, painted, colour[:3, down, across])
 
     def _look_up(self, uv: Tensor) -> Tensor:
         maps = self._face.maps.expand(len(uv), -1, -1, -1)

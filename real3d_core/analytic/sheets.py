@@ -1,8 +1,8 @@
-"""How a motion bends the face: smooth sheets that slide over one another (spec 08 sections 3 and 4).
+"""How a motion bends the face: smooth sheets that slide over one another (spec 08 section 3).
 
-A single smooth warp would stretch lips and lids. So there are three sheets over the plane of the face, each a smooth invertible map:
-the *face* sheet (upper lip, cheeks, brows), the *jaw* sheet (lower lip, chin), and the *lids*. Where two sheets meet, compose
-decides per pixel which one is in front. For every target point q a sheet knows the source point s that arrives there, q = s + D(s).
+A single smooth warp would stretch the lips. So there are two sheets over the plane of the face, each a smooth invertible map: the *face*
+sheet (upper lip, cheeks, brows) and the *jaw* sheet (lower lip, chin). Where they meet, compose decides per pixel which one is in
+front. For every target point q a sheet knows the source point s that arrives there, q = s + D(s).
 """
 
 from __future__ import annotations
@@ -17,33 +17,23 @@ from torch import Tensor
 
 from ..face.landmark_sets import (
     FACE_OVAL,
-    LEFT_BROW,
-    LEFT_LOWER_LID,
-    LEFT_UPPER_LID,
     LOWER_INNER_LIP,
     MESH_POINTS,
-    RIGHT_BROW,
-    RIGHT_LOWER_LID,
-    RIGHT_UPPER_LID,
 )
 from ..smooth_step import smooth_step
-from .controls import CONTROLS, LOWER_LIP, UPPER_LIP, FaceControls
+from .controls import LOWER_LIP, UPPER_LIP, FaceControls
 from .invertible import inverse, unfolded
-from .lids import lash_band
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
 _ROUNDS = 8
-_OVERLAP = 1.05  # a closed lid's lashes lie over the edge of the lower one
-_HANG = 0.010  # face heights by which they reach below it, midway between the corners of the eye
-_UNDER_BROW = 0.8  # part of the way from lid to brow that is lid skin
 _GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
 
 
 @dataclass(frozen=True)
 class BentSheets:
-    """Source points of the three sheets on the lattice, world x and y.
+    """Source points of the sheets on the lattice, world x and y.
 
-    face, jaw: [N, 2, L, L]; jaw holds the lids' source points above the nose.
+    face, jaw: [N, 2, L, L]; one and the same above the nose.
     depth: [N, 1, L, L] how far the front surface moves towards the viewer.
     """
 
@@ -72,7 +62,6 @@ class Sheets:
         window = _window(self.lattice.numpy(), centre, high - low)
         self._face = _Field(rest, _face_members(rest), self.lattice, window)
         self._jaw = _Field(rest, _jaw_members(rest), self.lattice, window)
-        self._lids = [_Lid(rest, self.lattice, side, self.face_height) for side in ("left", "right")]
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
@@ -86,12 +75,9 @@ class Sheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
         each = [self._fields(frame) for frame in coefficients.split(1)]  # sums round differently in company
         face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
-        blinks = {name[6:]: coefficients[:, CONTROLS.index(name)].nan_to_num(0.0).clamp(0, 1) for name in ("blink_left", "blink_right")}
         face, jaw = (inverse(field[:, :2], self.lattice, self.sample, _ROUNDS) for field in (face_field, jaw_field))
-        raised = self.sample(sum((lid(blinks[lid.side]) for lid in self._lids), start=torch.zeros(())), face)
-        lids = face + torch.cat([torch.zeros_like(raised), raised], dim=1)
         above = self._above
-        return BentSheets(face, jaw * (1 - above) + lids * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))
+        return BentSheets(face, jaw * (1 - above) + face * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))
 
     def in_front(self, bent: BentSheets) -> Tensor:
         """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
@@ -134,39 +120,6 @@ class _Field:
         """[N, 468, 3] -> [N, 3, L, L]."""
         values = [shifts.T @ self._from_landmarks for shifts in moved]  # one by one, for the same reason as in bend
         return torch.stack(values).view(len(moved), 3, LATTICE, LATTICE)
-
-
-class _Lid:
-    """The upper lid of one eye: travels to just below the lower one's edge; lashes move with its edge, the skin up to the brow stretches.
-
-    Within a column the lid is a map of heights, so its inverse is written down directly and exists however narrow the strip of
-    skin is that must cover the eye.
-    """
-
-    def __init__(self, rest: np.ndarray, lattice: Tensor, side: str, face_height: float):
-        self.side = side
-        upper, lower, brow = (
-            (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW) if side == "left" else (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW)
-        )
-        x, y = lattice.numpy()
-        columns = rest[upper, 0]
-        opening = rest[upper, 1] - np.interp(columns, rest[lower, 0], rest[lower, 1])
-        across = 2 * (columns - columns[0]) / (columns[-1] - columns[0]) - 1
-        hang = _HANG * face_height * (1 - across**2)
-        under_brow = sorted(brow[:5], key=lambda point: rest[point, 0])
-        to_brow = np.interp(columns, rest[under_brow, 0], rest[under_brow, 1]) - rest[upper, 1]
-        self._lashes = lash_band(rest)
-        self._height = torch.from_numpy(y - np.interp(x, columns, rest[upper, 1])).float()
-        self._drop = torch.from_numpy(np.interp(x, columns, np.maximum(opening, 0) + hang, left=0, right=0)).float()
-        self._reach = torch.from_numpy(np.maximum(_UNDER_BROW * np.interp(x, columns, to_brow), 1.5 * self._lashes)).float()
-
-    def __call__(self, closed: Tensor) -> Tensor:
-        """[N] in 0..1 -> [N, 1, L, L]: how far above each point its source is."""
-        travel = (_OVERLAP * closed[:, None, None] * self._drop)[:, None]
-        stretch = (self._reach - self._lashes) / (self._reach - self._lashes + travel)
-        source = self._lashes + (self._height + travel - self._lashes) * stretch
-        offset = torch.minimum(source - self._height, travel)
-        return torch.where(self._height < self._reach, offset, 0.0)
 
 
 def _face_members(rest: np.ndarray) -> np.ndarray:

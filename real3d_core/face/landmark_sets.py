@@ -27,6 +27,8 @@ RIGHT_UPPER_LID = _numbers("33 246 161 160 159 158 157 173 133")
 RIGHT_LOWER_LID = _numbers("33 7 163 144 145 153 154 155 133")
 LEFT_UPPER_LID = _numbers("362 398 384 385 386 387 388 466 263")
 LEFT_LOWER_LID = _numbers("362 382 381 380 374 373 390 249 263")
+RIGHT_IRIS = [468, 469, 470, 471, 472]  # centre first, then its rim
+LEFT_IRIS = [473, 474, 475, 476, 477]
 RIGHT_BROW = _numbers("46 53 52 65 55 70 63 105 66 107")
 LEFT_BROW = _numbers("285 295 282 283 276 336 296 334 293 300")
 
@@ -35,6 +37,7 @@ JAW_CORNERS = [172, 397]  # below the ears, where the jaw turns upwards
 FACE_OVAL = JAW + _numbers("389 251 284 332 297 338 10 109 67 103 54 21 162")
 
 FOREHEAD, CHIN, NOSE_TIP, NOSE_BASE = 10, 152, 1, 2
+CHEEKS = [50, 205, 280, 425]  # below what glasses cover
 MOUTH_CORNERS = [61, 291]
 GAP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
 EYE_PAIRS = {"right": ((159, 145), (158, 153), (160, 144)), "left": ((386, 374), (385, 380), (387, 373))}

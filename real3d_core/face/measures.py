@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from .landmark_sets import CHIN, EYE_CORNERS, EYE_PAIRS, FOREHEAD, GAP_PAIRS, LOWER_INNER_LIP, UPPER_INNER_LIP
+from .landmark_sets import (
+    CHIN,
+    EYE_CORNERS,
+    EYE_PAIRS,
+    FOREHEAD,
+    GAP_PAIRS,
+    LEFT_IRIS,
+    LOWER_INNER_LIP,
+    RIGHT_IRIS,
+    UPPER_INNER_LIP,
+)
 
-_OPEN, _SHUT = 0.85, 0.30  # openings of an eye, relative to rest, at which a blink begins and is complete
+EYEBALL = 0.4  # widths of an eye, from corner to corner: radius of the eyeball, 12 mm of 30
+_CLOSED = np.linspace(0, 1, 11)  # how far lids are closed,
+_STILL_OPEN = np.array([1, 0.95, 0.91, 0.86, 0.80, 0.72, 0.58, 0.43, 0.37, 0.33, 0.30])  # and what landmarks say is open then, of open
 _PARTED = 0.018  # face heights; what MediaPipe reports for lips that touch is less
 
 
@@ -36,4 +48,22 @@ def eye_opening(points: np.ndarray, side: str) -> np.ndarray:
 
 def closed_lids(opening: np.ndarray) -> np.ndarray:
     """How far eyes are closed, 0..1, from how open they are against the face at rest."""
-    return np.clip((_OPEN - opening) / (_OPEN - _SHUT), 0, 1)
+    return np.interp(opening, _STILL_OPEN[::-1], _CLOSED[::-1])
+
+
+def iris_places(points: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """[..., 478, 3] (x right, y up, z to the viewer) and head rotations [..., 3, 3] -> [..., 2, 2].
+
+    Where the irises of the right and the left eye are, to the head's x and y from midway between the corners of the eye, in widths of
+    the eye. The landmark models give irises no depth of their own: they are taken to be as near as the lids.
+    """
+    places = []
+    for side, iris in (("right", RIGHT_IRIS[0]), ("left", LEFT_IRIS[0])):
+        corners = points[..., EYE_CORNERS[side], :]
+        (upper, lower), *_ = EYE_PAIRS[side]
+        centre = points[..., iris, :].copy()
+        centre[..., 2] = points[..., [upper, lower], 2].mean(axis=-1)
+        off = np.einsum("...i,...ij->...j", centre - corners.mean(axis=-2), rotations)
+        width = np.linalg.norm(corners[..., 0, :] - corners[..., 1, :], axis=-1)
+        places.append(off[..., :2] / np.maximum(width, 1e-6)[..., None])
+    return np.stack(places, axis=-2)

@@ -16,13 +16,14 @@ from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
 from .landmark_sets import MOUTH_CORNERS, NOSE_BASE
 from .landmarks import FaceLandmarks, follow_face
-from .measures import closed_lids, eye_opening, face_height_of, lip_gap
+from .measures import EYEBALL, closed_lids, eye_opening, face_height_of, iris_places, lip_gap
 from .plausibility import plausibility
 
 _TRUSTED = 0.5  # confidence from which a frame is used
 _FEW = 9  # only every ninth point of the mesh is used to measure how far a head has moved
 _DECIMETRES_OF_A_FACE = 1.8
 _MOST_GAPS = 5  # listed one by one
+_SEEN_EYE = 0.5  # of how open eyes mostly are: what is less open shows too little of its iris
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,21 @@ class FaceTrack:
         for frames in self._trusted_shots():
             closed[frames] = closed_lids(opening[frames] / max(np.percentile(opening[frames], 80), 1e-3))
         return closed
+
+    def gaze(self) -> np.ndarray:
+        """[T, 2] radians that the eyes are turned in the head, to its x and y; across blinks from the last sight to the next.
+
+        Relative to what they mostly do in their shot, so that no error of a single frame stays.
+        """
+        places = iris_places(upright(self.landmarks), self.rotations).mean(axis=1)
+        turned, opening, gaze = np.arcsin((places / EYEBALL).clip(-1, 1)), self.eye_opening.mean(axis=1), np.zeros((len(self), 2))
+        for frames in self._trusted_shots():
+            open_eyes = opening[frames] > _SEEN_EYE * np.percentile(opening[frames], 80)
+            sure = frames[open_eyes & (np.abs(places[frames]).max(axis=1) < EYEBALL)]
+            if len(sure):
+                seen = turned[sure] - np.median(turned[sure], axis=0)
+                gaze[frames] = np.stack([np.interp(frames, sure, axis) for axis in seen.T], axis=1)
+        return gaze
 
     def neutral_frames(self, chosen: int | None = None) -> np.ndarray:
         """[T]: for each frame the neutral one of its shot, the frame whose face is most at rest; `chosen` beats it in its own shot."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..media.sound import Sound
+from .gaze import GAZE_CONTROLS, gaze_of, has_gaze
 from .motion import Motion
 
 MOST_POINTS = 240
@@ -17,8 +18,8 @@ def motion_curves(motion: Motion, most: int = MOST_POINTS) -> dict[str, list[flo
     """Up to `most` values of each curve, spread evenly over the motion.
 
     jaw and blink are 0 at rest and 1 at full strength, lips run from -1 (round) to 1 (wide); a basis without controls has
-    `expression`, the length of its coefficients, instead. yaw, pitch and roll are degrees. Where several frames share a point, it
-    shows the one farthest from rest, so that no blink is lost.
+    `expression`, the length of its coefficients, instead. yaw, pitch, roll and the gaze are degrees. Where several frames share a
+    point, it shows the one farthest from rest, so that no blink is lost.
     """
     known = motion.basis.controls
     curves: dict[str, Tensor] = {}
@@ -32,6 +33,8 @@ def motion_curves(motion: Motion, most: int = MOST_POINTS) -> dict[str, list[flo
         curves["expression"] = motion.expression.norm(dim=1)
     pitch, yaw, roll = torch.rad2deg(motion.euler).unbind(1)
     curves |= {"yaw": yaw, "pitch": pitch, "roll": roll}
+    if has_gaze(motion):
+        curves |= dict(zip(GAZE_CONTROLS, torch.rad2deg(gaze_of(motion)).unbind(1), strict=True))
     return {name: _rounded(_farthest(curve.detach().cpu().float(), most)) for name, curve in curves.items()}
 
 

@@ -17,6 +17,7 @@ class LandmarkMotion:
     lids: [T, 2] float64, how far the right and the left eye are closed, 0..1.
     euler, translation: [T, 3] as in `Motion`.
     fps: frames per second.
+    gaze: [T, 2] float64, radians that the eyes are turned to the head's x and y from where they look at rest; None: not known.
     """
 
     rest: np.ndarray
@@ -25,3 +26,4 @@ class LandmarkMotion:
     euler: Tensor
     translation: Tensor
     fps: float
+    gaze: np.ndarray | None = None

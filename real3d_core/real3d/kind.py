@@ -30,6 +30,7 @@ KIND = AvatarKind(
     takes=_takes,
     unused={
         "transcript": "the avatar real3d times lips without one",
+        "gaze": "the avatar real3d has no control of where eyes look",
         "acting": "the avatar real3d takes face and head as its networks move them",
         "smoothing": "the avatar real3d smooths every clip as it has to",
     },

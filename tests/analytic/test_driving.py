@@ -3,10 +3,12 @@ import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS, FaceControls
-from real3d_core.analytic.driving import motion_from_track
+from real3d_core.analytic.driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.measures import EYEBALL
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.gaze import FULL_GAZE
 from real3d_core.render.camera import euler_to_matrix, matrix_to_euler
 
 
@@ -78,3 +80,31 @@ def test_no_coefficients_move_a_face_farther_than_it_goes(controls, strength):
     noise = torch.randn(3, BASIS.size, generator=torch.Generator().manual_seed(1)) * strength
     moved = controls.displacements(noise)
     assert torch.isfinite(moved).all() and moved.norm(dim=-1).max() < 0.5
+
+
+def test_eyes_that_look_aside_are_followed_and_a_blink_hides_nothing(controls):
+    """Irises are measured against the corners of their eyes; in a blink the gaze is carried over."""
+    turned = np.radians([0, 0, 0, 10, 10, 10, 0, 0, 0, 0])
+    frames = filmed(np.zeros((10, 468, 3)), np.zeros((10, 3)))
+    for outer, inner, upper, lower, iris in ((33, 133, 159, 145, 468), (263, 362, 386, 374, 473)):
+        corners = frames[:, [outer, inner]]
+        width = np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1)
+        frames[:, iris] = corners.mean(axis=1)
+        frames[:, iris, 2] = frames[:, [upper, lower], 2].mean(axis=1)
+        frames[:, iris, 0] += EYEBALL * width * np.sin(turned)
+    closed = frames[0, [159, 158, 160, 386, 385, 387]].copy()
+    closed[:, :2] = frames[0, [145, 153, 144, 374, 380, 373], :2]
+    frames[4, [159, 158, 160, 386, 385, 387]] = closed
+    frames[4, [468, 473], 0] += 20
+    track = track_from_landmarks(frames, 25.0, canonical_face(ModelFolders()))
+    motion = motion_from_track(track, neutral=0, smoothing=0)
+    assert np.degrees(FULL_GAZE * motion.control("gaze_x").numpy()) == pytest.approx(np.degrees(turned), abs=0.5)
+    assert motion.control("gaze_y").abs().max() < 0.02
+    assert motion_from_landmarks(landmarks_from_motion(motion, track.shapes[0])).control("gaze_x") == pytest.approx(
+        motion.control("gaze_x")
+    )
+
+
+def test_a_clip_without_irises_leaves_the_gaze_alone(controls):
+    track = track_from_landmarks(filmed(np.zeros((3, 468, 3)), np.zeros((3, 3))), 25.0, canonical_face(ModelFolders()))
+    assert motion_from_track(track).control("gaze_x").abs().max() == 0

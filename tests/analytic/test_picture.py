@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS
-from real3d_core.analytic.face_map import FaceMap, face_map
 from real3d_core.analytic.ray_maps import without_steps
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from real3d_core.face.landmark_sets import CHIN, JAW, JAW_CORNERS, RIGHT_LOWER_LID
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.media.pictures import load_picture
@@ -187,16 +186,6 @@ def test_a_large_frame_is_as_sharp_as_the_photo(avatar, portrait):
         return (picture[face][:, 1:, 1:] - picture[face][:, :-1, :-1]).square().mean().sqrt()
 
     assert detail(frame) > 0.85 * detail(photo)
-
-
-def test_the_map_of_the_lids_has_no_step_at_the_corners_of_an_eye(portrait):
-    """A step there was drawn as specks of lash line beside a half closed eye."""
-    maps = face_map(portrait.landmarks).maps[0, FaceMap.ABOVE_LID]
-    eye = portrait.landmarks[RIGHT_UPPER_LID, :2] * 512
-    left, right = int(eye[:, 0].min()) - 12, int(eye[:, 0].max()) + 12
-    top, bottom = int(eye[:, 1].min()) - 12, int(eye[:, 1].max()) + 12
-    steps = maps[top:bottom, left:right].diff(dim=1).abs()
-    assert steps.max() < 0.02
 
 
 def test_a_voice_closes_and_opens_a_smile_as_it_does_closed_lips(avatar, portrait, smiling):

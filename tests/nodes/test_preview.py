@@ -173,8 +173,8 @@ def test_nodes_tell_the_page_what_they_did(host, lifted):
     avatar, portrait, heads = lifted
     spoken = executed(host, "Real3DAudioToMotion", avatar=avatar, audio=host.inputs["voice.wav"])
     motion = spoken.args[0]
-    assert spoken.ui["real3d_names"] == ["jaw", "lips", "blink", "yaw", "pitch", "roll"]
-    assert [len(curve) for curve in spoken.ui["real3d_curves"]] == [len(motion)] * 6
+    assert spoken.ui["real3d_names"] == ["jaw", "lips", "blink", "yaw", "pitch", "roll", "gaze_x", "gaze_y"]
+    assert [len(curve) for curve in spoken.ui["real3d_curves"]] == [len(motion)] * 8
     assert spoken.ui["real3d_seconds"] == [pytest.approx(len(motion) / 25)] and max(spoken.ui["real3d_sound"]) > 0.05
     edited = executed(host, "Real3DEditMotion", motion=motion, speed=2.0)
     assert edited.ui["real3d_seconds"][0] == pytest.approx(len(motion) / 50, abs=0.04) and not edited.ui["real3d_sound"]

@@ -1,0 +1,99 @@
+"""An eye in its own coordinates: along the line of its corners and below it, in widths of the eye (spec 08 section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from ..face.measures import EYEBALL
+
+_FOLLOWS = (0.85, 0.5)  # an upper lid's part of the way of an iris that goes down, and up
+_FOLLOWS_MOST = (0.6, 0.35)  # of the opening
+
+
+@dataclass(frozen=True)
+class EyeShape:
+    """What of an eye is where, for each pixel of a small picture about it.
+
+    x, y: [h, w] pixels of the picture.
+    along, down: [h, w] the eye's own coordinates; its corners are at along -1/2 and 1/2.
+    top, bottom: [h, w] where upper and lower lid meet the eyeball in the pixel's column.
+    to_brow: [h, w] from there up to the brow.
+    outward: [h, w] along, growing towards the temple.
+    width: from corner to corner, pixels.
+    below: unit vector of the eye's own down, in the picture.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    along: np.ndarray
+    down: np.ndarray
+    top: np.ndarray
+    bottom: np.ndarray
+    to_brow: np.ndarray
+    outward: np.ndarray
+    width: float
+    below: np.ndarray
+
+    @property
+    def opening(self) -> np.ndarray:
+        """[h, w] between the lids."""
+        return self.bottom - self.top
+
+    @property
+    def arch(self) -> np.ndarray:
+        """[h, w]: 1 midway between the corners, 0 at them and beyond."""
+        return np.clip(1 - (2 * self.along) ** 2, 0, 1)
+
+    def pulled(self, picture: np.ndarray, down: np.ndarray) -> np.ndarray:
+        """[h, w, C] whose every pixel is taken from so much [h, w] further down."""
+        way = down * self.width
+        x, y = (self.x + way * self.below[0]).astype(np.float32), (self.y + way * self.below[1]).astype(np.float32)
+        return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def eye_shape(upper: np.ndarray, lower: np.ndarray, brow: np.ndarray, size: tuple[int, int], temple: int) -> EyeShape:
+    """The shape of an eye.
+
+    Args:
+        upper, lower: [9, 2] the lids' edges from the picture's left to its right, in pixels.
+        brow: [5, 2] its lower edge.
+        size: rows and columns of the picture.
+        temple: 1 where the temple is at the eye's right in the picture, else -1.
+    """
+    width = float(np.linalg.norm(upper[-1] - upper[0]))
+    along = (upper[-1] - upper[0]) / width
+    below = np.array([-along[1], along[0]])
+    middle = (upper[0] + upper[-1]) / 2
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
+
+    def own(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (points - middle) @ along / width, (points - middle) @ below / width
+
+    columns, down = own(np.stack([x, y], axis=-1))
+    top, bottom = (_curve(*own(lid), columns) for lid in (upper, lower))
+    brow_along, brow_down = own(brow[np.argsort(own(brow)[0])])
+    maps = {"x": x, "y": y, "along": columns, "down": down, "top": top, "bottom": np.maximum(top, bottom), "outward": temple * columns}
+    maps["to_brow"] = top - np.interp(columns, brow_along, brow_down)
+    return EyeShape(width=width, below=below, **{name: values.astype(np.float32) for name, values in maps.items()})
+
+
+def lid_follows(up: np.ndarray | float, opening: float) -> np.ndarray:
+    """How far an upper lid comes down, of the opening (in widths of the eye), when the eye is turned up by `up` radians; below 0: up."""
+    down = -EYEBALL * np.sin(up)
+    way = down * np.where(down > 0, *_FOLLOWS) / max(opening, 1e-3)
+    return way.clip(-_FOLLOWS_MOST[1], _FOLLOWS_MOST[0])
+
+
+def folded(lid: np.ndarray) -> bool:
+    """Whether the edge of a lid [9, 2] runs back on itself, as on the side of a head that its picture does not show."""
+    steps = np.diff(lid, axis=0) @ (lid[-1] - lid[0])
+    return bool((steps <= 0).any())
+
+
+def _curve(along: np.ndarray, down: np.ndarray, at: np.ndarray) -> np.ndarray:
+    along = np.maximum.accumulate(along) + 1e-6 * np.arange(len(along))
+    return PchipInterpolator(along, down)(at.clip(along[0], along[-1]))

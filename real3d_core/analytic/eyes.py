@@ -1,0 +1,172 @@
+"""Eyes that look about and lids that close, painted where the photo has its eyes (spec 08 section 4).
+
+Everything happens in the plane of the photo, in a small picture about each eye: the face sheet carries it, as it carries the skin
+around. An eye at rest is not painted at all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.landmark_sets import (
+    CHEEKS,
+    EYE_CORNERS,
+    LEFT_BROW,
+    LEFT_IRIS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    NOSE_TIP,
+    RIGHT_BROW,
+    RIGHT_IRIS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
+from ..face.measures import EYEBALL
+from ..motion.anatomy import soft_limit
+from ..motion.gaze import gaze_of
+from ..motion.motion import Motion
+from ..portrait.plates import MARGIN
+from .eye_shape import EyeShape, eye_shape, folded, lid_follows
+from .eyeball import DARKEN, Eyeball, is_seen, lit
+from .lids import Lid, drawn
+
+_GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, and what they never pass
+_REACH = 0.55  # widths of an eye that its picture reaches beyond it
+_RIM = 0.045  # widths of an eye: softness of the lids' edges
+_RISES = 0.1  # a lower lid's part of the way when an eye closes
+_HANG = 0.05  # widths of an eye by which a closed lid's edge lies below the lower one's
+_SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
+
+
+class Eye:
+    """One eye of a photo.
+
+    Args:
+        picture: [h, w, 3] about it, 0..1.
+        shape: of the eye in this picture.
+        iris: [5, 2] centre and rim, pixels.
+        level: unit vector in the picture along which the head's x runs.
+    """
+
+    def __init__(self, picture: np.ndarray, shape: EyeShape, iris: np.ndarray, level: np.ndarray):
+        self._picture, self._shape, self._level = picture, shape, level
+        self._soft = max(_RIM, 1.2 / shape.width)
+        self._ball = Eyeball(picture, shape, iris[0], _radius(iris))
+        self._lid = Lid(picture, shape)
+        at_rest = self._ball(np.zeros(2))
+        shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
+        self._cast = np.dstack([shadow, np.maximum(picture - at_rest, 0), picture]).astype(np.float32)
+
+    def __call__(self, gaze: tuple[float, float], closed: float) -> np.ndarray:
+        """[h, w, 3] of an eye that looks `gaze` radians to the picture's right and up, its lid `closed` 0..1 of the way."""
+        shape = self._shape
+        right, down = EYEBALL * shape.width * math.sin(gaze[0]), -EYEBALL * shape.width * math.sin(gaze[1])
+        ball = self._ball(right * self._level + down * np.array([-self._level[1], self._level[0]]))
+        tallest = float(shape.opening.max())
+        follows = float(lid_follows(gaze[1], tallest))
+        part = follows + (1 - follows) * closed
+        bottom = shape.bottom - np.float32(_RISES * closed) * shape.opening
+        edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)
+        smooth = drawn(part * tallest)
+        ball = self._shaded(ball, edge, bottom) * (1 - _SHADE * smooth * shape.arch)[..., None]
+        on_ball, below = (np.clip((shape.down - line) / self._soft + 0.5, 0, 1)[..., None] for line in (edge, bottom))
+        between = (1 - below) * np.clip(shape.opening / self._soft, 0, 1)[..., None]  # nothing beyond the corners
+        skin = self._lid.below(bottom, smooth)
+        under = skin + (ball - skin) * between
+        lid = self._lid.skin(edge, smooth)
+        return self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth).clip(0, 1).astype(np.float32)
+
+    def _shaded(self, ball: np.ndarray, edge: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+        """With the shadow and the lashes of the upper lid, which go along with it, and the wet rim of the lower one."""
+        shape = self._shape
+        within = (shape.down - edge) / np.maximum(bottom - edge, 1e-3)
+        source = np.where(shape.down > edge, shape.top + within * shape.opening, shape.down - (edge - shape.top))
+        cast = shape.pulled(self._cast, np.where(shape.down > bottom, shape.bottom - bottom, source - shape.down))
+        return lit((ball + DARKEN) * cast[..., :3] - DARKEN, cast[..., 3:6], cast[..., 6:])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the eyes do in one frame.
+
+    gaze: radians to the picture's right and up, 0: as in the photo.
+    closed: how far the lids of the right and the left eye are closed, 0..1.
+    """
+
+    gaze: tuple[float, float] = (0.0, 0.0)
+    closed: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """An eye that is not at rest.
+
+    corner: (x, y) of its picture in the plate, pixels.
+    picture: [h, w, 3].
+    """
+
+    corner: tuple[int, int]
+    picture: np.ndarray
+
+
+class Eyes:
+    """Both eyes of a portrait, as far as its photo shows them.
+
+    Args:
+        head: [1, >= 3, S, S], a plate with its margins.
+        landmarks: [478, 3] in crop units.
+    """
+
+    def __init__(self, head: Tensor, landmarks: Tensor):
+        side = head.shape[-1]
+        picture = head[0, :3].permute(1, 2, 0).numpy()
+        points = (landmarks[:, :2].double().numpy() + MARGIN) * (side / (1 + 2 * MARGIN)) - 0.5
+        level = points[EYE_CORNERS["left"][0]] - points[EYE_CORNERS["right"][0]]
+        level /= np.linalg.norm(level)
+        skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])
+        self._eyes = []
+        for number, (upper, lower, brow, iris) in enumerate(_SIDES):
+            lids = points[[*upper, *lower]]
+            reach = _REACH * np.linalg.norm(points[upper[-1]] - points[upper[0]])
+            x0, y0 = np.maximum(np.floor(lids.min(0) - reach), 0).astype(int)
+            x1, y1 = np.minimum(np.ceil(lids.max(0) + reach), side).astype(int)
+            if folded(points[upper]) or folded(points[lower]) or min(x1 - x0, y1 - y0) < 8:
+                continue
+            own = points - [x0, y0]
+            part = np.ascontiguousarray(picture[y0:y1, x0:x1])
+            shape = eye_shape(own[upper], own[lower], own[brow[:5]], part.shape[:2], 2 * number - 1)
+            if is_seen(part, shape, own[iris[0]], _radius(own[iris]), skin):
+                self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level)))
+
+    def __call__(self, look: Look) -> list[Painted]:
+        """The eyes that are not at rest."""
+        moving = [(number, corner, eye) for number, corner, eye in self._eyes if any(look.gaze) or look.closed[number] > 0]
+        return [Painted(corner, eye(look.gaze, look.closed[number])) for number, corner, eye in moving]
+
+
+def _radius(iris: np.ndarray) -> float:
+    return float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+
+
+def _brightness(picture: np.ndarray, points: np.ndarray) -> float:
+    """The middle one of the brightnesses at some points [P, 2] in pixels."""
+    x, y = np.round(points).astype(int).clip(0, len(picture) - 1).T
+    return float(np.median(picture[y, x].mean(axis=1)))
+
+
+def looks(motion: Motion) -> list[Look]:
+    """What the eyes do in each frame of a motion of the built-in basis."""
+    gaze = soft_limit(gaze_of(motion), *_GAZE).tolist()
+    closed = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).nan_to_num(0.0).clamp(0, 1).tolist()
+    return [Look(tuple(away), tuple(shut)) for away, shut in zip(gaze, closed, strict=True)]
+
+
+_SIDES = (
+    (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_BROW, RIGHT_IRIS),
+    (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_BROW, LEFT_IRIS),
+)

@@ -1,0 +1,138 @@
+"""Eyes that look about and lids that close, in the picture."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.eyes import Eyes, Look
+from real3d_core.face.canonical_face import upright
+from real3d_core.face.landmark_sets import (
+    LEFT_IRIS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    RIGHT_IRIS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
+from real3d_core.face.landmarks import FaceLandmarks
+from real3d_core.face.measures import EYEBALL, iris_places
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.pipeline import render_frames
+from real3d_core.portrait.plates import MARGIN
+
+
+@pytest.fixture(scope="module")
+def plate(portrait):
+    return portrait.plates.resized(512).head
+
+
+@pytest.fixture(scope="module")
+def eyes(plate, portrait):
+    return Eyes(plate, portrait.landmarks)
+
+
+def original(plate, painted):
+    (x, y), (h, w) = painted.corner, painted.picture.shape[:2]
+    return plate[0, :3, y : y + h, x : x + w].permute(1, 2, 0).numpy()
+
+
+def test_eyes_at_rest_are_not_painted(eyes):
+    assert eyes(Look()) == []
+    assert len(eyes(Look(gaze=(0.1, 0.0)))) == 2 and len(eyes(Look(closed=(0.0, 0.5)))) == 1
+
+
+def test_eyes_leave_rest_without_a_jump(eyes, plate):
+    for look in (Look(gaze=(1e-5, 0.0)), Look(gaze=(0.0, -1e-5)), Look(closed=(1e-5, 1e-5))):
+        for painted in eyes(look):
+            assert np.abs(painted.picture - original(plate, painted)).max() < 2e-3
+
+
+@pytest.mark.parametrize("look", [Look(gaze=(0.25, 0.1)), Look(gaze=(-0.25, -0.2)), Look(closed=(1.0, 1.0))])
+def test_what_is_not_eye_stays_the_photo(eyes, plate, look):
+    for painted in eyes(look):
+        rim = np.ones(painted.picture.shape[:2], bool)
+        rim[3:-3, 3:-3] = False
+        assert np.abs(painted.picture - original(plate, painted))[rim].max() < 1e-4
+
+
+def drawn(portrait, iris=(0.25, 0.15, 0.1), white=(0.85, 0.85, 0.85), skin=(0.8, 0.6, 0.5)):
+    """A plate of plain skin with two plain eyes where the portrait has its own."""
+    side = 768
+    picture = np.full((side, side, 3), skin, np.float32)
+    points = (portrait.landmarks[:, :2].numpy() + MARGIN) * (side / (1 + 2 * MARGIN)) - 0.5
+    for upper, lower, ring in ((RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_IRIS), (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_IRIS)):
+        opening, ball = np.zeros((side, side), np.uint8), np.full((side, side, 3), white, np.float32)
+        cv2.fillPoly(opening, [np.round(points[[*upper, *lower[::-1]]]).astype(np.int32)], 1)
+        radius = np.linalg.norm(points[ring[1:]] - points[ring[0]], axis=1).mean()
+        cv2.circle(ball, np.round(points[ring[0]]).astype(int).tolist(), round(0.95 * radius), iris, -1, cv2.LINE_AA)
+        picture = np.where(opening[..., None] > 0, ball, picture)
+    return torch.from_numpy(picture).permute(2, 0, 1)[None]
+
+
+def test_the_iris_turns_with_the_eyeball(portrait):
+    """By the sine of the angle, on an eyeball of the documented size; what was under it is white, as the rest of the eye."""
+    plate = drawn(portrait)
+    for painted, outer, inner in zip(Eyes(plate, portrait.landmarks)(Look(gaze=(0.2, 0.0))), (33, 263), (133, 362), strict=True):
+        width = float((portrait.landmarks[outer] - portrait.landmarks[inner])[:2].norm()) * 512
+
+        def middle(picture):
+            dark = (picture.mean(axis=2) < 0.3).sum(axis=0)
+            return (np.arange(len(dark)) * dark).sum() / dark.sum()
+
+        assert middle(painted.picture) - middle(original(plate, painted)) == pytest.approx(EYEBALL * width * math.sin(0.2), abs=0.8)
+        assert painted.picture.max() < 0.9
+        uncovered = (original(plate, painted).mean(axis=2) < 0.3) & (painted.picture.mean(axis=2) > 0.7)
+        assert uncovered.sum() > 5
+
+
+@pytest.mark.parametrize(
+    ("iris", "white", "seen"),
+    [((0.25, 0.15, 0.1), (0.85, 0.85, 0.85), 2), ((0.2, 0.1, 0.08), (0.4, 0.3, 0.25), 2), ((0.05, 0.05, 0.05), (0.08, 0.08, 0.08), 0)],
+    ids=["eyes", "tinted glasses", "sunglasses"],
+)
+def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
+    """They once blinked: skin was drawn over them."""
+    look = Look(gaze=(0.1, 0.0), closed=(0.5, 0.5))
+    assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
+
+
+def test_closed_eyes_stay_closed(portrait, plate):
+    asleep = portrait.landmarks.clone()
+    for upper, lower in ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID)):
+        asleep[upper, 1] = asleep[lower, 1] - 0.08 * (asleep[upper, 1] - asleep[lower, 1]).abs()
+    assert Eyes(plate, asleep)(Look(gaze=(0.1, 0.0), closed=(1.0, 1.0))) == []
+
+
+def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
+    """MediaPipe sees about half of it: less than of real eyes, whose catchlights move a little."""
+    angles = [(0, 0), (12, 0), (-12, 0), (0, 8), (0, -8)]
+    gaze = torch.tensor(angles) / 30
+    motion = Motion.still(BASIS, len(angles)).with_controls(gaze_x=gaze[:, 0], gaze_y=gaze[:, 1])
+    finder = FaceLandmarks(ModelFolders())
+    frames = (torch.cat(list(render_frames(avatar, portrait, motion).chunks(5))) * 255).round().byte().numpy()
+    found = upright(np.stack([finder.in_picture(frame)[0] for frame in frames]))
+    places = iris_places(found, np.eye(3)[None].repeat(len(found), axis=0)).mean(axis=1)
+    right, left, up, down = (places - places[0])[1:] / (EYEBALL * math.sin(math.radians(12)))
+    assert 0.3 < right[0] < 1.2 and 0.3 < -left[0] < 1.2
+    assert up[1] > 0.05 and down[1] < -0.05
+
+
+def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
+    for painted in eyes(Look(gaze=(0.1, 0.0))):
+        h, w = painted.picture.shape[:2]
+        middle = (slice(h // 3, 2 * h // 3), slice(w // 3, 2 * w // 3))
+        before, after = (picture[middle].mean(axis=2) for picture in (original(plate, painted), painted.picture))
+        bright = np.unravel_index(before.argmax(), before.shape)
+        assert after[bright] > before[bright] - 0.05
+
+
+def test_the_side_of_the_head_that_the_photo_hides_has_no_eye(plate, portrait):
+    turned = portrait.landmarks.clone()
+    turned[[386, 385, 384], 0] = turned[263, 0] + 0.01  # what the landmark model makes of an eye behind the nose
+    (painted,) = Eyes(plate, turned)(Look(gaze=(0.1, 0.0)))
+    assert painted.corner == Eyes(plate, portrait.landmarks)(Look(gaze=(0.1, 0.0)))[0].corner
