@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from ..motion.motion import Motion, MotionBasis
 from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
 from ..progress import Progress, no_progress
-from ..render.camera import CameraPath
+from ..render.camera import CameraPath, farthest_turn
 from ..render.camera_paths import View, static_view, viewed_from
 from ..render.decoder import PlaneDecoder
 from ..render.planes import Planes
@@ -41,8 +42,10 @@ from .lift import lift
 from .line_drawing import LineDrawing
 from .solid import TEXELS
 
-RENDER = MarchSettings(resolution=128, coarse=20, fine=12)
+_LOG = logging.getLogger("real3d")
+RENDER = MarchSettings(resolution=128, coarse=20, fine=8)
 _FROM_REST = 0.14  # seconds
+_SHOWN_WELL = 35  # degrees between a camera and the photo's
 _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
 
@@ -93,7 +96,15 @@ class AnalyticAvatar:
         """
         euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
         euler, translation = portrait.euler + euler, portrait.translation + portrait.scale * translation
-        return viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
+        path = viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
+        turned = math.degrees(farthest_turn(path.cameras, portrait.camera))
+        if turned > _SHOWN_WELL:
+            _LOG.info(
+                "The head turns up to %.0f degrees away from the photo. What the photo does not show is made up there: up to 30 degrees "
+                "looks best.",
+                turned,
+            )
+        return path
 
     def condition(self, portrait: Portrait, motion: Motion) -> FrameStream[Tensor]:
         """The moved landmarks as a line drawing, [n, 512, 512, 3] in 0..1."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from ..render.camera import camera_rays
+from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
 
@@ -23,6 +23,7 @@ _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _SKIN_GROW = 4
+_SIDE_GROW = 2.5
 _TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair ends sooner
 _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
@@ -99,9 +100,10 @@ class RayCoordinates:
         solid = rays.opacity > _WHOLE
         offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False) * front
-        grown, away = continued(torch.cat([offset, rim], dim=1), solid.float())
-        offset, rim, hair = grown.split([6, 1, 1], dim=1)
+        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
+        grown, away = continued(torch.cat([offset, rim, front], dim=1), solid.float())
+        offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
+        rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
         pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
         error = F.grid_sample(
@@ -109,10 +111,12 @@ class RayCoordinates:
         )
         uv = (pairs + error).flatten(0, 1)
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
-        reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
+        reach = _GROW - (_GROW - _TURNED_GROW) * min(1.0, farthest_turn(rays.camera, self._source) / _TURNED)
         strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
-        reached = torch.where(solid, 1.0, torch.lerp(skin * rim.clamp(0, 1), (_GROW - away).clamp(0, 1), hair))[0]
-        near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
+        reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
+        beside = ((_SIDE_GROW - away) / 2).clamp(0, 1) * (1 - front) * hair  # the solid ends within the hair
+        beside = blur(beside, _STEP_BLUR)  # else the rays' grid would show along it
+        near = torch.where(solid, 1.0, torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside))[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
@@ -191,12 +195,6 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
         total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
         values = total / count.clamp_min(1)
     return values
-
-
-def _turned(camera: Tensor, source: Tensor) -> float:
-    """How far the camera looks from elsewhere than the source camera, 0..1."""
-    along = sum(float(a) * float(b) for a, b in zip(camera[0, 2:11:4], source[0, 2:11:4], strict=True))
-    return min(1.0, math.acos(min(1.0, along)) / _TURNED)
 
 
 def stillness(shift: Tensor) -> Tensor:

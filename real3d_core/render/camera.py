@@ -113,6 +113,12 @@ def matrix_to_euler(matrix: Tensor) -> Tensor:
     return torch.stack([x, y, z], dim=-1)
 
 
+def farthest_turn(cameras: Tensor, source: Tensor) -> float:
+    """The greatest angle, radians, between the viewing directions of cameras [N, 25] and that of a source camera [1, 25]."""
+    axes, axis = (one[:, :16].reshape(-1, 4, 4)[:, :3, 2] for one in (cameras, source))
+    return float((axes * axis).sum(dim=1).clamp(-1, 1).acos().amax())
+
+
 def camera_rays(cameras: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     """One ray through the centre of each pixel (spec 03 section 2).
 
