@@ -111,7 +111,7 @@ class Composer:
         return self._latest[2]
 
     def _layers_of(self, rays: FrameRays, look: Look) -> _Layers:
-        """The layers of one frame, in which the eyes do this."""
+        """The layers of one frame."""
         places = self._coordinates(rays)
         solid = blur(rays.opacity, _CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))

@@ -117,7 +117,7 @@ class FaceControls:
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
-        return self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0)[0]
+        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
@@ -210,7 +210,7 @@ class _LipClosing:
         self._inner[INNER_LIP] = 1
         self._follow_upper = torch.where((self._inner > 0) & (upper > 0), 1.0, self._follow_upper)
         self._follow_lower = torch.where((self._inner > 0) & (lower > 0), 1.0, self._follow_lower)
-        self._y = y
+        self._y, self._z = y, rest[:, 2]
         self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
     def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
@@ -220,6 +220,13 @@ class _LipClosing:
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
         return moved + torch.stack([torch.zeros_like(up), up - down, torch.zeros_like(up)], dim=-1)
+
+    def levelled(self, moved: Tensor) -> Tensor:
+        """The same with both lips equally far forward, as lips are that touch."""
+        depth = self._z + moved[..., 2]
+        off = (depth[:, self._upper_points] - depth[:, self._lower_points]) / 2 @ self._mix.T
+        forward = off * (self._follow_lower - self._follow_upper)
+        return moved + torch.stack([torch.zeros_like(forward), torch.zeros_like(forward), forward], dim=-1)
 
 
 def _interpolation(columns: Tensor, x: Tensor) -> Tensor:

@@ -76,8 +76,9 @@ def eye_shape(upper: np.ndarray, lower: np.ndarray, brow: np.ndarray, size: tupl
     columns, down = own(np.stack([x, y], axis=-1))
     top, bottom = (_curve(*own(lid), columns) for lid in (upper, lower))
     brow_along, brow_down = own(brow[np.argsort(own(brow)[0])])
-    maps = (x, y, columns, down, top, np.maximum(top, bottom), top - np.interp(columns, brow_along, brow_down), temple * columns)
-    return EyeShape(*(values.astype(np.float32) for values in maps), width=width, below=below)
+    maps = {"x": x, "y": y, "along": columns, "down": down, "top": top, "bottom": np.maximum(top, bottom), "outward": temple * columns}
+    maps["to_brow"] = top - np.interp(columns, brow_along, brow_down)
+    return EyeShape(width=width, below=below, **{name: values.astype(np.float32) for name, values in maps.items()})
 
 
 def lid_follows(up: np.ndarray | float, opening: float) -> np.ndarray:

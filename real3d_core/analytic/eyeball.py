@@ -100,9 +100,8 @@ def _white(picture: np.ndarray, lit_up: np.ndarray, known: np.ndarray) -> np.nda
 def _shadow(picture: np.ndarray, evenly_lit: np.ndarray, weight: np.ndarray, width: float) -> np.ndarray:
     """[h, w, 3] in 0.4..1: the soft shadow that lid and lashes throw on the eyeball; it knows nothing of the iris's edge."""
     ratio = (picture + DARKEN) / (evenly_lit + DARKEN)
-    spread = (0.2 * width, 0.05 * width)
     blurred, amount = (
-        cv2.GaussianBlur(values, (0, 0), *spread) for values in ((ratio * weight).astype(np.float32), weight.astype(np.float32))
+        cv2.GaussianBlur(values.astype(np.float32), (0, 0), 0.2 * width, sigmaY=0.05 * width) for values in (ratio * weight, weight)
     )
     return ((blurred + 0.02) / (amount[..., None] + 0.02)).clip(0.4, 1)
 

@@ -82,7 +82,7 @@ class FarSide:
 
 
 def front_surface(planes: Planes) -> Tensor:
-    """[1, 4, 256, 256] over plane 0: z of the front surface, its slopes along x and y, and texels within the silhouette near its contour."""
+    """[1, 4, 256, 256] over plane 0: z of the front surface, its slopes along x and y, texels within the silhouette near its contour."""
     height = planes.features[:1, :1, FRONT] / (3 * STEEPNESS)
     y, x = torch.gradient(height, spacing=planes.box_side / height.shape[-1], dim=(2, 3))
     return torch.cat([height, x, y, near_contour(planes.features[:1, :1, SILHOUETTE] / 3)], dim=1)

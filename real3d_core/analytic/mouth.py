@@ -55,6 +55,7 @@ class MouthInterior:
         slant = slant * slant.new_tensor([1.0, -1.0])
         opened = (skull[:, 1] - jaw[:, 1]).clamp_min(0)
         wide = _share(opened, *_OPENS)
+        parts = _share(opened.amax(), 0, _OPENS[1] / 2)
         shade = self._light.across(skull[:, 0]) * (_LIP_SHADE[0] + (1 - _LIP_SHADE[0]) * _share(below_upper, 0, _LIP_SHADE[1]))
         upper, lower = skull + slant * _TEETH_DEPTH, jaw + slant * _TEETH_DEPTH
 
@@ -62,14 +63,14 @@ class MouthInterior:
         row, covers = self._lower_row(lower, wide)
         colour = self._light.toned(self._over(colour * self._light.across(skull[:, 0])[:, None], (row * shade[:, None], covers)))
         if own.shown:
-            colour = self._over(colour, self._own_lower(lower, opened))
+            colour = self._over(colour, self._own_lower(lower, parts))
         row, covers = self._upper_row(upper)
         if own.shown and not own.has_teeth:
-            covers = covers * _share(opened, 0, _OPENS[1] / 2)
+            covers = covers * parts
         colour = self._over(colour, (self._light.toned(row * shade[:, None]), covers))
         if own.shown:
             raised = (below_upper - (skull[:, 1] - own.upper_lip(skull[:, 0]))).clamp_min(0)
-            colour = self._over(colour, self._own_upper(upper, raised, opened))
+            colour = self._over(colour, self._own_upper(upper, raised, parts))
         return colour.clamp(0, 1)
 
     def _cavity(self, place: Tensor, wide: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class MouthInterior:
         between = (within.abs() - 0.80).clamp_min(0) / 0.20
         return arch * (1 - 0.07 * within.square()) * (1 - 0.16 * between.square())
 
-    def _own_upper(self, place: Tensor, raised: Tensor, opened: Tensor) -> tuple[Tensor, Tensor]:
+    def _own_upper(self, place: Tensor, raised: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         """The photo's upper teeth; what it hides of them behind the lip goes on as it ends."""
         x, y = place.unbind(-1)
         own = self._own
@@ -116,15 +117,15 @@ class MouthInterior:
         covers = self._edge(y - top + _STRETCH) * self._edge(own.bite(x) - y) * self._edge(own.half_width - x.abs() + self._pixel)
         shown = torch.maximum(y, top + raised.clamp(max=_LIP_RIM))
         colour = own.sample(torch.stack([x, shown], dim=-1))
-        return colour, covers * (1 - _share(opened, 0, _OPENS[1] / 2) * (1 - own.likeness(colour)))
+        return colour, covers * (1 - parts * (1 - own.likeness(colour)))
 
-    def _own_lower(self, place: Tensor, opened: Tensor) -> tuple[Tensor, Tensor]:
+    def _own_lower(self, place: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         """What the photo shows below its upper teeth goes with the jaw."""
         x, y = place.unbind(-1)
         own = self._own
         covers = self._edge(y - own.bite(x) + self._pixel) * self._edge(own.half_width - x.abs() + self._pixel)
         if not own.has_lower_teeth:
-            covers = covers * (1 - _share(opened, 0, _OPENS[1] / 2))
+            covers = covers * (1 - parts)
         return own.sample(place), covers
 
     def _edge(self, distance: Tensor) -> Tensor:

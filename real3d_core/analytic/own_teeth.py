@@ -46,7 +46,8 @@ class OwnTeeth:
         tops, ends = (line(columns, edge, self._x) for edge in (upper[1], lower[1]))
         if not self.shown:
             tops = ends = (tops + ends) / 2
-        self._upper, self._bite, self.colour = tops, ends, None
+        self._upper, self._bite = tops, ends
+        self.colour: Tensor | None = None
         middle = _COLUMNS // 2
         self.upper_middle, self.lower_middle = float(tops[middle]), float(ends[middle])
         self.has_teeth = self.has_lower_teeth = False

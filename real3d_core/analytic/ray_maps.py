@@ -111,7 +111,7 @@ class RayCoordinates:
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
         reach = _GROW - (_GROW - _TURNED_GROW) * _turned(rays.camera, self._source)
         strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
-        reached = torch.where(solid, 1.0, (skin + (strands - skin) * hair) * rim.clamp(0, 1))[0]
+        reached = torch.where(solid, 1.0, torch.lerp(skin * rim.clamp(0, 1), (_GROW - away).clamp(0, 1), hair))[0]
         near = torch.where(solid, 1.0, (skin * still + (strands - skin * still) * hair) * rim.clamp(0, 1))[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
@@ -119,11 +119,11 @@ class RayCoordinates:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
         side = rays.offset.shape[-1]
         solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind = torch.stack([rays.behind.flatten()[solid], _evened(rays.behind, rays.opacity > 0.5).flatten()[solid]])
+        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
         origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
         points = origins + directions * rays.depth.flatten()[solid, None]
         uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
-        shift, on_side = self._far_side(uv, *behind, points, directions)
+        shift, on_side = self._far_side(uv, behind, evened, points, directions)
         corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
         corrected[0][:, solid] += shift.T.repeat(3, 1)
         front.view(-1)[solid] = 1 - on_side

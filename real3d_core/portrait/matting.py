@@ -17,6 +17,7 @@ _EPSILON = 1e-5  # variance of a colour that counts as none
 _HINT_PERSON, _HINT_NONE = 1e-2, 1e-3  # how firmly the hint is kept where the colours do not tell; ears and caps are left out easily
 _EXACT = 1e-4  # part of the residual that is left
 _MOST_STEPS = 200
+_LEAST_CHANGE = 0.1
 _LEAST_SHARE = 0.01  # of a layer whose colour the photo says something about
 _SURE = 0.97  # a pixel with this much of a layer shows that layer's colour
 _AROUND = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
@@ -48,7 +49,7 @@ def unmixed(photo: np.ndarray, matte: np.ndarray, shown: np.ndarray, rim: float)
     """The colours of the person and of what is behind, each complete: matte * person + (1 - matte) * behind is the photo.
 
     What lies behind is filled in smoothly from around the person: it is seen again without the person and must keep no trace of it. The
-    person's colours take what that leaves, as far as 0..1 allows.
+    person's colours take what that leaves, as far as it is believable.
 
     Args:
         photo: float32 [H, W, 3] in 0..1.
@@ -60,8 +61,9 @@ def unmixed(photo: np.ndarray, matte: np.ndarray, shown: np.ndarray, rim: float)
     behind = push_pull(photo, (away & shown).astype(np.float32))
     share = matte[..., None]
     person = push_pull(photo, np.clip((matte - _SURE) / (1 - _SURE), 0, 1).astype(np.float32))
-    missing = photo - share * person - (1 - share) * behind
-    return np.clip(person + missing / np.maximum(share, _LEAST_SHARE), 0, 1), behind
+    missing = (photo - share * person - (1 - share) * behind) / np.maximum(share, _LEAST_SHARE)
+    believable = _LEAST_CHANGE + (1 - _LEAST_CHANGE) * share  # where little of the person is seen, little is known of its colours
+    return np.clip(person + np.clip(missing, -believable, believable), 0, 1), behind
 
 
 def _solved(image: np.ndarray, hint: np.ndarray, unknown: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -152,18 +152,19 @@ def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, 
     chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
     below = cv2.distanceTransform(1 - hard, cv2.DIST_L2, 5)
     fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (outside_face < 0.06 * face_height)
-    region = np.maximum(hard, fading) * _hangs_together(hard & (person > 0.5), landmarks, face_height)
+    region = np.maximum(hard, fading) * _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
     return region.astype(np.float32), seam, np.maximum(seam, chin)
 
 
-def _hangs_together(head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
-    """bool [H, W]: False on what thin bridges at most join to the face."""
+def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [H, W]: False on what thin bridges at most join to the face, such as a collar; strands of hair above the seam stay."""
     apart = disc(0.015 * face_height)
-    _, labels = cv2.connectedComponents(cv2.erode(head, apart, borderValue=1))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(head, apart, borderValue=1))
     face = labels[tuple(_inside(landmarks[1, :2], head.shape))]
-    others = cv2.dilate(((head > 0) & (labels != face)).astype(np.uint8), apart)
+    large = [k for k in range(1, len(stats)) if k != face and stats[k, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2]
+    others = np.isin(labels, large) | ((head > 0) & (labels != face) & (seam < 0.999))
     kept = cv2.dilate((labels == face).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart.shape[0] + 1,) * 2))
-    return (kept > 0) | (others == 0)
+    return (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
 
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -61,6 +61,8 @@ def test_lips_of_a_mouth_set_for_speech_touch_in_every_column(who, request):
     face = request.getfixturevalue(who)
     for said in ({}, {"jaw_open": 0.7, "lips_press": 1.0}):
         spoken = shape(face, speaking=1.0, **said)
+        forward = spoken[UPPER_INNER_LIP, 2] - spoken[LOWER_INNER_LIP, 2]
+        assert abs(forward).max() < 0.003
         apart = spoken[UPPER_INNER_LIP, 1] - spoken[LOWER_INNER_LIP, 1]
         assert apart.max() < 0.003 and apart.min() > -0.01
 

@@ -1,0 +1,73 @@
+"""The sides of a head that a turn uncovers."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.far_side import FarSide
+from real3d_core.analytic.ray_maps import FACE_SHEET, FrameRays, RayCoordinates, pixel_centres
+from real3d_core.motion.motion import Motion
+from real3d_core.motion.pose import turn_about_neck
+from real3d_core.render.table_marching import march_table
+
+RAYS = 128
+FINE = {"coarse": 96, "fine": 96}
+
+
+@pytest.fixture(scope="module")
+def head(avatar, portrait):
+    """The planes at rest, and what the avatar makes of a render's coordinates."""
+    with torch.inference_mode():
+        planes = avatar.lift(portrait)
+        at_rest = march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings)
+        return planes, RayCoordinates(at_rest, torch.ones(1, 1, RAYS, RAYS), FarSide(portrait, planes, at_rest))
+
+
+def turned(avatar, portrait, planes, degrees, **settings):
+    euler = torch.tensor([[0.0, math.radians(degrees), 0.0]])
+    cameras = avatar.cameras(portrait, Motion.still(BASIS, 1).with_pose(euler, turn_about_neck(euler))).cameras
+    (rays,) = FrameRays.of(march_table(planes, avatar.decoder, cameras, replace(avatar.march_settings, **settings)))
+    return rays
+
+
+def photo_places(coordinates, rays):
+    """[2, R, R] in rays, and where the head is solid."""
+    return coordinates(rays).uv[FACE_SHEET] * RAYS, rays.opacity[0, 0] > 0.99
+
+
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_few_samples_find_the_face_where_many_do(avatar, portrait, head, degrees):
+    """Steep cheeks were crackled: each ray met them as deep as its samples happened to lie."""
+    planes, coordinates = head
+    few, many = (turned(avatar, portrait, planes, degrees, **settings) for settings in ({}, FINE))
+    (quick, solid), (exact, _) = photo_places(coordinates, few), photo_places(coordinates, many)
+    low, high = (portrait.landmarks[:, :2].aminmax(dim=0)[k] * RAYS for k in (0, 1))
+    face = solid & ((exact.permute(1, 2, 0) > low + 3) & (exact.permute(1, 2, 0) < high - 3)).all(dim=2)
+    raw = (few.offset[0, FACE_SHEET] - many.offset[0, FACE_SHEET]).norm(dim=0) * RAYS
+    assert face.sum() > 1000
+    assert (quick - exact).norm(dim=0)[face].quantile(0.95) < 0.5 * raw[face].quantile(0.95)
+
+
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_the_side_goes_on_instead_of_repeating_the_rim(avatar, portrait, head, degrees):
+    """Every point of the side once took the colour of the rim's nearest pixel, which drew bars along the rows."""
+    planes, coordinates = head
+    rays = turned(avatar, portrait, planes, degrees)
+    side = (rays.behind[0, 0] > 0.03) & (rays.opacity[0, 0] > 0.99)
+    places, _ = photo_places(coordinates, rays)
+    centres = pixel_centres(RAYS)[0] * RAYS
+    before = (rays.offset[0, FACE_SHEET] * RAYS + centres).diff(dim=2).norm(dim=0)
+    after = places.diff(dim=2).norm(dim=0)
+    both = side[:, 1:] & side[:, :-1]
+    assert both.sum() > 100
+    assert after[both].median() > 0.5 > before[both].median()
+
+
+def test_nothing_is_corrected_where_nothing_has_moved(avatar, portrait, head):
+    planes, coordinates = head
+    (rays,) = FrameRays.of(march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings))
+    places, solid = photo_places(coordinates, rays)
+    assert (places - pixel_centres(RAYS)[0] * RAYS).norm(dim=0)[solid].quantile(0.99) < 0.2
