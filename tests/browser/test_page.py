@@ -128,10 +128,10 @@ def test_keyframes_are_added_moved_deleted_and_saved(seen):
 def test_a_motion_is_drawn_with_its_values(seen):
     told = seen["motion"]
     assert told["hinted"] and "Run the workflow" in told["hint"]
-    assert (told["curves"], told["wave"]) == (6, 1)
+    assert (told["curves"], told["wave"]) == (8, 1)
     assert told["quarter"].startswith("0.75 / 3.00 s") and "jaw" in told["quarter"] and "\u00b0" in told["quarter"]
     assert told["later"] != told["quarter"] and told["end"] == "3.00"
-    assert (told["reopened"], told["cached"]) == (0, 6), "what the cache holds is drawn although the node did not run"
+    assert (told["reopened"], told["cached"]) == (0, 8), "what the cache holds is drawn although the node did not run"
 
 
 def test_a_rendering_shows_its_newest_frame_and_is_cancelled(seen):
