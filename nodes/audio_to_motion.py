@@ -63,14 +63,12 @@ class AudioToMotion(io.ComfyNode):
         acting: float = 1.0,
         gaze: float = 1.0,
     ) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.avatar import SpeechStyle
-        from ..real3d_core.motion.gaze import gaze_curve, with_gaze
+        from ..real3d_core.motion.gaze import looking_about
 
         style = SpeechStyle(mouth_amplitude, transcript.strip() or None, seed, temperature, acting)
         soundtrack = sound(audio)
         motion = avatar.audio_to_motion(soundtrack, style, progress.steps_bar())
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, seed))
-        motion = with_gaze(motion, gaze * torch.from_numpy(gaze_curve(len(motion), motion.fps, seed)))
+        motion = looking_about(motion, gaze, seed)
         return io.NodeOutput(motion, ui=shown_motion(motion, soundtrack))

@@ -23,14 +23,14 @@ from .face.track import FaceTrack, track_face
 from .media.pictures import opaque
 from .media.sound import Sound
 from .mediapipe_models.model_files import ModelFolders
-from .motion.gaze import at_viewer, gaze_curve, gaze_of, with_gaze
+from .motion.gaze import gaze_of, looking_about, with_gaze
 from .motion.motion import Motion
 from .motion.pose import orbit, speech_sway, turn_about_neck
 from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, no_progress
-from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, GAZE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING
+from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, GAZE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING, refuse_unknown
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.planes import Planes
@@ -108,7 +108,7 @@ class PipelineOptions:
 
     def __post_init__(self) -> None:
         for value, choices, name in ((self.pose, POSES, "pose"), (self.blink, BLINKS, "blinking"), (self.framing, FRAMINGS, "framing")):
-            _refuse_unknown(value, choices, name)
+            refuse_unknown(value, choices, name)
         POSE_AMOUNT.check(self.pose_amount)
         if self.neutral is not None:
             NEUTRAL.check(self.neutral)
@@ -123,11 +123,6 @@ class PipelineOptions:
     def rate(self) -> Fraction:
         """Frames per second, exactly."""
         return exact_rate(self.fps)
-
-
-def _refuse_unknown(value: str, choices: Sequence[str], name: str) -> None:
-    if value not in choices:
-        raise Real3DError(f"There is no {name} {str(value)[:40]!a}: choose one of {', '.join(choices)}.")
 
 
 USUAL = PipelineOptions()
@@ -262,7 +257,10 @@ def make_motion(
     motion = driven if sound is None else avatar.audio_to_motion(sound, options.speech, progress)
     assert motion is not None  # something drives, or it would have been refused
     motion = with_head_pose(motion, pose, options.pose_amount, sound, driven, options.speech.seed, options.speech.acting)
-    motion = with_gaze(motion, options.gaze * _gaze(motion, driven, options.speech.seed))
+    if driven is None:
+        motion = looking_about(motion, options.gaze, options.speech.seed)
+    else:
+        motion = with_gaze(motion, options.gaze * gaze_of(driven.fitted(len(motion))))
     if blink in ("natural", "periodic"):
         motion = avatar.with_blinks(motion, avatar.blinks(len(motion), blink, options.speech.seed))
     elif blink == "driving" and sound is not None and track is not None:
@@ -274,13 +272,6 @@ def make_motion(
         return motion
     duration = sound.duration if sound is not None else len(motion) / FPS
     return motion.resampled(float(options.rate), max(1, math.ceil(duration * options.rate - 1e-6)))
-
-
-def _gaze(motion: Motion, driven: Motion | None, seed: int) -> Tensor:
-    """[T, 2] radians: as in the clip where it is followed, else by themselves, while they stay with the viewer."""
-    if driven is not None:
-        return gaze_of(driven.fitted(len(motion)))
-    return torch.from_numpy(gaze_curve(len(motion), motion.fps, seed)) + at_viewer(motion)
 
 
 def _meant(choice: str, without_clip: str, track: FaceTrack | None) -> str:
@@ -313,7 +304,7 @@ def with_head_pose(
     Raises:
         Real3DError: there is no such movement, a number is out of range, or there is no `other` to take the pose from.
     """
-    _refuse_unknown(movement, HEAD_MOVEMENTS, "head movement")
+    refuse_unknown(movement, HEAD_MOVEMENTS, "head movement")
     POSE_AMOUNT.check(amount)
     SEED.check(seed)
     ACTING.check(acting)

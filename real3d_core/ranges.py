@@ -1,11 +1,19 @@
-"""Every number that people choose, and its range; whatever else arrives is one sentence. Nodes and command line take both from here."""
+"""Every number that people choose, and its range, and what is said of any other choice. Nodes and command line take both from here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 from .errors import Real3DError
+
+
+def refuse_unknown(value: object, choices: Iterable[str], what: str) -> None:
+    """Raises a Real3DError unless the value is one of the choices."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise Real3DError(f"There is no {what} {str(value)[:40]!a}: choose one of {', '.join(choices)}.")
 
 
 @dataclass(frozen=True)

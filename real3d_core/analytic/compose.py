@@ -89,19 +89,20 @@ class Composer:
             colour = layers.head[:3]
             if change is not None:
                 colour = colour + change[number][channels(layers.box)]
-            picture = _over(backdrops[number], layers, colour, head_threshold)
-            picture.addcmul_(self._lacking, layers.still if background is None else layers.still * _person(layers, head_threshold))
+            covers = _covers(layers, head_threshold)
+            picture = _over(backdrops[number], layers, colour, covers)
+            picture.addcmul_(self._lacking, layers.still if background is None else layers.still * _person(layers, covers))
             frames[number] = picture.clamp_(0, 1).permute(1, 2, 0)
         return frames
 
     def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
-        return torch.stack([_person(layers, head_threshold) for layers in self._layers(render, looks)])
+        return torch.stack([_person(layers, _covers(layers, head_threshold)) for layers in self._layers(render, looks)])
 
     def _what_is_lacking(self, photo: Tensor, at_rest: HeadRender) -> Tensor:
         """[3, size, size]: what the layers in their places lack of the photo; added wherever nothing has moved, so that frame 0 is it."""
         (layers,) = self._layers(at_rest, [Look()])
-        return photo - _over(self._background[0], layers, layers.head[:3], HEAD_THRESHOLD)
+        return photo - _over(self._background[0], layers, layers.head[:3], _covers(layers, HEAD_THRESHOLD))
 
     def _layers(self, render: HeadRender, looks: list[Look]) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
@@ -123,10 +124,10 @@ class Composer:
         return _Layers(box, self._head(places.uv, face, box, rays.camera, look), solid, near.clamp(0, 1), torso, in_place)
 
 
-def _over(backdrop: Tensor, layers: _Layers, head: Tensor, threshold: float) -> Tensor:
-    """Torso and head, with these colours [3, h, w], over a picture [3, size, size]."""
+def _over(backdrop: Tensor, layers: _Layers, head: Tensor, covers: Tensor) -> Tensor:
+    """Torso and head, with these colours [3, h, w] and coverage [1, h, w], over a picture [3, size, size]."""
     picture = torch.lerp(backdrop, layers.torso[:3], layers.torso[3:])
-    picture[channels(layers.box)].lerp_(head, _covers(layers, threshold))
+    picture[channels(layers.box)].lerp_(head, covers)
     return picture
 
 
@@ -141,9 +142,10 @@ def _covers(layers: _Layers, threshold: float) -> Tensor:
     return torch.maximum(solid, outline) * (1 - fade)
 
 
-def _person(layers: _Layers, threshold: float) -> Tensor:
+def _person(layers: _Layers, covers: Tensor) -> Tensor:
+    """[size, size]: torso, and the head with this coverage [1, h, w]."""
     person = layers.torso[3].clone()
-    person[layers.box] += (1 - person[layers.box]) * _covers(layers, threshold)[0]
+    person[layers.box] += (1 - person[layers.box]) * covers[0]
     return person
 
 

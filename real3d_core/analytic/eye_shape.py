@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from ..face.measures import EYEBALL
+from .face_map import ascending, line
 
 _FOLLOWS = (0.85, 0.5)  # an upper lid's part of the way of an iris that goes down, and up
 _FOLLOWS_MOST = (0.6, 0.35)  # of the opening
@@ -74,7 +74,7 @@ def eye_shape(upper: np.ndarray, lower: np.ndarray, brow: np.ndarray, size: tupl
         return (points - middle) @ along / width, (points - middle) @ below / width
 
     columns, down = own(np.stack([x, y], axis=-1))
-    top, bottom = (_curve(*own(lid), columns) for lid in (upper, lower))
+    top, bottom = (line(ascending(x_of), y_of, columns) for x_of, y_of in map(own, (upper, lower)))
     brow_along, brow_down = own(brow[np.argsort(own(brow)[0])])
     maps = {"x": x, "y": y, "along": columns, "down": down, "top": top, "bottom": np.maximum(top, bottom), "outward": temple * columns}
     maps["to_brow"] = top - np.interp(columns, brow_along, brow_down)
@@ -92,8 +92,3 @@ def folded(lid: np.ndarray) -> bool:
     """Whether the edge of a lid [9, 2] runs back on itself, as on the side of a head that its picture does not show."""
     steps = np.diff(lid, axis=0) @ (lid[-1] - lid[0])
     return bool((steps <= 0).any())
-
-
-def _curve(along: np.ndarray, down: np.ndarray, at: np.ndarray) -> np.ndarray:
-    along = np.maximum.accumulate(along) + 1e-6 * np.arange(len(along))
-    return PchipInterpolator(along, down)(at.clip(along[0], along[-1]))

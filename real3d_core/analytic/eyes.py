@@ -30,7 +30,7 @@ from ..face.measures import EYEBALL
 from ..motion.anatomy import soft_limit
 from ..motion.gaze import gaze_of
 from ..motion.motion import Motion
-from ..portrait.plates import MARGIN
+from ..portrait.plates import plate_pixels
 from .eye_shape import EyeShape, eye_shape, folded, lid_follows
 from .eyeball import DARKEN, Eyeball, is_seen, lit
 from .lids import Lid, drawn
@@ -125,7 +125,7 @@ class Eyes:
     def __init__(self, head: Tensor, landmarks: Tensor):
         side = head.shape[-1]
         picture = head[0, :3].permute(1, 2, 0).numpy()
-        points = (landmarks[:, :2].double().numpy() + MARGIN) * (side / (1 + 2 * MARGIN)) - 0.5
+        points = plate_pixels(landmarks[:, :2].double().numpy(), side)
         level = points[EYE_CORNERS["left"][0]] - points[EYE_CORNERS["right"][0]]
         level /= np.linalg.norm(level)
         skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])

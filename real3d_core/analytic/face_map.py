@@ -9,10 +9,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from ..face.landmark_sets import (
-    LOWER_INNER_LIP,
-    UPPER_INNER_LIP,
-)
+from ..face.landmark_sets import LOWER_INNER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP
 from ..face.measures import face_height_of, parted
 
 _SIDE = 512
@@ -42,17 +39,15 @@ def face_map(landmarks: Tensor) -> FaceMap:
     """The maps of a face with landmarks [478, 3] in crop units (x right, y down)."""
     points = landmarks.numpy().astype(np.float64)[:, :2]
     face_height = float(face_height_of(points))
-    mouth_frame = Frame(points[61], points[291])
+    mouth_frame, columns, upper, lower = inner_lips(points)
     axis = (np.arange(_SIDE) + 0.5) / _SIDE
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
     along, down = mouth_frame(grid)
 
-    upper, lower = mouth_frame.polyline(points[UPPER_INNER_LIP]), mouth_frame.polyline(points[LOWER_INNER_LIP])
-    columns = (upper[0] + lower[0]) / 2
     is_open = parted(points)
-    middle = (upper[1] + lower[1]) / 2
-    upper_line = line(columns, upper[1] if is_open else middle, along)
-    lower_line = line(columns, lower[1] if is_open else middle, along)
+    middle = (upper + lower) / 2
+    upper_line = line(columns, upper if is_open else middle, along)
+    lower_line = line(columns, lower if is_open else middle, along)
 
     maps = np.stack([down - lower_line, upper_line - down, along]) / face_height
     return FaceMap(
@@ -89,7 +84,21 @@ class Frame:
     def polyline(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns, made ascending, and heights of a contour."""
         along, down = self(points)
-        return np.maximum.accumulate(along) + 1e-6 * np.arange(len(along)), down  # a turned mouth's far end folds back on itself
+        return ascending(along), down
+
+
+def inner_lips(points: np.ndarray) -> tuple[Frame, np.ndarray, np.ndarray, np.ndarray]:
+    """The frame between the corners of the mouth of a face [P, 2], and in it the columns of the lips' inner edges, the upper one's and the
+    lower one's heights there.
+    """
+    frame = Frame(*points[MOUTH_CORNERS])
+    upper, lower = frame.polyline(points[UPPER_INNER_LIP]), frame.polyline(points[LOWER_INNER_LIP])
+    return frame, (upper[0] + lower[0]) / 2, upper[1], lower[1]
+
+
+def ascending(along: np.ndarray) -> np.ndarray:
+    """Columns of a contour, each beyond the last: a turned face's far end folds back on itself."""
+    return np.maximum.accumulate(along) + 1e-6 * np.arange(len(along))
 
 
 def line(columns: np.ndarray, heights: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP, MOUTH, UPPER_INNER_LIP, UPPER_OUTER_LIP
-from .solid import sample_plate
+from ..face.measures import face_height_of
+from .solid import sample_places
 
 _CHEEKS = (50, 280)  # right and left
 _LUMA = (0.299, 0.587, 0.114)
@@ -35,13 +36,14 @@ class MouthLight:
 
     def __init__(self, photo: Tensor, landmarks: Tensor, teeth: Tensor | None):
         points = landmarks[:, :2]
-        cheeks = [_around(photo, points[place], 0.04 * _height(points)) for place in _CHEEKS]
+        height = float(face_height_of(points.numpy()))
+        cheeks = [_around(photo, points[place], 0.04 * height) for place in _CHEEKS]
         cheek = torch.stack(cheeks).mean(0)
         right, left = (float(_luma(side)) for side in cheeks)
         self._slope = 0.6 * (left - right) / max(left + right, 1e-3) / _ACROSS
         lips = torch.stack(
             [
-                _at(photo, (points[inner] + points[outer])[3:-3] / 2).median(0).values
+                sample_places(photo, (points[inner] + points[outer])[3:-3] / 2).median(0).values
                 for inner, outer in ((UPPER_INNER_LIP, UPPER_OUTER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP))
             ]
         ).mean(0)
@@ -51,7 +53,7 @@ class MouthLight:
         self.teeth = brightness * white / _luma(white) if teeth is None else teeth
         self.flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
         self.gums = self.flesh * 0.95
-        self._fit_tone(torch.cat([_at(photo, _all_over()), _at(photo, points[MOUTH])]))
+        self._fit_tone(torch.cat([sample_places(photo, _all_over()), sample_places(photo, points[MOUTH])]))
 
     def across(self, x: Tensor) -> Tensor:
         """How bright the light is at places across the mouth, face heights; 1 in the middle."""
@@ -71,10 +73,6 @@ class MouthLight:
         self._one_tone = float(np.clip((_GREY[1] - off) / (_GREY[1] - _GREY[0]), 0, 1))
 
 
-def _height(points: Tensor) -> float:
-    return float((points[10] - points[152]).norm())
-
-
 def _all_over() -> Tensor:
     """[N, 2] places all over the crop."""
     steps = (torch.arange(48) + 0.5) / 48
@@ -84,12 +82,7 @@ def _all_over() -> Tensor:
 def _around(photo: Tensor, place: Tensor, reach: float) -> Tensor:
     """[3] the median colour of a square."""
     steps = torch.linspace(-reach, reach, 9)
-    return _at(photo, place + torch.cartesian_prod(steps, steps)).median(0).values
-
-
-def _at(photo: Tensor, places: Tensor) -> Tensor:
-    """[N, 2] places -> [N, 3] colours."""
-    return sample_plate(photo, places[None, None].float())[0, :, 0].T
+    return sample_places(photo, place + torch.cartesian_prod(steps, steps)).median(0).values
 
 
 def _luma(colours: Tensor) -> Tensor:

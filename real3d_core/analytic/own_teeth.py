@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP
+from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP
 from ..face.measures import face_height_of, parted
-from .face_map import Frame, line
-from .solid import sample_plate
+from .face_map import inner_lips, line
+from .solid import sample_places
 
 _COLUMNS, _ROWS = 65, 48
 _LIKE_TEETH = 0.6  # of the brightest in the mouth
@@ -37,13 +37,12 @@ class OwnTeeth:
         points = landmarks[:, :2].double().numpy()
         self._photo = photo
         self._height = float(face_height_of(points))
-        self._frame = Frame(*points[MOUTH_CORNERS])
         self.shown = parted(points)
-        upper, lower = (np.stack(self._frame.polyline(points[lip])) / self._height for lip in (UPPER_INNER_LIP, LOWER_INNER_LIP))
-        columns = (upper[0] + lower[0]) / 2
+        self._frame, *edges = inner_lips(points)
+        columns, upper, lower = (edge / self._height for edge in edges)
         self.half_width = float(columns[-1] - columns[0]) / 2
         self._x = np.linspace(columns[0], columns[-1], _COLUMNS)
-        tops, ends = (line(columns, edge, self._x) for edge in (upper[1], lower[1]))
+        tops, ends = (line(columns, edge, self._x) for edge in (upper, lower))
         if not self.shown:
             tops = ends = (tops + ends) / 2
         self._upper, self._bite = tops, ends
@@ -60,7 +59,7 @@ class OwnTeeth:
 
     def sample(self, places: Tensor) -> Tensor:
         """[K, 2] places -> [K, 3] colours of the photo."""
-        return sample_plate(self._photo, self._frame.back(places * self._height)[None, None])[0, :, 0].T
+        return sample_places(self._photo, self._frame.back(places * self._height))
 
     def likeness(self, colours: Tensor) -> Tensor:
         """[K] how far colours [K, 3] of the photo are those of its teeth and gums, 0..1; dark places beside them are not."""

@@ -166,6 +166,12 @@ class Enlargement:
         return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
 
 
+def relative(part: Box, box: Box) -> Box:
+    """A part of a box, counted from the box's corner."""
+    down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
+    return down, across
+
+
 def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
     places = chosen.nonzero()

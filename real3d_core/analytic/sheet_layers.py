@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from scipy.ndimage import find_objects, label, maximum_filter
 from torch import Tensor
 
-from ..portrait.plates import MARGIN, Plates
+from ..portrait.plates import Plates, plate_pixels
 from ..portrait.portrait import Portrait
 from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
-from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, common
+from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, common, relative
 from .solid import sample_plate
 
 _RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
@@ -36,7 +36,8 @@ class HeadSheets:
         self._from_rays = from_rays
         self._size = size
         self._eyes = Eyes(plates.head, portrait.landmarks)
-        self._mouth = MouthInterior(plates.photo, portrait.landmarks, 1 / (size * face.face_height))
+        self._pixel = 1 / (size * face.face_height)
+        self._mouth = MouthInterior(plates.photo, portrait.landmarks, self._pixel)
         self._source_slant = _slant(portrait.camera)
 
     def __call__(self, uv: Tensor, face: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
@@ -55,7 +56,7 @@ class HeadSheets:
         for part in self._parted(uv):
             shared = common(part, box)
             if shared is not None:
-                down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
+                down, across = relative(shared, box)
                 inner = colour[..., down, across]
                 inner[:] = self._layered(self._from_rays.places(uv, shared)[None], inner, slant)
         return colour[0]
@@ -74,12 +75,12 @@ class HeadSheets:
     def _layered(self, uv: Tensor, colour_face: Tensor, slant: Tensor) -> Tensor:
         """Jaw and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
         face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
-        pixel = 1 / (self._size * self._face.face_height)
         maps_jaw, maps_face = self._look_up(jaw), self._look_up(face)
-        below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], pixel)
-        above_upper = _edge(maps_face[:, FaceMap.ABOVE_UPPER] + pixel, pixel)  # one pixel over the edge, so that closed lips show no inside
+        below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], self._pixel)
+        over_the_edge = maps_face[:, FaceMap.ABOVE_UPPER] + self._pixel  # by one pixel, so that closed lips show no inside
+        above_upper = _edge(over_the_edge, self._pixel)
         colour_jaw, colour = self._head_at(jaw), colour_face.clone()
-        beside = _edge(maps_face[:, FaceMap.ACROSS].abs() - self._face.half_width, pixel)  # there the lips are one
+        beside = _edge(maps_face[:, FaceMap.ACROSS].abs() - self._face.half_width, self._pixel)  # there the lips are one
         above_upper = torch.maximum(above_upper, beside)
         rows, columns = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
         if len(rows):
@@ -100,13 +101,13 @@ class HeadSheets:
 
         def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
             """Pixels [2, ...] of the eye's picture, and whether they lie in it."""
-            pixels = (at + MARGIN) * (self._head.shape[-1] / (1 + 2 * MARGIN)) - 0.5 - corner
+            pixels = plate_pixels(at, self._head.shape[-1]) - corner
             return pixels, ((pixels >= rim) & (pixels <= size - 1 - rim)).all(dim=0)
 
         shared = common(self._from_rays.reached(shown(uv, 0)[1]), box)
         if shared is None:
             return
-        down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(shared, box, strict=True))
+        down, across = relative(shared, box)
         pixels, within = shown(face[:, down, across], _RIM)
         grid = ((pixels + 0.5) / size * 2 - 1).permute(1, 2, 0)[None]
         picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]

@@ -17,6 +17,7 @@ from ..face.landmark_sets import CHIN, FACE_OVAL, JAW_CORNERS, MESH_POINTS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
+from ..portrait.segmentation import where_hair
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
 
@@ -57,7 +58,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
     seam = _seam_beside_face(landmarks, face_height)
-    hair = smooth_step((distance_transform_edt(~in_face) / TEXELS / face_height - 0.015) / 0.04)  # the outline away from the face
+    hair = where_hair(distance_transform_edt(~in_face) / TEXELS / face_height)  # the outline away from the face
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
@@ -102,6 +103,11 @@ def sample_plate(plate: Tensor, uv: Tensor, mode: str = "bilinear") -> Tensor:
     """Looks a plate [1, C, S, S] up at crop coordinates [N, H, W, 2] -> [N, C, H, W]; beyond the margins the border is repeated."""
     grid = (uv - 0.5) * (2 / (1 + 2 * MARGIN))
     return torch.nn.functional.grid_sample(plate.expand(len(uv), -1, -1, -1), grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def sample_places(plate: Tensor, uv: Tensor) -> Tensor:
+    """The same at single coordinates [K, 2] -> [K, C]."""
+    return sample_plate(plate, uv[None, None])[0, :, 0].T
 
 
 def _enlarged(uv: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import Real3DError
 from ..keyframes import between_keyframes, keyframes
+from ..ranges import refuse_unknown
 from .motion import Motion
 
 EXPRESSIONS: dict[str, dict[str, float]] = {
@@ -61,7 +62,7 @@ def directed(motion: Motion, amounts: Mapping[str, Tensor | float]) -> Motion:
             "This motion cannot be directed, as its avatar has no controls of brows and lids: use one of the built-in avatar."
         )
     for name in amounts:
-        _refuse_unknown(name)
+        refuse_unknown(name, EXPRESSIONS, "expression")
     weights = {name: torch.as_tensor(amount, dtype=torch.float32).clamp(0, 1).expand(len(motion)) for name, amount in amounts.items()}
     total = sum(weights.values(), start=torch.zeros(len(motion)))
     weights = {name: weight / total.clamp_min(1) for name, weight in weights.items()}
@@ -105,11 +106,6 @@ def _keyframe(line: str) -> tuple[float, ...]:
                 f"The keyframe '{line.strip()[:60]}' cannot be read: write seconds: expression = amount from 0 to 1, such as "
                 "1.5: smile = 0.8, sad = 0.2."
             )
-        _refuse_unknown(named[1])
+        refuse_unknown(named[1], EXPRESSIONS, "expression")
         amounts[named[1]] = float(named[2] or 1)
     return (float(found[1]) if found else math.nan, *amounts.values())
-
-
-def _refuse_unknown(name: str) -> None:
-    if name not in EXPRESSIONS:
-        raise Real3DError(f"There is no expression {name[:40]!a}: choose one of {', '.join(EXPRESSIONS)}.")

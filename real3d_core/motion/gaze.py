@@ -74,6 +74,12 @@ def gaze_of(motion: Motion) -> torch.Tensor:
     return FULL_GAZE * torch.stack([motion.control(name) for name in GAZE_CONTROLS], dim=1)
 
 
+def looking_about(motion: Motion, amount: float = 1.0, seed: int = 0) -> Motion:
+    """The motion with eyes that move by themselves, `amount` times as far as is natural, while they stay with the viewer."""
+    about = torch.from_numpy(gaze_curve(len(motion), motion.fps, seed))
+    return with_gaze(motion, amount * (about + at_viewer(motion)))
+
+
 def at_viewer(motion: Motion) -> torch.Tensor:
     """[T, 2]: the gaze of eyes that stay with the viewer while the motion turns the head, as far as is comfortable."""
     pitch, yaw, _ = motion.euler.unbind(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..render.camera import euler_to_matrix
 from ..smooth_step import smooth_step
 from ..speech.acting import acted_head
-from ..speech.loudness import STEP_RATE, loudness, voice_activity
+from ..speech.loudness import STEP_RATE, at_times, loudness, voice_activity
 from ..speech.prosody import prosody
 from ..stream import FPS
 from ..wander import wander
@@ -55,9 +55,10 @@ def speech_sway(
         euler = UNVOICED * swaying
     else:
         activity = voice_activity(loudness(samples))
-        liveliness = STILLNESS + (1.0 - STILLNESS) * _at(gaussian_filter1d(activity, 0.6 * STEP_RATE, mode="nearest"), time)
+        lively = gaussian_filter1d(activity, 0.6 * STEP_RATE, mode="nearest")
+        liveliness = STILLNESS + (1.0 - STILLNESS) * at_times(lively, time, after=None)
         euler = swaying * liveliness[:, None]
-        euler[:, 0] += _at(_nods(activity), time)
+        euler[:, 0] += at_times(_nods(activity), time, after=None)
     ease = smooth_step(time / EASE)[:, None]
     euler = amount * euler * ease
     translation = amount * DRIFT * _settled_wander(time, seed, stream=1) * ease
@@ -95,8 +96,3 @@ def _nods(activity: np.ndarray) -> np.ndarray:
     phrase = gaussian_filter1d(activity, 0.7 * STEP_RATE, mode="nearest")
     accent = gaussian_filter1d(np.maximum(syllable - phrase, 0.0), 0.08 * STEP_RATE, mode="nearest")
     return NOD * np.tanh(3.0 * accent)
-
-
-def _at(curve: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The curve of 10 ms steps at these times; its last value after its end."""
-    return np.interp(time, (np.arange(len(curve)) + 0.5) / STEP_RATE, curve)

@@ -18,6 +18,11 @@ from .segmentation import beside_face, disc, filled_face, head_region
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
 
+def plate_pixels(points, side: int):
+    """Crop coordinates to pixels of a plate with `side` pixels, of arrays or tensors; pixel 0 lies at 0."""
+    return (points + MARGIN) * (side / (1 + 2 * MARGIN)) - 0.5
+
+
 @dataclass(frozen=True)
 class Plates:
     """Square pictures about the portrait's crop, MARGIN of its side wider on each side; values in 0..1.

@@ -65,19 +65,18 @@ def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, ban
     scale = min(1.0, _MATTE_SIDE / max(mask.shape))
     size = [max(1, round(scale * side)) for side in mask.shape[::-1]]
     small_image, small_mask = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (image, mask.astype(np.float32)))
-    hint, unknown = _trimap(small_mask, landmarks * scale, band)
+    hint, unknown = _trimap(small_mask, landmarks * scale, scale * face_height, band)
     picture = small_image.astype(np.float32) / 255
     matte = closed_form_matte(picture, hint, unknown)
     matte = np.where(unknown, np.maximum(matte, _unlike_the_background(picture, matte, scale * face_height)), matte)
     return matte if scale == 1 else _enlarged(matte, small_image, image)
 
 
-def _trimap(mask: np.ndarray, landmarks: np.ndarray, band: float) -> tuple[np.ndarray, np.ndarray]:
+def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: float) -> tuple[np.ndarray, np.ndarray]:
     """The mask where it is a hint and 0 or 1 elsewhere, [H, W]; and where it is no more than a hint.
 
     The person is the component that holds the face. What the mask leaves out within it is a gap only if it is as wide as the band.
     """
-    face_height = float(face_height_of(landmarks[:, :2]))
     band = band * face_height
     face = filled_face(landmarks, mask.shape)
     solid: np.ndarray = ((mask > 0.5) | (face > 0)).astype(np.uint8)
@@ -163,14 +162,19 @@ def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, f
     face = labels[tuple(_inside(landmarks[1, :2], head.shape))]
     large = [k for k in range(1, len(stats)) if k != face and stats[k, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2]
     others = np.isin(labels, large) | ((head > 0) & (labels != face) & (seam < 0.999))
-    kept = cv2.dilate((labels == face).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart.shape[0] + 1,) * 2))
+    kept = cv2.dilate((labels == face).astype(np.uint8), disc(len(apart)))
     return (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
 
 
 def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
     """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
     away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
-    return _smooth_step((away - 0.015) / 0.04)
+    return where_hair(away).astype(np.float32)
+
+
+def where_hair(away: np.ndarray) -> np.ndarray:
+    """How much an outline is hair's, not skin's, so many face heights away from the face."""
+    return smooth_step((away - 0.015) / 0.04)
 
 
 def filled_face(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..smooth_step import smooth_step
 from ..wander import wander
-from .loudness import STEP_RATE
+from .loudness import STEP_RATE, at_times
 from .prosody import Prosody, Stress
 
 ACTED = (
@@ -60,7 +60,7 @@ def acted_face(
         breath = _bump(time, start + 0.6 * (end - start), rise=0.5 * (end - start), fall=0.35)
         curves["brow_raise"] += 0.10 * breath
         curves["lids_wide"] += 0.15 * breath
-    speaking = _at(gaussian_filter1d(spoken.activity, 0.4 * STEP_RATE, mode="nearest"), time)
+    speaking = at_times(gaussian_filter1d(spoken.activity, 0.4 * STEP_RATE, mode="nearest"), time)
     both, left, right = MOOD * (1.0 + wander(time, seed, _MOOD).T) * speaking
     curves["brow_raise"] += both
     curves["brow_outer_left"] += left
@@ -135,8 +135,3 @@ def _draw(seed: int, stream: int, moment: float) -> np.random.Generator:
 def _bump(time: np.ndarray, at: float, rise: float, fall: float, hold: float = 0.06) -> np.ndarray:
     """[T] softly from 0 to 1 at this moment and, after a while, back."""
     return smooth_step(np.where(time < at, 1.0 - (at - time) / rise, 1.0 - (time - at - hold).clip(0.0) / fall))
-
-
-def _at(curve: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The curve of 10 ms steps at these times; 0 after its end."""
-    return np.interp(time, (np.arange(len(curve)) + 0.5) / STEP_RATE, curve, right=0.0)

@@ -11,7 +11,7 @@ from ..stream import FPS
 from .acting import ACTED, acted_face, asked
 from .alignment import fit_transcript, refuse_too_many_words
 from .articulation import Articulation, articulate
-from .loudness import STEP, STEP_RATE, loudness
+from .loudness import STEP, STEP_RATE, at_times, loudness
 from .phonemes import Phoneme, align, phoneme_source_available
 from .prosody import prosody
 from .spelling import questions_of
@@ -59,7 +59,7 @@ def speech_controls(
         raise SoundError("The sound holds no samples: give a sound of at least a fifth of a second.")
     articulation = _articulation(samples, transcript)
     times = (np.arange(frames) + 0.5) / fps
-    curves = {name: _sampled(curve, times) for name, curve in articulation.curves.items()}
+    curves = {name: at_times(curve, times) for name, curve in articulation.curves.items()}
     for name in MOUTH_SIZE:
         curves[name] = curves[name] * amplitude
     hold = max(SHORTEST_CLOSURE, min(2.0 / fps, max(1.0 / fps, LONGEST_HOLD)))
@@ -108,11 +108,6 @@ def _said(phonemes: list[Phoneme], shares: np.ndarray) -> np.ndarray:
         for name, start, end in zip(visemes, edges, edges[1:], strict=False):
             shares[round(start * STEP_RATE) : round(end * STEP_RATE)] = certain[NAMES.index(name)]
     return shares
-
-
-def _sampled(curve: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The curve of 10 ms steps at these times; 0 after its end."""
-    return np.interp(times, (np.arange(len(curve)) + 0.5) / STEP_RATE, curve, right=0.0)
 
 
 def _held(spans: tuple[tuple[float, float, float], ...], times: np.ndarray, shortest: float) -> np.ndarray:

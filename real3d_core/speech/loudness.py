@@ -11,6 +11,11 @@ STEP = SOUND_RATE // STEP_RATE
 SILENCE = -70.0  # dB of full scale; quieter is nobody speaking
 
 
+def at_times(curve: np.ndarray, times: np.ndarray, after: float | None = 0.0) -> np.ndarray:
+    """A curve of 10 ms steps at these times, seconds; `after` beyond its end, None: its last value."""
+    return np.interp(times, (np.arange(len(curve)) + 0.5) / STEP_RATE, curve, right=after)
+
+
 def loudness(samples: np.ndarray) -> np.ndarray:
     """Level per step of 10 ms, over a window of 25 ms.
 
