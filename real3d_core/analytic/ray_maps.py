@@ -34,6 +34,7 @@ _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 5.0  # rays
 _ROUNDS = 4
+_TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
 
 @dataclass(frozen=True)
@@ -141,25 +142,37 @@ class RayCoordinates:
 class Enlargement:
     """Maps of `rays` x `rays` values, enlarged to some of `size` x `size` pixels.
 
-    Enlarging is linear and the same along rows and columns: two products with one matrix, of which a part does for a part of the frame.
+    Args:
+        mode: "bicubic" or "bilinear".
     """
 
     def __init__(self, rays: int, size: int, mode: str):
+        self._rays, self._size = rays, size
+        self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._weights = weights  # [size, rays]
-        self._heard = weights != 0
+        self._heard = weights != 0  # [size, rays]
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
-        down, across = (extent(self._heard[pixels].any(dim=0)) for pixels in box)
-        return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+        (down, height, rows), (across, width, columns) = (self._source(pixels) for pixels in box)
+        enlarged = np.empty((len(maps), height, width), np.float32)
+        for source, target in zip(maps[:, down, across].numpy(), enlarged, strict=True):
+            cv2.resize(source, (width, height), dst=target, interpolation=self._mode)
+        return torch.from_numpy(enlarged)[channels((rows, columns))]
+
+    def _source(self, pixels: slice) -> tuple[slice, int, slice]:
+        """The rays from which some pixels are enlarged, how many pixels these make, and which of them are wanted."""
+        each, rest = divmod(self._size, self._rays)
+        if rest:
+            return slice(0, self._rays), self._size, pixels
+        rays = slice(max(pixels.start // each - _TAPS, 0), min(-(-pixels.stop // each) + _TAPS, self._rays))
+        first = rays.start * each
+        return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
     def places(self, uv: Tensor, box: Box) -> Tensor:
         """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        size, rays = self._weights.shape
-        pairs = len(uv) // 2
-        enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
-        return enlarged + pixel_centres(size)[0][channels(box)].repeat(pairs, 1, 1)
+        enlarged = self((uv.unflatten(0, (-1, 2)) - pixel_centres(self._rays)).flatten(0, 1), box)
+        return (enlarged.unflatten(0, (-1, 2)) + pixel_centres(self._size)[0][channels(box)]).flatten(0, 1)
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
