@@ -200,6 +200,11 @@ def channels(box: Box) -> tuple[slice, slice, slice]:
     return slice(None), *box
 
 
+def listed(chosen: Tensor) -> Tensor:
+    """[h, w] bool -> [K] the numbers of the places that are set, in reading order."""
+    return torch.from_numpy(np.flatnonzero(chosen.numpy()))
+
+
 def common(a: Box, b: Box) -> Box | None:
     """What two boxes share, None if that is nothing."""
     down, across = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
