@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
 FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
@@ -213,7 +213,7 @@ def common(a: Box, b: Box) -> Box | None:
 
 def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
-    _, uv = carried_values(render)
+    uv = photo_coordinates(render)
     return uv - _three_times(pixel_centres(uv.shape[-1]))
 
 
@@ -228,7 +228,7 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
 def stillness(shift: Tensor) -> Tensor:
     """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
     across, down = shift.unbind(-3)
-    return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
+    return (1 - (across * across + down * down).sqrt() / _MOVED).clamp(0, 1)
 
 
 def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
@@ -275,13 +275,15 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     ordered = torch.from_numpy(places)
     around = ordered[:, None] + torch.tensor(steps)
 
-    counted = F.pad(torch.cat([values * known, known.float()], dim=1), (1, 1, 1, 1))
-    grown = counted[0].flatten(1).T.contiguous()
+    framed = values.new_zeros(width, width, values.shape[1] + 1)  # the last channel counts
+    framed[1:-1, 1:-1, :-1] = (values * known)[0].permute(1, 2, 0)
+    framed[1:-1, 1:-1, -1] = known[0, 0]
+    grown = framed.flatten(0, 1)
     for start, stop in itertools.pairwise(ends):
         if start < stop:
             total = F.embedding_bag(around[start:stop], grown, mode="sum")
-            grown[ordered[start:stop]] = total / total[:, -1:]
-    values = grown[:, :-1].T.reshape(1, -1, width, width)[..., 1:-1, 1:-1]
+            grown.index_copy_(0, ordered[start:stop], total / total[:, -1:])
+    values = framed[1:-1, 1:-1, :-1].permute(2, 0, 1).contiguous()[None]
     return values, torch.from_numpy((away - 1).clip(0, _GROW))[None, None]
 
 
@@ -294,12 +296,11 @@ def without_steps(offset: Tensor) -> Tensor:
     padded = F.pad(face, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).abs()
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).abs()
-    step = torch.maximum(across, down).amax(dim=1, keepdim=True) * offset.shape[-1] > _STEP
+    step = torch.maximum(*torch.maximum(across, down).split(1, dim=1)) * offset.shape[-1] > _STEP
     if not step.any():
         return offset
-    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1).transpose(0, 1), _STEP_BLUR)
-    soft = blur(offset.transpose(0, 1), _STEP_BLUR).transpose(0, 1)
-    return offset + (soft - offset) * near.transpose(0, 1)
+    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1), _STEP_BLUR)
+    return torch.lerp(offset, blur(offset, _STEP_BLUR), near)
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:
@@ -309,11 +310,11 @@ def _with_neighbours(maps: Tensor) -> Tensor:
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
-    reach = 3
-    taps = torch.exp(-((torch.arange(-reach, reach + 1, dtype=maps.dtype) / sigma) ** 2) / 2)
-    taps = (taps / taps.sum()).to(maps.device)
-    padded = F.pad(maps, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    """Maps [..., R, R], blurred over seven rays."""
+    blurred = torch.empty_like(maps, memory_format=torch.contiguous_format)
+    for source, target in zip(maps.flatten(0, -3).numpy(), blurred.flatten(0, -3).numpy(), strict=True):
+        cv2.GaussianBlur(source, (7, 7), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
+    return blurred
 
 
 @lru_cache(maxsize=8)

@@ -147,22 +147,23 @@ class HeadSheets:
 
     def _show(self, eye: Painted, surface: HeadSurface, colour: Tensor) -> None:
         """Puts an eye into the colours [3, h, w] of a surface, where the face sheet shows it."""
-        corner = torch.tensor(eye.corner)[:, None, None]
         size = torch.tensor(eye.picture.shape[1::-1])[:, None, None]
+        side = self._colours.shape[-1]
+        first, step = plate_pixels(0, side), plate_pixels(1, side) - plate_pixels(0, side)
+        start, across = (first - torch.tensor(eye.corner)[:, None, None] + 0.5) * 2 / size - 1, step * 2 / size
 
         def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
-            """Pixels [2, ...] of the eye's picture, and whether they lie in it."""
-            pixels = plate_pixels(at, self._colours.shape[-1]) - corner
-            return pixels, ((pixels >= rim) & (pixels <= size - 1 - rim)).all(dim=0)
+            """Places [2, ...] in the eye's picture, -1..1, and whether they lie in it."""
+            grid = torch.addcmul(start, at, across)
+            return grid, torch.logical_and(*(grid.abs() <= 1 - (2 * rim + 1) / size))
 
         shared = common(self._from_rays.reached(shown(surface.rays, 0)[1]), surface.box)
         if shared is None:
             return
         part = channels(relative(shared, surface.box))
-        pixels, within = shown(surface.uv[part], _RIM)
-        grid = ((pixels + 0.5) / size * 2 - 1).permute(1, 2, 0)[None]
+        grid, within = shown(surface.uv[part], _RIM)
         picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
-        painted = F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)[0]
+        painted = F.grid_sample(picture, grid.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
         colour[part] = torch.where(within, painted, colour[part])
 
     def _over_lower(self, uv: Tensor) -> Tensor:
