@@ -7,7 +7,7 @@
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
 // cuda_ops/cpu/extension.py puts this text behind EXP2, LOG2_1P, the sizes that the structs have in Python, head.h,
-// vectors.h, calls.h, table.h and samples.h.
+// vectors.h, denormals.h, calls.h, table.h and samples.h.
 
 namespace {
 
@@ -351,6 +351,7 @@ int32_t march_all(const Arguments& arguments, int32_t threads) {
 #pragma omp parallel num_threads(threads) reduction(| : failed)
 #endif
     {
+        const NoDenormals flushed{};
         Workspace space(arguments.head, arguments.coarse, arguments.fine);
         failed |= !space.memory;
 #ifdef _OPENMP
