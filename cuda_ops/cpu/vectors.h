@@ -60,7 +60,29 @@ inline const Floats& at(const float* values) { return *reinterpret_cast<const Fl
 inline Ints& at(int32_t* values) { return *reinterpret_cast<Ints*>(values); }
 inline const Ints& at(const int32_t* values) { return *reinterpret_cast<const Ints*>(values); }
 
+inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+inline Ints smaller(Ints a, Ints b) { return a < b ? a : b; }
 inline Floats where(Ints mask, Floats a, Floats b) { return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask)); }
+
+// Of rows of LANES numbers, each lane's own: number[lane] says which row.
+#if defined(__AVX512F__)
+const Ints IN_LANES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+inline Floats picked(const float* rows, Ints number) { return _mm512_i32gather_ps((__m512i)(number * LANES + IN_LANES), rows, 4); }
+inline void put(float* rows, Ints number, Floats value) { _mm512_i32scatter_ps(rows, (__m512i)(number * LANES + IN_LANES), value, 4); }
+inline void put(int32_t* rows, Ints number, Ints value) {
+    _mm512_i32scatter_epi32(rows, (__m512i)(number * LANES + IN_LANES), (__m512i)value, 4);
+}
+#else
+inline Floats picked(const float* rows, Ints number) {
+    Floats value;
+    for (int lane = 0; lane < LANES; lane++) value[lane] = rows[number[lane] * LANES + lane];
+    return value;
+}
+template <class Number, class Numbers>
+inline void put(Number* rows, Ints number, Numbers value) {
+    for (int lane = 0; lane < LANES; lane++) rows[number[lane] * LANES + lane] = value[lane];
+}
+#endif
 
 // Functions of GROUP vectors do the same step of all of them in turn: a step waits for the one before it, but not for its neighbours.
 
