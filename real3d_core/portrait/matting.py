@@ -58,12 +58,15 @@ def unmixed(photo: np.ndarray, matte: np.ndarray, shown: np.ndarray, rim: float)
         rim: pixels beyond the person that may still show some of it.
     """
     away = cv2.distanceTransform((matte < 1 - _SURE).astype(np.uint8), cv2.DIST_L2, 5) > rim
-    behind = push_pull(photo, (away & shown).astype(np.float32))
-    share = matte[..., None]
+    behind = push_pull(photo, away & shown)
     person = push_pull(photo, np.clip((matte - _SURE) / (1 - _SURE), 0, 1).astype(np.float32))
-    missing = (photo - share * person - (1 - share) * behind) / np.maximum(share, _LEAST_SHARE)
+    mixed = np.flatnonzero((matte < 1) & ((matte > 0) | ~away))  # elsewhere the photo is the one or the other
+    share = matte.take(mixed)[:, None]
+    seen, filled, beyond = (picture.reshape(-1, 3).take(mixed, axis=0) for picture in (photo, person, behind))
+    missing = (seen - share * filled - (1 - share) * beyond) / np.maximum(share, _LEAST_SHARE)
     believable = _LEAST_CHANGE + (1 - _LEAST_CHANGE) * share  # where little of the person is seen, little is known of its colours
-    return np.clip(person + np.clip(missing, -believable, believable), 0, 1), behind
+    person.reshape(-1, 3)[mixed] = np.clip(filled + np.clip(missing, -believable, believable), 0, 1)
+    return person, behind
 
 
 def _solved(image: np.ndarray, hint: np.ndarray, unknown: np.ndarray, start: np.ndarray) -> np.ndarray:
