@@ -129,7 +129,7 @@ class RayCoordinates:
         side = rays.offset.shape[-1]
         solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
         behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
-        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
+        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
         points = origins + directions * rays.depth.flatten()[solid, None]
         uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
