@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
@@ -110,7 +111,7 @@ class RayCoordinates:
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
+        pairs = without_steps(offset)[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
@@ -150,7 +151,7 @@ class Enlargement:
         self._rays, self._size = rays, size
         self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._heard = weights != 0  # [size, rays]
+        self._pixels = [extent(heard) for heard in (weights != 0).T]  # those in which each ray has a part
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
@@ -169,10 +170,12 @@ class Enlargement:
         first = rays.start * each
         return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
-    def places(self, uv: Tensor, box: Box) -> Tensor:
-        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        enlarged = self((uv.unflatten(0, (-1, 2)) - pixel_centres(self._rays)).flatten(0, 1), box)
-        return (enlarged.unflatten(0, (-1, 2)) + pixel_centres(self._size)[0][channels(box)]).flatten(0, 1)
+    def places(self, places: Tensor, box: Box) -> Tensor:
+        """Places in plates [2 n, rays, rays] (see `plate_places`), in turn x and y, at the pixels of the box; exact up to the border."""
+        offsets = places.unflatten(0, (-1, 2)) - own_places(self._rays)
+        enlarged = self(offsets.flatten(0, 1), box)
+        enlarged.unflatten(0, (-1, 2)).add_(own_places(self._size)[channels(box)])
+        return enlarged
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -180,7 +183,8 @@ class Enlargement:
 
     def reached_from(self, down: slice, across: slice) -> Box:
         """The box of the pixels that a box of rays has a part in."""
-        return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
+        rows, columns = (slice(self._pixels[rays.start].start, self._pixels[rays.stop - 1].stop) for rays in (down, across))
+        return rows, columns
 
 
 def relative(part: Box, box: Box) -> Box:
@@ -191,7 +195,7 @@ def relative(part: Box, box: Box) -> Box:
 
 def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
-    places = chosen.nonzero()
+    places = np.flatnonzero(chosen.numpy())
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
@@ -214,7 +218,7 @@ def common(a: Box, b: Box) -> Box | None:
 def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
     uv = photo_coordinates(render)
-    return uv - _three_times(pixel_centres(uv.shape[-1]))
+    return (uv.unflatten(1, (3, 2)) - pixel_centres(uv.shape[-1])).flatten(1, 2)
 
 
 def _evened(values: Tensor, known: Tensor) -> Tensor:
@@ -323,3 +327,14 @@ def pixel_centres(side: int) -> Tensor:
     axis = (torch.arange(side) + 0.5) / side
     v, u = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([u, v])[None]
+
+
+def plate_places(uv: Tensor) -> Tensor:
+    """Crop coordinates to places in a plate, -1..1 from border to border."""
+    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+
+
+@lru_cache(maxsize=8)
+def own_places(side: int) -> Tensor:
+    """[2, side, side]: places in a plate of the pixels of the crop."""
+    return plate_places(pixel_centres(side)[0])
