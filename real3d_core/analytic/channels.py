@@ -60,7 +60,7 @@ def encode_colour(colour: Tensor) -> Tensor:
 
 
 def photo_coordinates(render: HeadRender) -> Tensor:
-    """[N, 6, R, R] photo coordinates of the face, jaw and skull sheets on the surface seen by each ray, meaningful where there is opacity."""
+    """[N, 6, R, R]: where in the photo the surface seen by each ray is on face, jaw and skull sheet, meaningful where there is opacity."""
     premultiplied = (render.features[:, FACE_UV.start : SKULL_UV.stop] + 1) / 2
     return _unmixed(premultiplied, render.opacity) / _UV_GAIN + 0.5
 

@@ -127,15 +127,15 @@ class RayCoordinates:
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
-        side = rays.offset.shape[-1]
-        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
+        side, known = rays.offset.shape[-1], rays.opacity > 0.5
+        solid = listed(known)
+        behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
         origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
-        points = origins + directions * rays.depth.flatten()[solid, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        points = origins + directions * depth[:, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
-        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
-        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
+        front = torch.ones_like(rays.opacity)
         front.view(-1)[solid] = 1 - on_side
         return corrected.view_as(rays.offset), front
 
