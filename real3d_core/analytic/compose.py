@@ -106,10 +106,11 @@ class Composer:
 
     def _layers(self, render: HeadRender, looks: list[Look]) -> list[_Layers]:
         """Kept for the latest render, because frames and masks are asked for in turn."""
-        if self._latest is None or self._latest[0] is not render or self._latest[1] != looks:
+        latest = self._latest  # several threads compose
+        if latest is None or latest[0] is not render or latest[1] != looks:
             frames = zip(FrameRays.of(render), looks, strict=True)
-            self._latest = (render, looks, [self._layers_of(*frame) for frame in frames])
-        return self._latest[2]
+            latest = self._latest = (render, looks, [self._layers_of(*frame) for frame in frames])
+        return latest[2]
 
     def _layers_of(self, rays: FrameRays, look: Look) -> _Layers:
         """The layers of one frame, in which the eyes do this."""
