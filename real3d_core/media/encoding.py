@@ -114,11 +114,11 @@ class Encoding:
         return self.bit_depth if self.color_space == "sRGB" else 10
 
     def rgb(self, frames: Tensor) -> np.ndarray:
-        """[n, H, W, 3] float, clamped to [0, 1] -> whole numbers of 8 or 16 bits of the same shape."""
-        clamped = frames.detach().clamp(0, 1)
+        """[n, H, W, 3] float, clamped to [0, 1], or uint8 -> whole numbers of 8 or 16 bits of the same shape."""
         if self._depth == 8:
-            return (clamped * 255).round().to(torch.uint8).cpu().numpy()
-        return (clamped.cpu().numpy() * 65535).round().astype(np.uint16)
+            return in_8_bits(frames).numpy()
+        floats = frames / 255 if frames.dtype == torch.uint8 else frames.detach().clamp(0, 1)
+        return (floats.cpu().numpy() * 65535).round().astype(np.uint16)
 
     def tag(self, target) -> None:
         """Writes the colour space on a codec context."""
@@ -126,6 +126,13 @@ class Encoding:
         target.color_primaries = _BT709 if self.color_space == "sRGB" else _BT2020_PRIMARIES
         target.color_trc = _TRANSFER[self.color_space]
         target.color_range = ColorRange.MPEG
+
+
+def in_8_bits(frames: Tensor) -> Tensor:
+    """Floats, clamped to [0, 1], or uint8 -> uint8 on the CPU."""
+    if frames.dtype == torch.uint8:
+        return frames.cpu()
+    return frames.detach().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu()
 
 
 def _known(what: str, value: object, options: tuple) -> None:
