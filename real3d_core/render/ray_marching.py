@@ -150,7 +150,7 @@ def _march_frames(
         depths = coarse_depths(near[frame, rays], far[frame, rays], _of(rays, jitter))
         closest.append(depths[:, 0].amin())
         farthest.append(depths[:, -1].amax())
-        starts, towards = origins[frame].index_select(0, rays), directions[frame].index_select(0, rays)
+        starts, towards = (of_all[frame].mT.index_select(1, rays).mT.contiguous() for of_all in (origins, directions))
         ends = torch.cat([starts + depths[:, end, None] * towards for end in (0, -1)])
         march_rays = prepare(planes.frame(frame).grids()[0], torch.stack(ends.aminmax(dim=0)))
         parts = (part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths))
