@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,10 +10,12 @@ from fractions import Fraction
 from itertools import islice
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from .workers import in_order, look_ahead
 
+_LOG = logging.getLogger("real3d")
 Chunk = TypeVar("Chunk")
 Other = TypeVar("Other")
 _SLOWED = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))  # frames per second of colour television
@@ -74,16 +77,16 @@ class FrameStream(Generic[Chunk]):
         latest: OrderedDict[tuple[int, int], Chunk] = self._of_thread.__dict__.setdefault("latest", OrderedDict())
         key = (start, stop)
         if key not in latest:
-            chunk = self._compute(start, stop)
             while latest and len(latest) >= self._keep:
                 latest.popitem(last=False)
+            chunk = self._compute(start, stop)
             if not self._keep:
                 return chunk
             latest[key] = chunk
         return latest[key]
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """All frames in order, `size` at a time; fewer at the end, one where they are computed side by side."""
+        """All frames in order, `size` at a time: fewer at the end or where memory lacks, one where they are computed side by side."""
         if size < 1:
             raise ValueError(f"a chunk holds at least one frame, got {size}")
         for _, _, chunk in self.walk(0, self.length, size):
@@ -96,9 +99,24 @@ class FrameStream(Generic[Chunk]):
         elif self.parallel:
             yield from in_order(lambda number: (number, number + 1, self.frames(number, number + 1)), range(start, stop))
         else:
-            for first in range(start, stop, size):
-                last = min(first + size, stop)
-                yield first, last, self.frames(first, last)
+            yield from self._one_after_the_other(start, stop, size)
+
+    def _one_after_the_other(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, Chunk]]:
+        """Where a device has no memory for `size` frames at once, for half as many from there on."""
+        first, most = start, size
+        while first < stop:
+            last = min(first + most, stop)
+            try:
+                chunk = self.frames(first, last)
+            except torch.cuda.OutOfMemoryError:
+                if last - first == 1:
+                    raise
+                if most == size:
+                    _LOG.warning("The device has no memory for %d frames at once: fewer are computed at once from here on.", last - first)
+                most = (last - first) // 2
+                continue
+            yield first, last, chunk
+            first = last
 
     def part(self, start: int, stop: int) -> FrameStream[Chunk]:
         """A stream of the frames start..stop-1; nothing is computed yet."""

@@ -1,6 +1,7 @@
 """FrameStream: lazy, restartable, the same frames for every chunking, and little remembered."""
 
 import gc
+import logging
 import threading
 import weakref
 from fractions import Fraction
@@ -116,6 +117,32 @@ class TestSideBySide:
         assert list(stream.chunks(4)) == [[-number] for number in range(9)] and stream.frames(2, 4) == [2, 3]
         part = stream.part(3, 6).map(lambda chunk, a, b: (a, b, chunk))
         assert list(part.chunks(2)) == [(0, 1, [-3]), (1, 2, [-4]), (2, 3, [-5])] and part.frames(0, 2) == (0, 2, [3, 4])
+
+
+class TestOutOfMemory:
+    """A device that has memory for few frames at once."""
+
+    def stream(self, most: int, asked: list) -> FrameStream:
+        def compute(start: int, stop: int) -> torch.Tensor:
+            asked.append((start, stop))
+            if stop - start > most:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB.")
+            return torch.arange(start, stop)
+
+        return FrameStream(13, 25.0, compute).map(lambda chunk, a, b: chunk * 2)
+
+    def test_fewer_frames_at_once_go_on_and_it_is_said_once(self, caplog):
+        asked: list = []
+        with caplog.at_level(logging.WARNING, "real3d"):
+            assert torch.cat(list(self.stream(2, asked).chunks(8))).tolist() == list(range(0, 26, 2))
+        assert asked == [(0, 8), (0, 4), *((n, min(n + 2, 13)) for n in range(0, 13, 2))]
+        assert [record.getMessage() for record in caplog.records] == [
+            "The device has no memory for 8 frames at once: fewer are computed at once from here on."
+        ]
+
+    def test_a_device_without_memory_for_one_frame_fails(self):
+        with pytest.raises(torch.cuda.OutOfMemoryError):
+            list(self.stream(0, []).chunks(8))
 
 
 def test_map_tells_which_frames_it_changes():

@@ -104,12 +104,12 @@ def _encode(
 
 
 def _set_picture(stream: av.VideoStream, picture: av.VideoFrame, rate: Fraction, encoding: Encoding) -> None:
-    """Size, clock and colour tags, known with the first frame."""
+    """Size and clock, known with the first frame, and how it is encoded."""
     stream.height, stream.width = picture.height, picture.width
     stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.time_base = 1 / rate
-    encoding.tag(context)
+    encoding.set_up(context)
 
 
 def _yuv(pixels: np.ndarray, encoding: Encoding) -> list[av.VideoFrame]:
