@@ -7,7 +7,7 @@ from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models import model_files
 from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
-from real3d_core.portrait.portrait import prepare_portrait
+from real3d_core.portrait.portrait import _cap, prepare_portrait
 from real3d_core.portrait.segmentation import person_mask
 from real3d_core.render.camera import project
 
@@ -82,6 +82,14 @@ def test_a_round_picture_is_no_cut_out_person(photo, portrait):
     rows, columns = np.mgrid[:512, :512] - 255.5
     person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2), ModelFolders()).person_mask
     assert (person - portrait.person_mask).abs().mean() < 0.05
+
+
+def test_a_head_cut_by_the_photos_edge_ends_in_a_cap_and_not_in_a_line_above_it():
+    rows, columns = np.mgrid[:200, :201]
+    head = (((rows - 95) ** 2 + (columns - 100) ** 2) < 100**2).astype(np.float32)
+    cap = _cap(head, rows=60, offset=30, width=261)
+    assert cap[-1, 125:136].min() == 1
+    assert cap[:50].max() == 0
 
 
 def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, tmp_path):
