@@ -210,10 +210,9 @@ def _refine(finder: FaceLandmarks, canvas: np.ndarray, rough: np.ndarray) -> np.
     """Landmarks found once more on the crop, where the face is large; pixels of the canvas."""
     side = canvas.shape[0]
     edge = round(MARGIN * side / (1 + 2 * MARGIN))
-    crop = np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge])
-    found = [lm + np.array([edge, edge, 0], np.float32) for lm in finder.in_picture(crop)]
-    near = [lm for lm in found if np.linalg.norm(lm[:, :2].mean(0) - rough[:, :2].mean(0)) < 0.3 * np.ptp(rough[:, 1])]
-    return near[0] if near else rough
+    corner = np.array([edge, edge, 0], np.float32)
+    found = finder.once_more(np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge]), rough - corner)
+    return rough if found is None else found + corner
 
 
 def _person(

@@ -146,6 +146,15 @@ def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
     assert 900 < nose[0] < 1080 and 500 < nose[1] < 680
 
 
+def test_a_face_of_many_megapixels_is_found_in_its_place(photo):
+    import cv2
+
+    finder = FaceLandmarks(ModelFolders())
+    large = cv2.resize(photo[..., :3], None, fx=5, fy=6, interpolation=cv2.INTER_CUBIC)
+    face, wanted = finder.in_picture(large)[0], finder.in_picture(photo[..., :3].copy())[0]
+    assert np.abs(face[:, :2] / [5, 6] - wanted[:, :2]).mean() < 1
+
+
 def test_of_two_faces_the_largest_comes_first(assets):
     import cv2
 
