@@ -6,7 +6,7 @@ sheets of the lips are put in front of one another per pixel of the output, not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from ..render.ray_marching import HeadRender
 from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
+from .outskirts import head_with_outskirts
 from .ray_maps import FACE_SHEET, Box, Enlargement, FrameRays, RayCoordinates, blur, channels
 from .sheet_layers import HeadSheets
 from .torso import Torso
@@ -62,6 +63,7 @@ class Composer:
 
     def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
+        plates = replace(plates, head=head_with_outskirts(plates, portrait.landmarks))
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)

@@ -15,6 +15,10 @@ from .inpaint import extend_outwards
 from .matting import unmixed
 from .segmentation import beside_face, disc, filled_face, head_region
 
+_NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
+_SKIN_LIKE = 0.04  # chromaticity
+_HAIR_LIKE = 0.25  # distance of colours, each 0..1
+_LONG_HAIR = 0.1  # face heights, the side of a square as large as the hair below the mouth that is no mere ear lobe
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
 
@@ -125,18 +129,22 @@ def _torso(
     head = (person * region) > 0.5
     visible = (person > 0.9) & (seam < 0.5) & ~head
     neck, goes_on = _continue_upwards(foreground, visible, person > 0.5, face_height)
+    behind = head & goes_on & _below_mouth(landmarks, person.shape)
+    neck, bare = _bare_neck(neck, foreground, head, behind, landmarks)
     below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
     neck = neck * np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
 
     depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    hidden = head & _below_mouth(landmarks, person.shape) & (depth_inside > 0.05 * face_height) & goes_on
+    hidden = behind & (depth_inside > _NECK_INSET * face_height)
     near_face = cv2.dilate(filled_face(landmarks, person.shape), disc(0.05 * face_height)) > 0
-    painted = (region > 0) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
+    painted = (region > 0) & (
+        (seam > 0.999) | near_face | (bare & hidden)
+    )  # but for the seam beside the face, where the photo's own hair goes on
     colours = np.where(painted[..., None], neck, foreground)
     colours = extend_outwards(colours, hidden | ~painted, blur=max(1.0, 0.01 * face_height))
-    soft = cv2.GaussianBlur(np.where(painted, hidden, person).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
-    behind = painted & (person * region > 0.995)
-    opacity = np.where(behind, soft, _beside_the_head(person, person * region, firmness))
+    soft = cv2.GaussianBlur(np.where(painted & head, hidden, person).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
+    covered = painted & (hidden | (person * region > 0.995))
+    opacity = np.where(covered, soft, _beside_the_head(person, person * region, firmness))
     return np.concatenate([colours, opacity[..., None]], axis=2)
 
 
@@ -173,6 +181,34 @@ def _continue_upwards(photo: np.ndarray, visible: np.ndarray, person: np.ndarray
     smooth = cv2.blur(photo, (1, reach))
     colours = np.take_along_axis(smooth, np.minimum(first_below + reach, height - 1)[..., None], axis=0)
     return cv2.GaussianBlur(colours, (0, 0), max(0.8, 0.02 * face_height)), first_below < _first_below(~person)
+
+
+def _bare_neck(
+    neck: np.ndarray, picture: np.ndarray, head: np.ndarray, behind: np.ndarray, landmarks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What goes on behind the head, without cloth: a collar ends at the chin, so there the bare neck beside it goes on instead.
+
+    Returns also where it is bare, not hair.
+    """
+    face, face_height = filled_face(landmarks, head.shape), float(face_height_of(landmarks[:, :2]))
+    hair = head & _below_mouth(landmarks, head.shape) & (cv2.dilate(face, disc(0.05 * face_height)) == 0)
+    skin = np.median(picture[face > 0], axis=0)
+    bare = behind & (np.abs(_chromaticity(neck) - _chromaticity(skin)).max(axis=2) < _SKIN_LIKE) & (neck.mean(axis=2) < 1.15 * skin.mean())
+    other = behind & ~bare
+    if hair.sum() > (_LONG_HAIR * face_height) ** 2:
+        other &= np.linalg.norm(neck - np.median(picture[hair], axis=0), axis=2) > _HAIR_LIKE
+    surely = cv2.erode(bare.astype(np.uint8), disc(0.03 * face_height)) > 0
+    if not surely.any():
+        return neck, bare | other
+    other |= bare & ~surely
+    box = tuple(slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(behind))
+    neck = neck.copy()
+    neck[box][other[box]] = extend_outwards(neck[box], surely[box], blur=2.0)[other[box]]
+    return neck, bare | other
+
+
+def _chromaticity(colours: np.ndarray) -> np.ndarray:
+    return colours / np.maximum(colours.sum(axis=-1, keepdims=True), 0.05)
 
 
 def _first_below(mask: np.ndarray) -> np.ndarray:
