@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
@@ -29,6 +33,7 @@ _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
 _ROUNDS = 4
+_TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class RayCoordinates:
         offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
         rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
-        grown, away = continued(torch.cat([offset, rim, front], dim=1), solid.float())
+        grown, away = continued(torch.cat([offset, rim, front], dim=1), solid)
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
@@ -137,25 +142,37 @@ class RayCoordinates:
 class Enlargement:
     """Maps of `rays` x `rays` values, enlarged to some of `size` x `size` pixels.
 
-    Enlarging is linear and the same along rows and columns: two products with one matrix, of which a part does for a part of the frame.
+    Args:
+        mode: "bicubic" or "bilinear".
     """
 
     def __init__(self, rays: int, size: int, mode: str):
+        self._rays, self._size = rays, size
+        self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._weights = weights  # [size, rays]
-        self._heard = weights != 0
+        self._heard = weights != 0  # [size, rays]
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
-        down, across = (extent(self._heard[pixels].any(dim=0)) for pixels in box)
-        return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+        (down, height, rows), (across, width, columns) = (self._source(pixels) for pixels in box)
+        enlarged = np.empty((len(maps), height, width), np.float32)
+        for source, target in zip(maps[:, down, across].numpy(), enlarged, strict=True):
+            cv2.resize(source, (width, height), dst=target, interpolation=self._mode)
+        return torch.from_numpy(enlarged)[channels((rows, columns))]
+
+    def _source(self, pixels: slice) -> tuple[slice, int, slice]:
+        """The rays from which some pixels are enlarged, how many pixels these make, and which of them are wanted."""
+        each, rest = divmod(self._size, self._rays)
+        if rest:
+            return slice(0, self._rays), self._size, pixels
+        rays = slice(max(pixels.start // each - _TAPS, 0), min(-(-pixels.stop // each) + _TAPS, self._rays))
+        first = rays.start * each
+        return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
     def places(self, uv: Tensor, box: Box) -> Tensor:
         """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        size, rays = self._weights.shape
-        pairs = len(uv) // 2
-        enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
-        return enlarged + pixel_centres(size)[0][channels(box)].repeat(pairs, 1, 1)
+        enlarged = self((uv.unflatten(0, (-1, 2)) - pixel_centres(self._rays)).flatten(0, 1), box)
+        return (enlarged.unflatten(0, (-1, 2)) + pixel_centres(self._size)[0][channels(box)]).flatten(0, 1)
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -183,6 +200,11 @@ def channels(box: Box) -> tuple[slice, slice, slice]:
     return slice(None), *box
 
 
+def listed(chosen: Tensor) -> Tensor:
+    """[h, w] bool -> [K] the numbers of the places that are set, in reading order."""
+    return torch.from_numpy(np.flatnonzero(chosen.numpy()))
+
+
 def common(a: Box, b: Box) -> Box | None:
     """What two boxes share, None if that is nothing."""
     down, across = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
@@ -196,10 +218,10 @@ def offsets(render: HeadRender) -> Tensor:
 
 
 def _evened(values: Tensor, known: Tensor) -> Tensor:
-    """Means of the known values around each ray."""
+    """Means of the known values [1, 1, R, R] around each ray."""
+    counts = _with_neighbours(known.float()).clamp_min_(1)
     for _ in range(2):
-        total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
-        values = total / count.clamp_min(1)
+        values = _with_neighbours(values * known) / counts
     return values
 
 
@@ -214,7 +236,7 @@ def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
 
     It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
     """
-    lacking = continued(-offset[:, FACE_SHEET], (opacity > 0.9).float())[0]
+    lacking = continued(-offset[:, FACE_SHEET], opacity > 0.9)[0]
     at_coordinates = lacking
     for _ in range(_ROUNDS):
         rays = pixel_centres(lacking.shape[-1]) + at_coordinates
@@ -236,18 +258,31 @@ def _three_times(pair: Tensor) -> Tensor:
 
 
 def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
+    """Grows known values [1, C, R, R] outwards ring by ring, each new one the mean of its known neighbours.
 
-    Returns the values and [N, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
+    Args:
+        known: [1, 1, R, R] bool.
+
+    Returns the values and [1, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    values, ring_of = values * known, (1 - known) * _GROW
-    for ring in range(_GROW):
-        total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
-        values = torch.addcmul(values, total, (1 - known) / count.clamp_min(1))
-        reached = (count > 0).float()
-        ring_of = torch.where((reached > 0) & (known == 0), float(ring), ring_of)
-        known = reached
-    return values, ring_of
+    away = cv2.distanceTransform((~known[0, 0]).numpy().view(np.uint8), cv2.DIST_C, 3)
+    rings = np.pad(away, 1).ravel()  # with a border that is never known
+    places = np.flatnonzero((rings > 0) & (rings <= _GROW))
+    places = places[rings[places].argsort(kind="stable")]
+    ends = np.searchsorted(rings[places], np.arange(1, _GROW + 2)).tolist()
+    width = known.shape[-1] + 2
+    steps = [down * width + across for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
+    ordered = torch.from_numpy(places)
+    around = ordered[:, None] + torch.tensor(steps)
+
+    counted = F.pad(torch.cat([values * known, known.float()], dim=1), (1, 1, 1, 1))
+    grown = counted[0].flatten(1).T.contiguous()
+    for start, stop in itertools.pairwise(ends):
+        if start < stop:
+            total = F.embedding_bag(around[start:stop], grown, mode="sum")
+            grown[ordered[start:stop]] = total / total[:, -1:]
+    values = grown[:, :-1].T.reshape(1, -1, width, width)[..., 1:-1, 1:-1]
+    return values, torch.from_numpy((away - 1).clip(0, _GROW))[None, None]
 
 
 def without_steps(offset: Tensor) -> Tensor:
@@ -268,10 +303,9 @@ def without_steps(offset: Tensor) -> Tensor:
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:
-    """The sums of 3 x 3 values, zeros beyond the border."""
-    padded = F.pad(maps, (1, 1, 1, 1))
-    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
-    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    """The sums of 3 x 3 values of a map [1, 1, R, R], zeros beyond the border."""
+    summed = cv2.boxFilter(maps[0, 0].numpy(), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return torch.from_numpy(summed)[None, None]
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
@@ -282,6 +316,7 @@ def blur(maps: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
 
 
+@lru_cache(maxsize=8)
 def pixel_centres(side: int) -> Tensor:
     """[1, 2, side, side]: u and v of the pixels of the crop."""
     axis = (torch.arange(side) + 0.5) / side

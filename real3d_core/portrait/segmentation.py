@@ -13,6 +13,7 @@ from ..face.measures import face_height_of
 from ..mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from ..mediapipe_models.runner import segmenter
 from ..smooth_step import smooth_step
+from .boxes import box_about
 from .inpaint import push_pull
 from .matting import closed_form_matte
 
@@ -25,6 +26,8 @@ _NOISE = 0.06  # a difference from an even background that says nothing
 _FLAT = 1e-4  # variance of a luminance that tells nothing
 _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
 _JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
+_THIN_SEAM, _BROADEST_SEAM = 0.012, 0.152  # face heights over which the head's lower border fades: along the chin, and beside the face
+_FAR = 0.11  # face heights from the face, from where on nothing depends on how far it is
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
@@ -117,7 +120,7 @@ def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.nda
     return smooth + (sharp - smooth) * edge
 
 
-def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What moves with the head: float32 masks [H, W] in 0..1, (region, seam, firmness).
 
     The region is everything above the jaw and, beside the face, above the level of the jaw's corners; at the jaw it ends softly, below
@@ -129,6 +132,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, 
     Args:
         landmarks: [478, 3] in pixels.
         person: float32 [H, W] in 0..1.
+        away: [H, W], see `away_from_face`.
     """
     height, width = person.shape
     face_height = float(face_height_of(landmarks[:, :2]))
@@ -143,33 +147,45 @@ def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, 
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard: np.ndarray = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
-    hard |= cv2.dilate(filled_face(landmarks, (height, width)), disc(_JAW_EDGE * face_height))
+    face = filled_face(landmarks, hard.shape)
+    rim = box_about(face, round(_JAW_EDGE * face_height) + 1)
+    hard[rim] |= cv2.dilate(face[rim], disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    outside_face = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
-    reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
-    seam = _smooth_step(distance / reach)
-    chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
-    below = cv2.distanceTransform(1 - hard, cv2.DIST_L2, 5)
-    fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (outside_face < 0.06 * face_height)
-    region = np.maximum(hard, fading) * _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
-    return region.astype(np.float32), seam, np.maximum(seam, chin)
+
+    seam, firmness, region = (hard.astype(np.float32) for _ in range(3))
+    box = box_about((away < _FAR) | ((distance > 0) & (distance < _BROADEST_SEAM * face_height)))  # elsewhere each is 0 or 1
+    near = away[box]
+    reach = face_height * (_THIN_SEAM + (_BROADEST_SEAM - _THIN_SEAM) * _smooth_step(near / 0.10))
+    seam[box] = _smooth_step(distance[box] / reach)
+    firmness[box] = np.maximum(seam[box], 1 - _smooth_step((near - 0.03) / 0.08))
+    below = cv2.distanceTransform(1 - hard[box], cv2.DIST_L2, 5)
+    fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (near < 0.06)
+    region[box] = np.maximum(region[box], fading)
+    region *= _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
+    return region, seam, firmness
 
 
 def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
     """bool [H, W]: False on what thin bridges at most join to the face, such as a collar; strands of hair above the seam stay."""
     apart = disc(0.015 * face_height)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(head, apart, borderValue=1))
-    face = labels[tuple(_inside(landmarks[1, :2], head.shape))]
-    large = [k for k in range(1, len(stats)) if k != face and stats[k, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2]
-    others = np.isin(labels, large) | ((head > 0) & (labels != face) & (seam < 0.999))
+    nose = np.zeros_like(head)
+    nose[_inside(landmarks[1, :2], head.shape)] = 1
+    box = box_about(head | nose, 2 * len(apart))
+    within = head[box]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(within, apart, borderValue=1))
+    face = labels[nose[box] > 0][0]
+    large = stats[:, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2
+    large[[0, face]] = False
+    others = large[labels] | ((within > 0) & (labels != face) & (seam[box] < 0.999))
     kept = cv2.dilate((labels == face).astype(np.uint8), disc(len(apart)))
-    return (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
+    joined = np.ones(head.shape, bool)
+    joined[box] = (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
+    return joined
 
 
-def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
-    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
-    return where_hair(away).astype(np.float32)
+def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """float32 [H, W]: face heights from each pixel to the face, 0 in it."""
+    return cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
 
 
 def where_hair(away: np.ndarray) -> np.ndarray:

@@ -174,3 +174,13 @@ def test_chunks_of_rays_change_no_bit(marcher, monkeypatch, density):
     whole = picture(marcher, scene)
     monkeypatch.setattr(fused_marching, "replace", lambda settings, **_: settings)  # the marcher asks for the whole frame at once
     assert same(picture(marcher, scene), whole)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_callers_denormals_are_left_as_they_were(marcher, flushed):
+    torch.set_flush_denormal(flushed)
+    try:
+        picture(marcher, denser(soft_scene(replace(QUICK, resolution=4)), 100.0))
+        assert (torch.tensor(1e-40).mul(1).item() == 0) == flushed
+    finally:
+        torch.set_flush_denormal(False)
