@@ -6,7 +6,7 @@ sheets of the lips are put in front of one another per pixel of the output, not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import torch
@@ -22,6 +22,7 @@ from ..smooth_step import Value
 from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
+from .outskirts import head_with_outskirts
 from .ray_maps import Box, Enlargement, FrameRays, RayCoordinates, blur, channels, common, listed, relative
 from .sheet_layers import HeadSheets, HeadSurface
 from .torso import Torso, TorsoLayer
@@ -62,6 +63,7 @@ class Composer:
 
     def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
+        plates = replace(plates, head=head_with_outskirts(plates, portrait.landmarks))
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)

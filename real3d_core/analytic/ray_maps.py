@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,9 +18,9 @@ from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
+from .far_side import FarSide
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
-FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
@@ -33,7 +32,7 @@ _TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair 
 _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
-_RIM = 5.0  # rays
+_RIM = 10.0  # rays
 _ROUNDS = 4
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
@@ -111,7 +110,8 @@ class RayCoordinates:
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        pairs = without_steps(offset)[0].unflatten(0, (3, 2)) + centres
+        beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
+        pairs = without_steps(offset + beyond.repeat(1, 3, 1, 1))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
@@ -254,7 +254,7 @@ def _rim(at_rest: HeadRender) -> Tensor:
     Hair continues the head beyond its rim. The outline of a turned head may run through the middle of the face: nothing goes on there.
     """
     depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
-    return ((_RIM - depth) / 2).clamp(0, 1)[None, None]
+    return ((_RIM - depth) / 5).clamp(0, 1)[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:

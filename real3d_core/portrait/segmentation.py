@@ -32,7 +32,7 @@ _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has faile
 
 
 def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:
-    """Roughly how much each pixel belongs to the person: float32 [H, W] in 0..1.
+    """Roughly how much each pixel belongs to the person: float32 [h, w] in 0..1, of the picture at a moderate size.
 
     By MediaPipe's selfie segmenter; by GrabCut seeded with the landmarks where its model file is missing (with a log line).
 
@@ -40,6 +40,8 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
     """
+    image, scale = _reduced(image)
+    landmarks = landmarks * scale
     face = filled_face(landmarks, image.shape[:2])
     try:
         with segmenter(models.find(SELFIE_SEGMENTER)) as opened:
@@ -59,20 +61,26 @@ def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, ban
     Solved at a moderate size and brought up to the picture's along its edges.
 
     Args:
-        mask: float32 [H, W] in 0..1.
+        mask: float32 [h, w] in 0..1, of the picture at any size.
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
         band: face heights on either side of the mask's edge in which the colours decide.
     """
-    face_height = float(face_height_of(landmarks[:, :2]))
-    scale = min(1.0, _MATTE_SIDE / max(mask.shape))
-    size = [max(1, round(scale * side)) for side in mask.shape[::-1]]
-    small_image, small_mask = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (image, mask.astype(np.float32)))
-    hint, unknown = _trimap(small_mask, landmarks * scale, scale * face_height, band)
-    picture = small_image.astype(np.float32) / 255
+    small, scale = _reduced(image)
+    face_height = scale * float(face_height_of(landmarks[:, :2]))
+    mask = cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    hint, unknown = _trimap(mask, landmarks * scale, face_height, band)
+    picture = small / np.float32(255)
     matte = closed_form_matte(picture, hint, unknown)
-    matte = np.where(unknown, np.maximum(matte, _unlike_the_background(picture, matte, scale * face_height)), matte)
-    return matte if scale == 1 else _enlarged(matte, small_image, image)
+    matte[unknown] = np.maximum(matte[unknown], _unlike_the_background(picture, matte, unknown, face_height))
+    return matte if scale == 1 else _enlarged(matte, small, image)
+
+
+def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """A picture no larger than the matte is solved for, and its scale."""
+    scale = min(1.0, _MATTE_SIDE / max(image.shape))
+    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
 def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: float) -> tuple[np.ndarray, np.ndarray]:
@@ -95,18 +103,21 @@ def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: f
     return np.where(unknown, np.clip(mask, 0, 1), sure).astype(np.float32), unknown
 
 
-def _unlike_the_background(image: np.ndarray, matte: np.ndarray, face_height: float) -> np.ndarray:
-    """[H, W]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine curls."""
-    known = (matte < 0.02).astype(np.float32)
+def _unlike_the_background(image: np.ndarray, matte: np.ndarray, unknown: np.ndarray, face_height: float) -> np.ndarray:
+    """[unknown pixels]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine
+    curls.
+    """
+    known = matte < 0.02
     if not known.any():
-        return np.zeros_like(matte)
+        return np.zeros(np.count_nonzero(unknown), np.float32)
     size = (2 * round(0.15 * face_height) + 1,) * 2
-    amount = np.maximum(cv2.blur(known, size), 1e-3)[..., None]
-    mean = cv2.blur(image * known[..., None], size) / amount
-    variance = cv2.blur(image**2 * known[..., None], size) / amount - mean**2
-    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=2)) / 0.03, 0, 1)
-    behind = push_pull(image, known)
-    least = np.maximum((behind - image) / np.maximum(behind, 0.05), (image - behind) / np.maximum(1 - behind, 0.05)).max(axis=2)
+    background = cv2.copyTo(image, known.astype(np.uint8))
+    amount, mean, squares = (cv2.blur(one, size)[unknown] for one in (known.astype(np.float32), background, background**2))
+    amount = np.maximum(amount, 1e-3)[:, None]
+    variance = squares / amount - (mean / amount) ** 2
+    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=1)) / 0.03, 0, 1)
+    behind, seen = push_pull(image, known)[unknown], image[unknown]
+    least = np.maximum((behind - seen) / np.maximum(behind, 0.05), (seen - behind) / np.maximum(1 - behind, 0.05)).max(axis=1)
     return even * np.clip((least - _NOISE) / (1 - _NOISE), 0, 1)
 
 
@@ -115,9 +126,11 @@ def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.nda
     slope, offset = _guided(matte, _luminance(small))
     size = image.shape[1::-1]
     slope, offset, smooth = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (slope, offset, matte))
-    sharp = np.clip(slope * _luminance(image) + offset, 0, 1)
-    edge = np.clip(4 * smooth * (1 - smooth) / 0.2, 0, 1)  # in the flat the matte stays as it is
-    return smooth + (sharp - smooth) * edge
+    edge = np.flatnonzero((smooth > 0) & (smooth < 1))  # in the flat the matte stays as it is
+    slope, offset, soft, guide = (one.take(edge) for one in (slope, offset, smooth, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+    sharp = np.clip(slope * (guide / np.float32(255)) + offset, 0, 1)
+    smooth.ravel()[edge] = soft + (sharp - soft) * np.minimum(4 * soft * (1 - soft) / 0.2, 1)
+    return smooth
 
 
 def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
