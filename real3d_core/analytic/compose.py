@@ -23,8 +23,8 @@ from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
 from .outskirts import head_with_outskirts
-from .ray_maps import Box, Enlargement, FrameRays, RayCoordinates, blur, channels, common, listed, relative
-from .sheet_layers import HeadSheets, HeadSurface
+from .ray_maps import Box, Enlargement, FrameRays, RayCoordinates, blur, channels, common, relative
+from .sheet_layers import HeadSheets
 from .torso import Torso, TorsoLayer
 
 _CONTOUR_BLUR = 2.0  # rays
@@ -121,34 +121,20 @@ class Composer:
         torso = self._torso(rays.camera)
         still = torso.still.clone()
         still[channels(box)] *= in_place.clamp_(0, 1)
-        surface = self._head.surface(places.uv, box)
-        covers = solid.masked_fill(solid > _contoured(head_threshold), 1.0).clamp_(0, 1).contiguous()
-        self._show_matte(covers, near, surface)
-        self._fade_seam(covers, surface, torso)
-        return _Layers(box, self._head(surface, covers, rays.camera, look), covers[None], torso, still)
+        head = self._head(places.uv, box, rays.camera, look)
+        covers = solid.masked_fill(solid > _contoured(head_threshold), 1.0).clamp_(0, 1)
+        firmness, matte = head[3:].clamp_(0, 1)  # enlarging overshoots
+        covers = torch.maximum(covers, matte * near.clamp_(0, 1))  # the solid ends inside of the photo's outline
+        self._fade_seam(covers, firmness, box, torso)
+        return _Layers(box, head[:3], covers[None], torso, still)
 
-    def _show_matte(self, covers: Tensor, near: Tensor, surface: HeadSurface) -> None:
-        """Adds to coverage [h, w] what the photo shows of the head beyond the solid, which ends inside of its outline.
-
-        Args:
-            near: [h, w] 1 on the solid head and close to it, 0 away from it.
-        """
-        beyond = listed((covers < 1) & (near > 0))
-        flat, outline = covers.view(-1), self._head.matte(surface, beyond)
-        outline *= near.flatten().index_select(0, beyond).clamp_(max=1)  # enlarging overshoots
-        flat.index_copy_(0, beyond, torch.maximum(flat.index_select(0, beyond), outline))
-
-    def _fade_seam(self, covers: Tensor, surface: HeadSurface, torso: TorsoLayer) -> None:
+    def _fade_seam(self, covers: Tensor, firmness: Tensor, box: Box, torso: TorsoLayer) -> None:
         """Lets coverage [h, w] end softly at the neck's seam: it fades into the torso, never into the background."""
         rows = (torso.rows, slice(0, self._size))
-        seam = common(surface.box, rows)
-        if seam is None:
-            return
-        down, _ = relative(seam, surface.box)
-        behind_it, flat = torso.colour[3][relative(seam, rows)], covers[down].view(-1)
-        fading = listed((behind_it > 0) & (covers[down] > 0))
-        fade = (1 - self._head.firmness(surface, fading + down.start * covers.shape[1])) * behind_it.flatten().index_select(0, fading)
-        flat.index_copy_(0, fading, flat.index_select(0, fading) * (1 - fade))
+        seam = common(box, rows)
+        if seam is not None:
+            part = relative(seam, box)
+            covers[part] *= 1 - (1 - firmness[part]) * torso.colour[3][relative(seam, rows)]
 
 
 def _contoured(opacity: Value) -> Value:

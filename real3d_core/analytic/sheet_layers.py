@@ -40,22 +40,6 @@ class MouthPart:
     above_upper: Tensor
 
 
-@dataclass(frozen=True)
-class HeadSurface:
-    """Which of a head's sheets is in front, in the head's box of one frame.
-
-    rays: [2, R, R] places in the plates, of the face sheet, per ray.
-    box: its pixels.
-    places: [2, h, w] of the sheet in front.
-    parts: where more than that is seen.
-    """
-
-    rays: Tensor
-    box: Box
-    places: Tensor
-    parts: list[MouthPart]
-
-
 class HeadSheets:
     """Colours of a portrait's head at one size.
 
@@ -66,7 +50,7 @@ class HeadSheets:
     """
 
     def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
-        self._colours, self._firmness, self._matte = plates.head[:, :3], plates.head[:, 3:], plates.head_mask
+        self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
         self._face = face
         self._from_rays = from_rays
         self._eyes = Eyes(plates.head, portrait.landmarks)
@@ -74,8 +58,15 @@ class HeadSheets:
         self._mouth = MouthInterior(plates.photo, portrait.landmarks, self._pixel)
         self._source_slant = _slant(portrait.camera)
 
-    def surface(self, uv: Tensor, box: Box) -> HeadSurface:
-        """What is in front in a box of the frame's pixels, at photo coordinates [6, R, R] of the rays."""
+    def __call__(self, uv: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
+        """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
+
+        Args:
+            uv: [6, R, R] photo coordinates of the rays.
+            box: the pixels of the frame.
+            camera: [1, 25] of the frame.
+            look: what the eyes do.
+        """
         rays = plate_places(uv)
         front = self._from_rays.places(rays[FACE_SHEET], box)
         shared = [common(part, box) for part in self._parted(rays)]
@@ -83,33 +74,13 @@ class HeadSheets:
         for part in parts:
             places = front[channels(part.box)]
             torch.where(part.jaw > 0.5, part.places[JAW_SHEET], places, out=places)
-        return HeadSurface(rays[FACE_SHEET], box, front, parts)
-
-    def matte(self, surface: HeadSurface, pixels: Tensor) -> Tensor:
-        """[K] the photo's matte at the pixels number [K] of the box."""
-        return _sampled(self._matte, surface.places, pixels)[0].clamp_(0, 1)  # bicubic lookups overshoot
-
-    def firmness(self, surface: HeadSurface, pixels: Tensor) -> Tensor:
-        """[K] how firmly the head covers what is behind it there."""
-        return _sampled(self._firmness, surface.places, pixels)[0].clamp_(0, 1)
-
-    def __call__(self, surface: HeadSurface, covers: Tensor, camera: Tensor, look: Look) -> Tensor:
-        """The sheets in front of one another [3, h, w], wherever they cover something.
-
-        Args:
-            covers: [h, w] how much they do.
-            camera: [1, 25] of the frame.
-            look: what the eyes do.
-        """
-        colour = covers.new_zeros(3, *covers.shape)
-        seen = listed(covers > 0)
-        colour.view(3, -1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
+        head = _sampled(self._head, front)
         for eye in self._eyes(look):
-            self._show(eye, surface, colour)
+            self._show(eye, rays[FACE_SHEET], front, box, head[:3])
         slant = _slant(camera) - self._source_slant
-        for part in surface.parts:
-            self._show_mouth(part, colour[channels(part.box)], slant)
-        return colour
+        for part in parts:
+            self._show_mouth(part, head[:3][channels(part.box)], slant)
+        return head
 
     def _parted(self, rays: Tensor) -> list[Box]:
         """Where the face sheet alone is not the whole picture: where the jaw is elsewhere, and where the photo's mouth is open."""
@@ -138,20 +109,25 @@ class HeadSheets:
         pixels = listed((part.jaw < 1) & ((part.jaw > 0) | (part.face < 1)))
         places = part.places.flatten(1).index_select(1, pixels)
         jaw, face = (one.flatten()[pixels] for one in (part.jaw, part.face))
-        mixed = _sampled(self._colours, places[FACE_SHEET])
+        mixed = _sampled(self._head[:, :3], places[FACE_SHEET, None])[:, 0]
         inside = (face < 1).nonzero()[:, 0]
         if len(inside):
             skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
             painted = self._mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
             mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
-        mixed = torch.lerp(mixed, _sampled(self._colours, places[JAW_SHEET]), jaw)
+        mixed = torch.lerp(mixed, _sampled(self._head[:, :3], places[JAW_SHEET, None])[:, 0], jaw)
         width = part.jaw.shape[1]
         colour[:, pixels // width, pixels % width] = mixed
 
-    def _show(self, eye: Painted, surface: HeadSurface, colour: Tensor) -> None:
-        """Puts an eye into the colours [3, h, w] of a surface, where the face sheet shows it."""
+    def _show(self, eye: Painted, rays: Tensor, front: Tensor, box: Box, colour: Tensor) -> None:
+        """Puts an eye into the colours [3, h, w] of the box, where the face sheet shows it.
+
+        Args:
+            rays: [2, R, R] places in the plates, of the face sheet.
+            front: [2, h, w] places at the pixels of the box, of the sheet in front.
+        """
         size = torch.tensor(eye.picture.shape[1::-1])[:, None, None]
-        step = self._colours.shape[-1] / size
+        step = self._head.shape[-1] / size
         start = step - 2 * torch.tensor(eye.corner)[:, None, None] / size - 1
 
         def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
@@ -159,11 +135,11 @@ class HeadSheets:
             grid = torch.addcmul(start, at, step)
             return grid, torch.logical_and(*(grid.abs() <= 1 - (2 * rim + 1) / size))
 
-        shared = common(self._from_rays.reached(shown(surface.rays, 0)[1]), surface.box)
+        shared = common(self._from_rays.reached(shown(rays, 0)[1]), box)
         if shared is None:
             return
-        part = channels(relative(shared, surface.box))
-        grid, within = shown(surface.places[part], _RIM)
+        part = channels(relative(shared, box))
+        grid, within = shown(front[part], _RIM)
         picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
         painted = F.grid_sample(picture, grid.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
         colour[part] = torch.where(within, painted, colour[part])
@@ -181,11 +157,9 @@ class HeadSheets:
         return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
 
 
-def _sampled(plate: Tensor, places: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """Looks a plate [1, C, S, S] up at places [2, K], or at some pixels [K] of a map of them [2, h, w] -> [C, K]."""
-    listed_places = places if pixels is None else places.flatten(1).index_select(1, pixels)
-    grid = listed_places.T[None, None]
-    return F.grid_sample(plate, grid, mode="bicubic", padding_mode="border", align_corners=False)[0, :, 0]
+def _sampled(plate: Tensor, places: Tensor) -> Tensor:
+    """Looks a plate [1, C, S, S] up at places [2, h, w] -> [C, h, w]."""
+    return F.grid_sample(plate, places.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
 
 
 def _slant(camera: Tensor) -> Tensor:
