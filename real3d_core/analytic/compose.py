@@ -122,7 +122,7 @@ class Composer:
         still = torso.still.clone()
         still[channels(box)] *= in_place.clamp_(0, 1)
         surface = self._head.surface(places.uv, box)
-        covers = torch.where(solid > _contoured(head_threshold), 1.0, solid.clamp(0, 1))
+        covers = solid.masked_fill(solid > _contoured(head_threshold), 1.0).clamp_(0, 1)
         self._show_matte(covers, near, surface)
         self._fade_seam(covers, surface, torso)
         return _Layers(box, self._head(surface, covers, rays.camera, look), covers[None], torso, still)
