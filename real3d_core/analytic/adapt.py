@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,7 +111,7 @@ class _Kept:
 
     numbers: np.ndarray
     changed: list[Box | None]
-    lent: weakref.ref
+    lent: Callable[[], object]
 
 
 class _Copies:

@@ -57,7 +57,7 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
         return colours
     fine = _FINE * face_height
     face = filled_face(landmarks, matte.shape)
-    inside = cv2.erode(face, disc(_SHADOW * face_height))
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
     inner = _blurred(colours * sure[..., None], fine) / np.maximum(_blurred(sure.astype(np.float32), fine), 0.05)[..., None]
     hair = _hair(colours, sure, lower, inside, face_height)
@@ -86,9 +86,7 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray
     return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
 
 
-def _hair(
-    colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: NDArray[np.uint8], face_height: float
-) -> NDArray[np.bool_]:
+def _hair(colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: np.ndarray, face_height: float) -> NDArray[np.bool_]:
     """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
 
     So neither the jaw's shadow nor a collar is hair.
@@ -106,7 +104,7 @@ def _hair(
     return upper | np.isin(labels, large)
 
 
-def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> Picture:
+def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
     """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
     radius = max(2, round(_PATCH * face_height))
     room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
@@ -134,5 +132,5 @@ def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair:
     return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
 
 
-def _blurred(picture: Picture, sigma: float) -> Picture:
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5))
