@@ -103,7 +103,7 @@ class HeadSheets:
         """
         colour = covers.new_zeros(3, *covers.shape)
         seen = listed(covers > 0)
-        colour.flatten(1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
+        colour.view(3, -1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
         for eye in self._eyes(look):
             self._show(eye, surface, colour)
         slant = _slant(camera) - self._source_slant
