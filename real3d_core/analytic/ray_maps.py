@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,12 +14,13 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
+from .far_side import FarSide
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
-FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
@@ -32,7 +32,7 @@ _TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair 
 _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
-_RIM = 5.0  # rays
+_RIM = 10.0  # rays
 _ROUNDS = 4
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
@@ -110,7 +110,8 @@ class RayCoordinates:
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
+        beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
+        pairs = without_steps(offset + beyond.repeat(1, 3, 1, 1))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
@@ -126,15 +127,15 @@ class RayCoordinates:
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
-        side = rays.offset.shape[-1]
-        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
-        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
-        points = origins + directions * rays.depth.flatten()[solid, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        side, known = rays.offset.shape[-1], rays.opacity > 0.5
+        solid = listed(known)
+        behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
+        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
+        points = origins + directions * depth[:, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
-        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
-        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
+        front = torch.ones_like(rays.opacity)
         front.view(-1)[solid] = 1 - on_side
         return corrected.view_as(rays.offset), front
 
@@ -150,7 +151,7 @@ class Enlargement:
         self._rays, self._size = rays, size
         self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._heard = weights != 0  # [size, rays]
+        self._pixels = [extent(heard) for heard in (weights != 0).T]  # those in which each ray has a part
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
@@ -169,10 +170,12 @@ class Enlargement:
         first = rays.start * each
         return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
-    def places(self, uv: Tensor, box: Box) -> Tensor:
-        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        enlarged = self((uv.unflatten(0, (-1, 2)) - pixel_centres(self._rays)).flatten(0, 1), box)
-        return (enlarged.unflatten(0, (-1, 2)) + pixel_centres(self._size)[0][channels(box)]).flatten(0, 1)
+    def places(self, places: Tensor, box: Box) -> Tensor:
+        """Places in plates [2 n, rays, rays] (see `plate_places`), in turn x and y, at the pixels of the box; exact up to the border."""
+        offsets = places.unflatten(0, (-1, 2)) - own_places(self._rays)
+        enlarged = self(offsets.flatten(0, 1), box)
+        enlarged.unflatten(0, (-1, 2)).add_(own_places(self._size)[channels(box)])
+        return enlarged
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -180,7 +183,8 @@ class Enlargement:
 
     def reached_from(self, down: slice, across: slice) -> Box:
         """The box of the pixels that a box of rays has a part in."""
-        return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
+        rows, columns = (slice(self._pixels[rays.start].start, self._pixels[rays.stop - 1].stop) for rays in (down, across))
+        return rows, columns
 
 
 def relative(part: Box, box: Box) -> Box:
@@ -191,7 +195,7 @@ def relative(part: Box, box: Box) -> Box:
 
 def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
-    places = chosen.nonzero()
+    places = np.flatnonzero(chosen.numpy())
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
@@ -213,8 +217,8 @@ def common(a: Box, b: Box) -> Box | None:
 
 def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
-    _, uv = carried_values(render)
-    return uv - _three_times(pixel_centres(uv.shape[-1]))
+    uv = photo_coordinates(render)
+    return (uv.unflatten(1, (3, 2)) - pixel_centres(uv.shape[-1])).flatten(1, 2)
 
 
 def _evened(values: Tensor, known: Tensor) -> Tensor:
@@ -228,7 +232,7 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
 def stillness(shift: Tensor) -> Tensor:
     """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
     across, down = shift.unbind(-3)
-    return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
+    return (1 - (across * across + down * down).sqrt() / _MOVED).clamp(0, 1)
 
 
 def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
@@ -250,7 +254,7 @@ def _rim(at_rest: HeadRender) -> Tensor:
     Hair continues the head beyond its rim. The outline of a turned head may run through the middle of the face: nothing goes on there.
     """
     depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
-    return ((_RIM - depth) / 2).clamp(0, 1)[None, None]
+    return ((_RIM - depth) / 5).clamp(0, 1)[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:
@@ -275,13 +279,15 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     ordered = torch.from_numpy(places)
     around = ordered[:, None] + torch.tensor(steps)
 
-    counted = F.pad(torch.cat([values * known, known.float()], dim=1), (1, 1, 1, 1))
-    grown = counted[0].flatten(1).T.contiguous()
+    framed = values.new_zeros(width, width, values.shape[1] + 1)  # the last channel counts
+    framed[1:-1, 1:-1, :-1] = (values * known)[0].permute(1, 2, 0)
+    framed[1:-1, 1:-1, -1] = known[0, 0]
+    grown = framed.flatten(0, 1)
     for start, stop in itertools.pairwise(ends):
         if start < stop:
             total = F.embedding_bag(around[start:stop], grown, mode="sum")
-            grown[ordered[start:stop]] = total / total[:, -1:]
-    values = grown[:, :-1].T.reshape(1, -1, width, width)[..., 1:-1, 1:-1]
+            grown.index_copy_(0, ordered[start:stop], total / total[:, -1:])
+    values = framed[1:-1, 1:-1, :-1].permute(2, 0, 1).contiguous()[None]
     return values, torch.from_numpy((away - 1).clip(0, _GROW))[None, None]
 
 
@@ -294,12 +300,11 @@ def without_steps(offset: Tensor) -> Tensor:
     padded = F.pad(face, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).abs()
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).abs()
-    step = torch.maximum(across, down).amax(dim=1, keepdim=True) * offset.shape[-1] > _STEP
+    step = torch.maximum(*torch.maximum(across, down).split(1, dim=1)) * offset.shape[-1] > _STEP
     if not step.any():
         return offset
-    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1).transpose(0, 1), _STEP_BLUR)
-    soft = blur(offset.transpose(0, 1), _STEP_BLUR).transpose(0, 1)
-    return offset + (soft - offset) * near.transpose(0, 1)
+    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1), _STEP_BLUR)
+    return torch.lerp(offset, blur(offset, _STEP_BLUR), near)
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:
@@ -309,11 +314,11 @@ def _with_neighbours(maps: Tensor) -> Tensor:
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
-    reach = 3
-    taps = torch.exp(-((torch.arange(-reach, reach + 1, dtype=maps.dtype) / sigma) ** 2) / 2)
-    taps = (taps / taps.sum()).to(maps.device)
-    padded = F.pad(maps, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    """Maps [..., R, R], blurred over seven rays."""
+    blurred = torch.empty_like(maps, memory_format=torch.contiguous_format)
+    for source, target in zip(maps.flatten(0, -3).numpy(), blurred.flatten(0, -3).numpy(), strict=True):
+        cv2.GaussianBlur(source, (7, 7), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
+    return blurred
 
 
 @lru_cache(maxsize=8)
@@ -322,3 +327,14 @@ def pixel_centres(side: int) -> Tensor:
     axis = (torch.arange(side) + 0.5) / side
     v, u = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([u, v])[None]
+
+
+def plate_places(uv: Tensor) -> Tensor:
+    """Crop coordinates to places in a plate, -1..1 from border to border."""
+    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+
+
+@lru_cache(maxsize=8)
+def own_places(side: int) -> Tensor:
+    """[2, side, side]: places in a plate of the pixels of the crop."""
+    return plate_places(pixel_centres(side)[0])

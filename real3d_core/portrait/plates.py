@@ -16,6 +16,11 @@ from .inpaint import extend_outwards, gaussian_blur
 from .matting import unmixed
 from .segmentation import away_from_face, disc, head_region, where_hair
 
+_NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
+_SKIN_LIKE = 0.04  # chromaticity
+_HAIR_LIKE = 0.25  # distance of colours, each 0..1
+_SPARSE = 4  # pixels
+_LONG_HAIR = 0.1  # face heights, the side of a square as large as the hair below the mouth that is no mere ear lobe
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
 
@@ -131,13 +136,17 @@ def _torso(
 
     inside, within = person[box], painted[box]
     depth_inside = cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    hidden = (head[box] > 0.5) & _below_mouth(landmarks, box) & (depth_inside > 0.05 * face_height) & goes_on
+    covered = head[box] > 0.5
+    behind = covered & _below_mouth(landmarks, box) & goes_on
+    neck, bare = _bare_neck(neck, foreground[box], behind, covered, away[box], face_height)
+    hidden = behind & (depth_inside > _NECK_INSET * face_height)
+    within |= bare & hidden & (firmness[box] > 0.8)
     inpainted = cv2.copyTo(neck, within.astype(np.uint8), foreground[box].copy())
     inpainted = extend_outwards(inpainted, hidden | ~within, blur=max(1.0, 0.01 * face_height))
 
     opacity = _beside_the_head(person, head, firmness)
-    soft = cv2.GaussianBlur(np.where(within, hidden, inside).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
-    opacity[box] = np.where(within & (head[box] > 0.995), soft, opacity[box])
+    soft = cv2.GaussianBlur(np.where(within & covered, hidden, inside).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
+    opacity[box] = np.where(within & (hidden | (head[box] > 0.995)), soft, opacity[box])
     torso = _tensor(foreground, opacity)
     torso[(slice(None), slice(3), *box)] = _tensor(inpainted)
     return torso
@@ -186,6 +195,38 @@ def _continue_upwards(
     away = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)[:rows]
     neck *= np.clip(1 - 0.8 * away / face_height, 0.7, 1)[..., None]
     return neck, first_below < _first_below(~person)[:rows]
+
+
+def _bare_neck(
+    neck: np.ndarray, picture: np.ndarray, behind: np.ndarray, head: np.ndarray, away: np.ndarray, face_height: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What goes on behind the head, without cloth: a collar ends at the chin, so there the bare neck beside it goes on instead.
+
+    Returns also where it is bare, not hair.
+    """
+    bare = np.zeros_like(behind)
+    if not behind.any():
+        return neck, bare
+    box = box_about(behind, 0)
+    part, wanted = neck[box], behind[box]
+    skin = np.median(picture[::_SPARSE, ::_SPARSE][away[::_SPARSE, ::_SPARSE] == 0], axis=0)
+    like_skin = np.abs(_chromaticity(part) - _chromaticity(skin)).max(axis=2) < _SKIN_LIKE
+    is_skin = wanted & like_skin & (part.mean(axis=2) < 1.15 * skin.mean())
+    other = wanted & ~is_skin
+    hair = picture[box][head[box] & (away[box] > 0.05)]
+    if len(hair) > (_LONG_HAIR * face_height) ** 2:
+        other &= np.linalg.norm(part - np.median(hair, axis=0), axis=2) > _HAIR_LIKE
+    bare[box] = is_skin | other
+    surely = cv2.erode(is_skin.astype(np.uint8), disc(0.03 * face_height)) > 0
+    if surely.any():
+        unsure = other | (is_skin & ~surely)
+        neck = neck.copy()
+        neck[box][unsure] = extend_outwards(part, surely, blur=2.0)[unsure]
+    return neck, bare
+
+
+def _chromaticity(colours: np.ndarray) -> np.ndarray:
+    return colours / np.maximum(colours.sum(axis=-1, keepdims=True), 0.05)
 
 
 def _first_below(mask: np.ndarray) -> np.ndarray:

@@ -16,9 +16,9 @@ from ..face.canonical_face import canonical_face, head_pose
 from ..face.landmarks import FaceLandmarks, largest_first
 from ..media.pictures import opaque
 from ..mediapipe_models.model_files import ModelFolders
-from ..ranges import FACE_AREA, FACE_INDEX
+from ..ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
-from .crop import DEFAULT_FACE_AREA, CropWindow, crop_window
+from .crop import CropWindow, crop_window
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, person_matte
 
