@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from scipy.interpolate import LinearNDInterpolator
@@ -122,9 +123,16 @@ def _enlarged(uv: Tensor) -> Tensor:
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
     """Texels from the contour of a soft mask given _FINER times as fine; smoothed so that the contour has no corners."""
-    solid = gaussian_filter(mask, 0.7 * _FINER) > 0.5
-    distance = (distance_transform_edt(solid) - distance_transform_edt(~solid)) / _FINER
-    return gaussian_filter(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
+    solid = (_smooth(mask, 0.7 * _FINER) > 0.5).astype(np.uint8)
+    inside, outside = (cv2.distanceTransform(one, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for one in (solid, 1 - solid))
+    distance = np.clip(inside - outside, -len(mask), len(mask)) / _FINER  # endless where there is no contour
+    return _smooth(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
+
+
+def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """SciPy's gaussian_filter, faster."""
+    size = (2 * int(4 * sigma + 0.5) + 1,) * 2
+    return cv2.GaussianBlur(values, size, sigma, borderType=cv2.BORDER_REFLECT)
 
 
 def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
