@@ -12,6 +12,7 @@ from torch import Tensor
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
 from .controls import FaceControls
+from .glasses import GLASSES
 from .sheets import Sheets
 from .solid import texel_centres
 
@@ -22,7 +23,8 @@ class PlaneBender:
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)
-        self._sheets = Sheets(landmarks, FaceControls(landmarks))
+        glasses = float((planes.person or {}).get(GLASSES, 0.0))
+        self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses))
         x, y = texel_centres()
         self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
         self._channels = [_in_use(plane) for plane in planes.features[0]]
