@@ -29,6 +29,7 @@ from ..motion.anatomy import soft_length, soft_limit
 from ..motion.gaze import GAZE_CONTROLS
 from ..motion.motion import MotionBasis
 from ..smooth_step import eased, smooth_step
+from .glasses import held_by_glasses
 from .kind import KIND
 from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
 
@@ -80,14 +81,16 @@ class FaceControls:
 
     Args:
         landmarks: [>= 468, 3] at rest in the head's own frame, x right, y up, z to the viewer; any unit.
+        glasses: 0..1, how surely the face wears them: they stay as they are on the nose.
     """
 
-    def __init__(self, landmarks: Tensor):
+    def __init__(self, landmarks: Tensor, glasses: float = 0.0):
         rest = landmarks[:MESH_POINTS].double().numpy()
         self.face_height = float(face_height_of(rest))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
+        self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
         self._lips = _LipClosing(self.rest)
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
@@ -111,7 +114,7 @@ class FaceControls:
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
         moved = moved + speaking * (self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin)
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
-        return self._lips.close(moved, press, tuck)
+        return self._lips.close(moved, press, tuck) * self._free
 
     def _lips_together(self) -> Tensor:
         """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""

@@ -18,6 +18,7 @@ from ..portrait.portrait import Portrait
 from ..portrait.segmentation import disc, filled_face
 from ..render.camera import project
 from ..render.planes import Planes
+from .adapt import landmarks_of
 from .channels import carried_uv
 from .far_side import front_surface
 from .hidden_half import painted
@@ -54,7 +55,7 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
     head = plates.head.clone()
     colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
     colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
-    half = hidden_half(portrait, planes.landmarks)
+    half = hidden_half(portrait, landmarks_of(planes))
     if half.amount:
         uv = carried_uv(planes).numpy()
         height, _, _, inside = front_surface(planes)[0].numpy()
