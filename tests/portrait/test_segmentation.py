@@ -6,7 +6,7 @@ import pytest
 
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.mediapipe_models.model_files import ModelFolders
-from real3d_core.portrait.segmentation import filled_face, head_region
+from real3d_core.portrait.segmentation import away_from_face, filled_face, head_region
 
 SIDE = 320
 
