@@ -366,7 +366,7 @@ def render_frames(
     if options.framing == "whole photo":
         if photo is None:
             raise ValueError("the framing 'whole photo' needs the photo")
-        return paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)).float() / 255)
+        return paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)))
     return frames
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
 from .controls import FaceControls
+from .glasses import GLASSES
 from .ray_maps import Box, channels, extent
 from .sheets import LATTICE, BentSheets, Sheets
 from .solid import texel_centres
@@ -30,7 +32,8 @@ class PlaneBender:
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)
-        self._sheets = Sheets(landmarks, FaceControls(landmarks))
+        glasses = float((planes.person or {}).get(GLASSES, 0.0))
+        self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses))
         self._texels = torch.from_numpy(np.stack(texel_centres())).float()
         self._on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
         sides = self._on_lattice[1, :, 0], self._on_lattice[0, 0]
@@ -110,7 +113,7 @@ class _Kept:
 
     numbers: np.ndarray
     changed: list[Box | None]
-    lent: weakref.ref
+    lent: Callable[[], object]
 
 
 class _Copies:

@@ -63,7 +63,7 @@ class Composer:
 
     def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
-        plates = replace(plates, head=head_with_outskirts(plates, portrait.landmarks))
+        plates = replace(plates, head=head_with_outskirts(plates, portrait, planes))
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)

@@ -34,6 +34,7 @@ _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
 _ROUNDS = 4
+_ROUNDING = 1.5  # rays; what lacks more is no rounding: its surface carries other coordinates than those it is seen at
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
 
@@ -240,7 +241,9 @@ def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
 
     It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
     """
-    lacking = continued(-offset[:, FACE_SHEET], opacity > 0.9)[0]
+    lacking = -offset[:, FACE_SHEET]
+    rounding = lacking.abs().amax(dim=1, keepdim=True) * lacking.shape[-1] < _ROUNDING
+    lacking = continued(lacking, (opacity > 0.9) & rounding)[0]
     at_coordinates = lacking
     for _ in range(_ROUNDS):
         rays = pixel_centres(lacking.shape[-1]) + at_coordinates

@@ -177,14 +177,13 @@ def _found_closer(finder: Landmarker, surer: Landmarker, image: np.ndarray, foun
 
 
 def _detect(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
-    """What a finder sees in a picture, which is shown to it reduced where it is larger than that needs."""
-    height, width = image.shape[:2]
-    scale = _ENOUGH / max(height, width)
-    if scale >= 1:
+    """What a finder sees in a picture, which is shown to it a whole number of times smaller where it is larger than that needs."""
+    times = -(-max(image.shape[:2]) // _ENOUGH)
+    if times == 1:
         return finder.detect(image)
-    size = max(1, round(scale * width)), max(1, round(scale * height))
-    back = np.array([width / size[0], height / size[1], width / size[0]], np.float32)
-    return [face * back for face in finder.detect(cv2.resize(image, size, interpolation=cv2.INTER_AREA))]
+    width, height = (side // times for side in image.shape[1::-1])
+    small = cv2.resize(image[: height * times, : width * times], (width, height), interpolation=cv2.INTER_AREA)
+    return [times * face for face in finder.detect(small)]
 
 
 def _tile_sides(short: int, tall: float, least: int) -> list[int]:

@@ -20,6 +20,7 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 _ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}
 _USUAL_CRF = {"h264": 17, "av1": 30}
 _USUAL_PRESET = "veryfast"  # a third of the time of x264's own choice; at crf 17 a film is as large as with that at 18, and looks the same
+_ROWS = 1024  # of pictures that are converted at once: whole photos may be large
 _MOST_THREADS = 4  # of H.264; they cost memory, and a few keep up with many that render
 _HIGHEST_CRF = {"h264": 51, "av1": 63}
 _BT709, _BT2020_NCL, _BT2020_PRIMARIES = 1, 9, 9  # numbers of ITU-T H.273
@@ -137,7 +138,8 @@ def in_8_bits(frames: Tensor) -> Tensor:
     """Floats, clamped to [0, 1], or uint8 -> uint8 on the CPU."""
     if frames.dtype == torch.uint8:
         return frames.cpu()
-    return frames.detach().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu()
+    parts = [part.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for part in frames.detach().split(_ROWS, dim=1)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _known(what: str, value: object, options: tuple) -> None:

@@ -140,7 +140,7 @@ def prepare_portrait(
     person = _person(canvas, landmarks, valid, given, opacity, models)
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
-    plates = make_plates(canvas.astype(np.float32) / 255, person, landmarks, shown)
+    plates = make_plates(canvas / np.float32(255), person, landmarks, shown)
     crop_side = plates.crop_side
     points = (landmarks / crop_side - np.array([MARGIN, MARGIN, 0])).astype(np.float32)
     centre = points[:468].mean(0)

@@ -59,6 +59,13 @@ def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
     assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
 
 
+def test_a_soft_mask_that_leaves_the_head_out_is_taken_as_it_is(photo):
+    rows, columns = np.mgrid[:512, :512]
+    mask = np.clip(1 - np.hypot(rows - 265, columns - 300) / 20, 0, 1).astype(np.float32)
+    prepared = prepare_portrait(photo, ModelFolders(), mask)
+    assert prepared.plates.person.max() > 0.9 and prepared.plates.head_mask.max() == 0
+
+
 def with_transparency(photo, opacity):
     return np.dstack([photo[..., :3], np.rint(255 * opacity).astype(np.uint8)])
 
