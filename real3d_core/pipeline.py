@@ -7,7 +7,9 @@ photo --prepare_portrait--> Portrait --lift--> Planes --adapt(Motion)--> Planes 
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -57,6 +59,9 @@ from .stream import FPS, FrameStream, exact_rate, mirror_index
 
 FRAMINGS = ("crop", "whole photo", "side by side")
 HEAD_MOVEMENTS = ("keep", "static", "sway", "driving", "orbit")
+
+_REMEMBERED = 2  # portraits; each takes tens of megabytes
+_PREPARED: OrderedDict[tuple, Portrait] = OrderedDict()
 
 Place = tuple[float, float, float]  # of the viewer: yaw and pitch in degrees, distance in the camera's own
 AT_THE_CAMERA: Place = (0.0, 0.0, 1.0)
@@ -195,7 +200,7 @@ def talking_portraits(
     portraits = []
     for number, photo in enumerate(photos):
         progress("Preparing the portrait", number, len(photos))
-        portraits.append(prepare_portrait(photo, models, mask, options.face_index, options.face_area))
+        portraits.append(prepared(photo, models, mask, options.face_index, options.face_area))
     track = None if clip is None else follow(clip, models, progress)
     motion = make_motion(avatar, options, sound, track, lambda done, total: progress("Reading the motion", done, total))
     view = None if viewer == AT_THE_CAMERA else static_view(len(motion)).from_place(*viewer)
@@ -206,6 +211,19 @@ def talking_portraits(
     sizes = [film_size(portrait, options) for portrait in portraits]
     soundtrack = clip.sound() if sound is None and clip is not None else sound
     return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack, track, rest)
+
+
+def prepared(photo: np.ndarray, models: ModelFolders, mask: np.ndarray | None, face_index: int, face_area: float) -> Portrait:
+    """`prepare_portrait`; the latest portraits are remembered, so that the next film of the same photo begins at once."""
+    pictures = tuple(
+        None if one is None else (one.shape, hashlib.blake2b(np.ascontiguousarray(one).data).digest()) for one in (photo, mask)
+    )
+    key = (pictures, models, face_index, face_area, torch.is_inference_mode_enabled())
+    portrait = _PREPARED.pop(key, None) or prepare_portrait(photo, models, mask, face_index, face_area)
+    _PREPARED[key] = portrait
+    while len(_PREPARED) > _REMEMBERED:
+        _PREPARED.popitem(last=False)
+    return portrait
 
 
 def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames: int | None) -> None:

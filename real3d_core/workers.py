@@ -20,6 +20,8 @@ from typing import TypeVar
 
 import torch
 
+from .memory import give_back
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time, and of what period (Linux' cgroup v2)
@@ -48,6 +50,7 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     if count == 1:
         yield from map(work, items)
         return
+    give_back()  # each thread has a heap of its own
     pending: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(count, "real3d", initializer=_on_one_thread)
     try:
@@ -61,6 +64,7 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+        give_back()
 
 
 @cache

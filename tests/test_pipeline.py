@@ -99,6 +99,31 @@ def test_every_portrait_of_a_batch_is_lifted_once(avatar, assets, monkeypatch):
     assert torch.equal(made.rest.features, lift(made.portraits[0]).features)
 
 
+def test_the_next_film_of_a_photo_prepares_nothing_again(avatar, assets, monkeypatch):
+    work = []
+
+    def counted(module, name):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: work.append(name) or real(*given))
+
+    counted(pipeline, "prepare_portrait")
+    counted(analytic_avatar, "lift")
+    counted(analytic_avatar, "PlaneBender")
+    monkeypatch.setattr(pipeline, "_PREPARED", pipeline.OrderedDict())
+    photo = load_picture(assets / "portraits" / "synthetic_p002.jpg")
+
+    def film(seconds, picture=photo, **chosen):
+        return pipeline.talking_portraits(avatar, [picture], PipelineOptions(size=64, **chosen), ModelFolders(), silence(seconds))
+
+    one, other = film(0.5), film(0.8, fps=30.0)
+    assert work == ["prepare_portrait", "lift", "PlaneBender"] and one.portraits == other.portraits
+    for changed in ({"picture": photo[:-1]}, {"face_area": 0.3}):
+        work.clear()
+        film(0.5, **changed)
+        assert work == ["prepare_portrait", "lift", "PlaneBender"]
+    assert len(pipeline._PREPARED) == 2
+
+
 @pytest.mark.parametrize(("fps", "frames"), [(30.0, 60), (23.976, 48), (29.97, 60), (59.94, 120), (1.0, 2), (120.0, 240)])
 def test_another_frame_rate_keeps_the_duration(avatar, fps, frames):
     motion = make_motion(avatar, PipelineOptions(pose="orbit", fps=fps), silence(2.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as model_management
@@ -17,6 +17,7 @@ from .folders import _model_path, model_folders
 
 if TYPE_CHECKING:
     from ...real3d_core.avatar import Avatar
+    from ...real3d_core.mediapipe_models.model_files import ModelFolders
     from ...real3d_core.motion.motion import Motion
     from ...real3d_core.portrait.portrait import Portrait
     from ...real3d_core.render.head import March
@@ -118,11 +119,21 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
-    """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
+    """The built-in avatar with this motion basis; the first built-in one if there is none, or for None.
+
+    The latest one is kept, with what it has made of its latest portrait.
+    """
     from ...real3d_core.avatar_kinds import built_in_kinds
 
     choices = built_in_kinds()
-    return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
+    return _built_in(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))), model_folders())
+
+
+@lru_cache(1)
+def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
+    from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
+
+    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders)))
 
 
 def backend_choices() -> list[str]:

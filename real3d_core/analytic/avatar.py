@@ -61,6 +61,7 @@ class AnalyticAvatar:
         self._models = models
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
+        self._bending: tuple[Planes, PlaneBender] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
         self._making = RLock()  # frames are composed by several threads
 
@@ -89,7 +90,10 @@ class AnalyticAvatar:
         """
         motion.require_basis(self.motion_basis)
         planes.require_size(TEXELS, TEXELS)
-        bend = PlaneBender(planes)
+        with self._making:
+            if self._bending is None or self._bending[0] is not planes:
+                self._bending = (planes, PlaneBender(planes))
+            bend = self._bending[1]
         return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]), parallel=True)
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:

@@ -16,6 +16,13 @@ class TestSimple:
         assert host.core("media.clip").open_clip(tmp_path / "film.mp4").fps == pytest.approx(24000 / 1001, abs=1e-6)
         assert simple()[2] == 25.0
 
+    def test_another_voice_begins_at_once(self, host, simple, monkeypatch):
+        simple()
+        for heavy in ("lift", "PlaneBender", "Composer"):
+            monkeypatch.setattr(host.core("analytic.avatar"), heavy, None)
+        monkeypatch.setattr(host.core("pipeline"), "prepare_portrait", None)
+        simple(mouth_amplitude=0.5, seed=1)
+
     def test_its_options_are_those_of_the_stages(self, host):
         def described(node_id: str, name: str) -> dict:
             socket = next(one for one in host.nodes[node_id].GET_SCHEMA().inputs if one.id == name)
