@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..render.decoder import PlaneDecoder
+from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .solid import TEXELS
 
@@ -52,6 +53,11 @@ def constructed_decoder() -> PlaneDecoder:
 def encode_uv(uv: Tensor) -> Tensor:
     """Photo coordinates (0..1 in the crop) to channel values."""
     return _UV_GAIN * (uv - 0.5)
+
+
+def carried_uv(planes: Planes) -> Tensor:
+    """[2, 256, 256]: the photo coordinates that the surface of a head carries (of planes at rest, whose sheets are one)."""
+    return planes.features[0, 0, CARRIED][FACE_UV] / (3 * _UV_GAIN) + 0.5
 
 
 def encode_colour(colour: Tensor) -> Tensor:

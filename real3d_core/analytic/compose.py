@@ -63,7 +63,7 @@ class Composer:
 
     def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int):
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
-        plates = replace(plates, head=head_with_outskirts(plates, portrait.landmarks))
+        plates = replace(plates, head=head_with_outskirts(plates, portrait, planes))
         face = face_map(portrait.landmarks)
         self._size = size
         self._background = _fit(plates.crop(plates.background), size)
@@ -122,7 +122,7 @@ class Composer:
         still = torso.still.clone()
         still[channels(box)] *= in_place.clamp_(0, 1)
         surface = self._head.surface(places.uv, box)
-        covers = torch.where(solid > _contoured(head_threshold), 1.0, solid.clamp(0, 1))
+        covers = solid.masked_fill(solid > _contoured(head_threshold), 1.0).clamp_(0, 1).contiguous()
         self._show_matte(covers, near, surface)
         self._fade_seam(covers, surface, torso)
         return _Layers(box, self._head(surface, covers, rays.camera, look), covers[None], torso, still)
@@ -134,7 +134,7 @@ class Composer:
             near: [h, w] 1 on the solid head and close to it, 0 away from it.
         """
         beyond = listed((covers < 1) & (near > 0))
-        flat, outline = covers.flatten(), self._head.matte(surface, beyond)
+        flat, outline = covers.view(-1), self._head.matte(surface, beyond)
         outline *= near.flatten().index_select(0, beyond).clamp_(max=1)  # enlarging overshoots
         flat.index_copy_(0, beyond, torch.maximum(flat.index_select(0, beyond), outline))
 
@@ -144,11 +144,10 @@ class Composer:
         seam = common(surface.box, rows)
         if seam is None:
             return
-        behind_it = torch.zeros_like(covers)
-        behind_it[relative(seam, surface.box)] = torso.colour[3][relative(seam, rows)]
-        fading = listed((behind_it > 0) & (covers > 0))
-        fade = (1 - self._head.firmness(surface, fading)) * behind_it.flatten().index_select(0, fading)
-        flat = covers.flatten()
+        down, _ = relative(seam, surface.box)
+        behind_it, flat = torso.colour[3][relative(seam, rows)], covers[down].view(-1)
+        fading = listed((behind_it > 0) & (covers[down] > 0))
+        fade = (1 - self._head.firmness(surface, fading + down.start * covers.shape[1])) * behind_it.flatten().index_select(0, fading)
         flat.index_copy_(0, fading, flat.index_select(0, fading) * (1 - fade))
 
 

@@ -18,6 +18,7 @@ _UNROLLED = 0.6  # of a side's depth is the distance beyond the rim of which it 
 _FRONT, _SIDE = 0.01, 0.02  # world units behind the front surface: up to the one a ray may have met it, from the other on not
 _FARTHEST = 0.03  # world units, the spacing of the march's samples
 _SMOOTH = 2.0  # rays
+_WIDEST = 0.1  # crop units from the rim within which a ray may have met a side; further in it has met the nose's or an ear's
 _JITTER = 1.0  # rays
 _TURNS_AWAY = 9.0  # rays from the rim within which a far side turns away
 
@@ -49,10 +50,10 @@ class FarSide:
         """
         inwards, inside = _at(self._rim, uv * 2 - 1).split([2, 1], dim=1)
         way, outside = self._to_surface(behind, points, directions)
-        met = self._per_world * way[:, None] * (directions @ self._photo_axes)
+        met = self._per_world * (way[:, None] * (directions @ self._photo_axes) - behind[:, None] * self._photo_axes[2])
         reach = inside.clamp_min(0) + _UNROLLED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0)
         beyond = -inwards * reach
-        side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
+        side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1) * ((_WIDEST - inside[:, 0]) / (0.3 * _WIDEST)).clamp(0, 1)
         return torch.lerp(met, beyond, side[:, None]), side
 
     def beyond_rim(self, uv: Tensor, away: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from .channels import (
     encode_silhouette,
     encode_uv,
 )
+from .glasses import GLASSES, glasses_worn
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
 
@@ -38,7 +39,8 @@ def lift(portrait: Portrait) -> Planes:
     for sheet in (FACE_UV, JAW_UV, SKULL_UV):
         carried[sheet] = encode_uv(solid.photo_uv)
     features = torch.stack([3 * plane, depth_ramp(), torch.zeros_like(plane)])
-    return Planes(features[None], bounds=_bounds(solid), landmarks=solid.landmarks)
+    glasses = torch.tensor(glasses_worn(portrait.plates.photo, portrait.landmarks))
+    return Planes(features[None], bounds=_bounds(solid), landmarks=solid.landmarks, person={GLASSES: glasses})
 
 
 def _bounds(solid) -> Tensor:

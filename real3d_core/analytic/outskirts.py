@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
+from ..portrait.boxes import box_about, grown
 from ..portrait.inpaint import extend_outwards
 from ..portrait.plates import Plates, plate_pixels
+from ..portrait.portrait import Portrait
 from ..portrait.segmentation import disc, filled_face
+from ..render.camera import project
+from ..render.planes import Planes
+from .adapt import landmarks_of
+from .channels import carried_uv
+from .far_side import front_surface
+from .hidden_half import painted
+from .solid import hidden_half, texel_centres
 
 Picture = NDArray[np.float32]
+_DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
 _REACH = 0.25  # face heights
+_HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
 _FINE = 0.03  # face heights: detail is what a blur this wide takes away
 _PATCH = 0.1  # face heights, the radius of a patch of detail
 _ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
@@ -28,16 +41,31 @@ _SKIN = 0.12  # distance from the face's colour
 _BELIEVED = (0.3, 0.9)  # matte, below and above which an outline's own colours are not, and are, believed
 
 
-def head_with_outskirts(plates: Plates, landmarks: Tensor) -> Tensor:
-    """The head plate [1, 4, S, S] with colours to look at beyond its outline, given the portrait's landmarks [478, 3]."""
-    points = plate_pixels(landmarks.numpy()[:, :2], plates.side)
+def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> Tensor:
+    """The head plate [1, 4, S, S] with colours to look at beyond its outline: the hidden half of a face from the side, hair, and skin.
+
+    Args:
+        plates: the portrait's, at any size.
+        planes: the head at rest.
+    """
+    points = plate_pixels(portrait.landmarks.numpy()[:, :2], plates.side)
     face_height = float(face_height_of(points))
     matte = plates.head_mask[0, 0].numpy()
-    reach = round(_REACH * face_height)
-    box = tuple(slice(max(int(at.min()) - reach, 0), int(at.max()) + reach) for at in np.nonzero(matte > _BELIEVED[0]))
+    box = grown(box_about(matte > _BELIEVED[0]), round(_REACH * face_height), matte.shape)
     head = plates.head.clone()
     colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
     colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
+    half = hidden_half(portrait, landmarks_of(planes))
+    if half.amount:
+        uv = carried_uv(planes).numpy()
+        height, _, _, inside = front_surface(planes)[0].numpy()
+        x, y = texel_centres()
+        surface = torch.from_numpy(np.stack([x, y, height], axis=-1)).float()
+        seen = project(surface, portrait.camera[0])[0].permute(2, 0, 1).numpy()
+        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=2)
+        places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
+        surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
+        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)
     return head
 
 
@@ -57,7 +85,7 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
         return colours
     fine = _FINE * face_height
     face = filled_face(landmarks, matte.shape)
-    inside = cv2.erode(face, disc(_SHADOW * face_height))
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
     inner = _blurred(colours * sure[..., None], fine) / np.maximum(_blurred(sure.astype(np.float32), fine), 0.05)[..., None]
     hair = _hair(colours, sure, lower, inside, face_height)
@@ -86,9 +114,7 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray
     return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
 
 
-def _hair(
-    colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: NDArray[np.uint8], face_height: float
-) -> NDArray[np.bool_]:
+def _hair(colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: np.ndarray, face_height: float) -> NDArray[np.bool_]:
     """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
 
     So neither the jaw's shadow nor a collar is hair.
@@ -106,7 +132,7 @@ def _hair(
     return upper | np.isin(labels, large)
 
 
-def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> Picture:
+def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
     """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
     radius = max(2, round(_PATCH * face_height))
     room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
@@ -134,5 +160,5 @@ def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair:
     return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
 
 
-def _blurred(picture: Picture, sigma: float) -> Picture:
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5))

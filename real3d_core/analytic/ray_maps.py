@@ -34,6 +34,7 @@ _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
 _ROUNDS = 4
+_ROUNDING = 1.5  # rays; what lacks more is no rounding: its surface carries other coordinates than those it is seen at
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
 
@@ -240,7 +241,9 @@ def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
 
     It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
     """
-    lacking = continued(-offset[:, FACE_SHEET], opacity > 0.9)[0]
+    lacking = -offset[:, FACE_SHEET]
+    rounding = lacking.abs().amax(dim=1, keepdim=True) * lacking.shape[-1] < _ROUNDING
+    lacking = continued(lacking, (opacity > 0.9) & rounding)[0]
     at_coordinates = lacking
     for _ in range(_ROUNDS):
         rays = pixel_centres(lacking.shape[-1]) + at_coordinates
@@ -269,8 +272,9 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns the values and [1, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    away = cv2.distanceTransform((~known[0, 0]).numpy().view(np.uint8), cv2.DIST_C, 3)
-    rings = np.pad(away, 1).ravel()  # with a border that is never known
+    unknown = cv2.copyMakeBorder((~known[0, 0]).numpy().view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    away = cv2.distanceTransform(unknown, cv2.DIST_C, 3).clip(0, _GROW + 1).astype(np.uint8)
+    rings = cv2.copyMakeBorder(away[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).ravel()  # the border is never known
     places = np.flatnonzero((rings > 0) & (rings <= _GROW))
     places = places[rings[places].argsort(kind="stable")]
     ends = np.searchsorted(rings[places], np.arange(1, _GROW + 2)).tolist()
@@ -288,7 +292,8 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
             total = F.embedding_bag(around[start:stop], grown, mode="sum")
             grown.index_copy_(0, ordered[start:stop], total / total[:, -1:])
     values = framed[1:-1, 1:-1, :-1].permute(2, 0, 1).contiguous()[None]
-    return values, torch.from_numpy((away - 1).clip(0, _GROW))[None, None]
+    grown_in = np.maximum(away[1:-1, 1:-1], 1).astype(np.float32) - 1
+    return values, torch.from_numpy(grown_in)[None, None]
 
 
 def without_steps(offset: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import find_objects, label, maximum_filter
 from torch import Tensor
 
 from ..portrait.plates import MARGIN, Plates
@@ -103,7 +103,7 @@ class HeadSheets:
         """
         colour = covers.new_zeros(3, *covers.shape)
         seen = listed(covers > 0)
-        colour.flatten(1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
+        colour.view(3, -1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
         for eye in self._eyes(look):
             self._show(eye, surface, colour)
         slant = _slant(camera) - self._source_slant
@@ -120,8 +120,10 @@ class HeadSheets:
             (below_lower,), (above_upper, across) = self._over_lower(rays), self._over_upper(rays)
             between = (below_lower < ray) & (above_upper < ray)
             parted |= between & (across.abs() < self._face.half_width + ray)
-        labels, _ = label(maximum_filter(parted.numpy(), 3), structure=np.ones((3, 3)))
-        return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
+        near = cv2.dilate(parted.numpy().view(np.uint8), np.ones((3, 3), np.uint8))
+        _, _, found, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+        boxes = [(slice(y, y + height), slice(x, x + width)) for x, y, width, height, _ in found[1:].tolist()]
+        return [self._from_rays.reached_from(*rays) for rays in boxes]
 
     def _part(self, rays: Tensor, pixels: Box, box: Box) -> MouthPart:
         """The sheets at some pixels of the frame."""

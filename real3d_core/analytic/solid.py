@@ -14,13 +14,14 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS, MOUTH_CORNERS
+from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS, MIDLINE, MOUTH_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..portrait.segmentation import where_hair
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
+from .hidden_half import HiddenHalf
 
 TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
@@ -65,22 +66,31 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
+    half = hidden_half(portrait, torch.from_numpy(landmarks))
     widest = landmarks[EARS, 2].mean() - _WIDEST_BEHIND * face_height
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
+    shown_face = in_face.repeat(_FINER, axis=0).repeat(_FINER, axis=1)  # its outline in the photo may be the nose's
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
         mask, beside = sample_plate(layers, _enlarged(uv))[0].numpy()
-        inside = _signed_distance(mask * (1 - _THIN_HAIR * beside)) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
+        mask = np.maximum(mask * (1 - _THIN_HAIR * beside), half.amount * shown_face)
+        inside = _signed_distance(mask) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
+        inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
-        front = _close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest)
+        front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
         back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam)).float(),
         inside=torch.from_numpy(inside).float(),
-        photo_uv=_seen_at(front, camera)[0].permute(2, 0, 1),
+        photo_uv=torch.from_numpy(half.unrolled(*_seen(front, camera, portrait.plates.head_mask))).float(),
     )
+
+
+def hidden_half(portrait: Portrait, landmarks: Tensor) -> HiddenHalf:
+    """The half of the head that its photo hides, by the landmarks [478, 3] in the world."""
+    return HiddenHalf.of(float(portrait.euler[0, 1]), float(landmarks[MIDLINE, 0].mean()), TEXELS)
 
 
 def landmarks_in_world(portrait: Portrait) -> np.ndarray:
@@ -139,6 +149,12 @@ def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
     x, y = texel_centres()
     points = torch.from_numpy(np.stack([x, y, front], axis=-1)).float()
     return project(points, camera)[0][None]
+
+
+def _seen(front: np.ndarray, camera: Tensor, head_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Where a surface was seen [2, 256, 256], and whether the photo shows the head there."""
+    uv = _seen_at(front, camera)
+    return uv[0].permute(2, 0, 1).numpy(), sample_plate(head_mask, uv)[0, 0].numpy() > 0.9
 
 
 def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from ..smooth_step import smooth_step
 UPPER_FACE = ("brow_inner_raise", "brow_outer_left", "brow_outer_right", "lids_wide", "lids_tight", "cheek_raise")
 _NOSE_BRIDGE = 168
 _BELOW_BROWS, _ABOVE_BROWS = RIGHT_BROW[:5] + LEFT_BROW[:5], RIGHT_BROW[5:] + LEFT_BROW[5:]
+_BROW_ENDS, _TEMPLES = [46, 276], [127, 356]
 _EYES = ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID))
 
 
@@ -40,11 +41,13 @@ def upper_face_directions(rest: np.ndarray) -> dict[str, np.ndarray]:
 
 def brow_weight(rest: np.ndarray) -> np.ndarray:
     """[468] how much each landmark goes along with the brows: 1 on them, so that they keep their thickness, less over the forehead and
-    towards the lids, which stay."""
-    y = rest[:, 1]
+    towards the lids and the temples, which stay: hair and ears begin there."""
+    x, y = rest[:, 0] - rest[_NOSE_BRIDGE, 0], rest[:, 1]
+    brow_end, temple = (float(np.abs(x[ends]).mean()) for ends in (_BROW_ENDS, _TEMPLES))
+    beside = smooth_step((np.abs(x) - brow_end) / max(temple - brow_end, 1e-3))
     lid, lower, upper = (_line(rest, points) for points in (RIGHT_UPPER_LID + LEFT_UPPER_LID, _BELOW_BROWS, _ABOVE_BROWS))
     way = np.maximum(lower - lid, 1e-3)
-    return smooth_step((y - lid - 0.15 * way) / (0.65 * way)) * np.exp(-(((y - upper).clip(0) / 0.10) ** 2))
+    return smooth_step((y - lid - 0.15 * way) / (0.65 * way)) * np.exp(-(((y - upper).clip(0) / 0.10) ** 2)) * (1 - beside)
 
 
 def _line(rest: np.ndarray, points: list[int]) -> np.ndarray:

@@ -38,6 +38,7 @@ JAW_CORNERS = [172, 397]  # below the ears, where the jaw turns upwards
 FACE_OVAL = JAW + _numbers("389 251 284 332 297 338 10 109 67 103 54 21 162")
 
 FOREHEAD, CHIN, NOSE_TIP, NOSE_BASE = 10, 152, 1, 2
+MIDLINE = [10, 151, 9, 168, 6, 1, 2, 0, 17, 152]
 CHEEKS = [50, 205, 280, 425]  # below what glasses cover
 MOUTH_CORNERS = [61, 291]
 GAP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip

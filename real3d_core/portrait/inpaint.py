@@ -37,7 +37,8 @@ def _from_around(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     height, width = weight.shape
     if min(height, width) < 3 or weight.min() >= 1:
         return weighted / np.maximum(weight, 1e-6)[..., None]
-    smaller, smaller_weight = cv2.pyrDown(weighted), cv2.pyrDown(weight)
+    smaller: np.ndarray = cv2.pyrDown(weighted)
+    smaller_weight = cv2.pyrDown(weight)
     grown = np.minimum(4 * smaller_weight, 1)  # a texel with a known quarter below it counts as known
     smaller *= (grown / np.maximum(smaller_weight, 1e-6))[..., None]
     return cv2.resize(_filled(smaller, grown), (width, height), interpolation=cv2.INTER_LINEAR)

@@ -148,7 +148,7 @@ def _torso(
     soft = cv2.GaussianBlur(np.where(within & covered, hidden, inside).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
     opacity[box] = np.where(within & (hidden | (head[box] > 0.995)), soft, opacity[box])
     torso = _tensor(foreground, opacity)
-    torso[(slice(None), slice(3), *box)] = _tensor(inpainted)
+    torso[:, :3, box[0], box[1]] = _tensor(inpainted)
     return torso
 
 

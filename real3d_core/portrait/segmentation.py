@@ -92,7 +92,7 @@ def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: f
     face = filled_face(landmarks, mask.shape)
     solid: np.ndarray = ((mask > 0.5) | (face > 0)).astype(np.uint8)
     _, labels = cv2.connectedComponents(solid)
-    kept = (labels == labels[tuple(_inside(landmarks[1, :2], mask.shape))]).astype(np.uint8)
+    kept = (labels == _label_of(face, labels)).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - kept)
     holes = np.isin(labels, [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] < (2 * band) ** 2])
     kept[holes] = 1
@@ -181,12 +181,11 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
 def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
     """bool [H, W]: False on what thin bridges at most join to the face, such as a collar; strands of hair above the seam stay."""
     apart = disc(0.015 * face_height)
-    nose = np.zeros_like(head)
-    nose[_inside(landmarks[1, :2], head.shape)] = 1
-    box = box_about(head | nose, 2 * len(apart))
+    filled = filled_face(landmarks, head.shape)
+    box = box_about((head > 0) | (filled > 0), 2 * len(apart))
     within = head[box]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(within, apart, borderValue=1))
-    face = labels[nose[box] > 0][0]
+    face = _label_of(filled[box], labels)
     large = stats[:, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2
     large[[0, face]] = False
     others = large[labels] | ((within > 0) & (labels != face) & (seam[box] < 0.999))
@@ -256,8 +255,10 @@ def disc(radius: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def _inside(point: np.ndarray, shape: tuple[int, int]) -> tuple[int, int]:
-    return int(np.clip(point[1], 0, shape[0] - 1)), int(np.clip(point[0], 0, shape[1] - 1))
+def _label_of(face: np.ndarray, labels: np.ndarray) -> int:
+    """The number of the component that most of a face lies in, 0 where none does: no single landmark is sure to, as on a profile."""
+    held = np.bincount(labels[face > 0], minlength=2)
+    return int(held[1:].argmax()) + 1 if held[1:].any() else 0
 
 
 def _smooth_step(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,19 @@
+"""How brows, lids and cheeks move."""
+
+import numpy as np
+
+from real3d_core.analytic.upper_face import brow_weight
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.landmark_sets import FACE_OVAL, LEFT_BROW, RIGHT_BROW
+from real3d_core.face.measures import face_height_of
+from real3d_core.mediapipe_models.model_files import ModelFolders
+
+
+def test_raised_brows_leave_the_temples_where_hair_and_ears_begin():
+    points = canonical_face(ModelFolders()).points
+    rest = points / face_height_of(points)
+    weight = brow_weight(rest)
+    beside = [point for point in FACE_OVAL if np.abs(rest[point, 0]) > 0.95 * np.abs(rest[[127, 356], 0]).mean()]
+    assert len(beside) >= 4
+    assert weight[beside].max() < 0.05
+    assert weight[RIGHT_BROW + LEFT_BROW].min() > 0.9
