@@ -20,6 +20,7 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 _ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}
 _USUAL_CRF = {"h264": 17, "av1": 30}
 _USUAL_PRESET = "veryfast"  # a third of the time of x264's own choice; at crf 17 a film is as large as with that at 18, and looks the same
+_LARGE = 9_000_000  # pixels (4K has 8.3 million), above which H.264 looks at no coming frames: each would take 70 MB and more
 _ROWS = 1024  # of pictures that are converted at once: whole photos may be large
 _MOST_THREADS = 4  # of H.264; they cost memory, and a few keep up with many that render
 _HIGHEST_CRF = {"h264": 51, "av1": 63}
@@ -125,9 +126,11 @@ class Encoding:
         return (floats.cpu().numpy() * 65535).round().astype(np.uint16)
 
     def set_up(self, target) -> None:
-        """Gives a codec context its colour space and, for H.264, its threads."""
+        """Gives a codec context whose size is known its colour space and, for H.264, its threads."""
         if self.codec == "h264":
             target.thread_count = min(_MOST_THREADS, workers())
+            if target.width * target.height > _LARGE:
+                target.options = {**target.options, "rc-lookahead": "0", "bf": "0"}
         target.colorspace = self.matrix
         target.color_primaries = _BT709 if self.color_space == "sRGB" else _BT2020_PRIMARIES
         target.color_trc = _TRANSFER[self.color_space]

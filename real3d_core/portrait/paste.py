@@ -13,6 +13,7 @@ from ..stream import FrameStream
 from .crop import CropWindow
 
 FEATHER = 0.08
+_LARGE = 9_000_000  # pixels of a photo onto which frames are pasted one by one, not side by side: each takes 100 MB and more
 _ROWS = 128  # of the window that are pasted at once: photos may be large
 
 
@@ -45,7 +46,13 @@ def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, f
                 place[rows].lerp_(fitted, (down[rows, None] * across)[..., None])
         return whole
 
-    return frames.map(paste, keep=0)
+    def one_by_one(start: int, stop: int, size: int) -> Iterator[tuple[int, int, Tensor]]:
+        for first, last, chunk in frames.walk(start, stop, 1):
+            yield first, last, paste(chunk, first, last)
+
+    if height * width < _LARGE:
+        return frames.map(paste, keep=0)
+    return FrameStream(len(frames), frames.fps, lambda start, stop: paste(frames.frames(start, stop), start, stop), 0, walk=one_by_one)
 
 
 def _fitted(frame: Tensor, side: int) -> Iterator[tuple[slice, Tensor]]:

@@ -46,3 +46,10 @@ def test_a_photo_of_whole_numbers_is_the_same_photo():
     window = CropWindow(30, 20, 40)
     from_numbers, from_floats = (paste_back(red_frames(64), window, one).frames(0, 1) for one in (photo, photo.float() / 255))
     assert torch.equal(from_numbers, from_floats)
+
+
+def test_onto_a_large_photo_frames_are_pasted_one_at_a_time():
+    pasted = paste_back(red_frames(64), CropWindow(30, 20, 40), torch.zeros(3000, 3000, 3, dtype=torch.uint8))
+    chunks = list(pasted.chunks(3))
+    assert [len(chunk) for chunk in chunks] == [1, 1, 1]
+    assert torch.equal(chunks[2], pasted.frames(2, 3))
