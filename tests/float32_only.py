@@ -14,7 +14,7 @@ class _Float32Only(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
         for value in tree_flatten((arguments, options, result))[0]:
-            if isinstance(value, torch.Tensor) and value.dtype == torch.float64 or value is torch.float64:
+            if (isinstance(value, torch.Tensor) and value.dtype == torch.float64) or value is torch.float64:
                 raise TypeError(f"{function} on float64, which this device does not have")
         return result
 

@@ -85,7 +85,7 @@ class Workspace {
 
 // Some of a block's lanes.
 struct Chosen {
-    int count = 0, lane[LANES];
+    int count = 0, lane[LANES + LOOKED_UP_AT_ONCE];  // the last one again and again behind them
     alignas(64) int32_t mask[LANES];  // -1 where chosen
 
     template <class Wanted>
@@ -97,6 +97,7 @@ struct Chosen {
             lane[count] = i;
             count += in;
         }
+        for (int i = 0; count && i < LOOKED_UP_AT_ONCE; i++) lane[count + i] = lane[count - 1];
     }
 };
 
@@ -130,25 +131,31 @@ class Marcher : Arguments {
 template <int UNITS, int WINDOWS, bool STACKED>
 inline Floats Marcher<UNITS, WINDOWS, STACKED>::densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples,
                                                  Workspace& space) const {
-    const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1;
+    const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1, at_once = LOOKED_UP_AT_ONCE / group;
     Places places;
     locate<STACKED>(head, rays, depth, places);
-    Floats rows[LANES] = {};
-    for (int i = 0; i < chosen.count; i++) {
-        const int lane = chosen.lane[i];
-        float* kept = hidden(space, lane, samples[lane]);
-        Floats total = {};
-        for (int unit = 0; unit < early_units(); unit += group * LANES) {
-            Floats some[group];
-            look_up<group, WINDOWS, STACKED>(head, head.early, early_units(), places, lane, unit, some);
-            for (int v = 0; v < group; v++) {
-                at(kept + unit + v * LANES) = some[v];
-                total += some[v] * at(head.to_density + unit + v * LANES);
-            }
+    // what may change while numbers are written is read before
+    const float *table = head.early, *to_density = head.to_density;
+    const int units = early_units(), count = chosen.count;
+    Floats sums[LANES];
+    for (Floats& sum : sums) sum = Floats{};
+    for (int i = 0; i < count; i += at_once) {
+        const int* lanes = chosen.lane + i;
+        float* kept[at_once];
+        for (int s = 0; s < at_once; s++) kept[s] = hidden(space, lanes[s], samples[lanes[s]]);
+        Floats total[at_once] = {};
+        for (int unit = 0; unit < units; unit += group * LANES) {
+            Floats some[at_once * group];
+            look_up<at_once, group, WINDOWS, STACKED>(head, table, units, places, lanes, unit, some);
+            for (int s = 0; s < at_once; s++)
+                for (int v = 0; v < group; v++) {
+                    at(kept[s] + unit + v * LANES) = some[s * group + v];
+                    total[s] += some[s * group + v] * at(to_density + unit + v * LANES);
+                }
         }
-        rows[lane] = total;
+        for (int s = 0; s < at_once; s++) sums[lanes[s]] = total[s];
     }
-    const Floats found = row_sums(rows) + head.density_bias;
+    const Floats found = row_sums(sums) + head.density_bias;
     return where(at(chosen.mask), found, all(UNSEEN));
 }
 
@@ -315,11 +322,11 @@ void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int64_t ray, i
         Places places;
         for (int start = 0; start < shown; start += LANES) {
             locate<STACKED>(head, same, at(space.shown_depth + start), places);
-            for (int i = start; i < shown && i < start + LANES; i++)
+            for (int i = start; i < shown && i < start + LANES; i += LATE_AT_ONCE)
                 for (int unit = 0; unit < head.late_units; unit += LANES) {
-                    Floats some[1];
-                    look_up<1, WINDOWS, STACKED>(head, head.late, head.late_units, places, i - start, unit, some);
-                    at(space.late_hidden + (int64_t)i * head.late_units + unit) = some[0];
+                    Floats some[LATE_AT_ONCE];
+                    look_up<LATE_AT_ONCE, 1, WINDOWS, STACKED>(head, head.late, head.late_units, places, IN_ORDER + i - start, unit, some);
+                    for (int s = 0; s < LATE_AT_ONCE; s++) at(space.late_hidden + (int64_t)(i + s) * head.late_units + unit) = some[s];
                 }
         }
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +34,8 @@ class PlaneBender:
         self._sheets = Sheets(landmarks, FaceControls(landmarks))
         self._texels = torch.from_numpy(np.stack(texel_centres())).float()
         self._on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
-        self._heard = [_heard(texels) for texels in (self._on_lattice[1, :, 0], self._on_lattice[0, 0])]
+        sides = self._on_lattice[1, :, 0], self._on_lattice[0, 0]
+        self._cells = [(side.clamp(-1, 1).numpy() + 1) / 2 * (LATTICE - 1) for side in sides]  # of rows and columns; the border is repeated
         self._copies = _Copies(planes.features)
 
     def __call__(self, coefficients: Tensor) -> Planes:
@@ -66,7 +68,7 @@ class PlaneBender:
 
     def _texels_about(self, moved: Tensor) -> Box:
         """The texels in whose shifts some points [L, L] bool of the lattice have a part."""
-        down, across = (extent(heard[:, moved.any(dim=1 - axis)].any(dim=1)) for axis, heard in enumerate(self._heard))
+        down, across = (_texels_with(cells, extent(moved.any(dim=1 - axis))) for axis, cells in enumerate(self._cells))
         return down, across
 
 
@@ -81,10 +83,10 @@ def landmarks_of(planes: Planes) -> Tensor:
     return planes.landmarks
 
 
-def _heard(texels: Tensor) -> Tensor:
-    """[T, L] bool: which points of the lattice, along one side, have a part in texels at -1..1 of it; beyond it, the last one has."""
-    places = (texels.clamp(-1, 1) + 1) / 2 * (LATTICE - 1)
-    return (places[:, None] - torch.arange(LATTICE)).abs() < 1
+def _texels_with(cells: np.ndarray, points: slice) -> slice:
+    """The texels, at places [T] (ascending) between points of the lattice, in which some of these have a part."""
+    first, last = np.searchsorted(cells, points.start - 1, side="right"), np.searchsorted(cells, points.stop)
+    return slice(int(first), int(last))
 
 
 def _look_up(plane: Tensor, points: Tensor) -> Tensor:
@@ -109,7 +111,7 @@ class _Kept:
 
     numbers: np.ndarray
     changed: list[Box | None]
-    lent: weakref.ref
+    lent: Callable[[], object]
 
 
 class _Copies:

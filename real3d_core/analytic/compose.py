@@ -18,6 +18,7 @@ from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
+from ..smooth_step import Value
 from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
@@ -116,42 +117,52 @@ class Composer:
         places = self._coordinates(rays)
         solid = blur(rays.opacity, _CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
-        solid, near, in_place = self._from_rays(torch.cat([solid, places.near, places.still]), box)
+        solid, near, in_place = self._from_rays(torch.cat([_contoured(solid), places.near, places.still]), box)
         torso = self._torso(rays.camera)
         still = torso.still.clone()
         still[channels(box)] *= in_place.clamp_(0, 1)
         surface = self._head.surface(places.uv, box)
-        covers = self._covers(surface, box, solid, near.clamp_(0, 1), torso, head_threshold)
+        covers = solid.masked_fill(solid > _contoured(head_threshold), 1.0).clamp_(0, 1)
+        self._show_matte(covers, near, surface)
+        self._fade_seam(covers, surface, torso)
         return _Layers(box, self._head(surface, covers, rays.camera, look), covers[None], torso, still)
 
-    def _covers(self, surface: HeadSurface, box: Box, opacity: Tensor, near: Tensor, torso: TorsoLayer, threshold: float) -> Tensor:
-        """[h, w]: how much the head hides what is behind it, in its box.
+    def _show_matte(self, covers: Tensor, near: Tensor, surface: HeadSurface) -> None:
+        """Adds to coverage [h, w] what the photo shows of the head beyond the solid, which ends inside of its outline.
 
         Args:
-            opacity: [h, w] the solid head's.
             near: [h, w] 1 on the solid head and close to it, 0 away from it.
-            threshold: where the head is more opaque than this nothing is seen through it.
         """
-        covers = (opacity * _CONTOUR_CONTRAST).add_(0.5 - 0.5 * _CONTOUR_CONTRAST).clamp_(0, 1)
-        covers.masked_fill_(opacity > threshold, 1.0)
-        beyond = listed((covers < 1) & (near > 0))  # the solid ends inside of the photo's outline
-        outline = self._head.matte(surface, beyond) * near.flatten()[beyond]
-        flat = covers.flatten()
-        flat[beyond] = torch.maximum(flat[beyond], outline)
+        beyond = listed((covers < 1) & (near > 0))
+        flat, outline = covers.flatten(), self._head.matte(surface, beyond)
+        outline *= near.flatten().index_select(0, beyond).clamp_(max=1)  # enlarging overshoots
+        flat.index_copy_(0, beyond, torch.maximum(flat.index_select(0, beyond), outline))
 
-        seam = common(box, (torso.rows, slice(0, self._size)))
-        if seam is not None:  # it fades into the torso, never into the background
-            behind_seam = torch.zeros_like(covers)
-            behind_seam[relative(seam, box)] = torso.colour[3][relative(seam, (torso.rows, slice(0, self._size)))]
-            fading = listed((behind_seam > 0) & (covers > 0))
-            flat[fading] *= 1 - (1 - self._head.firmness(surface, fading)) * behind_seam.flatten()[fading]
-        return covers
+    def _fade_seam(self, covers: Tensor, surface: HeadSurface, torso: TorsoLayer) -> None:
+        """Lets coverage [h, w] end softly at the neck's seam: it fades into the torso, never into the background."""
+        rows = (torso.rows, slice(0, self._size))
+        seam = common(surface.box, rows)
+        if seam is None:
+            return
+        behind_it = torch.zeros_like(covers)
+        behind_it[relative(seam, surface.box)] = torso.colour[3][relative(seam, rows)]
+        fading = listed((behind_it > 0) & (covers > 0))
+        fade = (1 - self._head.firmness(surface, fading)) * behind_it.flatten().index_select(0, fading)
+        flat = covers.flatten()
+        flat.index_copy_(0, fading, flat.index_select(0, fading) * (1 - fade))
+
+
+def _contoured(opacity: Value) -> Value:
+    """What hides all from 1 on and nothing up to 0, so that the contour is as sharp as a picture's."""
+    return (opacity - 0.5) * _CONTOUR_CONTRAST + 0.5
 
 
 def _over(backdrop: Tensor, layers: _Layers, head: Tensor) -> Tensor:
     """Torso and head, with these colours [3, h, w], over a picture [3, size, size]."""
-    picture, torso = backdrop.clone(), layers.torso
-    picture[:, torso.rows].lerp_(torso.colour[:3], torso.colour[3:])
+    picture, torso = torch.empty_like(backdrop), layers.torso
+    above, beside = slice(0, torso.rows.start), torso.rows
+    picture[:, above] = backdrop[:, above]
+    torch.lerp(backdrop[:, beside], torso.colour[:3], torso.colour[3:], out=picture[:, beside])
     picture[channels(layers.box)].lerp_(head, layers.covers)
     return picture
 

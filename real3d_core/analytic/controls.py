@@ -28,7 +28,7 @@ from ..face.measures import face_height_of, lip_gap, parted
 from ..motion.anatomy import soft_length, soft_limit
 from ..motion.gaze import GAZE_CONTROLS
 from ..motion.motion import MotionBasis
-from ..smooth_step import smooth_step
+from ..smooth_step import eased, smooth_step
 from .kind import KIND
 from .upper_face import UPPER_FACE, brow_weight, upper_face_directions
 
@@ -54,9 +54,9 @@ BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
-_RELAXED = 0.9  # part of a photo's smile that is gone while it speaks
+_RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
-_HANGING = 0.06  # face heights; of a wider gap, the jaw takes up the rest
+_HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
 _OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
@@ -64,6 +64,9 @@ _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls le
 _ROUGH = (0.010, 0.015)  # face heights that a landmark lies off its neighbours by, of these: clips have 0.01, noise 0.04 and more
 _NEIGHBOURS = 6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
+
+_LOWER_EDGE = 17  # the middle of the lower lip's outer edge
+_LIP_TO_CHIN = 0.7  # of the way from there to the tip of the chin, skin passes over from moving with the lip to moving with the chin
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
 _UPPER_WITHIN = WITHIN_MOUTH[2:20]
@@ -87,12 +90,15 @@ class FaceControls:
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._lips = _LipClosing(self.rest)
         self._spoken_from = self._lips_together()
+        self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
+        self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
 
     def displacements(self, coefficients: Tensor) -> Tensor:
         """[N, K] coefficients of BASIS -> [N, 468, 3] displacements in face heights.
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
-        mouth: at 1 the others alone decide how far the lips are apart. `lips_press` takes away its part of whatever gap the others
+        mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
+        whose lips close over what they show and open again. `lips_press` takes away its part of whatever gap the others
         leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
         landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
@@ -102,7 +108,8 @@ class FaceControls:
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
-        moved = moved + controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1) * self._spoken_from
+        speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
+        moved = moved + speaking * (self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin)
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck)
 
@@ -119,9 +126,17 @@ class FaceControls:
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
         return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
 
+    def _opened_by_lips(self, controls: Tensor) -> Tensor:
+        """[N] the part of `jaw_open` that a spoken mouth opens without its chin: lips that the photo shows apart first go back there."""
+        opened = controls[:, CONTROLS.index("jaw_open")].clamp_min(0)
+        return opened * self._apart / (self._apart + JAW_GAP * opened).clamp_min(1e-6)
+
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
-        shifts = soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
+        shifts = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        if not shifts.any():
+            return shifts
+        shifts = soft_length(shifts, *_LEFT_OVER)
         off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
 
@@ -227,6 +242,12 @@ class _LipClosing:
         off = (depth[:, self._upper_points] - depth[:, self._lower_points]) / 2 @ self._mix.T
         forward = off * (self._follow_lower - self._follow_upper)
         return moved + torch.stack([torch.zeros_like(forward), torch.zeros_like(forward), forward], dim=-1)
+
+
+def _below_lower_lip(rest: Tensor) -> Tensor:
+    """[468]: 0 down to the lower lip's outer edge, 1 on the chin."""
+    y, lip = rest[:, 1], rest[_LOWER_EDGE, 1]
+    return eased(((lip - y) / (_LIP_TO_CHIN * (lip - rest[CHIN, 1]))).clamp(0, 1))
 
 
 def _interpolation(columns: Tensor, x: Tensor) -> Tensor:

@@ -19,12 +19,20 @@ _UPPER_EDGE = 0.020  # below the line of closed lips
 _UPPER_ARCH, _LOWER_ARCH = 1.1, 0.5  # how much higher an edge is away from the middle, over the square of the distance
 _TALL = 0.052  # from a tooth's edge to its gum
 _ROUND = 0.006  # how much shorter a tooth is at its corners
-_LOWER_SHOWN = 0.011  # of the lower row above the lip, once the mouth is well open
+_LOWER_SHOWN = 0.018  # of the lower row above the lip, once the mouth is well open
 _OPENS = (0.015, 0.060)  # how far a lower lip has gone when its teeth begin to show, and when they are seen in full
 _TEETH_DEPTH, _TONGUE_DEPTH = 0.03, 0.08  # behind the lips
 _LIP_SHADE = (0.55, 0.022)  # brightness right below the upper lip, and how far its shade reaches
 _LOWER_LIGHT = 0.80
-_STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them
+_ROLL, _ROLL_SHADE = 0.014, 0.45  # how far a lip's wet inside is seen behind its edge, and how bright its far end is
+_ROLL_STARTS = 0.005  # from the edge, where a photo's lip has its own colour
+_NARROW = (0.50, 0.045)  # brightness between lips that hardly part, and the gap from which on teeth have all their light
+_UNDER_LIP = (0.35, 0.008)  # how much darker all is right at the upper lip, and how far that reaches
+_CAST = (0.45, 0.014)  # how much darker the cavity is right below the upper teeth, and how far their shadow reaches
+_CLINGS = 0.012  # a narrower gap below the photo's own teeth shows nothing of the cavity: lips alone have moved
+_THROAT, _INNER_CHEEK = 0.20, 0.64  # brightness of the flesh in the middle and at the sides
+_STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them,
+_AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
 
 
@@ -54,30 +62,57 @@ class MouthInterior:
         skull, jaw = own.places(skull), own.places(jaw)
         slant = slant * slant.new_tensor([1.0, -1.0])
         opened = (skull[:, 1] - jaw[:, 1]).clamp_min(0)
-        wide = _share(opened, *_OPENS)
-        parts = _share(opened.amax(), 0, _OPENS[1] / 2)
-        shade = self._light.across(skull[:, 0]) * (_LIP_SHADE[0] + (1 - _LIP_SHADE[0]) * _share(below_upper, 0, _LIP_SHADE[1]))
-        upper, lower = skull + slant * _TEETH_DEPTH, jaw + slant * _TEETH_DEPTH
+        parts = _share(opened, _CLINGS / 2, 2 * _CLINGS)
+        above_lower = (own.lower_lip(jaw[:, 0]) - jaw[:, 1]).clamp_min(0)
+        narrow = _lit_between(below_upper + above_lower)
+        shade = self._light.across(skull[:, 0]) * narrow * (_LIP_SHADE[0] + (1 - _LIP_SHADE[0]) * _share(below_upper, 0, _LIP_SHADE[1]))
+        bone = torch.stack([skull[:, 0], jaw[:, 1]], dim=1)  # lips that broaden or purse take no teeth along
+        upper, lower = skull + slant * _TEETH_DEPTH, bone + slant * _TEETH_DEPTH
 
-        colour = self._cavity(jaw + slant * _TONGUE_DEPTH, wide)
-        row, covers = self._lower_row(lower, wide)
-        colour = self._light.toned(self._over(colour * self._light.across(skull[:, 0])[:, None], (row * shade[:, None], covers)))
+        colour = self._light.toned(self._behind_teeth(skull, bone + slant * _TONGUE_DEPTH, upper, lower, shade, opened))
+        own_light = (narrow / _lit_between(own.lower_lip(skull[:, 0]) - own.upper_lip(skull[:, 0]))).clamp(max=1)[:, None]
         if own.shown:
-            colour = self._over(colour, self._own_lower(lower, parts))
+            row, covers = self._own_lower(lower, opened, parts)
+            colour = self._over(colour, (self._lightened(row, skull, opened) * own_light, covers))
         row, covers = self._upper_row(upper)
         if own.shown and not own.has_teeth:
             covers = covers * parts
-        colour = self._over(colour, (self._light.toned(row * shade[:, None]), covers))
+        colour = self._over(colour, (self._light.toned(self._light.shaded(row, shade)), covers))
         if own.shown:
             raised = (below_upper - (skull[:, 1] - own.upper_lip(skull[:, 0]))).clamp_min(0)
-            colour = self._over(colour, self._own_upper(upper, raised, parts))
-        return colour.clamp(0, 1)
+            row, covers = self._own_upper(upper, raised, parts)
+            colour = self._over(colour, (self._lightened(row, skull, opened) * own_light, covers))
+        under_lip = 1 - _UNDER_LIP[0] * _share(opened, 0, _CLINGS) * (1 - _share(below_upper, 0, _UNDER_LIP[1]))
+        return self._over(colour * under_lip[:, None], self._inside_of_lip(jaw, above_lower, opened)).clamp(0, 1)
+
+    def _behind_teeth(self, skull: Tensor, tongue: Tensor, upper: Tensor, lower: Tensor, shade: Tensor, opened: Tensor) -> Tensor:
+        """The cavity with the tongue, in the shadow of the upper teeth, and the lower row in front of it."""
+        wide = _share(opened, *_OPENS)
+        middle = 1 - (skull[:, 0] / self._own.half_width).square().clamp(max=1)
+        shadow = 1 - _CAST[0] * middle * torch.exp(self._above_edge(upper).clamp(max=0) / _CAST[1])
+        cavity = self._cavity(tongue, wide) * (self._light.across(skull[:, 0]) * shadow)[:, None]
+        row, covers = self._lower_row(lower, wide)
+        return self._over(cavity, (self._light.shaded(row, shade), covers))
+
+    def _lightened(self, own: Tensor, skull: Tensor, opened: Tensor) -> Tensor:
+        """The dark beside the photo's own teeth becomes cheek, as far as the mouth opens."""
+        x = skull[:, 0]
+        cheek = self._light.toned(self._light.flesh * (_INNER_CHEEK * self._light.across(x))[:, None])
+        dark = 1 - self._own.likeness(own)
+        return own + (cheek - own).clamp_min(0) * (dark * _share(opened.amax(), *_OPENS))[:, None]
+
+    def _inside_of_lip(self, jaw: Tensor, above: Tensor, opened: Tensor) -> tuple[Tensor, Tensor]:
+        """The lower lip rolls inwards: what is seen of it just behind its edge goes on as the lip does before it."""
+        x = jaw[:, 0]
+        lip = self._own.sample(torch.stack([x, self._own.lower_lip(x) + _ROLL_STARTS + above.clamp(max=_ROLL) / 2], dim=-1))
+        far = _share(above, 0, _ROLL)
+        return lip * (1 - (1 - _ROLL_SHADE) * far)[:, None], (1 - far.square()) * _share(opened, 0, _ROLL)
 
     def _cavity(self, place: Tensor, wide: Tensor) -> Tensor:
         """Dark in the middle, cheeks at the sides, and a tongue that lies on the jaw."""
         x, y = place.unbind(-1)
         side = (x / self._own.half_width).abs().clamp(max=1)
-        throat = self._light.flesh * (0.20 + 0.30 * eased((side / 0.6).clamp(max=1)))[:, None]
+        throat = self._light.flesh * (_THROAT + (_INNER_CHEEK - _THROAT) * eased((side / 0.65).clamp(max=1)))[:, None]
         top = self._own.lower_middle - 0.008 - 0.034 * wide + 1.8 * x.square()
         lit = 0.40 + 0.24 * _share(y - top, -0.004, 0.034) - 0.03 * torch.exp(-((x / 0.012) ** 2))
         covers = _share(y - top, -0.014, 0.014) * (1 - side.square())
@@ -86,22 +121,28 @@ class MouthInterior:
     def _lower_row(self, place: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
         x, y = place.unbind(-1)
         within, _ = _tooth(x, _LOWER_TEETH)
-        shown = _LOWER_SHOWN * wide * (1 - (1.2 * x / self._own.half_width).square()).clamp_min(0)
+        shown = _LOWER_SHOWN * wide * (1 - (1.4 * x / self._own.half_width).square()).clamp_min(0)
         edge = self._own.lower_middle - shown - _LOWER_ARCH * x.square() + 0.5 * _ROUND * within.abs() ** 4
         lit = _LOWER_LIGHT * self._rounded(x, within) * (0.86 + 0.14 * _share(y - edge, 0, 0.006))
-        return self._light.teeth * lit[:, None], self._edge(y - edge) * (shown > 0)
+        return self._light.shaded(self._light.teeth, lit), self._edge(y - edge) * (shown > 0)
 
     def _upper_row(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        x = place[:, 0]
+        within, _ = _tooth(x, _UPPER_TEETH)
+        above = self._above_edge(place)
+        gum = _share(above - _TALL + 0.010 * within.square(), -0.003, 0.003)
+        teeth = self._light.shaded(self._light.teeth, self._rounded(x, within) * (0.90 + 0.10 * _share(above, 0, 0.012)))
+        gums = self._light.shaded(self._light.gums, self._rounded(x, 0 * x))
+        return self._over(teeth, (gums, gum)), self._edge(above)
+
+    def _above_edge(self, place: Tensor) -> Tensor:
+        """How far above the edge of the upper teeth places are."""
         x, y = place.unbind(-1)
         own = self._own
         within, number = _tooth(x, _UPPER_TEETH)
         shorter = _ROUND * within.abs() ** 4 + 0.003 * (number == 1)
         edge = own.bite(x) - self._pixel if own.has_teeth else own.upper_middle + _UPPER_EDGE - _UPPER_ARCH * x.square()
-        above = edge - shorter - y
-        gum = _share(above - _TALL + 0.010 * within.square(), -0.003, 0.003)
-        lit = self._rounded(x, within) * (0.90 + 0.10 * _share(above, 0, 0.012))
-        teeth = self._light.teeth * lit[:, None]
-        return self._over(teeth, (self._light.gums * self._rounded(x, 0 * x)[:, None], gum)), self._edge(above)
+        return edge - shorter - y
 
     def _rounded(self, x: Tensor, within: Tensor) -> Tensor:
         """How light falls on teeth: less towards the sides of the arch and of each tooth, little between two of them."""
@@ -113,20 +154,24 @@ class MouthInterior:
         """The photo's upper teeth; what it hides of them behind the lip goes on as it ends."""
         x, y = place.unbind(-1)
         own = self._own
-        top = own.upper_lip(x)
-        covers = self._edge(y - top + _STRETCH) * self._edge(own.bite(x) - y) * self._edge(own.half_width - x.abs() + self._pixel)
-        shown = torch.maximum(y, top + raised.clamp(max=_LIP_RIM))
+        top, beyond = own.upper_lip(x), 1 - self._edge(own.half_width - x.abs() + self._pixel)
+        hidden = _STRETCH + _AT_CORNERS * _share(x.abs() / own.half_width, 0.7, 1.0)
+        covers = self._edge(y - top + hidden) * self._edge(own.bite(x) - y) * (1 - parts * beyond)
+        x = own.within(x)
+        shown = torch.minimum(torch.maximum(y, own.upper_lip(x) + raised.clamp(max=_LIP_RIM)), own.lower_lip(x))
         colour = own.sample(torch.stack([x, shown], dim=-1))
         return colour, covers * (1 - parts * (1 - own.likeness(colour)))
 
-    def _own_lower(self, place: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        """What the photo shows below its upper teeth goes with the jaw."""
+    def _own_lower(self, place: Tensor, opened: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        """What the photo shows below its upper teeth goes with the jaw; it clings to them while hardly more than the lips has moved."""
         x, y = place.unbind(-1)
         own = self._own
-        covers = self._edge(y - own.bite(x) + self._pixel) * self._edge(own.half_width - x.abs() + self._pixel)
-        if not own.has_lower_teeth:
-            covers = covers * (1 - parts)
-        return own.sample(place), covers
+        clings = opened * (1 - _share(opened, _CLINGS / 2, _CLINGS))
+        beyond = 1 - self._edge(own.half_width - x.abs() + self._pixel) if own.has_lower_teeth else 1.0
+        covers = self._edge(y - own.bite(x) + self._pixel + clings) * (1 - parts * beyond)
+        x = own.within(x)
+        shown = torch.minimum(torch.maximum(y, own.bite(x)), own.lower_lip(x))
+        return own.sample(torch.stack([x, shown], dim=-1)), covers
 
     def _edge(self, distance: Tensor) -> Tensor:
         return (distance / self._pixel + 0.5).clamp(0, 1)
@@ -147,3 +192,8 @@ def _tooth(x: Tensor, widths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
 
 def _share(value: Tensor, start: float, stop: float) -> Tensor:
     return ((value - start) / (stop - start)).clamp(0, 1)
+
+
+def _lit_between(gap: Tensor) -> Tensor:
+    """How much of the light gets in between lips that are so far apart."""
+    return _NARROW[0] + (1 - _NARROW[0]) * _share(gap, 0, _NARROW[1])

@@ -17,6 +17,8 @@ _SKIN = (1.20, 0.96, 0.78)  # likewise, of most people
 _TINT = 0.45  # how much of what the cheeks differ from it is the light's colour, and not the skin's
 _TEETH_OVER_CHEEK = 1.3
 _WET = (1.06, 0.80, 0.80)  # how much redder than skin and lips the inside of a mouth is
+_REFLECTED = 0.6  # how much of the shade's colour is the flesh's
+_FLESH_OVER_CHEEK = 0.62  # at least: dark lips make no dark mouth
 _BRIGHTEST = 0.93
 _ACROSS = 0.16  # face heights from the mouth's middle at which the light is that of the cheek
 _GREY = (0.004, 0.010)  # how far colours are off one curve of brightness in a photo of one tone, and in one with colours
@@ -51,13 +53,19 @@ class MouthLight:
         brightness = cheek.new_tensor(min(_TEETH_OVER_CHEEK * max(left, right), _BRIGHTEST))
         white = cheek.new_tensor(_TEETH) * light
         self.teeth = brightness * white / _luma(white) if teeth is None else teeth
-        self.flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
+        flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
+        self.flesh = flesh * (_FLESH_OVER_CHEEK * max(left, right) / _luma(flesh).clamp_min(0.02)).clamp_min(1)
         self.gums = self.flesh * 0.95
         self._fit_tone(torch.cat([sample_places(photo, _all_over()), sample_places(photo, points[MOUTH])]))
 
     def across(self, x: Tensor) -> Tensor:
         """How bright the light is at places across the mouth, face heights; 1 in the middle."""
         return (1 + self._slope * x).clamp(0.6, 1.4)
+
+    def shaded(self, colour: Tensor, lit: Tensor) -> Tensor:
+        """A colour [3] or colours [K, 3] where only so much of the light [K] falls: what the flesh around reflects tints the shade."""
+        warm = 1 + _REFLECTED * (1 - lit[:, None]).clamp_min(0) * (self.flesh / _luma(self.flesh).clamp_min(0.02) - 1)
+        return colour * lit[:, None] * warm
 
     def toned(self, colours: Tensor) -> Tensor:
         """Colours [..., 3] as a photo of one tone shows them; one with colours leaves them."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
-from ..portrait.boxes import box_about, grown
+from ..portrait.boxes import box_about
 from ..portrait.inpaint import extend_outwards
 from ..portrait.plates import Plates, plate_pixels
 from ..portrait.portrait import Portrait
@@ -50,7 +50,7 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
     points = plate_pixels(portrait.landmarks.numpy()[:, :2], plates.side)
     face_height = float(face_height_of(points))
     matte = plates.head_mask[0, 0].numpy()
-    box = grown(box_about(matte > _BELIEVED[0]), round(_REACH * face_height), matte.shape)
+    box = box_about(matte > _BELIEVED[0], round(_REACH * face_height))
     head = plates.head.clone()
     colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
     colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
@@ -79,12 +79,14 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
         landmarks: [478, 2] in pixels.
         face_height: pixels.
     """
+    if not (matte > 0.95).any():
+        return colours
     sure = cv2.erode((matte > 0.95).astype(np.uint8), disc(0.01 * face_height)) > 0
     if not sure.any():
         return colours
     fine = _FINE * face_height
     face = filled_face(landmarks, matte.shape)
-    inside = cv2.erode(face, disc(_SHADOW * face_height))
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
     inner = _blurred(colours * sure[..., None], fine) / np.maximum(_blurred(sure.astype(np.float32), fine), 0.05)[..., None]
     hair = _hair(colours, sure, lower, inside, face_height)
@@ -113,9 +115,7 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray
     return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
 
 
-def _hair(
-    colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: NDArray[np.uint8], face_height: float
-) -> NDArray[np.bool_]:
+def _hair(colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: np.ndarray, face_height: float) -> NDArray[np.bool_]:
     """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
 
     So neither the jaw's shadow nor a collar is hair.
@@ -133,7 +133,7 @@ def _hair(
     return upper | np.isin(labels, large)
 
 
-def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> Picture:
+def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
     """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
     radius = max(2, round(_PATCH * face_height))
     room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
@@ -161,5 +161,5 @@ def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair:
     return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
 
 
-def _blurred(picture: Picture, sigma: float) -> Picture:
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5))

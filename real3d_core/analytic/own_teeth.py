@@ -16,6 +16,7 @@ _LIKE_TEETH = 0.6  # of the brightest in the mouth
 _BRIGHTER_THAN_LIPS = 1.2
 _REST_OF_GAP = 0.006  # face heights above the lower lip that belong to its shadow
 _ALL_DARK = 0.5  # part of the gap that stays with the skull where no teeth are seen
+_SHOWN_WIDTH = 0.94  # of the mouth's; at the corners themselves there is nothing but lip
 _LOWER_TEETH = 0.012  # face heights; a lower row that is seen is higher
 
 
@@ -45,7 +46,7 @@ class OwnTeeth:
         tops, ends = (line(columns, edge, self._x) for edge in (upper, lower))
         if not self.shown:
             tops = ends = (tops + ends) / 2
-        self._upper, self._bite = tops, ends
+        self._upper, self._lower, self._bite = tops, ends, ends
         self.colour: Tensor | None = None
         middle = _COLUMNS // 2
         self.upper_middle, self.lower_middle = float(tops[middle]), float(ends[middle])
@@ -61,6 +62,10 @@ class OwnTeeth:
         """[K, 2] places -> [K, 3] colours of the photo."""
         return sample_places(self._photo, self._frame.back(places * self._height))
 
+    def within(self, x: Tensor) -> Tensor:
+        """Places across, those beyond the mouth's corners taken to where the photo still shows its inside."""
+        return x.clamp(-_SHOWN_WIDTH * self.half_width, _SHOWN_WIDTH * self.half_width)
+
     def likeness(self, colours: Tensor) -> Tensor:
         """[K] how far colours [K, 3] of the photo are those of its teeth and gums, 0..1; dark places beside them are not."""
         if self.colour is None:
@@ -70,6 +75,10 @@ class OwnTeeth:
     def upper_lip(self, x: Tensor) -> Tensor:
         """How far down the upper lip's edge is at places across."""
         return self._at(self._upper, x)
+
+    def lower_lip(self, x: Tensor) -> Tensor:
+        """How far down the lower lip's edge is."""
+        return self._at(self._lower, x)
 
     def bite(self, x: Tensor) -> Tensor:
         """How far down the upper teeth end."""

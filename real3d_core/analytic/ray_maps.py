@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
@@ -110,8 +111,8 @@ class RayCoordinates:
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        offset = offset + _three_times(self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid))
-        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
+        beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
+        pairs = without_steps(offset + beyond.repeat(1, 3, 1, 1))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
@@ -127,15 +128,15 @@ class RayCoordinates:
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
-        side = rays.offset.shape[-1]
-        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
-        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
-        points = origins + directions * rays.depth.flatten()[solid, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        side, known = rays.offset.shape[-1], rays.opacity > 0.5
+        solid = listed(known)
+        behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
+        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
+        points = origins + directions * depth[:, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
-        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
-        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
+        front = torch.ones_like(rays.opacity)
         front.view(-1)[solid] = 1 - on_side
         return corrected.view_as(rays.offset), front
 
@@ -151,7 +152,7 @@ class Enlargement:
         self._rays, self._size = rays, size
         self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._heard = weights != 0  # [size, rays]
+        self._pixels = [extent(heard) for heard in (weights != 0).T]  # those in which each ray has a part
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
@@ -170,10 +171,12 @@ class Enlargement:
         first = rays.start * each
         return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
-    def places(self, uv: Tensor, box: Box) -> Tensor:
-        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        enlarged = self((uv.unflatten(0, (-1, 2)) - pixel_centres(self._rays)).flatten(0, 1), box)
-        return (enlarged.unflatten(0, (-1, 2)) + pixel_centres(self._size)[0][channels(box)]).flatten(0, 1)
+    def places(self, places: Tensor, box: Box) -> Tensor:
+        """Places in plates [2 n, rays, rays] (see `plate_places`), in turn x and y, at the pixels of the box; exact up to the border."""
+        offsets = places.unflatten(0, (-1, 2)) - own_places(self._rays)
+        enlarged = self(offsets.flatten(0, 1), box)
+        enlarged.unflatten(0, (-1, 2)).add_(own_places(self._size)[channels(box)])
+        return enlarged
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -181,7 +184,8 @@ class Enlargement:
 
     def reached_from(self, down: slice, across: slice) -> Box:
         """The box of the pixels that a box of rays has a part in."""
-        return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
+        rows, columns = (slice(self._pixels[rays.start].start, self._pixels[rays.stop - 1].stop) for rays in (down, across))
+        return rows, columns
 
 
 def relative(part: Box, box: Box) -> Box:
@@ -192,7 +196,7 @@ def relative(part: Box, box: Box) -> Box:
 
 def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
-    places = chosen.nonzero()
+    places = np.flatnonzero(chosen.numpy())
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
@@ -214,8 +218,8 @@ def common(a: Box, b: Box) -> Box | None:
 
 def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
-    _, uv = carried_values(render)
-    return uv - _three_times(pixel_centres(uv.shape[-1]))
+    uv = photo_coordinates(render)
+    return (uv.unflatten(1, (3, 2)) - pixel_centres(uv.shape[-1])).flatten(1, 2)
 
 
 def _evened(values: Tensor, known: Tensor) -> Tensor:
@@ -229,7 +233,7 @@ def _evened(values: Tensor, known: Tensor) -> Tensor:
 def stillness(shift: Tensor) -> Tensor:
     """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
     across, down = shift.unbind(-3)
-    return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
+    return (1 - (across * across + down * down).sqrt() / _MOVED).clamp(0, 1)
 
 
 def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
@@ -268,8 +272,9 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns the values and [1, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    away = cv2.distanceTransform((~known[0, 0]).numpy().view(np.uint8), cv2.DIST_C, 3)
-    rings = np.pad(away, 1).ravel()  # with a border that is never known
+    unknown = cv2.copyMakeBorder((~known[0, 0]).numpy().view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    away = cv2.distanceTransform(unknown, cv2.DIST_C, 3).clip(0, _GROW + 1).astype(np.uint8)
+    rings = cv2.copyMakeBorder(away[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).ravel()  # the border is never known
     places = np.flatnonzero((rings > 0) & (rings <= _GROW))
     places = places[rings[places].argsort(kind="stable")]
     ends = np.searchsorted(rings[places], np.arange(1, _GROW + 2)).tolist()
@@ -278,14 +283,17 @@ def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     ordered = torch.from_numpy(places)
     around = ordered[:, None] + torch.tensor(steps)
 
-    counted = F.pad(torch.cat([values * known, known.float()], dim=1), (1, 1, 1, 1))
-    grown = counted[0].flatten(1).T.contiguous()
+    framed = values.new_zeros(width, width, values.shape[1] + 1)  # the last channel counts
+    framed[1:-1, 1:-1, :-1] = (values * known)[0].permute(1, 2, 0)
+    framed[1:-1, 1:-1, -1] = known[0, 0]
+    grown = framed.flatten(0, 1)
     for start, stop in itertools.pairwise(ends):
         if start < stop:
             total = F.embedding_bag(around[start:stop], grown, mode="sum")
-            grown[ordered[start:stop]] = total / total[:, -1:]
-    values = grown[:, :-1].T.reshape(1, -1, width, width)[..., 1:-1, 1:-1]
-    return values, torch.from_numpy((away - 1).clip(0, _GROW))[None, None]
+            grown.index_copy_(0, ordered[start:stop], total / total[:, -1:])
+    values = framed[1:-1, 1:-1, :-1].permute(2, 0, 1).contiguous()[None]
+    grown_in = np.maximum(away[1:-1, 1:-1], 1).astype(np.float32) - 1
+    return values, torch.from_numpy(grown_in)[None, None]
 
 
 def without_steps(offset: Tensor) -> Tensor:
@@ -297,12 +305,11 @@ def without_steps(offset: Tensor) -> Tensor:
     padded = F.pad(face, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).abs()
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).abs()
-    step = torch.maximum(across, down).amax(dim=1, keepdim=True) * offset.shape[-1] > _STEP
+    step = torch.maximum(*torch.maximum(across, down).split(1, dim=1)) * offset.shape[-1] > _STEP
     if not step.any():
         return offset
-    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1).transpose(0, 1), _STEP_BLUR)
-    soft = blur(offset.transpose(0, 1), _STEP_BLUR).transpose(0, 1)
-    return offset + (soft - offset) * near.transpose(0, 1)
+    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1), _STEP_BLUR)
+    return torch.lerp(offset, blur(offset, _STEP_BLUR), near)
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:
@@ -312,11 +319,11 @@ def _with_neighbours(maps: Tensor) -> Tensor:
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
-    reach = 3
-    taps = torch.exp(-((torch.arange(-reach, reach + 1, dtype=maps.dtype) / sigma) ** 2) / 2)
-    taps = (taps / taps.sum()).to(maps.device)
-    padded = F.pad(maps, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    """Maps [..., R, R], blurred over seven rays."""
+    blurred = torch.empty_like(maps, memory_format=torch.contiguous_format)
+    for source, target in zip(maps.flatten(0, -3).numpy(), blurred.flatten(0, -3).numpy(), strict=True):
+        cv2.GaussianBlur(source, (7, 7), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
+    return blurred
 
 
 @lru_cache(maxsize=8)
@@ -325,3 +332,14 @@ def pixel_centres(side: int) -> Tensor:
     axis = (torch.arange(side) + 0.5) / side
     v, u = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([u, v])[None]
+
+
+def plate_places(uv: Tensor) -> Tensor:
+    """Crop coordinates to places in a plate, -1..1 from border to border."""
+    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+
+
+@lru_cache(maxsize=8)
+def own_places(side: int) -> Tensor:
+    """[2, side, side]: places in a plate of the pixels of the crop."""
+    return plate_places(pixel_centres(side)[0])

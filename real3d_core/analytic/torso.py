@@ -14,8 +14,8 @@ from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..smooth_step import eased
-from .ray_maps import Enlargement, extent, pixel_centres, stillness
-from .solid import NECK_BEHIND, sample_plate
+from .ray_maps import Enlargement, extent, own_places, pixel_centres, plate_places, stillness
+from .solid import NECK_BEHIND
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
 
@@ -50,7 +50,6 @@ class Torso:
         self._follow = _torso_follow(portrait, face_height)[0]
         side = self._follow.shape[-1]
         self._neck = _neck_points(portrait.camera, side)
-        self._neck_at_rest = pixel_centres(side)[0]
         self._from_follow = Enlargement(side, size, "bilinear")
         self._latest: tuple[Tensor, TorsoLayer] | None = None
 
@@ -62,12 +61,13 @@ class Torso:
         return latest[1]
 
     def _seen_from(self, camera: Tensor) -> TorsoLayer:
-        shift = (_seen(self._neck, camera[0]) - self._neck_at_rest) * self._follow
+        shift = (_seen(self._neck, camera[0]) - pixel_centres(self._follow.shape[-1])[0]) * self._follow
         top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
         whole = slice(0, self._size)
         rows = slice(min(max(top, 0), self._size - 1), self._size)
-        moved = pixel_centres(self._size)[0][:, rows] - self._from_follow(shift, (rows, whole))
-        torso = sample_plate(self._plate, moved.permute(1, 2, 0)[None])[0]
+        moved = own_places(self._size)[:, rows] - self._from_follow(plate_places(0.5 + shift), (rows, whole))
+        grid = moved.permute(1, 2, 0)[None]
+        torso = F.grid_sample(self._plate, grid, padding_mode="border", align_corners=False)[0]
         return TorsoLayer(rows, torso, self._from_follow(stillness(shift)[None], (whole, whole)))
 
 

@@ -14,10 +14,10 @@ def box_about(mask: np.ndarray, margin: int = 0) -> Box:
     Empty where none is set.
     """
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return grown((slice(top, top + height), slice(left, left + width)), margin, mask.shape) if height else (slice(0), slice(0))
+    if not height:
+        return slice(0, 0), slice(0, 0)
+    return _grown(top, height, margin, mask.shape[0]), _grown(left, width, margin, mask.shape[1])
 
 
-def grown(box: Box, margin: int, shape: tuple[int, int]) -> Box:
-    """The box, wider by `margin` pixels on each side as far as a picture of this shape reaches."""
-    rows, columns = (slice(max(0, one.start - margin), min(side, one.stop + margin)) for one, side in zip(box, shape, strict=True))
-    return rows, columns
+def _grown(start: int, length: int, margin: int, limit: int) -> slice:
+    return slice(max(0, start - margin), min(limit, start + length + margin))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .boxes import box_about
-
 _NARROWEST = 2.0  # pixels of a blur that is computed on a reduced picture
 
 
@@ -20,24 +18,30 @@ def push_pull(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     Returns:
         float32 [H, W, C]; all zeros where nothing at all is known.
     """
-    if known.dtype != bool:
-        known = known.astype(np.float32)
-        return _fill(image * known[..., None], known)
-    mask = known.astype(np.uint8)
-    return cv2.copyTo(image, mask, _fill(cv2.copyTo(image, mask), mask.astype(np.float32)))
+    if known.dtype == bool:
+        mask = known.astype(np.uint8)
+        return cv2.copyTo(image, mask, _from_around(cv2.copyTo(image, mask), mask.astype(np.float32)))
+    known = known.astype(np.float32)
+    return _filled(image * known[..., None], known)
 
 
-def _fill(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _filled(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    filled = _from_around(weighted, weight)
+    filled *= (1 - weight)[..., None]
+    filled += weighted
+    return filled
+
+
+def _from_around(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """What the known pixels around say about each pixel, of colours times their weights."""
     height, width = weight.shape
     if min(height, width) < 3 or weight.min() >= 1:
         return weighted / np.maximum(weight, 1e-6)[..., None]
-    smaller, smaller_weight = cv2.pyrDown(weighted), cv2.pyrDown(weight)
+    smaller: np.ndarray = cv2.pyrDown(weighted)
+    smaller_weight = cv2.pyrDown(weight)
     grown = np.minimum(4 * smaller_weight, 1)  # a texel with a known quarter below it counts as known
     smaller *= (grown / np.maximum(smaller_weight, 1e-6))[..., None]
-    wide = cv2.resize(_fill(smaller, grown), (width, height), interpolation=cv2.INTER_LINEAR)
-    wide *= (1 - weight)[..., None]
-    wide += weighted
-    return wide
+    return cv2.resize(_filled(smaller, grown), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def extend_outwards(image: np.ndarray, known: np.ndarray, blur: float) -> np.ndarray:
@@ -46,14 +50,8 @@ def extend_outwards(image: np.ndarray, known: np.ndarray, blur: float) -> np.nda
     Args:
         image: float32 [H, W, C]; known: bool [H, W]; blur: standard deviation in pixels.
     """
-    extended = image.copy()
-    if known.any() and not known.all():
-        box = box_about(~known, round(3 * blur))
-        extended[box] = _extended(image[box], known[box], blur)
-    return extended
-
-
-def _extended(image: np.ndarray, known: np.ndarray, blur: float) -> np.ndarray:
+    if not known.any() or known.all():
+        return image.copy()
     mask = known.astype(np.uint8)
     extended = _softly_extended(image, mask, blur)
     distance, labels, places = _nearest_known(mask)

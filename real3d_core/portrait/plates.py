@@ -92,7 +92,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     return Plates(
         photo=_tensor(photo),
         head=_tensor(_head_colours(photo, foreground, person, region, hair, face_height), firmness),
-        torso=_tensor(*_torso(foreground, person, head, region, seam, firmness, away, landmarks)),
+        torso=_torso(foreground, person, head, region, seam, firmness, away, landmarks),
         background=_tensor(background),
         person=_tensor(person),
         head_mask=_tensor(head),
@@ -125,11 +125,11 @@ def _torso(
     firmness: np.ndarray,
     away: np.ndarray,
     landmarks: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and opacity of torso, neck and the hair below the seam, continued upwards as far as the head surely hides them."""
+) -> Tensor:
+    """Torso, neck and the hair below the seam, continued upwards as far as the head surely hides them."""
     face_height = float(face_height_of(landmarks[:, :2]))
     painted = (region > 0) & ((seam > 0.999) | (away < 0.05))  # but for the seam beside the face, where the photo's own hair goes on
-    box = box_about(painted & (person > 0), round(0.05 * face_height))
+    box = box_about((painted & (person > 0)) | (away == 0), round(0.05 * face_height))
     below = slice(box[0].start, None), box[1]
     visible = (person[below] > 0.9) & (seam[below] < 0.5) & (head[below] <= 0.5)
     neck, goes_on = _continue_upwards(foreground[below], visible, person[below] > 0.5, box[0].stop - box[0].start, face_height)
@@ -141,14 +141,15 @@ def _torso(
     neck, bare = _bare_neck(neck, foreground[box], behind, covered, away[box], face_height)
     hidden = behind & (depth_inside > _NECK_INSET * face_height)
     within |= bare & hidden & (firmness[box] > 0.8)
-    colours = foreground.copy()
-    inpainted = cv2.copyTo(neck, within.astype(np.uint8), colours[box].copy())
-    colours[box] = extend_outwards(inpainted, hidden | ~within, blur=max(1.0, 0.01 * face_height))
+    inpainted = cv2.copyTo(neck, within.astype(np.uint8), foreground[box].copy())
+    inpainted = extend_outwards(inpainted, hidden | ~within, blur=max(1.0, 0.01 * face_height))
 
     opacity = _beside_the_head(person, head, firmness)
     soft = cv2.GaussianBlur(np.where(within & covered, hidden, inside).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
     opacity[box] = np.where(within & (hidden | (head[box] > 0.995)), soft, opacity[box])
-    return colours, opacity
+    torso = _tensor(foreground, opacity)
+    torso[:, :3, box[0], box[1]] = _tensor(inpainted)
+    return torso
 
 
 def _beside_the_head(person: np.ndarray, head: np.ndarray, firmness: np.ndarray) -> np.ndarray:

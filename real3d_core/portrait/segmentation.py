@@ -32,7 +32,7 @@ _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has faile
 
 
 def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:
-    """Roughly how much each pixel belongs to the person: float32 [H, W] in 0..1.
+    """Roughly how much each pixel belongs to the person: float32 [h, w] in 0..1, of the picture at a moderate size.
 
     By MediaPipe's selfie segmenter; by GrabCut seeded with the landmarks where its model file is missing (with a log line).
 
@@ -40,6 +40,8 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
     """
+    image, scale = _reduced(image)
+    landmarks = landmarks * scale
     face = filled_face(landmarks, image.shape[:2])
     try:
         with segmenter(models.find(SELFIE_SEGMENTER)) as opened:
@@ -59,20 +61,26 @@ def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, ban
     Solved at a moderate size and brought up to the picture's along its edges.
 
     Args:
-        mask: float32 [H, W] in 0..1.
+        mask: float32 [h, w] in 0..1, of the picture at any size.
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
         band: face heights on either side of the mask's edge in which the colours decide.
     """
-    face_height = float(face_height_of(landmarks[:, :2]))
-    scale = min(1.0, _MATTE_SIDE / max(mask.shape))
-    size = [max(1, round(scale * side)) for side in mask.shape[::-1]]
-    small_image, small_mask = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (image, mask.astype(np.float32)))
-    hint, unknown = _trimap(small_mask, landmarks * scale, scale * face_height, band)
-    picture = small_image.astype(np.float32) / 255
+    small, scale = _reduced(image)
+    face_height = scale * float(face_height_of(landmarks[:, :2]))
+    mask = cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    hint, unknown = _trimap(mask, landmarks * scale, face_height, band)
+    picture = small / np.float32(255)
     matte = closed_form_matte(picture, hint, unknown)
-    matte = np.where(unknown, np.maximum(matte, _unlike_the_background(picture, matte, scale * face_height)), matte)
-    return matte if scale == 1 else _enlarged(matte, small_image, image)
+    matte[unknown] = np.maximum(matte[unknown], _unlike_the_background(picture, matte, unknown, face_height))
+    return matte if scale == 1 else _enlarged(matte, small, image)
+
+
+def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """A picture no larger than the matte is solved for, and its scale."""
+    scale = min(1.0, _MATTE_SIDE / max(image.shape))
+    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
 def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: float) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +92,7 @@ def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: f
     face = filled_face(landmarks, mask.shape)
     solid: np.ndarray = ((mask > 0.5) | (face > 0)).astype(np.uint8)
     _, labels = cv2.connectedComponents(solid)
-    kept = (labels == labels[_middle_of_face(landmarks, mask.shape)]).astype(np.uint8)
+    kept = (labels == _label_of(face, labels)).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - kept)
     holes = np.isin(labels, [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] < (2 * band) ** 2])
     kept[holes] = 1
@@ -95,18 +103,21 @@ def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: f
     return np.where(unknown, np.clip(mask, 0, 1), sure).astype(np.float32), unknown
 
 
-def _unlike_the_background(image: np.ndarray, matte: np.ndarray, face_height: float) -> np.ndarray:
-    """[H, W]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine curls."""
-    known = (matte < 0.02).astype(np.float32)
+def _unlike_the_background(image: np.ndarray, matte: np.ndarray, unknown: np.ndarray, face_height: float) -> np.ndarray:
+    """[unknown pixels]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine
+    curls.
+    """
+    known = matte < 0.02
     if not known.any():
-        return np.zeros_like(matte)
+        return np.zeros(np.count_nonzero(unknown), np.float32)
     size = (2 * round(0.15 * face_height) + 1,) * 2
-    amount = np.maximum(cv2.blur(known, size), 1e-3)[..., None]
-    mean = cv2.blur(image * known[..., None], size) / amount
-    variance = cv2.blur(image**2 * known[..., None], size) / amount - mean**2
-    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=2)) / 0.03, 0, 1)
-    behind = push_pull(image, known)
-    least = np.maximum((behind - image) / np.maximum(behind, 0.05), (image - behind) / np.maximum(1 - behind, 0.05)).max(axis=2)
+    background = cv2.copyTo(image, known.astype(np.uint8))
+    amount, mean, squares = (cv2.blur(one, size)[unknown] for one in (known.astype(np.float32), background, background**2))
+    amount = np.maximum(amount, 1e-3)[:, None]
+    variance = squares / amount - (mean / amount) ** 2
+    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=1)) / 0.03, 0, 1)
+    behind, seen = push_pull(image, known)[unknown], image[unknown]
+    least = np.maximum((behind - seen) / np.maximum(behind, 0.05), (seen - behind) / np.maximum(1 - behind, 0.05)).max(axis=1)
     return even * np.clip((least - _NOISE) / (1 - _NOISE), 0, 1)
 
 
@@ -115,9 +126,11 @@ def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.nda
     slope, offset = _guided(matte, _luminance(small))
     size = image.shape[1::-1]
     slope, offset, smooth = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (slope, offset, matte))
-    sharp = np.clip(slope * _luminance(image) + offset, 0, 1)
-    edge = np.clip(4 * smooth * (1 - smooth) / 0.2, 0, 1)  # in the flat the matte stays as it is
-    return smooth + (sharp - smooth) * edge
+    edge = np.flatnonzero((smooth > 0) & (smooth < 1))  # in the flat the matte stays as it is
+    slope, offset, soft, guide = (one.take(edge) for one in (slope, offset, smooth, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+    sharp = np.clip(slope * (guide / np.float32(255)) + offset, 0, 1)
+    smooth.ravel()[edge] = soft + (sharp - soft) * np.minimum(4 * soft * (1 - soft) / 0.2, 1)
+    return smooth
 
 
 def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,12 +181,11 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
 def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
     """bool [H, W]: False on what thin bridges at most join to the face, such as a collar; strands of hair above the seam stay."""
     apart = disc(0.015 * face_height)
-    middle = np.zeros_like(head)
-    middle[_middle_of_face(landmarks, head.shape)] = 1
-    box = box_about(head | middle, 2 * len(apart))
+    filled = filled_face(landmarks, head.shape)
+    box = box_about((head > 0) | (filled > 0), 2 * len(apart))
     within = head[box]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(within, apart, borderValue=1))
-    face = labels[middle[box] > 0][0]
+    face = _label_of(filled[box], labels)
     large = stats[:, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2
     large[[0, face]] = False
     others = large[labels] | ((within > 0) & (labels != face) & (seam[box] < 0.999))
@@ -243,10 +255,10 @@ def disc(radius: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def _middle_of_face(landmarks: np.ndarray, shape: tuple[int, int]) -> tuple[int, int]:
-    """Row and column of a pixel well within the face, which the tip of the nose is not where a head is seen from its side."""
-    x, y = landmarks[FACE_OVAL, :2].mean(axis=0)
-    return int(np.clip(y, 0, shape[0] - 1)), int(np.clip(x, 0, shape[1] - 1))
+def _label_of(face: np.ndarray, labels: np.ndarray) -> int:
+    """The number of the component that most of a face lies in, 0 where none does: no single landmark is sure to, as on a profile."""
+    held = np.bincount(labels[face > 0], minlength=2)
+    return int(held[1:].argmax()) + 1 if held[1:].any() else 0
 
 
 def _smooth_step(x: np.ndarray) -> np.ndarray:

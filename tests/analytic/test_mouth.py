@@ -107,3 +107,54 @@ def test_no_teeth_are_found_in_a_dark_open_mouth(smiling):
     plates: Plates = smiling.plates
     dark = OwnTeeth(plates.photo * 0.0 + torch.tensor([0.3, 0.15, 0.15]).view(1, 3, 1, 1), smiling.landmarks)
     assert dark.shown and not dark.has_teeth and dark.colour is None
+
+
+@pytest.fixture(scope="module")
+def smiling_mouth(smiling):
+    """The inside of a smile at places across and below the middle between its corners, while the jaw and the lower lip have moved."""
+    own = OwnTeeth(smiling.plates.photo, smiling.landmarks)
+    mouth = MouthInterior(smiling.plates.photo, smiling.landmarks, pixel=0.004)
+    height = float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm())
+    right, left = smiling.landmarks[[61, 291], :2]
+    along = (left - right) / (left - right).norm()
+    axes = torch.stack([along, torch.stack([-along[1], along[0]])])
+
+    def colours(across, below_upper, dropped, broader=1.0):
+        def photo(x, y):
+            return (right + left) / 2 + height * torch.stack([x, y], dim=1) @ axes
+
+        y = own.upper_lip(across) + below_upper
+        return mouth(photo(across, y), photo(across / broader, y - dropped), below_upper, torch.zeros(2))
+
+    return own, colours
+
+
+def test_lips_that_broaden_draw_no_line_between_the_photos_own_teeth(smiling_mouth):
+    """The jaw is not opened by that, and teeth are not broadened."""
+    own, colours = smiling_mouth
+    across = torch.linspace(-0.5, 0.5, 41) * own.half_width
+    over_bite = torch.linspace(-0.006, 0.008, 15)
+    places = torch.cartesian_prod(across, over_bite)
+    below_upper = own.bite(places[:, 0]) - own.upper_lip(places[:, 0]) + places[:, 1]
+    still, moved = colours(places[:, 0], below_upper, 0.0), colours(places[:, 0], below_upper, 0.004, broader=1.15)
+    assert ((still - moved) @ LUMA).max() < 0.25
+
+
+def test_the_corners_of_a_laughing_mouth_are_not_black(smiling_mouth, smiling):
+    own, colours = smiling_mouth
+    across = torch.cat([side * torch.linspace(0.6, 0.9, 13) * own.half_width for side in (-1, 1)])
+    below_upper = (own.lower_lip(across) - own.upper_lip(across)) / 2 + 0.01
+    cheeks = [
+        smiling.image[0, :, v - 6 : v + 6, u - 6 : u + 6] / 2 + 0.5 for u, v in (smiling.landmarks[[50, 280], :2] * 512).long().tolist()
+    ]
+    brighter = max(float((cheek.mean((1, 2)) * LUMA).sum()) for cheek in cheeks)
+    assert ((colours(across, below_upper, 0.08) @ LUMA) > 0.25 * brighter).float().mean() > 0.9
+
+
+def test_the_lower_lip_rolls_inwards_without_an_edge(smiling_mouth, smiling):
+    own, colours = smiling_mouth
+    across = torch.linspace(-0.7, 0.7, 29) * own.half_width
+    edge = own.lower_lip(across) - own.upper_lip(across)
+    lip = own.sample(torch.stack([across, own.lower_lip(across) + 0.006], dim=1))
+    just_inside = colours(across, edge + 0.08 - 0.001, 0.08)
+    assert (just_inside - lip).abs().mean() < 0.03

@@ -1,0 +1,23 @@
+"""Which pixels move with the head."""
+
+import cv2
+import numpy as np
+import pytest
+
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.portrait.segmentation import filled_face, head_region
+
+SIDE = 320
+
+
+@pytest.mark.parametrize("yaw", [0, 55, -55])
+def test_a_face_belongs_to_the_head_however_it_is_turned(yaw):
+    """On a profile the tip of the nose lies on the person's very outline."""
+    points = canonical_face(ModelFolders()).points * [1, -1, -1]
+    sine, cosine = np.sin(np.radians(yaw)), np.cos(np.radians(yaw))
+    landmarks = (points @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])) * SIDE / 45 + [SIDE / 2, SIDE / 2, 0]
+    person = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillConvexPoly(person, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
+    region, _, _ = head_region(landmarks, person.astype(np.float32))
+    assert region[filled_face(landmarks, person.shape) > 0].mean() > 0.95
