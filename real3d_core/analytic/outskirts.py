@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
-from ..portrait.boxes import box_about, grown
+from ..portrait.boxes import box_about
 from ..portrait.inpaint import extend_outwards
 from ..portrait.plates import Plates, plate_pixels
 from ..portrait.portrait import Portrait
@@ -51,7 +51,7 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
     points = plate_pixels(portrait.landmarks.numpy()[:, :2], plates.side)
     face_height = float(face_height_of(points))
     matte = plates.head_mask[0, 0].numpy()
-    box = grown(box_about(matte > _BELIEVED[0]), round(_REACH * face_height), matte.shape)
+    box = box_about(matte > _BELIEVED[0], round(_REACH * face_height))
     head = plates.head.clone()
     colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
     colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
@@ -80,6 +80,8 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
         landmarks: [478, 2] in pixels.
         face_height: pixels.
     """
+    if not (matte > 0.95).any():
+        return colours
     sure = cv2.erode((matte > 0.95).astype(np.uint8), disc(0.01 * face_height)) > 0
     if not sure.any():
         return colours
