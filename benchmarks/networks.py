@@ -91,13 +91,17 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     return {"wall": min(wall for wall, _ in times), "processor": min(processor for _, processor in times), "peak": peak}
 
 
-def part(networks: Real3DNetworks, name: str) -> Callable[[], object]:
-    """What is to be timed, its inputs ready."""
+def part(networks: Real3DNetworks, name: str, device: torch.device | str = "cpu") -> Callable[[], object]:
+    """What is to be timed, its inputs ready on the networks' device."""
+
+    def noise(label: str, *shape: int) -> torch.Tensor:
+        return torch.from_numpy(make_input(f"benchmark:{label}", shape)).to(device)
+
     images = [noise(which, 1, 3, 512, 512) for which in ("canonical", "source", "target")]
-    keypoints = torch.cat((noise("keypoints", 1, 68, 2) / 2, torch.zeros(1, 68, 1)), dim=2)
+    keypoints = torch.nn.functional.pad(noise("keypoints", 1, 68, 2) / 2, (0, 1))
     classes = torch.nn.functional.one_hot(noise("classes", 1, 6, 512, 512).argmax(1), 6).permute(0, 3, 1, 2).float()
     still = torch.zeros(1, 3)
-    camera = camera_from_pose(still, still).float()
+    camera = camera_from_pose(still, still).float().to(device)
     canonical = noise("planes", 1, 3, 32, 256, 256)
     super_resolution = networks.super_resolution
 
@@ -120,10 +124,6 @@ def part(networks: Real3DNetworks, name: str) -> Callable[[], object]:
         return super_resolution(render.features, render.opacity, keypoints, scene, 0.9)
 
     return frame
-
-
-def noise(label: str, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(make_input(f"benchmark:{label}", shape))
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:

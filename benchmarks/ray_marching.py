@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
-from scenes import Scene, soft_scene, solid_scene  # noqa: E402
+from scenes import Scene, golden_scene, sharp_scene, soft_scene, solid_scene  # noqa: E402
 
 from cuda_ops.back_ends import BACK_ENDS, chosen  # noqa: E402
 from cuda_ops.fused_marching import FusedMarcher  # noqa: E402
@@ -64,13 +64,19 @@ def main() -> None:
 def _cases(rays: list[int], frames: list[int]) -> list[Case]:
     """The finest picture is timed alone: the plain marcher takes 10 seconds for it."""
     heads = [
-        Case("trained-like head", soft_scene(MarchSettings(side, 48, 48)), count)
+        Case(name, scene(MarchSettings(side, 48, 48)), count)
+        for name, scene in (("soft head", soft_scene), ("sharp head", sharp_scene), ("planes of noise", _noise_scene))
         for side in rays
         for count in frames
         if count == 1 or side < 256
     ]
     solids = [Case("bounded, built decoder", solid_scene(MarchSettings(side, 16, 16))) for side in rays if side == 128 and 1 in frames]
     return heads + solids
+
+
+def _noise_scene(settings: MarchSettings) -> Scene:
+    """Half transparent everywhere: nothing can be left out."""
+    return replace(golden_scene("renderer_256"), settings=settings)
 
 
 def _marchers(device: str) -> dict[str, March]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..real3d_core.errors import Real3DError
@@ -81,6 +82,10 @@ class PasteBack(io.ComfyNode):
 
 
 def _stream_of(frames: Tensor) -> FrameStream[Tensor]:
+    """One frame at a time, since pasted ones may be large."""
     from ..real3d_core.stream import FrameStream
 
-    return FrameStream(len(frames), 25.0, lambda start, stop: colours(frames[start:stop]), keep=0)
+    def each(start: int, stop: int, size: int) -> Iterator[tuple[int, int, Tensor]]:
+        return ((number, number + 1, colours(frames[number : number + 1])) for number in range(start, stop))
+
+    return FrameStream(len(frames), 25.0, lambda start, stop: colours(frames[start:stop]), keep=0, walk=each)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..real3d_core.media.sound import Sound
     from ..real3d_core.stream import FrameStream
 
-_HANDOVER_CRF = 12  # for the file that other nodes read; better than a film's own 18, since it is encoded once more
+_HANDOVER_CRF = 12  # for the file that other nodes read; better than a film's own 17, since it is encoded once more
 _SAME_TIME = 1e-6  # frames
 
 

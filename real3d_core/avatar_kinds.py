@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from .errors import Real3DError
 from .mediapipe_models.model_files import ModelFolders
 
 if TYPE_CHECKING:
+    import torch
+
     from .avatar import Avatar
     from .motion.motion import Motion, MotionBasis
 
@@ -45,6 +45,8 @@ class AvatarOptions:
     own_expression: bool = False
 
     def __post_init__(self) -> None:
+        import torch
+
         try:
             torch.zeros(1, device=torch.device(self.device)).tolist()
         except (RuntimeError, AssertionError, ImportError):

@@ -10,9 +10,7 @@ from typing import NoReturn
 from .avatar_kinds import AVATARS, avatar_kind
 from .errors import Real3DError
 from .mediapipe_models.model_files import DEFAULT_FOLDER
-from .pipeline import BLINKS, POSES
-from .portrait.crop import DEFAULT_FACE_AREA
-from .ranges import ACTING, FACE_AREA, FRAME_RATE, GAZE, MOUTH, POSE_AMOUNT, SIZE, SMOOTHING, TEMPERATURE
+from .ranges import ACTING, BLINKS, DEFAULT_FACE_AREA, FACE_AREA, FRAME_RATE, GAZE, MOUTH, POSE_AMOUNT, POSES, SIZE, SMOOTHING, TEMPERATURE
 
 
 class Parser(argparse.ArgumentParser):

@@ -26,11 +26,26 @@ from .mediapipe_models.model_files import ModelFolders
 from .motion.gaze import gaze_of, looking_about, with_gaze
 from .motion.motion import Motion
 from .motion.pose import orbit, speech_sway, turn_about_neck
-from .portrait.crop import DEFAULT_FACE_AREA, Backdrop
+from .portrait.crop import Backdrop
 from .portrait.paste import paste_back
 from .portrait.portrait import Portrait, prepare_portrait
 from .progress import Progress, no_progress
-from .ranges import ACTING, FACE_AREA, FACE_INDEX, FRAME_RATE, GAZE, NEUTRAL, POSE_AMOUNT, SEED, SIZE, SMOOTHING, refuse_unknown
+from .ranges import (
+    ACTING,
+    BLINKS,
+    DEFAULT_FACE_AREA,
+    FACE_AREA,
+    FACE_INDEX,
+    FRAME_RATE,
+    GAZE,
+    NEUTRAL,
+    POSE_AMOUNT,
+    POSES,
+    SEED,
+    SIZE,
+    SMOOTHING,
+    refuse_unknown,
+)
 from .render.camera_paths import View, static_view
 from .render.head import March, render_head
 from .render.planes import Planes
@@ -40,8 +55,6 @@ from .speech.alignment import refuse_too_many_words
 from .speech.loudness import STEP_RATE
 from .stream import FPS, FrameStream, exact_rate, mirror_index
 
-POSES = ("auto", "sway", "static", "driving", "orbit")
-BLINKS = ("auto", "natural", "periodic", "none", "driving")
 FRAMINGS = ("crop", "whole photo", "side by side")
 HEAD_MOVEMENTS = ("keep", "static", "sway", "driving", "orbit")
 
@@ -353,7 +366,7 @@ def render_frames(
     if options.framing == "whole photo":
         if photo is None:
             raise ValueError("the framing 'whole photo' needs the photo")
-        return paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)).float() / 255)
+        return paste_back(frames, portrait.window, torch.from_numpy(opaque(photo)))
     return frames
 
 

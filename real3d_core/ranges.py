@@ -1,4 +1,4 @@
-"""Every number that people choose, and its range, and what is said of any other choice. Nodes and command line take both from here."""
+"""What people choose, by number or by name, and what is said of any other choice. Nodes and command line take both from here."""
 
 from __future__ import annotations
 
@@ -39,11 +39,14 @@ class Range:
         return f"{self.low} to {self.high}" if self.whole else f"{self.low:g} to {self.high:g}"
 
 
+POSES = ("auto", "sway", "static", "driving", "orbit")
+BLINKS = ("auto", "natural", "periodic", "none", "driving")
 SEED = Range("The seed", 0, 2**63 - 1, whole=True)
 SIZE = Range("The size", 64, 2048, whole=True)  # pixels along a side of a finished frame
 FRAME_RATE = Range("The number of frames per second", 1, 120)
 FACE_INDEX = Range("The number of the face", 0, 63, whole=True)
 FACE_AREA = Range("The face area", 0.02, 0.5)  # part of the picture
+DEFAULT_FACE_AREA = 0.2
 MOUTH = Range("The mouth's amplitude", 0, 3)
 ACTING = Range("The acting", 0, 2)
 EXPRESSION = Range("The amount of an expression", 0, 1)

@@ -29,6 +29,15 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def two_workers(monkeypatch):
+    """Frames are computed side by side in this test, however many cores there are."""
+    monkeypatch.setattr("real3d_core.workers._cores", lambda: 2)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """Portraits and speech that the repository carries."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -98,6 +98,15 @@ def soft_scene(settings: MarchSettings) -> Scene:
     weight2[0, 0], weight2[0, 1] = 5, -5
     cameras = camera_from_pose(torch.tensor([[0.1, 0.3, 0.0]]), torch.zeros(1, 3)).float()
     return Scene(Planes(features), PlaneDecoder(weight1, noise.bias1, weight2, noise.bias2), cameras, settings)
+
+
+def sharp_scene(settings: MarchSettings) -> Scene:
+    """The soft scene with ten times its density: a skin that stops light within a few samples, and air that holds none."""
+    scene = soft_scene(settings)
+    weight2, bias2 = scene.decoder.weight2.clone(), scene.decoder.bias2.clone()
+    weight2[0] *= 10
+    bias2[0] *= 10
+    return replace(scene, decoder=replace(scene.decoder, weight2=weight2, bias2=bias2))
 
 
 def trigrid_scene(settings: MarchSettings, depth: int = 3, height: int = 40, width: int = 40) -> Scene:

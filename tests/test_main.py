@@ -14,7 +14,8 @@ import av
 import pytest
 import torch
 
-from real3d_core import __main__ as command_line
+from real3d_core import __main__ as program
+from real3d_core import command_line
 from real3d_core.errors import Real3DError
 from real3d_core.media.film import write_video
 from real3d_core.media.pictures import load_picture, opaque
@@ -79,6 +80,19 @@ def test_what_a_user_can_mend_is_one_sentence(arguments, word, broken):
     assert not list(broken.glob("*film*"))
 
 
+def test_help_loads_nothing_heavy():
+    script = """
+import sys
+from real3d_core.__main__ import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    print(end.code, sorted({"numpy", "torch", "scipy", "av", "cv2", "PIL", "safetensors"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.endswith("0 []\n") and "--portrait" in done.stdout, done.stderr
+
+
 @pytest.fixture
 def refused(monkeypatch, tmp_path):
     """A function from arguments to the sentence that refuses them, before an avatar is loaded or a face is looked for."""
@@ -92,7 +106,7 @@ def refused(monkeypatch, tmp_path):
     def sentence(*arguments, out=None):
         given = ["--portrait", PORTRAIT, "--out", out or tmp_path / "film.mp4", *arguments]
         with pytest.raises(Real3DError) as failure:
-            command_line._run(parser().parse_args(list(map(str, given))))
+            command_line.run(parser().parse_args(list(map(str, given))))
         assert not (tmp_path / "film.mp4").exists()
         assert "\n" not in str(failure.value) and str(failure.value).endswith(".")
         return str(failure.value)
@@ -105,9 +119,9 @@ def test_the_summary_says_what_was_bridged(monkeypatch, tmp_path, capsys):
     photo = torch.from_numpy(opaque(load_picture(PORTRAIT))[::4, ::4].copy()).float() / 255
     clip = torch.cat([torch.full((6, *photo.shape), 0.5), photo.expand(6, *photo.shape)])
     write_video(tmp_path / "late.mp4", FrameStream(12, 25.0, lambda start, stop: clip[start:stop]), None)
-    monkeypatch.setattr(command_line, "silence_native_libraries", lambda: None)
+    monkeypatch.setattr(program, "silence_native_libraries", lambda: None)
     paths = {"--portrait": PORTRAIT, "--driving": tmp_path / "late.mp4", "--out": tmp_path / "film.mp4", "--size": 64}
-    assert command_line.main([str(word) for option in paths.items() for word in option]) == 0
+    assert program.main([str(word) for option in paths.items() for word in option]) == 0
     assert re.search(r"film\.mp4: 12 frames, .*; bridged in the driving clip: frames 0 to \d: no face\n$", capsys.readouterr().out)
 
 
@@ -252,7 +266,7 @@ def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path, short)
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="tells of Linux's getrusage")
 def test_the_memory_told_is_this_process_own():
     """Linux's getrusage hands a parent's peak down to the processes that it starts."""
-    child = "from real3d_core.__main__ import _peak_memory; print(_peak_memory())"
+    child = "from real3d_core.command_line import _peak_memory; print(_peak_memory())"
     parent = f"import subprocess, sys; ballast = b'.' * 2**30; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
     told = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert 50 < int(told.split()[1]) < 1000

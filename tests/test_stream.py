@@ -1,13 +1,15 @@
 """FrameStream: lazy, restartable, the same frames for every chunking, and little remembered."""
 
 import gc
+import logging
+import threading
 import weakref
 from fractions import Fraction
 
 import pytest
 import torch
 
-from real3d_core.stream import FrameStream, exact_rate, forward_only
+from real3d_core.stream import FrameStream, exact_rate, forward_only, together
 
 
 def noisy(length: int, keep: int = 1) -> tuple[FrameStream, list[tuple[int, int]]]:
@@ -68,6 +70,79 @@ def test_only_the_latest_chunks_are_remembered(keep):
     gc.collect()
     remembered = [number for number, reference in enumerate(alive) if reference() is not None]
     assert remembered == list(range(20 - keep, 20))
+
+
+class TestSideBySide:
+    """Streams whose frames may be computed at once."""
+
+    def stream(self) -> tuple[FrameStream, list]:
+        asked = []
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            asked.append((threading.current_thread(), start, stop))
+            return torch.stack([torch.rand(3, generator=torch.Generator().manual_seed(number)) for number in range(start, stop)])
+
+        return FrameStream(50, 25.0, compute, parallel=True), asked
+
+    def test_the_frames_are_the_same_and_in_order(self, two_workers):
+        (stream, asked), (plain, _) = self.stream(), noisy(50)
+        changed, wanted = (one.map(lambda chunk, a, b: chunk + a) for one in (stream, plain))
+        assert torch.equal(torch.cat(list(changed.chunks(4))), torch.cat(list(wanted.chunks(1))))
+        assert all(stop == start + 1 and thread is not threading.current_thread() for thread, start, stop in asked)
+        assert len(asked) == 50
+        assert torch.equal(torch.cat(list(stream.part(7, 20).chunks(4))), plain.frames(7, 20))
+
+    def test_what_two_need_is_computed_once(self, two_workers):
+        stream, asked = self.stream()
+        both = stream.map(lambda chunk, a, b: (chunk, stream.frames(a, b)))
+        assert all(one is other for one, other in both.chunks(4)) and len(asked) == 50
+
+    def test_streams_that_are_computed_together_share_the_work(self, two_workers):
+        stream, asked = self.stream()
+        head, shadow = stream.map(lambda chunk, a, b: chunk + 1), stream.map(lambda chunk, a, b: chunk * 0)
+        heads, shadows = zip(*together([head, shadow]).chunks(4), strict=True)
+        assert torch.equal(torch.cat(heads), noisy(50)[0].frames(0, 50) + 1) and not torch.cat(shadows).any() and len(asked) == 50
+
+    def test_a_stage_can_refuse(self, two_workers):
+        stream, asked = self.stream()
+        list(stream.map(lambda chunk, a, b: chunk, parallel=False).chunks(20))
+        assert asked == [(threading.current_thread(), a, b) for a, b in [(0, 20), (20, 40), (40, 50)]]
+
+    def test_a_stream_with_its_own_way_is_walked_so(self):
+        def walk(start: int, stop: int, size: int):
+            for number in range(start, stop):
+                yield number, number + 1, [-number]
+
+        stream = FrameStream(9, 25.0, lambda a, b: list(range(a, b)), parallel=True, walk=walk)
+        assert list(stream.chunks(4)) == [[-number] for number in range(9)] and stream.frames(2, 4) == [2, 3]
+        part = stream.part(3, 6).map(lambda chunk, a, b: (a, b, chunk))
+        assert list(part.chunks(2)) == [(0, 1, [-3]), (1, 2, [-4]), (2, 3, [-5])] and part.frames(0, 2) == (0, 2, [3, 4])
+
+
+class TestOutOfMemory:
+    """A device that has memory for few frames at once."""
+
+    def stream(self, most: int, asked: list) -> FrameStream:
+        def compute(start: int, stop: int) -> torch.Tensor:
+            asked.append((start, stop))
+            if stop - start > most:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB.")
+            return torch.arange(start, stop)
+
+        return FrameStream(13, 25.0, compute).map(lambda chunk, a, b: chunk * 2)
+
+    def test_fewer_frames_at_once_go_on_and_it_is_said_once(self, caplog):
+        asked: list = []
+        with caplog.at_level(logging.WARNING, "real3d"):
+            assert torch.cat(list(self.stream(2, asked).chunks(8))).tolist() == list(range(0, 26, 2))
+        assert asked == [(0, 8), (0, 4), *((n, min(n + 2, 13)) for n in range(0, 13, 2))]
+        assert [record.getMessage() for record in caplog.records] == [
+            "The device has no memory for 8 frames at once: fewer are computed at once from here on."
+        ]
+
+    def test_a_device_without_memory_for_one_frame_fails(self):
+        with pytest.raises(torch.cuda.OutOfMemoryError):
+            list(self.stream(0, []).chunks(8))
 
 
 def test_map_tells_which_frames_it_changes():
@@ -152,6 +227,12 @@ class TestForwardOnly:
         stream, openings = self.stream()
         wanted = [(0, 4), (10, 14), (998, 1000), (3, 5), (5, 6)]
         assert [stream.frames(*span) for span in wanted] == [list(range(*span)) for span in wanted] and openings == [0, 998, 3]
+
+    def test_threads_that_work_side_by_side_open_it_once(self, two_workers):
+        stream, openings = self.stream()
+        behind = FrameStream(1000, 25.0, lambda a, b: [-number for number in stream.frames(a, b)], parallel=True)
+        assert [number for chunk in behind.chunks(4) for number in chunk] == [-number for number in range(1000)] and openings == [0]
+        assert stream.frames(998, 1000) == [998, 999] and openings == [0], "the last few are still there"
 
     def test_the_last_frame_is_held_where_the_source_ends_too_early(self):
         stream, _ = self.stream(there=3)

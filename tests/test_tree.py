@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_OF_THE_PACK = ("real3d_core", "nodes", "cuda_ops")
 MODULES = sorted(path for folder in FOLDERS_OF_THE_PACK for path in (ROOT / folder).rglob("*.py"))
 ROOMS = (  # of the core, from the ground up: a room imports only what stands before it; those of one line do not know each other
-    ("errors", "memory", "one_thread", "progress", "smooth_step", "wander"),
+    ("errors", "memory", "one_thread", "progress", "smooth_step", "wander", "workers"),
     ("ranges", "stream", "files", "console", "keyframes"),
     ("media", "mediapipe_models", "render", "speech"),
     ("motion",),
@@ -23,6 +23,7 @@ ROOMS = (  # of the core, from the ground up: a room imports only what stands be
     ("avatar", "provenance"),
     ("pipeline", "analytic", "real3d"),
     ("options",),
+    ("command_line",),
     ("__main__",),
 )
 LONGEST_FILE = 400  # lines of a file of code

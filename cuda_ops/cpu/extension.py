@@ -13,7 +13,10 @@ from ..core import render
 from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
 from .polynomials import c_constants
 
-SOURCES = (HEAD_SOURCE, *(Path(__file__).with_name(name) for name in ("vectors.h", "calls.h", "table.h", "samples.h", "march.cpp")))
+SOURCES = (
+    HEAD_SOURCE,
+    *(Path(__file__).with_name(name) for name in ("vectors.h", "denormals.h", "calls.h", "table.h", "samples.h", "march.cpp")),
+)
 MULTIPLE = 16  # the widest vectors
 
 

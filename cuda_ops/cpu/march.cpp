@@ -7,7 +7,7 @@
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
 // cuda_ops/cpu/extension.py puts this text behind EXP2, LOG2_1P, the sizes that the structs have in Python, head.h,
-// vectors.h, calls.h, table.h and samples.h.
+// vectors.h, denormals.h, calls.h, table.h and samples.h.
 
 namespace {
 
@@ -85,7 +85,7 @@ class Workspace {
 
 // Some of a block's lanes.
 struct Chosen {
-    int count = 0, lane[LANES];
+    int count = 0, lane[LANES + LOOKED_UP_AT_ONCE];  // the last one again and again behind them
     alignas(64) int32_t mask[LANES];  // -1 where chosen
 
     template <class Wanted>
@@ -97,6 +97,7 @@ struct Chosen {
             lane[count] = i;
             count += in;
         }
+        for (int i = 0; count && i < LOOKED_UP_AT_ONCE; i++) lane[count + i] = lane[count - 1];
     }
 };
 
@@ -122,7 +123,7 @@ class Marcher : Arguments {
         return space.hidden + ((int64_t)lane * (coarse + fine) + sample) * early_units();
     }
     Floats densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples, Workspace& space) const;
-    void spread(int64_t first, int lanes, const int* known, Workspace& space) const;
+    void spread(int64_t first, int lanes, const int32_t* known, Workspace& space) const;
     void colours(const Rays& rays, int64_t ray, int lane, int seen, Workspace& space) const;
 };
 
@@ -130,25 +131,31 @@ class Marcher : Arguments {
 template <int UNITS, int WINDOWS, bool STACKED>
 inline Floats Marcher<UNITS, WINDOWS, STACKED>::densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples,
                                                  Workspace& space) const {
-    const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1;
+    const int group = UNITS % (4 * LANES) == 0 && UNITS ? 4 : 1, at_once = LOOKED_UP_AT_ONCE / group;
     Places places;
     locate<STACKED>(head, rays, depth, places);
-    Floats rows[LANES] = {};
-    for (int i = 0; i < chosen.count; i++) {
-        const int lane = chosen.lane[i];
-        float* kept = hidden(space, lane, samples[lane]);
-        Floats total = {};
-        for (int unit = 0; unit < early_units(); unit += group * LANES) {
-            Floats some[group];
-            look_up<group, WINDOWS, STACKED>(head, head.early, early_units(), places, lane, unit, some);
-            for (int v = 0; v < group; v++) {
-                at(kept + unit + v * LANES) = some[v];
-                total += some[v] * at(head.to_density + unit + v * LANES);
-            }
+    // what may change while numbers are written is read before
+    const float *table = head.early, *to_density = head.to_density;
+    const int units = early_units(), count = chosen.count;
+    Floats sums[LANES];
+    for (Floats& sum : sums) sum = Floats{};
+    for (int i = 0; i < count; i += at_once) {
+        const int* lanes = chosen.lane + i;
+        float* kept[at_once];
+        for (int s = 0; s < at_once; s++) kept[s] = hidden(space, lanes[s], samples[lanes[s]]);
+        Floats total[at_once] = {};
+        for (int unit = 0; unit < units; unit += group * LANES) {
+            Floats some[at_once * group];
+            look_up<at_once, group, WINDOWS, STACKED>(head, table, units, places, lanes, unit, some);
+            for (int s = 0; s < at_once; s++)
+                for (int v = 0; v < group; v++) {
+                    at(kept[s] + unit + v * LANES) = some[s * group + v];
+                    total[s] += some[s * group + v] * at(to_density + unit + v * LANES);
+                }
         }
-        rows[lane] = total;
+        for (int s = 0; s < at_once; s++) sums[lanes[s]] = total[s];
     }
-    const Floats found = row_sums(rows) + head.density_bias;
+    const Floats found = row_sums(sums) + head.density_bias;
     return where(at(chosen.mask), found, all(UNSEEN));
 }
 
@@ -177,7 +184,7 @@ void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) co
 
     // First pass. known: how many coarse densities of each ray have been worked out.
     Light light;
-    int known[LANES] = {};
+    alignas(64) int32_t known[LANES] = {};
     Chosen alive;
     alive.choose(lanes, [](int) { return true; });
     float *z = space.coarse_depth, *d = space.coarse_density;
@@ -242,7 +249,7 @@ void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) co
 
 // Fine depths, where the first pass found weight (spec 03 section 8), merged with the coarse ones.
 template <int UNITS, int WINDOWS, bool STACKED>
-void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const int* known, Workspace& space) const {
+void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const int32_t* known, Workspace& space) const {
     const int last = coarse - 3;  // number of the last bin in use
     auto row = [](float* rows, int i) -> Floats& { return at(rows + i * LANES); };
     float *weight = space.weight, *cumulative = space.cumulative, *bins = space.bins, *z = space.coarse_depth;
@@ -260,43 +267,30 @@ void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const in
     }
     for (int k = 0; k < coarse + fine; k++) at(space.source + k * LANES) = Ints{} - 1;
     for (int k = 0; k < fine; k++) {
-        alignas(64) float u[LANES];
-        alignas(64) int32_t right[LANES];  // how many cumulative shares do not pass u
+        Floats u;
         for (int lane = 0; lane < LANES; lane++) u[lane] = positions[(first + (lane < lanes ? lane : 0)) * positions_stride + k];
-        at(right) = Ints{};
-        for (int j = 0; j <= last; j++) at(right) -= row(cumulative, j) <= at(u);
+        Ints right = {};  // how many cumulative shares do not pass u
+        for (int j = 0; j <= last; j++) right -= row(cumulative, j) <= u;
         // cumulative shares, bins and coarse depth around it; bin lo reaches from before coarse depth lo + 1 to beyond it
-        alignas(64) float start[LANES], end[LANES], nearer[LANES], farther[LANES], between[LANES];
-        alignas(64) int32_t place[LANES];
-        for (int lane = 0; lane < LANES; lane++) {
-            const int lo = right[lane] > 0 ? right[lane] - 1 : 0, hi = right[lane] < last ? right[lane] : last;
-            start[lane] = cumulative[lo * LANES + lane];
-            end[lane] = cumulative[hi * LANES + lane];
-            nearer[lane] = bins[lo * LANES + lane];
-            farther[lane] = bins[hi * LANES + lane];
-            between[lane] = z[(lo + 1) * LANES + lane];
-            place[lane] = k + lo + 1;
-        }
-        Floats width = at(end) - at(start);
+        const Ints lo = larger(right - 1, Ints{}), hi = smaller(right, Ints{} + last);
+        const Floats start = picked(cumulative, lo), nearer = picked(bins, lo), farther = picked(bins, hi);
+        Floats width = picked(cumulative, hi) - start;
         width = width < 1e-5f ? all(1.0f) : width;
-        const Floats found = at(nearer) + (at(u) - at(start)) / width * (at(farther) - at(nearer));
-        at(farther) = smaller(found, at(farther));
-        at(place) -= at(between) <= at(farther);
-        for (int lane = 0; lane < LANES; lane++) {
-            space.depth[place[lane] * LANES + lane] = farther[lane];
-            space.source[place[lane] * LANES + lane] = coarse + k;
-        }
+        const Floats found = smaller(nearer + (u - start) / width * (farther - nearer), farther);
+        const Ints place = lo + (k + 1) - (picked(z, lo + 1) <= found);
+        put(space.depth, place, found);
+        put(space.source, place, Ints{} + (coarse + k));
     }
-    int next[LANES] = {};
-    for (int k = 0; k < coarse + fine; k++)
-        for (int lane = 0; lane < LANES; lane++) {
-            const int here = k * LANES + lane, i = next[lane], source = space.source[here];
-            const bool is_fine = source >= 0;
-            space.depth[here] = is_fine ? space.depth[here] : z[i * LANES + lane];
-            space.density[here] = is_fine || i >= known[lane] ? UNSEEN : space.coarse_density[i * LANES + lane];
-            space.source[here] = is_fine ? source : i;
-            next[lane] = i + !is_fine;
-        }
+    const Ints worked_out = at(known);
+    Ints next = {};
+    for (int k = 0; k < coarse + fine; k++) {
+        Ints& source = at(space.source + k * LANES);
+        const Ints is_fine = source >= 0;
+        row(space.depth, k) = where(is_fine, row(space.depth, k), picked(z, next));
+        row(space.density, k) = where(is_fine | (next >= worked_out), all(UNSEEN), picked(space.coarse_density, next));
+        source = (source & is_fine) | (next & ~is_fine);
+        next += 1 + is_fine;
+    }
 }
 
 // Colours of one ray's samples that show.
@@ -328,11 +322,11 @@ void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int64_t ray, i
         Places places;
         for (int start = 0; start < shown; start += LANES) {
             locate<STACKED>(head, same, at(space.shown_depth + start), places);
-            for (int i = start; i < shown && i < start + LANES; i++)
+            for (int i = start; i < shown && i < start + LANES; i += LATE_AT_ONCE)
                 for (int unit = 0; unit < head.late_units; unit += LANES) {
-                    Floats some[1];
-                    look_up<1, WINDOWS, STACKED>(head, head.late, head.late_units, places, i - start, unit, some);
-                    at(space.late_hidden + (int64_t)i * head.late_units + unit) = some[0];
+                    Floats some[LATE_AT_ONCE];
+                    look_up<LATE_AT_ONCE, 1, WINDOWS, STACKED>(head, head.late, head.late_units, places, IN_ORDER + i - start, unit, some);
+                    for (int s = 0; s < LATE_AT_ONCE; s++) at(space.late_hidden + (int64_t)(i + s) * head.late_units + unit) = some[s];
                 }
         }
     }
@@ -351,6 +345,7 @@ int32_t march_all(const Arguments& arguments, int32_t threads) {
 #pragma omp parallel num_threads(threads) reduction(| : failed)
 #endif
     {
+        const NoDenormals flushed{};
         Workspace space(arguments.head, arguments.coarse, arguments.fine);
         failed |= !space.memory;
 #ifdef _OPENMP

@@ -1,6 +1,7 @@
-"""The two polynomials that the processor back ends evaluate in place of powers and logarithms (spec 07 section 3).
+"""The polynomials that the processor back ends evaluate in place of powers and logarithms (spec 07 section 3).
 
-`fitted_*` find the coefficients anew; the constants are their results, written down so that every build uses the same numbers.
+`fitted_*` find the coefficients of two of them anew; the constants are their results, written down so that every build uses the same
+numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,22 @@ The first coefficient is exactly 1: an empty interval must let everything pass.
 
 LOG2_1P = (1.44269504, -0.721321261, 0.480187393, -0.353991248, 0.257478169, -0.157282945, 0.0648991834, -0.0126645481)
 """log2(1 + e) = e * sum of LOG2_1P[k] e^k for e in 0..1, to 2.2e-7 of it: a tiny e keeps all its digits."""
+
+
+PIECES = 32
+PIECES_PER_UNIT = 1.4
+
+
+def softplus_2_tail(degree: int = 4) -> np.ndarray:
+    """log2(1 + 2^-t) for t >= 0, to 5e-7: near t = k / PIECES_PER_UNIT the sum of [j, k] t^j, float32; the last piece is zero.
+
+    For hidden units where a vector holds half the pieces: a look into a table and five products do what takes a power and a logarithm 13.
+    """
+    pieces = np.zeros((degree + 1, PIECES))
+    for k in range(PIECES - 1):
+        t = _nodes(max(k - 0.5, 0), k + 0.5, degree + 1) / PIECES_PER_UNIT
+        pieces[:, k] = np.linalg.solve(np.vander(t, increasing=True), np.log2(1 + 2.0**-t))
+    return pieces.astype(np.float32)
 
 
 def fitted_exp2(degree: int = 5) -> np.ndarray:
@@ -33,11 +50,10 @@ def fitted_log2_1p(degree: int = 8) -> np.ndarray:
 
 
 def c_constants() -> str:
-    """Both as C++ source."""
-    return "".join(
-        f"static const float {name}[] = {{{', '.join(f'{value!r}f' for value in values)}}};\n"
-        for name, values in (("EXP2", EXP2), ("LOG2_1P", LOG2_1P))
-    )
+    """All as C++ source."""
+    lists = [("EXP2[]", EXP2), ("LOG2_1P[]", LOG2_1P), (f"SOFTPLUS_2_TAIL[][{PIECES}]", softplus_2_tail().flatten().tolist())]
+    arrays = (f"alignas(64) static const float {name} = {{{', '.join(f'{value!r}f' for value in values)}}};\n" for name, values in lists)
+    return "".join(arrays) + f"static const float PIECES = {PIECES}, PIECES_PER_UNIT = {PIECES_PER_UNIT}f;\n"
 
 
 def cuda_macro() -> str:

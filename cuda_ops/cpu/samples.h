@@ -2,6 +2,8 @@
 
 namespace {
 
+const int IN_ORDER[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 // Where points lie in the table: per window and lane the first texel and the shares of its four corners, and of those one layer deeper.
 struct Places {
     alignas(64) int32_t texel[3][LANES];
@@ -50,34 +52,34 @@ inline void locate(const Head& head, const Rays& rays, Floats depth, Places& pla
     }
 }
 
-// GROUP vectors of units at a time: sums of four texels per window and layer, then softplus. WINDOWS: as many as the head has, 0 if unknown.
-template <int GROUP, int WINDOWS, bool STACKED>
-inline __attribute__((always_inline)) void look_up(const Head& head, const float* table, int units, const Places& places, int lane,
-                                                   int unit, Floats (&hidden)[GROUP]) {
-    for (int v = 0; v < GROUP; v++) hidden[v] = Floats{};
+// Adds the four texels at and behind `texels`, with their shares.
+template <int SAMPLES, int GROUP>
+inline __attribute__((always_inline)) void add_corners(const float* const (&texels)[SAMPLES], const float (&share)[4][LANES], int row,
+                                                       int units, const int* lanes, Floats (&hidden)[SAMPLES * GROUP]) {
+#pragma GCC unroll 4
+    for (int corner = 0; corner < 4; corner++)
+        for (int s = 0; s < SAMPLES; s++) {
+            const float* texel = texels[s] + (int64_t)(corner / 2 * row + corner % 2) * units;
+            for (int v = 0; v < GROUP; v++) hidden[s * GROUP + v] += share[corner][lanes[s]] * at(texel + v * LANES);
+        }
+}
+
+// GROUP vectors of units of SAMPLES lanes at a time: sums of four texels per window and layer, then softplus. Neighbouring lanes keep a
+// processor busy while a lane waits for its own sums. WINDOWS: as many as the head has, 0 if unknown. hidden: lane after lane.
+template <int SAMPLES, int GROUP, int WINDOWS, bool STACKED>
+inline __attribute__((always_inline)) void look_up(const Head& head, const float* table, int units, const Places& places, const int* lanes,
+                                                   int unit, Floats (&hidden)[SAMPLES * GROUP]) {
+    for (Floats& some : hidden) some = Floats{};
+#pragma GCC unroll 2
     for (int w = 0; w < (WINDOWS ? WINDOWS : head.windows); w++) {
-        const float* top = table + (int64_t)places.texel[w][lane] * units + unit;
-        const float* bottom = top + (int64_t)head.window[w].across_length * units;
-        const float a = places.share[w][0][lane], b = places.share[w][1][lane];
-        const float c = places.share[w][2][lane], d = places.share[w][3][lane];
-        for (int v = 0; v < GROUP; v++) {
-            hidden[v] += a * at(top + v * LANES);
-            hidden[v] += b * at(top + units + v * LANES);
-            hidden[v] += c * at(bottom + v * LANES);
-            hidden[v] += d * at(bottom + units + v * LANES);
-        }
+        const float* texels[SAMPLES];
+        for (int s = 0; s < SAMPLES; s++) texels[s] = table + (int64_t)places.texel[w][lanes[s]] * units + unit;
+        add_corners<SAMPLES, GROUP>(texels, places.share[w], head.window[w].across_length, units, lanes, hidden);
         if (!STACKED) continue;
-        const int64_t layer = (int64_t)head.window[w].across_length * head.window[w].down_length * units;
-        const float e = places.deeper[w][0][lane], f = places.deeper[w][1][lane];
-        const float g = places.deeper[w][2][lane], h = places.deeper[w][3][lane];
-        for (int v = 0; v < GROUP; v++) {
-            hidden[v] += e * at(top + layer + v * LANES);
-            hidden[v] += f * at(top + layer + units + v * LANES);
-            hidden[v] += g * at(bottom + layer + v * LANES);
-            hidden[v] += h * at(bottom + layer + units + v * LANES);
-        }
+        for (const float*& texel : texels) texel += (int64_t)head.window[w].across_length * head.window[w].down_length * units;
+        add_corners<SAMPLES, GROUP>(texels, places.deeper[w], head.window[w].across_length, units, lanes, hidden);
     }
-    softplus_2(hidden);
+    hidden_softplus_2(hidden);
 }
 
 // What hidden units of SAMPLES_AT_ONCE samples add to TILE vectors of output channels.

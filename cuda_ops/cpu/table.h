@@ -4,6 +4,17 @@ namespace {
 
 const int SIDE = 16;  // of the squares of texels that are projected together
 
+// Adds a square that lies wholly within a sheet, whose texels follow each other along rows or along columns.
+inline void add_whole(const float* texels, int64_t row, int64_t column, float* square) {
+    for (int y = 0; y < SIDE; y += LANES)
+        for (int x = 0; x < SIDE; x += LANES) {
+            Floats rows[LANES];
+            for (int k = 0; k < LANES; k++) rows[k] = from(column == 1 ? texels + (y + k) * row + x : texels + (x + k) * column + y);
+            if (column != 1) transpose(rows);
+            for (int k = 0; k < LANES; k++) at(square + (y + k) * SIDE + x) += rows[k];
+        }
+}
+
 // A square of a window's texels, [inputs][SIDE][SIDE].
 void read_square(const Sheets& sheets, const int64_t* channels, int inputs, int row, int column, float* square) {
     for (int i = 0; i < inputs * SIDE * SIDE; i += LANES) at(square + i) = Floats{};
@@ -11,17 +22,20 @@ void read_square(const Sheets& sheets, const int64_t* channels, int inputs, int 
     const int top = first_row < 0 ? -first_row : 0, left = first_column < 0 ? -first_column : 0;
     const int bottom = sheets.height - first_row < SIDE ? sheets.height - first_row : SIDE;
     const int right = sheets.width - first_column < SIDE ? sheets.width - first_column : SIDE;
+    const bool whole = top == 0 && left == 0 && bottom == SIDE && right == SIDE;
     for (int s = 0; s < sheets.count; s++) {
         const Sheet& sheet = sheets.sheet[s];
         for (int i = 0; i < inputs; i++) {
-            const float* from = sheet.features + channels[i] * sheet.channel + first_row * sheet.row + first_column * sheet.column;
+            const float* texels = sheet.features + channels[i] * sheet.channel + first_row * sheet.row + first_column * sheet.column;
             float* to = square + i * SIDE * SIDE;
-            if (sheet.column == 1)
+            if (whole && (sheet.row == 1 || sheet.column == 1))
+                add_whole(texels, sheet.row, sheet.column, to);
+            else if (sheet.column == 1)
                 for (int y = top; y < bottom; y++)
-                    for (int x = left; x < right; x++) to[y * SIDE + x] += from[y * sheet.row + x];
+                    for (int x = left; x < right; x++) to[y * SIDE + x] += texels[y * sheet.row + x];
             else
                 for (int x = left; x < right; x++)
-                    for (int y = top; y < bottom; y++) to[y * SIDE + x] += from[y * sheet.row + x * sheet.column];
+                    for (int y = top; y < bottom; y++) to[y * SIDE + x] += texels[y * sheet.row + x * sheet.column];
         }
     }
 }

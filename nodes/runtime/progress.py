@@ -20,7 +20,7 @@ from .server import running_server
 if TYPE_CHECKING:
     from ...real3d_core.stream import FrameStream
 
-CHUNK = 4  # frames computed at once
+CHUNK = 4  # frames computed at once, where they are not computed side by side
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
 _MEMORY_SHARE = 0.85  # of the free memory that one batch of images may fill
 FRAME_SIDE = 192  # pixels of a preview picture during rendering
@@ -77,7 +77,7 @@ def rendering_bar(total: int, node: str | None = None) -> Callable[[int, Tensor]
 def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
     """Streams as ComfyUI's batches: one tensor per column, the rows' frames one after the other.
 
-    The columns of a row are computed together, chunk by chunk, so that they share work. Each tensor is allocated once.
+    The columns of a row are computed together, so that they share work. Each tensor is allocated once.
 
     Args:
         rows: per portrait, streams of [n, H, W] or [n, H, W, C]; those of a row are equally long.
@@ -85,21 +85,21 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
     Raises:
         Real3DError: the result would not fit into memory.
     """
+    from ...real3d_core.stream import together
+
     total = sum(len(row[0]) for row in rows)
     show = rendering_bar(total)
     whole: list[Tensor] = []
     done = 0
+    check_interrupted()
     for row in rows:
-        for start in range(0, len(row[0]), CHUNK):
-            check_interrupted()
-            stop = min(start + CHUNK, len(row[0]))
-            chunks = [stream.frames(start, stop) for stream in row]
+        for chunks in together(row).chunks(CHUNK):
             if not whole:
                 _refuse_too_many(total, chunks)
                 whole = [torch.empty((total, *chunk.shape[1:]), device=model_management.intermediate_device()) for chunk in chunks]
             for tensor, chunk in zip(whole, chunks, strict=True):
-                tensor[done : done + stop - start] = chunk
-            done += stop - start
+                tensor[done : done + len(chunk)] = chunk
+            done += len(chunks[0])
             show(done, chunks[0])
     return whole
 

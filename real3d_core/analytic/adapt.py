@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,50 +17,61 @@ from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
 from .controls import FaceControls
 from .glasses import GLASSES
-from .sheets import Sheets
+from .ray_maps import Box, channels, extent
+from .sheets import LATTICE, BentSheets, Sheets
 from .solid import texel_centres
+
+_MOVED = 1e-7  # world units; what moves less is at rest
+_CHANGED = slice(0, CARRIED.start + JAW_UV.stop)
+_SPARE = 8  # copies that are kept for later frames
 
 
 class PlaneBender:
-    """Resamples plane 0 along the sheets of a motion."""
+    """Resamples plane 0 along the sheets of a motion, where a frame moves it. Several threads may call it at once."""
 
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)
         glasses = float((planes.person or {}).get(GLASSES, 0.0))
         self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses))
-        x, y = texel_centres()
-        self._texels = torch.stack([torch.from_numpy(x), torch.from_numpy(y)]).float()[None]
-        self._channels = [_in_use(plane) for plane in planes.features[0]]
+        self._texels = torch.from_numpy(np.stack(texel_centres())).float()
+        self._on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
+        sides = self._on_lattice[1, :, 0], self._on_lattice[0, 0]
+        self._cells = [(side.clamp(-1, 1).numpy() + 1) / 2 * (LATTICE - 1) for side in sides]  # of rows and columns; the border is repeated
+        self._copies = _Copies(planes.features)
 
     def __call__(self, coefficients: Tensor) -> Planes:
+        copy = self._copies.take(len(coefficients))
+        for number, frame in enumerate(coefficients.split(1)):  # sums round differently in company
+            copy.changed[number] = self._bend(copy.features[number, 0], self._sheets.bend(frame))
+        return replace(self._planes, features=copy.features)
+
+    def _bend(self, front: Tensor, bent: BentSheets) -> Box | None:
+        """Moves a plane [C, 256, 256] that is at rest. Returns where."""
         sheets = self._sheets
-        bent = sheets.bend(coefficients)
-        solid, face, jaw = (self._on_texels(source) for source in (sheets.in_front(bent), bent.face, bent.jaw))
-        rest = self._planes.features
-        features = _untouched_zeros(len(coefficients), *rest.shape[1:])
-        for plane, channels in enumerate(self._channels):
-            features[:, plane, :channels] = rest[:, plane, :channels]
-        front = features[:, 0]
-        carried, rest_carried = front[:, CARRIED], rest[:, 0, CARRIED]
-        front[:, : CARRIED.start] = self._look_up(rest[:, 0, : CARRIED.start], solid)
-        carried[:, COLOUR] = self._look_up(rest_carried[:, COLOUR], solid)
-        carried[:, FACE_UV] = self._look_up(rest_carried[:, FACE_UV], face)
-        carried[:, JAW_UV] = self._look_up(rest_carried[:, FACE_UV], jaw)
-        forward = sheets.sample(bent.depth, self._texels.expand(len(front), -1, -1, -1))[:, 0]
-        front[:, FRONT] += 3 * STEEPNESS * forward
-        front[:, BACK] -= 3 * STEEPNESS * forward.clamp(max=0)  # what goes back must not go through its own back
-        return replace(self._planes, features=features)
+        sources = torch.cat([sheets.in_front(bent), bent.face, bent.jaw])
+        shifts = torch.cat([(sources - sheets.lattice).flatten(0, 1), bent.depth[0]])
+        moved = (shifts.abs() > _MOVED).any(dim=0)
+        if not moved.any():
+            return None
+        box = self._texels_about(moved)
+        on_lattice = self._on_lattice[channels(box)].permute(1, 2, 0)[None]
+        shifts = F.grid_sample(shifts[None], on_lattice, padding_mode="border", align_corners=True)[0]
+        points = self._texels[channels(box)] + shifts[:6].unflatten(0, (3, 2))
+        solid, face, jaw = points.permute(0, 2, 3, 1)[:, None] * 2
+        rest, part = self._planes.features[:1, 0], front[channels(box)]
+        skin, rest_uv = rest[:, : CARRIED.start + COLOUR.stop], rest[:, CARRIED][:, FACE_UV]
+        part[: skin.shape[1]] = _look_up(skin, solid)
+        part[CARRIED][FACE_UV], part[CARRIED][JAW_UV] = _look_up(rest_uv, face), _look_up(rest_uv, jaw)
+        forward = 3 * STEEPNESS * shifts[6]
+        part[FRONT] += forward
+        part[BACK] -= forward.clamp(max=0)  # what goes back must not go through its own back
+        return box
 
-    def _on_texels(self, source: Tensor) -> Tensor:
-        """Source points of all texels [N, 2, 256, 256]; beyond the lattice nothing moves."""
-        texels = self._texels.expand(len(source), -1, -1, -1)
-        return texels + self._sheets.sample(source - self._sheets.lattice, texels)
-
-    def _look_up(self, plane: Tensor, points: Tensor) -> Tensor:
-        return F.grid_sample(
-            plane.expand(len(points), -1, -1, -1), points.permute(0, 2, 3, 1) * 2, padding_mode="border", align_corners=False
-        )
+    def _texels_about(self, moved: Tensor) -> Box:
+        """The texels in whose shifts some points [L, L] bool of the lattice have a part."""
+        down, across = (_texels_with(cells, extent(moved.any(dim=1 - axis))) for axis, cells in enumerate(self._cells))
+        return down, across
 
 
 def landmarks_of(planes: Planes) -> Tensor:
@@ -70,12 +85,68 @@ def landmarks_of(planes: Planes) -> Tensor:
     return planes.landmarks
 
 
-def _untouched_zeros(*shape: int) -> Tensor:
-    """Zeros that take no time and no memory where nothing is written: NumPy leaves them to the system, PyTorch writes them."""
-    return torch.from_numpy(np.zeros(shape, np.float32))
+def _texels_with(cells: np.ndarray, points: slice) -> slice:
+    """The texels, at places [T] (ascending) between points of the lattice, in which some of these have a part."""
+    first, last = np.searchsorted(cells, points.start - 1, side="right"), np.searchsorted(cells, points.stop)
+    return slice(int(first), int(last))
 
 
-def _in_use(plane: Tensor) -> int:
-    """How many channels of a plane [C, H, W] there are up to the last that is not zero everywhere."""
-    used = plane.flatten(1).any(dim=1).nonzero()
-    return int(used[-1]) + 1 if len(used) else 0
+def _look_up(plane: Tensor, points: Tensor) -> Tensor:
+    return F.grid_sample(plane, points, padding_mode="border", align_corners=False)[0]
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """Planes to be changed.
+
+    features: [N, 3, C, H, W].
+    changed: N boxes of plane 0 that are not at rest.
+    """
+
+    features: Tensor
+    changed: list[Box | None]
+
+
+@dataclass
+class _Kept:
+    """A copy's memory; `lent` is dead when no tensor looks at it any more."""
+
+    numbers: np.ndarray
+    changed: list[Box | None]
+    lent: Callable[[], object]
+
+
+class _Copies:
+    """Copies of planes at rest. One that nobody holds any more is lent again: a new one takes longer than what a frame changes.
+
+    Args:
+        rest: [1, 3, C, H, W].
+    """
+
+    def __init__(self, rest: Tensor):
+        self._rest = rest[0]
+        self._used = rest[0].flatten(2).any(dim=2).nonzero().tolist()
+        self._kept: deque[_Kept] = deque(maxlen=_SPARE)
+        self._lock = threading.Lock()
+
+    def take(self, frames: int) -> _Copy:
+        """One that is at rest in every frame."""
+        with self._lock:
+            kept = next((one for one in self._kept if one.lent() is None and len(one.changed) == frames), None)
+            kept = kept or self._new(frames)
+            view = kept.numbers.view()
+            kept.lent = weakref.ref(view)
+        features = torch.from_numpy(view)
+        for number, box in enumerate(kept.changed):
+            if box is not None:
+                features[number, 0, _CHANGED][channels(box)] = self._rest[0, _CHANGED][channels(box)]
+                kept.changed[number] = None
+        return _Copy(features, kept.changed)
+
+    def _new(self, frames: int) -> _Kept:
+        numbers = np.zeros((frames, *self._rest.shape), np.float32)  # NumPy leaves zeros that nobody touches to the system
+        for plane, channel in self._used:
+            numbers[:, plane, channel] = self._rest[plane, channel]
+        kept = _Kept(numbers, [None] * frames, lambda: None)
+        self._kept.append(kept)
+        return kept

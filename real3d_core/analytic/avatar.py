@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from threading import RLock
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,7 @@ class AnalyticAvatar:
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
+        self._making = RLock()  # frames are composed by several threads
 
     def video_networks(self) -> tuple[nn.Module, ...]:
         """None."""
@@ -72,9 +74,10 @@ class AnalyticAvatar:
 
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
-        if self._lifted is None or self._lifted[0] is not portrait:
-            self._lifted = (portrait, lift(portrait))
-        return self._lifted[1]
+        with self._making:
+            if self._lifted is None or self._lifted[0] is not portrait:
+                self._lifted = (portrait, lift(portrait))
+            return self._lifted[1]
 
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
         """Bends the planes for every frame of a motion; only plane 0 changes.
@@ -87,7 +90,7 @@ class AnalyticAvatar:
         motion.require_basis(self.motion_basis)
         planes.require_size(TEXELS, TEXELS)
         bend = PlaneBender(planes)
-        return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]))
+        return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]), parallel=True)
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
         """The motion's pose, as far as a neck allows, is added to the portrait's own.
@@ -129,7 +132,8 @@ class AnalyticAvatar:
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
         eyes = looks(motion)
         return renders.map(
-            lambda render, start, stop: self._composer(portrait, render, size)(render, eyes[start:stop], background, start, threshold)
+            lambda render, start, stop: self._composer(portrait, render, size)(render, eyes[start:stop], background, start, threshold),
+            parallel=True,
         )
 
     def person_mask(
@@ -143,17 +147,21 @@ class AnalyticAvatar:
         """How much of each pixel is person, not background: [n, size, size] in 0..1."""
         threshold = HEAD_THRESHOLD if head_threshold is None else head_threshold
         eyes = looks(motion)
-        return renders.map(lambda render, start, stop: self._composer(portrait, render, size).person(render, eyes[start:stop], threshold))
+        return renders.map(
+            lambda render, start, stop: self._composer(portrait, render, size).person(render, eyes[start:stop], threshold),
+            parallel=True,
+        )
 
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
         key = (portrait, size, render.features.shape[-1])
-        if self._composing is None or self._composing[0] != key:
-            settings = replace(self.march_settings, resolution=key[2])
-            planes = self.lift(portrait)
-            at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-            self._composing = (key, Composer(portrait, planes, at_rest, size))
-        return self._composing[1]
+        with self._making:
+            if self._composing is None or self._composing[0] != key:
+                settings = replace(self.march_settings, resolution=key[2])
+                planes = self.lift(portrait)
+                at_rest = march_table(planes, self.decoder, portrait.camera, settings)
+                self._composing = (key, Composer(portrait, planes, at_rest, size))
+            return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.

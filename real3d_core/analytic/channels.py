@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..render.decoder import PlaneDecoder
+from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .solid import TEXELS
 
@@ -54,20 +55,20 @@ def encode_uv(uv: Tensor) -> Tensor:
     return _UV_GAIN * (uv - 0.5)
 
 
+def carried_uv(planes: Planes) -> Tensor:
+    """[2, 256, 256]: the photo coordinates that the surface of a head carries (of planes at rest, whose sheets are one)."""
+    return planes.features[0, 0, CARRIED][FACE_UV] / (3 * _UV_GAIN) + 0.5
+
+
 def encode_colour(colour: Tensor) -> Tensor:
     """Colours 0..1 to channel values, the inverse of the decoder's last step."""
     return torch.logit((colour.clamp(0.002, 0.998) + 0.001) / 1.002)
 
 
-def carried_values(render: HeadRender) -> tuple[Tensor, Tensor]:
-    """What the surface seen by each ray carries.
-
-    Returns:
-        colour [N, 3, R, R] in 0..1, premultiplied by opacity; photo coordinates [N, 6, R, R] of the face, jaw and skull sheets,
-        meaningful where there is opacity.
-    """
-    premultiplied = (render.features[:, : CARRIED.stop - CARRIED.start] + 1) / 2
-    return premultiplied[:, COLOUR], _unmixed(premultiplied[:, FACE_UV.start :], render.opacity) / _UV_GAIN + 0.5
+def photo_coordinates(render: HeadRender) -> Tensor:
+    """[N, 6, R, R]: where in the photo the surface seen by each ray is on face, jaw and skull sheet, meaningful where there is opacity."""
+    premultiplied = (render.features[:, FACE_UV.start : SKULL_UV.stop] + 1) / 2
+    return _unmixed(premultiplied, render.opacity) / _UV_GAIN + 0.5
 
 
 def behind_front(render: HeadRender) -> Tensor:

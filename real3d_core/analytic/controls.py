@@ -136,7 +136,10 @@ class FaceControls:
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
-        shifts = soft_length(coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3), *_LEFT_OVER)
+        shifts = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
+        if not shifts.any():
+            return shifts
+        shifts = soft_length(shifts, *_LEFT_OVER)
         off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
 

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..face.measures import face_height_of
 from ..portrait.portrait import Portrait
-from ..portrait.segmentation import filled_face
 from ..render.camera import FOCAL, HEAD_CENTRE
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender
 from .channels import FRONT, SILHOUETTE, STEEPNESS, near_contour
 
-_MIRRORED = (
-    0.6  # of a side's depth is the distance at which the photo is mirrored into it: the texture is right at a turn of about 35 degrees
-)
+_UNROLLED = 0.6  # of a side's depth is the distance beyond the rim of which it has the colours: right at a turn of about 35 degrees
 _FRONT, _SIDE = 0.01, 0.02  # world units behind the front surface: up to the one a ray may have met it, from the other on not
 _FARTHEST = 0.03  # world units, the spacing of the march's samples
 _SMOOTH = 2.0  # rays
-_WIDEST = 0.15  # face heights
-_HAIR_OFF_SKIN = 0.15  # distance of colours, each 0..1
+_WIDEST = 0.1  # crop units from the rim within which a ray may have met a side; further in it has met the nose's or an ear's
+_JITTER = 1.0  # rays
+_TURNS_AWAY = 9.0  # rays from the rim within which a far side turns away
 
 
 class FarSide:
     """Corrects photo coordinates of a portrait's renders where the photo did not see the surface, or the march met it inexactly.
 
-    Behind the rim the photo goes on mirrored: a point as far behind the rim takes what lies as far inside of it, to and fro in the band
-    between the rim and the face, so hair goes on as hair.
+    What lies behind the rim has the colours that the head's plate has beyond the rim (outskirts.py).
 
     Args:
         planes: the portrait's head at rest.
@@ -44,9 +38,7 @@ class FarSide:
         self._photo_axes = to_world[:3, :2]  # right and down
         self._per_world = FOCAL / float(to_world[:3, 3] @ to_world[:3, 2].neg() + HEAD_CENTRE[2] * to_world[2, 2])
         self._front = front_surface(planes)
-        rim = RimTexture.of(portrait, (at_rest.opacity[0, 0] > 0.5).numpy())
-        maps = np.concatenate([rim.inwards, np.stack([rim.width, rim.inside]) / len(rim.width)])
-        self._rim = torch.from_numpy(maps).float()[None]
+        self._rim = _from_the_rim((at_rest.opacity[0, 0] > 0.5).numpy())
 
     def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be added to photo coordinates [n, 2] of rays, and how much of each ray's end [n] is side, not front.
@@ -56,13 +48,24 @@ class FarSide:
             evened: [n] the same as the mean of neighbours: on a side, the march ends as deep as its samples happen to lie.
             points, directions: [n, 3] where that was, and where they go.
         """
-        inwards, width, inside = _at(self._rim, uv * 2 - 1).split([2, 1, 1], dim=1)
+        inwards, inside = _at(self._rim, uv * 2 - 1).split([2, 1], dim=1)
         way, outside = self._to_surface(behind, points, directions)
-        met = self._per_world * way[:, None] * (directions @ self._photo_axes)
-        reach = inside + _MIRRORED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0)
-        mirrored = inwards * (_to_and_fro(reach, width) - inside)
-        side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1)
-        return torch.lerp(met, mirrored, side[:, None]), side
+        met = self._per_world * (way[:, None] * (directions @ self._photo_axes) - behind[:, None] * self._photo_axes[2])
+        reach = inside.clamp_min(0) + _UNROLLED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0)
+        beyond = -inwards * reach
+        side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1) * ((_WIDEST - inside[:, 0]) / (0.3 * _WIDEST)).clamp(0, 1)
+        return torch.lerp(met, beyond, side[:, None]), side
+
+    def beyond_rim(self, uv: Tensor, away: Tensor) -> Tensor:
+        """What is to be added to photo coordinates [1, 2, R, R] of rays `away` [1, 1, R, R] rays beyond the solid head, so that they see
+        the photo as far beyond its rim: a far side ends where it turns away, some way before the rim, and rays beside one another at
+        different places. Nothing is added far from the rim, in the middle of the face.
+        """
+        grid = uv.permute(0, 2, 3, 1) * 2 - 1
+        inwards, inside = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False).split([2, 1], dim=1)
+        inside = inside * away.shape[-1]
+        lacking = (inside + away - _JITTER).clamp_min(0) * ((_TURNS_AWAY - inside) / 2).clamp(0, 1)
+        return -inwards * lacking / away.shape[-1]
 
     def _to_surface(self, behind: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """How far [n] the rays must go on (mostly back) to end on the front surface, and 1 where it is not the head's there, but beyond.
@@ -93,42 +96,10 @@ def _at(maps: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(maps, places[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
 
 
-@dataclass(frozen=True)
-class RimTexture:
-    """What the photo shows along the rim of the head, seen by R x R rays.
-
-    inwards: [2, R, R] unit vectors from the rim.
-    inside: [R, R] rays from the rim, 0 beyond it.
-    width: [R, R] rays inwards from the nearest rim that show the same as the rim does: hair, or skin.
-    """
-
-    inwards: np.ndarray
-    inside: np.ndarray
-    width: np.ndarray
-
-    @classmethod
-    def of(cls, portrait: Portrait, solid: np.ndarray) -> RimTexture:
-        side = len(solid)
-        landmarks = portrait.landmarks.numpy() * side
-        face = filled_face(landmarks, solid.shape) > 0
-        inside = distance_transform_edt(np.pad(solid, 1, mode="edge"))[1:-1, 1:-1]
-        distance = gaussian_filter(inside - distance_transform_edt(~solid), _SMOOTH)
-        inwards = np.stack(np.gradient(distance)[::-1])
-        inwards /= np.maximum(np.linalg.norm(inwards, axis=0), 1e-6)
-
-        head = F.interpolate(portrait.plates.crop(portrait.plates.head[:, :3]), size=(side, side), mode="area")[0].permute(1, 2, 0).numpy()
-        at_rim = solid & (inside < 1.5)
-        rows, columns = distance_transform_edt(~at_rim, return_distances=False, return_indices=True)
-        rim = gaussian_filter(gaussian_filter(head, (1, 1, 0))[rows, columns], (_SMOOTH, _SMOOTH, 0))
-        skin = np.median(head[face & solid], axis=0)
-        differs = np.linalg.norm(rim - skin, axis=2)
-        skin_there = np.linalg.norm(head - skin, axis=2) < 0.8 * np.linalg.norm(head - rim, axis=2)
-        other = (differs > _HAIR_OFF_SKIN) & (face | skin_there) & ~at_rim
-        most = _WIDEST * float(face_height_of(landmarks[:, :2]))
-        width = gaussian_filter(np.clip(0.75 * (distance_transform_edt(~other) + inside)[rows, columns], 2.5, most), _SMOOTH)
-        return cls(inwards, inside, width)
-
-
-def _to_and_fro(distance: Tensor, width: Tensor) -> Tensor:
-    """Forward up to the width, back again, and so on."""
-    return width - (distance.remainder(2 * width) - width).abs()
+def _from_the_rim(solid: np.ndarray) -> Tensor:
+    """[1, 3, R, R] of a head [R, R] bool: unit vectors away from its rim inwards; crop units inside of the rim, negative beyond it."""
+    inside = distance_transform_edt(np.pad(solid, 1, mode="edge"))[1:-1, 1:-1]
+    distance = gaussian_filter(inside - distance_transform_edt(~solid), _SMOOTH)
+    inwards = np.stack(np.gradient(distance)[::-1])
+    inwards /= np.maximum(np.linalg.norm(inwards, axis=0), 1e-6)
+    return torch.from_numpy(np.concatenate([inwards, distance[None] / len(solid)])).float()[None]

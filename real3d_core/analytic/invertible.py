@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +30,8 @@ def unfolded(*fields: Tensor, cell: float) -> tuple[Tensor, ...]:
         cell: distance of the lattice's points, in the fields' unit.
     """
     together = torch.cat(fields, dim=1)
+    if _gentle(together, cell):
+        return fields
     for reach in _REACHES:
         strained = ((_strain(together, cell) - _FREE) / (1 - _FREE)).clamp(0, 1)
         if not strained.any():
@@ -44,40 +44,72 @@ def unfolded(*fields: Tensor, cell: float) -> tuple[Tensor, ...]:
     return (together * share).split(3, dim=1)
 
 
-def inverse(field: Tensor, lattice: Tensor, sample: Callable[[Tensor, Tensor], Tensor], rounds: int) -> Tensor:
-    """[N, 2, L, L]: solves q = s + D(s) for s, at each point q of the lattice.
+def inverse(field: Tensor, rounds: int) -> Tensor:
+    """[N, 2, L, L]: solves q = s + D(s) for s - q, at each point q of the lattice.
 
     Fixed-point rounds do where D is flat. Where it stretches skin to more than double they leap past, and Newton's go on from the lattice.
 
     Args:
-        field: D [N, 2, L, L] on the lattice [2, L, L].
-        sample: (values [N, C, L, L], points [N, 2, L, L]) -> values looked up at the points.
+        field: D [N, 2, L, L] on the lattice, which reaches from -1 to 1 in D's unit.
         rounds: fixed-point rounds.
     """
-    source = lattice[None] - field
+    axis = torch.linspace(-1, 1, field.shape[-1], device=field.device)
+    lattice = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
+    shift = -field
     for _ in range(rounds):
-        source = lattice[None] - sample(field, source)
-    cell = float(lattice[0, 0, 1] - lattice[0, 0, 0])
-    off = (source + sample(field, source) - lattice).norm(dim=1, keepdim=True) > _CLOSE * cell
-    hard = off.flatten(1).any(dim=1).nonzero()[:, 0]
-    if len(hard):
-        source[hard] = torch.where(off[hard], _newton(field[hard], lattice, sample, cell), source[hard])
-    return source
+        shift = -_looked_up(field, lattice + shift)
+    cell = 2 / (field.shape[-1] - 1)
+    missing = shift + _looked_up(field, lattice + shift)
+    for frame, off in enumerate(missing.square().sum(dim=1) > (_CLOSE * cell) ** 2):
+        if off.any():
+            shift[frame, :, off] = _newton(field[frame], lattice[:, off], -field[frame][:, off], cell)
+    return shift
 
 
-def _newton(field: Tensor, lattice: Tensor, sample: Callable[[Tensor, Tensor], Tensor], cell: float) -> Tensor:
-    across, down = torch.gradient(field, spacing=cell, dim=(3, 2))
-    everything = torch.cat([field, across, down], dim=1)
-    source = lattice[None] - field
+def _looked_up(field: Tensor, points: Tensor) -> Tensor:
+    return F.grid_sample(field, points.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+
+
+def _newton(field: Tensor, targets: Tensor, shift: Tensor, cell: float) -> Tensor:
+    """[2, P]: the same for one field [2, L, L], at some points q [2, P], from a first s - q [2, P] on."""
+    across, down = torch.gradient(field, spacing=cell, dim=(2, 1))
+    everything = torch.cat([field, across, down])[None]
     for _ in range(_NEWTON_ROUNDS):
-        shift, along_x, along_y = sample(everything, source).split(2, dim=1)
-        missing = lattice - source - shift
-        xx, yx = (1 + along_x[:, 0], along_x[:, 1])
-        xy, yy = (along_y[:, 0], 1 + along_y[:, 1])
+        moved, (xx, yx), (xy, yy) = _looked_up(everything, (targets + shift)[None, :, None])[0, :, 0].split(2)
+        missing = -shift - moved
+        xx, yy = 1 + xx, 1 + yy
         area = (xx * yy - xy * yx).clamp_min(_NARROWEST)
-        step = torch.stack([yy * missing[:, 0] - xy * missing[:, 1], xx * missing[:, 1] - yx * missing[:, 0]], dim=1) / area[:, None]
-        source = source + step * (_LONGEST_STEP * cell / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1)
-    return source
+        step = torch.stack([yy * missing[0] - xy * missing[1], xx * missing[1] - yx * missing[0]]) / area
+        shift = shift + step * (_LONGEST_STEP * cell / torch.hypot(*step).clamp_min(1e-12)).clamp(max=1)
+    return shift
+
+
+def _gentle(fields: Tensor, cell: float) -> bool:
+    """Whether all strain stays below _FREE; worked out only where slopes are steep enough for more."""
+    fields = fields.unflatten(1, (-1, 3)) / cell
+    across, down = fields.diff(dim=-1), fields.diff(dim=-2)
+    steepest = [
+        torch.maximum(along[..., _FIRST, :], along[..., _LAST, :]) + torch.maximum(aside[..., _FIRST], aside[..., _LAST])
+        for along, aside in zip(_squared_slopes(across), _squared_slopes(down), strict=True)
+    ]
+    # a field whose slopes have the norm s keeps at least (1 - f s)^2 of the area at a share f of it
+    most = _FREE * (1 - _NARROWEST**0.5), _FREE * _STEEPEST
+    steep = (steepest[0] > most[0] ** 2) | (steepest[1] > most[1] ** 2)
+    frame, field, row, column = steep.nonzero(as_tuple=True)
+    if not len(frame):
+        return True
+    strains = [
+        _corner_strain(across[frame, field, :, row + below, column][None], down[frame, field, :, row, column + right][None])
+        for below in (0, 1)
+        for right in (0, 1)
+    ]
+    return bool(torch.stack(strains).amax() <= _FREE)
+
+
+def _squared_slopes(slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """[N, n, 3, h, w] -> of the shift within the plane and of the depth, each [N, n, h, w]."""
+    squares = slopes.square()
+    return squares[:, :, 0] + squares[:, :, 1], squares[:, :, 2]
 
 
 def _strain(fields: Tensor, cell: float) -> Tensor:
@@ -90,7 +122,7 @@ def _strain(fields: Tensor, cell: float) -> Tensor:
 
 
 def _corner_strain(across: Tensor, down: Tensor) -> Tensor:
-    """Slopes [N, n, 3, L - 1, L - 1] along x and y -> [N, n, L - 1, L - 1]."""
+    """Slopes [..., 3, *, *] along x and y -> [..., *, *]."""
     (xx, yx, zx), (xy, yy, zy) = across.unbind(2), down.unbind(2)
     # of a share f of the field, the area is 1 + f * trace + f^2 * determinant; 1 / f is the larger root of this
     trace, determinant, kept = xx + yy, xx * yy - xy * yx, 1 - _NARROWEST

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
-from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, carried_values
+from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
+from .far_side import FarSide
 
 Box = tuple[slice, slice]  # rows and columns of a frame's pixels
-FarSide = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # see far_side.py
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
@@ -28,8 +32,10 @@ _TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair 
 _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
-_RIM = 5.0  # rays
+_RIM = 10.0  # rays
 _ROUNDS = 4
+_ROUNDING = 1.5  # rays; what lacks more is no rounding: its surface carries other coordinates than those it is seen at
+_TAPS = 2  # rays to each side that have a part in an enlarged pixel
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,12 @@ class RayCoordinates:
         offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
         rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
-        grown, away = continued(torch.cat([offset, rim, front], dim=1), solid.float())
+        grown, away = continued(torch.cat([offset, rim, front], dim=1), solid)
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        pairs = (without_steps(offset) + _three_times(centres))[0].unflatten(0, (3, 2))
+        beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
+        pairs = without_steps(offset + beyond.repeat(1, 3, 1, 1))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
@@ -121,15 +128,15 @@ class RayCoordinates:
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
-        side = rays.offset.shape[-1]
-        solid = (rays.opacity > 0.5).flatten().nonzero()[:, 0]
-        behind, evened = (depth.flatten()[solid] for depth in (rays.behind, _evened(rays.behind, rays.opacity > 0.5)))
-        origins, directions = (towards[0].index_select(0, solid) for towards in camera_rays(rays.camera, side))
-        points = origins + directions * rays.depth.flatten()[solid, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].T.index_select(0, solid)
+        side, known = rays.offset.shape[-1], rays.opacity > 0.5
+        solid = listed(known)
+        behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
+        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
+        points = origins + directions * depth[:, None]
+        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
-        corrected, front = rays.offset.flatten(2).clone(), torch.ones_like(rays.opacity)
-        corrected[0][:, solid] += shift.T.repeat(3, 1)
+        corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
+        front = torch.ones_like(rays.opacity)
         front.view(-1)[solid] = 1 - on_side
         return corrected.view_as(rays.offset), front
 
@@ -137,25 +144,39 @@ class RayCoordinates:
 class Enlargement:
     """Maps of `rays` x `rays` values, enlarged to some of `size` x `size` pixels.
 
-    Enlarging is linear and the same along rows and columns: two products with one matrix, of which a part does for a part of the frame.
+    Args:
+        mode: "bicubic" or "bilinear".
     """
 
     def __init__(self, rays: int, size: int, mode: str):
+        self._rays, self._size = rays, size
+        self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
-        self._weights = weights  # [size, rays]
-        self._heard = weights != 0
+        self._pixels = [extent(heard) for heard in (weights != 0).T]  # those in which each ray has a part
 
     def __call__(self, maps: Tensor, box: Box) -> Tensor:
         """[C, rays, rays] -> [C, h, w] at the pixels of the box."""
-        down, across = (extent(self._heard[pixels].any(dim=0)) for pixels in box)
-        return self._weights[box[0], down] @ maps[:, down, across] @ self._weights[box[1], across].T
+        (down, height, rows), (across, width, columns) = (self._source(pixels) for pixels in box)
+        enlarged = np.empty((len(maps), height, width), np.float32)
+        for source, target in zip(maps[:, down, across].numpy(), enlarged, strict=True):
+            cv2.resize(source, (width, height), dst=target, interpolation=self._mode)
+        return torch.from_numpy(enlarged)[channels((rows, columns))]
 
-    def places(self, uv: Tensor, box: Box) -> Tensor:
-        """Coordinates in the crop [2 n, rays, rays], in turn u and v, at the pixels of the box; exact up to the frame's border."""
-        size, rays = self._weights.shape
-        pairs = len(uv) // 2
-        enlarged = self(uv - pixel_centres(rays)[0].repeat(pairs, 1, 1), box)
-        return enlarged + pixel_centres(size)[0][channels(box)].repeat(pairs, 1, 1)
+    def _source(self, pixels: slice) -> tuple[slice, int, slice]:
+        """The rays from which some pixels are enlarged, how many pixels these make, and which of them are wanted."""
+        each, rest = divmod(self._size, self._rays)
+        if rest:
+            return slice(0, self._rays), self._size, pixels
+        rays = slice(max(pixels.start // each - _TAPS, 0), min(-(-pixels.stop // each) + _TAPS, self._rays))
+        first = rays.start * each
+        return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
+
+    def places(self, places: Tensor, box: Box) -> Tensor:
+        """Places in plates [2 n, rays, rays] (see `plate_places`), in turn x and y, at the pixels of the box; exact up to the border."""
+        offsets = places.unflatten(0, (-1, 2)) - own_places(self._rays)
+        enlarged = self(offsets.flatten(0, 1), box)
+        enlarged.unflatten(0, (-1, 2)).add_(own_places(self._size)[channels(box)])
+        return enlarged
 
     def reached(self, rays: Tensor) -> Box:
         """The box of the pixels that some rays [rays, rays] bool have a part in; the first pixel where there are none."""
@@ -163,7 +184,8 @@ class Enlargement:
 
     def reached_from(self, down: slice, across: slice) -> Box:
         """The box of the pixels that a box of rays has a part in."""
-        return extent(self._heard[:, down].any(dim=1)), extent(self._heard[:, across].any(dim=1))
+        rows, columns = (slice(self._pixels[rays.start].start, self._pixels[rays.stop - 1].stop) for rays in (down, across))
+        return rows, columns
 
 
 def relative(part: Box, box: Box) -> Box:
@@ -174,13 +196,18 @@ def relative(part: Box, box: Box) -> Box:
 
 def extent(chosen: Tensor) -> slice:
     """From the first to the last place that is set; the first place where none is."""
-    places = chosen.nonzero()
+    places = np.flatnonzero(chosen.numpy())
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
 def channels(box: Box) -> tuple[slice, slice, slice]:
     """The box in maps [C, size, size]."""
     return slice(None), *box
+
+
+def listed(chosen: Tensor) -> Tensor:
+    """[h, w] bool -> [K] the numbers of the places that are set, in reading order."""
+    return torch.from_numpy(np.flatnonzero(chosen.numpy()))
 
 
 def common(a: Box, b: Box) -> Box | None:
@@ -191,22 +218,22 @@ def common(a: Box, b: Box) -> Box | None:
 
 def offsets(render: HeadRender) -> Tensor:
     """[N, 6, R, R]: how far each ray's photo coordinates are from the ray's own place in the picture."""
-    _, uv = carried_values(render)
-    return uv - _three_times(pixel_centres(uv.shape[-1]))
+    uv = photo_coordinates(render)
+    return (uv.unflatten(1, (3, 2)) - pixel_centres(uv.shape[-1])).flatten(1, 2)
 
 
 def _evened(values: Tensor, known: Tensor) -> Tensor:
-    """Means of the known values around each ray."""
+    """Means of the known values [1, 1, R, R] around each ray."""
+    counts = _with_neighbours(known.float()).clamp_min_(1)
     for _ in range(2):
-        total, count = _with_neighbours(torch.cat([values * known, known.float()])).split(1)
-        values = total / count.clamp_min(1)
+        values = _with_neighbours(values * known) / counts
     return values
 
 
 def stillness(shift: Tensor) -> Tensor:
     """[..., 2, H, W] shifts in crop units -> [..., H, W]: 1 where something is in its place of the photo, 0 where it has moved."""
     across, down = shift.unbind(-3)
-    return (1 - torch.hypot(across, down) / _MOVED).clamp(0, 1)
+    return (1 - (across * across + down * down).sqrt() / _MOVED).clamp(0, 1)
 
 
 def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
@@ -214,7 +241,9 @@ def _residual(offset: Tensor, opacity: Tensor) -> Tensor:
 
     It is looked up at the coordinates themselves, so it stands where they lie, not where the ray does: found by fixed-point rounds.
     """
-    lacking = continued(-offset[:, FACE_SHEET], (opacity > 0.9).float())[0]
+    lacking = -offset[:, FACE_SHEET]
+    rounding = lacking.abs().amax(dim=1, keepdim=True) * lacking.shape[-1] < _ROUNDING
+    lacking = continued(lacking, (opacity > 0.9) & rounding)[0]
     at_coordinates = lacking
     for _ in range(_ROUNDS):
         rays = pixel_centres(lacking.shape[-1]) + at_coordinates
@@ -228,7 +257,7 @@ def _rim(at_rest: HeadRender) -> Tensor:
     Hair continues the head beyond its rim. The outline of a turned head may run through the middle of the face: nothing goes on there.
     """
     depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
-    return ((_RIM - depth) / 2).clamp(0, 1)[None, None]
+    return ((_RIM - depth) / 5).clamp(0, 1)[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:
@@ -236,18 +265,35 @@ def _three_times(pair: Tensor) -> Tensor:
 
 
 def continued(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Grows known values outwards ring by ring, each new one the mean of its known neighbours.
+    """Grows known values [1, C, R, R] outwards ring by ring, each new one the mean of its known neighbours.
 
-    Returns the values and [N, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
+    Args:
+        known: [1, 1, R, R] bool.
+
+    Returns the values and [1, 1, R, R]: the number of the ring that each was grown in, 0 where it was known.
     """
-    values, ring_of = values * known, (1 - known) * _GROW
-    for ring in range(_GROW):
-        total, count = _with_neighbours(torch.cat([values, known], dim=1)).split([values.shape[1], 1], dim=1)
-        values = torch.addcmul(values, total, (1 - known) / count.clamp_min(1))
-        reached = (count > 0).float()
-        ring_of = torch.where((reached > 0) & (known == 0), float(ring), ring_of)
-        known = reached
-    return values, ring_of
+    unknown = cv2.copyMakeBorder((~known[0, 0]).numpy().view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    away = cv2.distanceTransform(unknown, cv2.DIST_C, 3).clip(0, _GROW + 1).astype(np.uint8)
+    rings = cv2.copyMakeBorder(away[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).ravel()  # the border is never known
+    places = np.flatnonzero((rings > 0) & (rings <= _GROW))
+    places = places[rings[places].argsort(kind="stable")]
+    ends = np.searchsorted(rings[places], np.arange(1, _GROW + 2)).tolist()
+    width = known.shape[-1] + 2
+    steps = [down * width + across for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
+    ordered = torch.from_numpy(places)
+    around = ordered[:, None] + torch.tensor(steps)
+
+    framed = values.new_zeros(width, width, values.shape[1] + 1)  # the last channel counts
+    framed[1:-1, 1:-1, :-1] = (values * known)[0].permute(1, 2, 0)
+    framed[1:-1, 1:-1, -1] = known[0, 0]
+    grown = framed.flatten(0, 1)
+    for start, stop in itertools.pairwise(ends):
+        if start < stop:
+            total = F.embedding_bag(around[start:stop], grown, mode="sum")
+            grown.index_copy_(0, ordered[start:stop], total / total[:, -1:])
+    values = framed[1:-1, 1:-1, :-1].permute(2, 0, 1).contiguous()[None]
+    grown_in = np.maximum(away[1:-1, 1:-1], 1).astype(np.float32) - 1
+    return values, torch.from_numpy(grown_in)[None, None]
 
 
 def without_steps(offset: Tensor) -> Tensor:
@@ -259,31 +305,41 @@ def without_steps(offset: Tensor) -> Tensor:
     padded = F.pad(face, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).abs()
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).abs()
-    step = torch.maximum(across, down).amax(dim=1, keepdim=True) * offset.shape[-1] > _STEP
+    step = torch.maximum(*torch.maximum(across, down).split(1, dim=1)) * offset.shape[-1] > _STEP
     if not step.any():
         return offset
-    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1).transpose(0, 1), _STEP_BLUR)
-    soft = blur(offset.transpose(0, 1), _STEP_BLUR).transpose(0, 1)
-    return offset + (soft - offset) * near.transpose(0, 1)
+    near = blur(F.max_pool2d(step.float(), 3, stride=1, padding=1), _STEP_BLUR)
+    return torch.lerp(offset, blur(offset, _STEP_BLUR), near)
 
 
 def _with_neighbours(maps: Tensor) -> Tensor:
-    """The sums of 3 x 3 values, zeros beyond the border."""
-    padded = F.pad(maps, (1, 1, 1, 1))
-    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
-    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    """The sums of 3 x 3 values of a map [1, 1, R, R], zeros beyond the border."""
+    summed = cv2.boxFilter(maps[0, 0].numpy(), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return torch.from_numpy(summed)[None, None]
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:
-    reach = 3
-    taps = torch.exp(-((torch.arange(-reach, reach + 1, dtype=maps.dtype) / sigma) ** 2) / 2)
-    taps = (taps / taps.sum()).to(maps.device)
-    padded = F.pad(maps, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    """Maps [..., R, R], blurred over seven rays."""
+    blurred = torch.empty_like(maps, memory_format=torch.contiguous_format)
+    for source, target in zip(maps.flatten(0, -3).numpy(), blurred.flatten(0, -3).numpy(), strict=True):
+        cv2.GaussianBlur(source, (7, 7), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
+    return blurred
 
 
+@lru_cache(maxsize=8)
 def pixel_centres(side: int) -> Tensor:
     """[1, 2, side, side]: u and v of the pixels of the crop."""
     axis = (torch.arange(side) + 0.5) / side
     v, u = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([u, v])[None]
+
+
+def plate_places(uv: Tensor) -> Tensor:
+    """Crop coordinates to places in a plate, -1..1 from border to border."""
+    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+
+
+@lru_cache(maxsize=8)
+def own_places(side: int) -> Tensor:
+    """[2, side, side]: places in a plate of the pixels of the crop."""
+    return plate_places(pixel_centres(side)[0])

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import find_objects, label, maximum_filter
 from torch import Tensor
 
-from ..portrait.plates import Plates, plate_pixels
+from ..portrait.plates import MARGIN, Plates
 from ..portrait.portrait import Portrait
 from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
-from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, common, relative
-from .solid import sample_plate
+from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, channels, common, listed, plate_places, relative
 
 _RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
-_TOGETHER = 1e-5  # crop units; sheets closer than this are one, the difference is rounding
+_TOGETHER = 1.3e-5  # of half a plate; sheets closer than this are one, the difference is rounding
+
+
+@dataclass(frozen=True)
+class MouthPart:
+    """A part of a frame in which the face sheet alone is not the whole picture.
+
+    box: its pixels, counted from the corner of the head's box.
+    places: [6, h, w] of the three sheets, in the plates.
+    jaw: [h, w] how much the jaw hides of all else.
+    face: [h, w] how much the face sheet hides of the inside of the mouth.
+    above_upper: [h, w] distance over the edge of the upper lip, face heights.
+    """
+
+    box: Box
+    places: Tensor
+    jaw: Tensor
+    face: Tensor
+    above_upper: Tensor
+
+
+@dataclass(frozen=True)
+class HeadSurface:
+    """Which of a head's sheets is in front, in the head's box of one frame.
+
+    rays: [2, R, R] places in the plates, of the face sheet, per ray.
+    box: its pixels.
+    places: [2, h, w] of the sheet in front.
+    parts: where more than that is seen.
+    """
+
+    rays: Tensor
+    box: Box
+    places: Tensor
+    parts: list[MouthPart]
 
 
 class HeadSheets:
@@ -31,92 +66,126 @@ class HeadSheets:
     """
 
     def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
-        self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
+        self._colours, self._firmness, self._matte = plates.head[:, :3], plates.head[:, 3:], plates.head_mask
         self._face = face
         self._from_rays = from_rays
-        self._size = size
         self._eyes = Eyes(plates.head, portrait.landmarks)
         self._pixel = 1 / (size * face.face_height)
         self._mouth = MouthInterior(plates.photo, portrait.landmarks, self._pixel)
         self._source_slant = _slant(portrait.camera)
 
-    def __call__(self, uv: Tensor, face: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
-        """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
+    def surface(self, uv: Tensor, box: Box) -> HeadSurface:
+        """What is in front in a box of the frame's pixels, at photo coordinates [6, R, R] of the rays."""
+        rays = plate_places(uv)
+        front = self._from_rays.places(rays[FACE_SHEET], box)
+        shared = [common(part, box) for part in self._parted(rays)]
+        parts = [self._part(rays, pixels, relative(pixels, box)) for pixels in shared if pixels is not None]
+        for part in parts:
+            places = front[channels(part.box)]
+            torch.where(part.jaw > 0.5, part.places[JAW_SHEET], places, out=places)
+        return HeadSurface(rays[FACE_SHEET], box, front, parts)
+
+    def matte(self, surface: HeadSurface, pixels: Tensor) -> Tensor:
+        """[K] the photo's matte at the pixels number [K] of the box."""
+        return _sampled(self._matte, surface.places, pixels)[0].clamp_(0, 1)  # bicubic lookups overshoot
+
+    def firmness(self, surface: HeadSurface, pixels: Tensor) -> Tensor:
+        """[K] how firmly the head covers what is behind it there."""
+        return _sampled(self._firmness, surface.places, pixels)[0].clamp_(0, 1)
+
+    def __call__(self, surface: HeadSurface, covers: Tensor, camera: Tensor, look: Look) -> Tensor:
+        """The sheets in front of one another [3, h, w], wherever they cover something.
 
         Args:
-            uv: [6, R, R] photo coordinates of the rays.
-            face: [2, h, w] those of the face sheet at the pixels of the box.
+            covers: [h, w] how much they do.
             camera: [1, 25] of the frame.
             look: what the eyes do.
         """
-        slant = _slant(camera) - self._source_slant
-        colour = self._head_at(face[None].permute(0, 2, 3, 1))
+        colour = covers.new_zeros(3, *covers.shape)
+        seen = listed(covers > 0)
+        colour.view(3, -1).index_copy_(1, seen, _sampled(self._colours, surface.places, seen))
         for eye in self._eyes(look):
-            self._show(eye, uv[FACE_SHEET], face, box, colour[0])
-        for part in self._parted(uv):
-            shared = common(part, box)
-            if shared is not None:
-                down, across = relative(shared, box)
-                inner = colour[..., down, across]
-                inner[:] = self._layered(self._from_rays.places(uv, shared)[None], inner, slant)
-        return colour[0]
+            self._show(eye, surface, colour)
+        slant = _slant(camera) - self._source_slant
+        for part in surface.parts:
+            self._show_mouth(part, colour[channels(part.box)], slant)
+        return colour
 
-    def _parted(self, uv: Tensor) -> list[Box]:
+    def _parted(self, rays: Tensor) -> list[Box]:
         """Where the face sheet alone is not the whole picture: where the jaw is elsewhere, and where the photo's mouth is open."""
-        parted = (uv[JAW_SHEET] - uv[FACE_SHEET]).abs().amax(dim=0) > _TOGETHER
+        across, down = (rays[JAW_SHEET] - rays[FACE_SHEET]).abs_()
+        parted = torch.maximum(across, down) > _TOGETHER
         if self._face.open_at_rest:
-            ray = 1 / (uv.shape[-1] * self._face.face_height)
-            jaw, upper = (self._look_up(uv[None, sheet].permute(0, 2, 3, 1))[0] for sheet in (JAW_SHEET, FACE_SHEET))
-            between = (jaw[FaceMap.BELOW_LOWER] < ray) & (upper[FaceMap.ABOVE_UPPER] < ray)
-            parted |= between & (upper[FaceMap.ACROSS].abs() < self._face.half_width + ray)
-        labels, _ = label(maximum_filter(parted.numpy(), 3), structure=np.ones((3, 3)))
-        return [self._from_rays.reached_from(*rays) for rays in find_objects(labels)]
+            ray = 1 / (rays.shape[-1] * self._face.face_height)
+            (below_lower,), (above_upper, across) = self._over_lower(rays), self._over_upper(rays)
+            between = (below_lower < ray) & (above_upper < ray)
+            parted |= between & (across.abs() < self._face.half_width + ray)
+        near = cv2.dilate(parted.numpy().view(np.uint8), np.ones((3, 3), np.uint8))
+        _, _, found, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+        boxes = [(slice(y, y + height), slice(x, x + width)) for x, y, width, height, _ in found[1:].tolist()]
+        return [self._from_rays.reached_from(*rays) for rays in boxes]
 
-    def _layered(self, uv: Tensor, colour_face: Tensor, slant: Tensor) -> Tensor:
-        """Jaw and the inside of the mouth over the face sheet's colours [1, 5, h, w], at photo coordinates [1, 6, h, w]."""
-        face, jaw, skull = (uv[:, sheet].permute(0, 2, 3, 1) for sheet in (FACE_SHEET, JAW_SHEET, SKULL_SHEET))
-        maps_jaw, maps_face = self._look_up(jaw), self._look_up(face)
-        below_lower = _edge(maps_jaw[:, FaceMap.BELOW_LOWER], self._pixel)
-        over_the_edge = maps_face[:, FaceMap.ABOVE_UPPER] + self._pixel  # by one pixel, so that closed lips show no inside
-        above_upper = _edge(over_the_edge, self._pixel)
-        colour_jaw, colour = self._head_at(jaw), colour_face.clone()
-        beside = _edge(maps_face[:, FaceMap.ACROSS].abs() - self._face.half_width, self._pixel)  # there the lips are one
-        above_upper = torch.maximum(above_upper, beside)
-        rows, columns = ((1 - below_lower) * (1 - above_upper))[0].nonzero(as_tuple=True)
-        if len(rows):
-            below_upper = -maps_face[0, FaceMap.ABOVE_UPPER, rows, columns]
-            painted = self._mouth(skull[0, rows, columns], jaw[0, rows, columns], below_upper, slant).T[None]
-            inside = torch.cat([painted, torch.ones_like(painted[:, :2])], dim=1)
-            outside = colour[:, :, rows, columns]
-            colour[:, :, rows, columns] = inside + (outside - inside) * above_upper[:, rows, columns][:, None]
-        return colour_jaw * below_lower[:, None] + colour * (1 - below_lower[:, None])
+    def _part(self, rays: Tensor, pixels: Box, box: Box) -> MouthPart:
+        """The sheets at some pixels of the frame."""
+        places = self._from_rays.places(rays, pixels)
+        (below_lower,), (above_upper, across) = self._over_lower(places), self._over_upper(places)
+        above = _edge(above_upper + self._pixel, self._pixel)  # by one pixel, so that closed lips show no inside
+        beside = _edge(across.abs() - self._face.half_width, self._pixel)  # there the lips are one
+        return MouthPart(box, places, _edge(below_lower, self._pixel), torch.maximum(above, beside), above_upper)
 
-    def _head_at(self, uv: Tensor) -> Tensor:
-        return sample_plate(self._head, uv, "bicubic")
+    def _show_mouth(self, part: MouthPart, colour: Tensor, slant: Tensor) -> None:
+        """Mixes face, jaw and the inside of the mouth into colours [3, h, w], wherever more than one of them is seen."""
+        pixels = listed((part.jaw < 1) & ((part.jaw > 0) | (part.face < 1)))
+        places = part.places.flatten(1).index_select(1, pixels)
+        jaw, face = (one.flatten()[pixels] for one in (part.jaw, part.face))
+        mixed = _sampled(self._colours, places[FACE_SHEET])
+        inside = (face < 1).nonzero()[:, 0]
+        if len(inside):
+            skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
+            painted = self._mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
+            mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
+        mixed = torch.lerp(mixed, _sampled(self._colours, places[JAW_SHEET]), jaw)
+        width = part.jaw.shape[1]
+        colour[:, pixels // width, pixels % width] = mixed
 
-    def _show(self, eye: Painted, uv: Tensor, face: Tensor, box: Box, colour: Tensor) -> None:
-        """Puts an eye into the colours [5, h, w] of the box, where the face sheet shows it."""
-        corner = torch.tensor(eye.corner)[:, None, None]
+    def _show(self, eye: Painted, surface: HeadSurface, colour: Tensor) -> None:
+        """Puts an eye into the colours [3, h, w] of a surface, where the face sheet shows it."""
         size = torch.tensor(eye.picture.shape[1::-1])[:, None, None]
+        step = self._colours.shape[-1] / size
+        start = step - 2 * torch.tensor(eye.corner)[:, None, None] / size - 1
 
         def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
-            """Pixels [2, ...] of the eye's picture, and whether they lie in it."""
-            pixels = plate_pixels(at, self._head.shape[-1]) - corner
-            return pixels, ((pixels >= rim) & (pixels <= size - 1 - rim)).all(dim=0)
+            """Places [2, ...] in the eye's picture, -1..1, and whether they lie in it."""
+            grid = torch.addcmul(start, at, step)
+            return grid, torch.logical_and(*(grid.abs() <= 1 - (2 * rim + 1) / size))
 
-        shared = common(self._from_rays.reached(shown(uv, 0)[1]), box)
+        shared = common(self._from_rays.reached(shown(surface.rays, 0)[1]), surface.box)
         if shared is None:
             return
-        down, across = relative(shared, box)
-        pixels, within = shown(face[:, down, across], _RIM)
-        grid = ((pixels + 0.5) / size * 2 - 1).permute(1, 2, 0)[None]
+        part = channels(relative(shared, surface.box))
+        grid, within = shown(surface.places[part], _RIM)
         picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
-        painted = F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)[0]
-        colour[:3, down, across] = torch.where(within, painted, colour[:3, down, across])
+        painted = F.grid_sample(picture, grid.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
+        colour[part] = torch.where(within, painted, colour[part])
 
-    def _look_up(self, uv: Tensor) -> Tensor:
-        maps = self._face.maps.expand(len(uv), -1, -1, -1)
-        return F.grid_sample(maps, uv * 2 - 1, padding_mode="border", align_corners=False)
+    def _over_lower(self, places: Tensor) -> Tensor:
+        """[1, h, w] how far below the lower lip's edge places [6, h, w] are on the jaw."""
+        return self._look_up(places[JAW_SHEET], slice(FaceMap.BELOW_LOWER, FaceMap.BELOW_LOWER + 1))
+
+    def _over_upper(self, places: Tensor) -> Tensor:
+        """[2, h, w] how far above the upper lip's edge they are on the face, and how far across."""
+        return self._look_up(places[FACE_SHEET], slice(FaceMap.ABOVE_UPPER, FaceMap.ACROSS + 1))
+
+    def _look_up(self, places: Tensor, maps: slice) -> Tensor:
+        grid = places.permute(1, 2, 0)[None] * (1 + 2 * MARGIN)
+        return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
+
+
+def _sampled(plate: Tensor, places: Tensor, pixels: Tensor | None = None) -> Tensor:
+    """Looks a plate [1, C, S, S] up at places [2, K], or at some pixels [K] of a map of them [2, h, w] -> [C, K]."""
+    listed_places = places if pixels is None else places.flatten(1).index_select(1, pixels)
+    grid = listed_places.T[None, None]
+    return F.grid_sample(plate, grid, mode="bicubic", padding_mode="border", align_corners=False)[0, :, 0]
 
 
 def _slant(camera: Tensor) -> Tensor:

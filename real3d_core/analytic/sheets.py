@@ -60,14 +60,14 @@ class Sheets:
         self.side = float(2 * half)
         self.lattice = _lattice(centre, half)
         window = _window(self.lattice.numpy(), centre, high - low)
-        self._face = _Field(rest, _face_members(rest), self.lattice, window)
-        self._jaw = _Field(rest, _jaw_members(rest), self.lattice, window)
+        face, jaw = (_field(rest, members, self.lattice, window) for members in (_face_members(rest), _jaw_members(rest)))
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
         between = smooth_step((1.14 - np.abs(across)) / 0.20)
-        self._between_corners = torch.from_numpy(between).float()  # beyond the corners of the mouth the sheets are one
+        apart = (jaw - face) * between.ravel()  # beyond the corners of the mouth the sheets are one
+        self._face, self._apart = _FieldPart(face), _FieldPart(apart)
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
@@ -75,9 +75,12 @@ class Sheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
         each = [self._fields(frame) for frame in coefficients.split(1)]  # sums round differently in company
         face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
-        face, jaw = (inverse(field[:, :2], self.lattice, self.sample, _ROUNDS) for field in (face_field, jaw_field))
+        half = self.side / 2
+        face, jaw = (half * inverse(torch.cat([face_field, jaw_field])[:, :2] / half, _ROUNDS)).chunk(2)
         above = self._above
-        return BentSheets(face, jaw * (1 - above) + face * above, torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:]))
+        jaw = torch.lerp(jaw, face, above)
+        depth = torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:])
+        return BentSheets(self.lattice + face, self.lattice + jaw, depth)
 
     def in_front(self, bent: BentSheets) -> Tensor:
         """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
@@ -85,10 +88,9 @@ class Sheets:
 
     def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
         """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
-        moved = self._controls.displacements(coefficients) * self.face_height
-        face = self._face(moved)
-        jaw = face + self._between_corners * (self._jaw(moved) - face)
-        return unfolded(face, jaw, cell=self.side / (LATTICE - 1))
+        moved = (self._controls.displacements(coefficients) * self.face_height)[0].T.contiguous()
+        face, apart = self._face(moved), self._apart(moved)
+        return unfolded(face, face + apart, cell=self.side / (LATTICE - 1))
 
     def sample(self, values: Tensor, points: Tensor) -> Tensor:
         """Values [N, C, L, L] on the lattice, looked up at world points [N, 2, H, W]; the border is repeated."""
@@ -96,30 +98,37 @@ class Sheets:
         return F.grid_sample(values.expand(len(points), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
-class _Field:
-    """A smooth displacement field through the displacements of some landmarks: thin-plate splines, as one matrix."""
+def _field(rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.ndarray) -> np.ndarray:
+    """[468, L * L]: a smooth displacement field through the displacements of some landmarks: thin-plate splines, as one matrix."""
+    oval = np.array(FACE_OVAL)
+    centre = rest[oval, :2].mean(0)
+    ghosts = centre + _GHOSTS * (rest[oval, :2] - centre)
+    mouth = rest[[61, 291], 1].mean()
+    height = rest[oval, 1].max() - rest[oval, 1].min()
+    follow = np.clip((mouth - rest[oval, 1]) / (0.15 * height), 0, 1)  # below the chin the surface goes along, above it rests
+    points = np.concatenate([rest[members, :2], ghosts])
+    spread = np.eye(len(points))
+    targets = lattice.numpy().reshape(2, -1).T
+    matrix = RBFInterpolator(points, spread, kernel="thin_plate_spline", smoothing=1e-4 * height**2)(targets)
+    matrix *= window.reshape(-1, 1)
+    from_landmarks = np.zeros((MESH_POINTS, matrix.shape[0]))
+    from_landmarks[members] = matrix[:, : len(members)].T
+    from_landmarks[oval] += (matrix[:, len(members) :] * follow).T
+    return from_landmarks
 
-    def __init__(self, rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.ndarray):
-        oval = np.array(FACE_OVAL)
-        centre = rest[oval, :2].mean(0)
-        ghosts = centre + _GHOSTS * (rest[oval, :2] - centre)
-        mouth = rest[[61, 291], 1].mean()
-        height = rest[oval, 1].max() - rest[oval, 1].min()
-        follow = np.clip((mouth - rest[oval, 1]) / (0.15 * height), 0, 1)  # below the chin the surface goes along, above it rests
-        points = np.concatenate([rest[members, :2], ghosts])
-        spread = np.eye(len(points))
-        targets = lattice.numpy().reshape(2, -1).T
-        matrix = RBFInterpolator(points, spread, kernel="thin_plate_spline", smoothing=1e-4 * height**2)(targets)
-        matrix *= window.reshape(-1, 1)
-        from_landmarks = np.zeros((MESH_POINTS, matrix.shape[0]))
-        from_landmarks[members] = matrix[:, : len(members)].T
-        from_landmarks[oval] += (matrix[:, len(members) :] * follow).T
-        self._from_landmarks = torch.from_numpy(from_landmarks).float()
+
+class _FieldPart:
+    """A matrix [468, L * L] from landmarks to the lattice, without the points that it leaves at rest."""
+
+    def __init__(self, matrix: np.ndarray):
+        moved = np.flatnonzero(matrix.any(axis=0))
+        self._points, self._matrix = torch.from_numpy(moved), torch.from_numpy(matrix[:, moved]).float()
 
     def __call__(self, moved: Tensor) -> Tensor:
-        """[N, 468, 3] -> [N, 3, L, L]."""
-        values = [shifts.T @ self._from_landmarks for shifts in moved]  # one by one, for the same reason as in bend
-        return torch.stack(values).view(len(moved), 3, LATTICE, LATTICE)
+        """Displacements of landmarks [3, 468] -> [1, 3, L, L]."""
+        field = moved.new_zeros(3, LATTICE**2)
+        field[:, self._points] = moved @ self._matrix
+        return field.view(1, 3, LATTICE, LATTICE)
 
 
 def _face_members(rest: np.ndarray) -> np.ndarray:

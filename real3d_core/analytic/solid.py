@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from scipy.interpolate import LinearNDInterpolator
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, FACE_OVAL, JAW_CORNERS, MESH_POINTS
+from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS, MIDLINE, MOUTH_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..portrait.segmentation import where_hair
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
+from .hidden_half import HiddenHalf
 
 TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
@@ -28,7 +30,9 @@ _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
 _SKIN_INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _INSET = 2.5  # texels from solid hair to the solid's rim, so that its blurred outline hides none of the matte's
-_FALL = 0.5  # of the hair's and ears' breadth in the photo is the depth over which they fall off
+_STEEPEST = 1.3  # of the hair's and ears' breadth in the photo is the most that they may fall off over it
+_LONG_HAIR = 0.5  # the same of a side whose hair hangs down
+_WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
 _RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
 
@@ -62,20 +66,31 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
+    half = hidden_half(portrait, torch.from_numpy(landmarks))
+    widest = landmarks[EARS, 2].mean() - _WIDEST_BEHIND * face_height
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
+    shown_face = in_face.repeat(_FINER, axis=0).repeat(_FINER, axis=1)  # its outline in the photo may be the nose's
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
         mask, beside = sample_plate(layers, _enlarged(uv))[0].numpy()
-        inside = _signed_distance(mask * (1 - _THIN_HAIR * beside)) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
-        front = _close(face_depth, in_face, inside > 0, face_height, seam)
+        mask = np.maximum(mask * (1 - _THIN_HAIR * beside), half.amount * shown_face)
+        inside = _signed_distance(mask) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
+        inside = half.mirrored(inside)
+        steepest = _steepest(inside > 0, in_face, landmarks, face_height)
+        front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
         back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam)).float(),
         inside=torch.from_numpy(inside).float(),
-        photo_uv=_seen_at(front, camera)[0].permute(2, 0, 1),
+        photo_uv=torch.from_numpy(half.unrolled(*_seen(front, camera, portrait.plates.head_mask))).float(),
     )
+
+
+def hidden_half(portrait: Portrait, landmarks: Tensor) -> HiddenHalf:
+    """The half of the head that its photo hides, by the landmarks [478, 3] in the world."""
+    return HiddenHalf.of(float(portrait.euler[0, 1]), float(landmarks[MIDLINE, 0].mean()), TEXELS)
 
 
 def landmarks_in_world(portrait: Portrait) -> np.ndarray:
@@ -118,15 +133,28 @@ def _enlarged(uv: Tensor) -> Tensor:
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
     """Texels from the contour of a soft mask given _FINER times as fine; smoothed so that the contour has no corners."""
-    solid = gaussian_filter(mask, 0.7 * _FINER) > 0.5
-    distance = (distance_transform_edt(solid) - distance_transform_edt(~solid)) / _FINER
-    return gaussian_filter(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
+    solid = (_smooth(mask, 0.7 * _FINER) > 0.5).astype(np.uint8)
+    inside, outside = (cv2.distanceTransform(one, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for one in (solid, 1 - solid))
+    distance = np.clip(inside - outside, -len(mask), len(mask)) / _FINER  # endless where there is no contour
+    return _smooth(distance, _FINER).reshape(TEXELS, _FINER, TEXELS, _FINER).mean(axis=(1, 3))
+
+
+def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """SciPy's gaussian_filter, faster."""
+    size = (2 * int(4 * sigma + 0.5) + 1,) * 2
+    return cv2.GaussianBlur(values, size, sigma, borderType=cv2.BORDER_REFLECT)
 
 
 def _seen_at(front: np.ndarray, camera: Tensor) -> Tensor:
     x, y = texel_centres()
     points = torch.from_numpy(np.stack([x, y, front], axis=-1)).float()
     return project(points, camera)[0][None]
+
+
+def _seen(front: np.ndarray, camera: Tensor, head_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Where a surface was seen [2, 256, 256], and whether the photo shows the head there."""
+    uv = _seen_at(front, camera)
+    return uv[0].permute(2, 0, 1).numpy(), sample_plate(head_mask, uv)[0, 0].numpy() > 0.9
 
 
 def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +166,15 @@ def _face_depth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return gaussian_filter(filled, 1.2), in_face
 
 
-def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
+def _close(
+    face_depth: np.ndarray,
+    in_face: np.ndarray,
+    in_head: np.ndarray,
+    face_height: float,
+    seam: np.ndarray,
+    widest: float,
+    steepest: np.ndarray,
+) -> np.ndarray:
     """Face depth, falling off roundly from the rim of the face to the rim of the head, constant beyond.
 
     Nowhere so steeply that a turned head would show the photo drawn out into bars; what lies behind the rim is the far side's.
@@ -146,12 +182,12 @@ def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, fac
     head = in_head | in_face
     to_face = distance_transform_edt(~in_face)
     to_rim = distance_transform_edt(head)
-    oval = gaussian_filter(_nearest(face_depth, in_face), 3)
+    oval = gaussian_filter(_nearest(face_depth, in_face & ~binary_erosion(in_face)), 3)
     texel = 1 / TEXELS
     span = gaussian_filter((to_face + to_rim) * texel, 4)
-    drop = np.clip(_FALL * span, 0.03 * face_height, 0.25 * face_height)
+    drop = np.clip(oval - widest, 0.03 * face_height, steepest * span)
     t = to_face / np.maximum(to_face + to_rim, 1e-6)
-    outer = oval - drop * (0.5 * t + 0.5 * t**2)
+    outer = oval - drop * t
     rim = _nearest(outer, head)
     outside = np.where(head, outer, rim)
     outside += (HEAD_CENTRE[2] - NECK_BEHIND - outside) * seam  # torso and head move alike where one goes on in the other
@@ -159,6 +195,17 @@ def _close(face_depth: np.ndarray, in_face: np.ndarray, in_head: np.ndarray, fac
     soft = gaussian_filter(surface, 2.0)
     keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
     return surface * keep + soft * (1 - keep)
+
+
+def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """[256, 256]: how steeply each side may fall off. Hair that hangs down beside the jaw hangs beside the cheek, not behind the ear."""
+    x, y = texel_centres()
+    low, high = landmarks[JAW_CORNERS, 1].mean(), landmarks[MOUTH_CORNERS, 1].mean()
+    beside = in_head & ~in_face & (y > low) & (y < high)
+    middle, rows = landmarks[CHIN, 0], max(1, round((high - low) * TEXELS))
+    breadths = [(beside & half).sum() / rows / TEXELS / face_height for half in (x < middle, x > middle)]
+    left, right = (_STEEPEST + (_LONG_HAIR - _STEEPEST) * smooth_step((breadth - 0.03) / 0.07) for breadth in breadths)
+    return left + (right - left) * smooth_step((x - middle) / (0.5 * face_height) + 0.5)
 
 
 def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
@@ -170,8 +217,8 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     upper = smooth_step((y - chin) / (eyes - chin))
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
-    thickness = face_height * (0.05 + 0.55 * upper) * bulge
-    least = _THIN + 0.08 * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
+    thickness = face_height * (0.05 + 0.45 * upper) * bulge
+    least = _THIN + 0.16 * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
     return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 

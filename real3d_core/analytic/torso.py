@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,24 @@ from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..smooth_step import eased
-from .ray_maps import Enlargement, extent, pixel_centres, stillness
-from .solid import NECK_BEHIND, sample_plate
+from .ray_maps import Enlargement, extent, own_places, pixel_centres, plate_places, stillness
+from .solid import NECK_BEHIND
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
+
+
+@dataclass(frozen=True)
+class TorsoLayer:
+    """The torso of one frame.
+
+    rows: of the frame that may show it.
+    colour: [4, h, size] its colour (3) and opacity in these rows.
+    still: [1, size, size] how much it is in its place of the photo.
+    """
+
+    rows: slice
+    colour: Tensor
+    still: Tensor
 
 
 class Torso:
@@ -32,40 +47,46 @@ class Torso:
         self._plate = plate
         self._top = _first_row(plate[:, 3:])
         self._size = size
-        self._source_camera = portrait.camera
-        self._follow = _torso_follow(portrait, face_height)
-        self._from_follow = Enlargement(self._follow.shape[-1], size, "bilinear")
-        self._latest: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+        self._follow = _torso_follow(portrait, face_height)[0]
+        side = self._follow.shape[-1]
+        self._neck = _neck_points(portrait.camera, side)
+        self._from_follow = Enlargement(side, size, "bilinear")
+        self._latest: tuple[Tensor, TorsoLayer] | None = None
 
-    def __call__(self, camera: Tensor) -> tuple[Tensor, Tensor]:
-        """[4, S, S], the torso, its neck carried along by the head and its shoulders at rest; and [1, S, S], how much it is in its place.
+    def __call__(self, camera: Tensor) -> TorsoLayer:
+        """The torso, its neck carried along by the head and its shoulders at rest; kept while the camera stays."""
+        latest = self._latest  # several threads compose
+        if latest is None or not torch.equal(latest[0], camera):
+            latest = self._latest = (camera, self._seen_from(camera))
+        return latest[1]
 
-        Kept while the camera stays.
-        """
-        if self._latest is None or not torch.equal(self._latest[0], camera):
-            shift = (_neck_shift(camera, self._source_camera, self._follow.shape[-1]) * self._follow)[0]
-            top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
-            rows = (slice(min(max(top, 0), self._size - 1), self._size), slice(0, self._size))
-            moved = pixel_centres(self._size)[..., rows[0], rows[1]] - self._from_follow(shift, rows)
-            torso = torch.zeros(4, self._size, self._size)
-            torso[..., rows[0], rows[1]] = sample_plate(self._plate, moved.permute(0, 2, 3, 1))[0]
-            still = self._from_follow(stillness(shift)[None], (slice(0, self._size), slice(0, self._size)))
-            self._latest = (camera, (torso, still))
-        return self._latest[1]
+    def _seen_from(self, camera: Tensor) -> TorsoLayer:
+        shift = (_seen(self._neck, camera[0]) - pixel_centres(self._follow.shape[-1])[0]) * self._follow
+        top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
+        whole = slice(0, self._size)
+        rows = slice(min(max(top, 0), self._size - 1), self._size)
+        moved = own_places(self._size)[:, rows] - self._from_follow(plate_places(0.5 + shift), (rows, whole))
+        grid = moved.permute(1, 2, 0)[None]
+        torso = F.grid_sample(self._plate, grid, padding_mode="border", align_corners=False)[0]
+        return TorsoLayer(rows, torso, self._from_follow(stillness(shift)[None], (whole, whole)))
 
 
-def _neck_shift(cameras: Tensor, source: Tensor, side: int) -> Tensor:
-    """[N, 2, side, side]: how far a point of the neck, seen at each place of the source picture, moves in the picture."""
+def _neck_points(source: Tensor, side: int) -> Tensor:
+    """[3, side * side] world: where the neck is that is seen at each place of the source picture."""
     origins, directions = camera_rays(source, side)
     centre = source.new_tensor(HEAD_CENTRE)
     towards = source[0, :16].reshape(4, 4)[:3, 2]  # the source camera's viewing direction
     plane = centre @ towards + NECK_BEHIND
     distance = (plane - origins @ towards) / (directions @ towards)
-    points = origins + directions * distance[..., None]
-    to_world = cameras[:, :16].reshape(-1, 4, 4)
-    in_camera = (points - to_world[:, None, :3, 3]) @ to_world[:, :3, :3]
-    uv = 0.5 + FOCAL * in_camera[..., :2] / in_camera[..., 2:]
-    return uv.transpose(1, 2).unflatten(2, (side, side)) - pixel_centres(side)
+    return (origins + directions * distance[..., None])[0].T.contiguous()
+
+
+def _seen(points: Tensor, camera: Tensor) -> Tensor:
+    """World points [3, side * side] -> [2, side, side] where a camera [25] sees them, in crop units."""
+    to_world = camera[:16].reshape(4, 4)
+    in_camera = to_world[:3, :3].T @ (points - to_world[:3, 3:])
+    side = math.isqrt(points.shape[1])
+    return (0.5 + FOCAL * in_camera[:2] / in_camera[2:]).unflatten(1, (side, side))
 
 
 def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:

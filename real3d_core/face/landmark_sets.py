@@ -33,10 +33,12 @@ RIGHT_BROW = _numbers("46 53 52 65 55 70 63 105 66 107")
 LEFT_BROW = _numbers("285 295 282 283 276 336 296 334 293 300")
 
 JAW = _numbers("127 234 93 132 58 172 136 150 149 176 148 152 377 400 378 379 365 397 288 361 323 454 356")
+EARS = [234, 454]  # in front of them
 JAW_CORNERS = [172, 397]  # below the ears, where the jaw turns upwards
 FACE_OVAL = JAW + _numbers("389 251 284 332 297 338 10 109 67 103 54 21 162")
 
 FOREHEAD, CHIN, NOSE_TIP, NOSE_BASE = 10, 152, 1, 2
+MIDLINE = [10, 151, 9, 168, 6, 1, 2, 0, 17, 152]
 CHEEKS = [50, 205, 280, 425]  # below what glasses cover
 MOUTH_CORNERS = [61, 291]
 GAP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip

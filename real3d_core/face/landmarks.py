@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import cv2
 import numpy as np
 
 from ..errors import NoFaceError
@@ -16,6 +17,7 @@ MOST_FACES = 16
 TILE_SCORE = 0.75  # a tile has less context than a picture, so its faces need a higher score
 _SMALLEST_TILE = 240  # pixels, where larger ones show somebody
 _LEAST_TILE = 64
+_ENOUGH = 2048  # pixels along a picture's long side: the networks look at 128 for faces and at 256 about a face
 _LARGE = 0.15  # of a picture's long side: from this height on a face's landmarks gain nothing from a crop
 _CROP = 2.6  # face heights along a side, in which a face is looked for once more
 _FIRST, _NOW_AND_THEN = 4, 12  # frames of a clip without a face that are searched on tiles: these, then one in so many
@@ -46,8 +48,13 @@ class FaceLandmarks:
         about it: what is none is not found there, and the landmarks of small ones are better.
         """
         with landmarker(self._model, MOST_FACES) as finder, landmarker(self._model, MOST_FACES, TILE_SCORE) as surer:
-            found = largest_first(finder.detect(image))
+            found = largest_first(_detect(finder, image))
             return _found_closer(finder, surer, image, found, _LEAST_TILE) or found
+
+    def once_more(self, crop: np.ndarray, rough: np.ndarray) -> np.ndarray | None:
+        """The landmarks [478, 3] of a face about where `rough` has them, in an RGB uint8 crop [H, W, 3] in which it is large; or None."""
+        with landmarker(self._model, MOST_FACES) as finder:
+            return next((face for face in largest_first(finder.detect(crop)) if _same(face, rough)), None)
 
     def in_frames(self, frames: Iterable[np.ndarray]) -> Iterator[Sighting]:
         """One person's face in each RGB uint8 frame, see `FaceFollower`; a frame without it repeats the face before.
@@ -169,6 +176,16 @@ def _found_closer(finder: Landmarker, surer: Landmarker, image: np.ndarray, foun
     return _verified(finder, image, _distinct(shown))
 
 
+def _detect(finder: Landmarker, image: np.ndarray) -> list[np.ndarray]:
+    """What a finder sees in a picture, which is shown to it a whole number of times smaller where it is larger than that needs."""
+    times = -(-max(image.shape[:2]) // _ENOUGH)
+    if times == 1:
+        return finder.detect(image)
+    width, height = (side // times for side in image.shape[1::-1])
+    small = cv2.resize(image[: height * times, : width * times], (width, height), interpolation=cv2.INTER_AREA)
+    return [times * face for face in finder.detect(small)]
+
+
 def _tile_sides(short: int, tall: float, least: int) -> list[int]:
     """A picture's short side and its halves, as long as a tile holds the largest face seen in the whole picture."""
     return [side for side in (short, short // 2, short // 4, short // 8) if side >= max(least, tall)]
@@ -181,7 +198,7 @@ def _detect_on_tiles(finder: Landmarker, image: np.ndarray, side: int) -> list[n
     for top in _starts(height, side):
         for left in _starts(width, side):
             tile = image[top : top + side, left : left + side]
-            faces += [face + np.array([left, top, 0], np.float32) for face in finder.detect(tile)]
+            faces += [face + np.array([left, top, 0], np.float32) for face in _detect(finder, tile)]
     return faces
 
 
@@ -190,7 +207,7 @@ def _verified(finder: Landmarker, image: np.ndarray, faces: Iterable[np.ndarray]
     kept = []
     for face in faces:
         crop, corner = _about(image, face)
-        again = next((other + corner for other in finder.detect(crop) if _same(other + corner, face)), None)
+        again = next((other + corner for other in _detect(finder, crop) if _same(other + corner, face)), None)
         if again is not None:
             kept.append(face if face_height(face) > _LARGE * max(image.shape[:2]) else again)
     return largest_first(_distinct(kept))

@@ -38,9 +38,9 @@ def write_video(
 
     Args:
         path: ends as the container does; it is tried before any frame is computed.
-        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], RGB; an odd side is padded by repeating its last line.
+        frames: chunks of [n, H, W, 3] float, clamped to [0, 1], or uint8; RGB. An odd side is padded by repeating its last line.
         sound: one or two channels are kept, more are mixed; None for a silent video.
-        chunk: frames computed at once.
+        chunk: frames computed at once, where they are not computed side by side.
         progress: called as progress(frames done, frames in all) after each chunk.
         encoding: None for what suits the name's ending: H.264 and AAC in an MP4 or MKV, AV1 and Opus in a WebM.
         metadata: names and texts to keep in the file, such as the workflow that made it.
@@ -70,52 +70,53 @@ def _encode(
     encoding: Encoding,
 ) -> None:
     rate = exact_rate(frames.fps)
-    pictures = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
-    assert isinstance(pictures, av.VideoStream)
+    stream = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
+    assert isinstance(stream, av.VideoStream)
     packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
     sound_end = 0.0
 
-    def encode(chunk_pixels: np.ndarray, first: int) -> None:
+    def encode(pictures: list[av.VideoFrame], first: int) -> None:
         nonlocal sound_end
-        for number, pixels in enumerate(chunk_pixels, first):
+        for number, picture in enumerate(pictures, first):
             if not number:
-                _set_picture(pictures, pixels, rate, encoding)
-            container.mux(pictures.encode(_yuv(pixels, number, rate, encoding)))
-        while sound_end < (first + len(chunk_pixels)) / rate:
+                _set_picture(stream, picture, rate, encoding)
+            picture.pts, picture.time_base = number, 1 / rate
+            container.mux(stream.encode(picture))
+        while sound_end < (first + len(pictures)) / rate:
             sound_end, packets = next(packets_of_sound, (math.inf, []))
             container.mux(packets)
 
-    with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next one is computed
+    converted = frames.map(lambda floats, start, stop: _yuv(encoding.rgb(floats), encoding), keep=0)
+    with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next ones are computed
         done, pending = 0, None
-        for floats in frames.chunks(chunk):
-            pixels = _even(encoding.rgb(floats))
+        for pictures in converted.chunks(chunk):
             if pending:
                 pending.result()
-            pending = encoder.submit(encode, pixels, done)
-            done += len(pixels)
+            pending = encoder.submit(encode, pictures, done)
+            done += len(pictures)
             if progress:
                 progress(done, len(frames))
         if pending:
             pending.result()
-    container.mux(pictures.encode(None))
+    container.mux(stream.encode(None))
     for _, packets in packets_of_sound:
         container.mux(packets)
 
 
-def _set_picture(stream: av.VideoStream, pixels: np.ndarray, rate: Fraction, encoding: Encoding) -> None:
-    """Size, clock and colour tags, known with the first frame."""
-    stream.height, stream.width = pixels.shape[:2]
+def _set_picture(stream: av.VideoStream, picture: av.VideoFrame, rate: Fraction, encoding: Encoding) -> None:
+    """Size and clock, known with the first frame, and how it is encoded."""
+    stream.height, stream.width = picture.height, picture.width
     stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.time_base = 1 / rate
-    encoding.tag(context)
+    encoding.set_up(context)
 
 
-def _yuv(pixels: np.ndarray, number: int, rate: Fraction, encoding: Encoding) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(pixels, format=encoding.rgb_format)
-    frame = frame.reformat(format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG)
-    frame.pts, frame.time_base = number, 1 / rate
-    return frame
+def _yuv(pixels: np.ndarray, encoding: Encoding) -> list[av.VideoFrame]:
+    frames = (av.VideoFrame.from_ndarray(picture, format=encoding.rgb_format) for picture in _even(pixels))
+    return [
+        frame.reformat(format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG) for frame in frames
+    ]
 
 
 def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..stream import FrameStream, exact_rate
+from .encoding import in_8_bits
 
 _LOG = logging.getLogger("real3d")
 _CODEC, _PIXELS = "libx264rgb", "rgb24"
@@ -51,7 +52,7 @@ class Shelf:
             frames: chunks [n, H, W, 3] float, clamped to [0, 1]; a pure function of the frame numbers.
         """
         film = _Film(self, frames)
-        return FrameStream(len(frames), frames.fps, film.frames)
+        return FrameStream(len(frames), frames.fps, film.frames, walk=film.walk)
 
     def use(self, film: _Film) -> None:
         """Makes this film the last to be removed."""
@@ -100,21 +101,13 @@ class _Film:
 
     def frames(self, start: int, stop: int) -> Tensor:
         """The frames [stop - start, H, W, 3] float32 in [0, 1], multiples of 1 / 255."""
-        with self._shelf.lock:
-            self._shelf.use(self)
-            pieces, at = [], start
-            while at < stop:
-                if self._writer and self._writer.start <= at < self._writer.stop:
-                    self._close()
-                segment = next((one for one in self._segments if one.start <= at < one.stop), None)
-                if segment:
-                    until = min(stop, segment.stop)
-                    pieces.append(self._read(segment, at, until))
-                else:
-                    until = min([stop, *(one.start for one in self._segments if one.start > at)])
-                    pieces.append(self._computed(at, until))
-                at = until
-        return torch.from_numpy(pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).float() / 255
+        pieces = [pixels for _, _, pixels in self._pieces(start, stop, stop - start)]
+        return _floats(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
+
+    def walk(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, Tensor]]:
+        """(first frame, frame after the last, frames) of the frames start..stop-1, computed as their source does."""
+        for first, last, pixels in self._pieces(start, stop, size):
+            yield first, last, _floats(pixels)
 
     def forget(self) -> None:
         """Removes what is kept; it is computed again when it is wanted."""
@@ -124,15 +117,39 @@ class _Film:
         self._reader, self._segments, self._closed_size = None, [], 0
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _computed(self, start: int, stop: int) -> np.ndarray:
-        chunk = self._source.frames(start, stop).detach().clamp(0, 1)
-        pixels = (chunk * 255).round().to(torch.uint8).cpu().numpy()
-        if not self._given_up:
-            try:
-                self._write(pixels, start)
-            except (OSError, av.FFmpegError, ValueError) as failure:
-                self._give_up(f"cannot be kept on the disk ({failure})")
-        return pixels
+    def _pieces(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """The frames start..stop-1 as uint8; the lock is free while they are computed."""
+        at = start
+        while at < stop:
+            with self._shelf.lock:
+                self._shelf.use(self)
+                if self._writer and self._writer.start <= at < self._writer.stop:
+                    self._close()
+                segment = next((one for one in self._segments if one.start <= at < one.stop), None)
+                if segment:
+                    until = min(stop, at + size, segment.stop)
+                    pixels = self._read(segment, at, until)
+                else:
+                    until = min([stop, *(one.start for one in self._segments if one.start > at)])
+            if segment:
+                yield at, until, pixels
+            else:
+                yield from self._computed(at, until, size)
+            at = until
+
+    def _computed(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        for first, last, pixels in self._source.map(lambda chunk, *_: in_8_bits(chunk).numpy(), keep=0).walk(start, stop, size):
+            with self._shelf.lock:
+                self._keep(pixels, first)
+            yield first, last, pixels
+
+    def _keep(self, pixels: np.ndarray, start: int) -> None:
+        if self._given_up:
+            return
+        try:
+            self._write(pixels, start)
+        except (OSError, av.FFmpegError, ValueError) as failure:
+            self._give_up(f"cannot be kept on the disk ({failure})")
 
     def _write(self, pixels: np.ndarray, start: int) -> None:
         if self._writer and self._writer.stop != start:
@@ -165,6 +182,10 @@ class _Film:
                 self._reader.close()
             self._reader = _Reader(segment, start, self._source.fps)
         return self._reader.read(start, stop)
+
+
+def _floats(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).float() / 255
 
 
 class _Writer:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import av
 import numpy as np
 import torch
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from ..errors import SoundError
@@ -272,6 +271,8 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """[..., L] at one rate as [..., ceil(L * wanted / rate)] at another."""
     if rate == wanted:
         return samples
+    from scipy.signal import resample_poly  # takes a second to load
+
     shared = math.gcd(rate, wanted)
     return resample_poly(samples, wanted // shared, rate // shared, axis=-1, window=("kaiser", 8.0))
 

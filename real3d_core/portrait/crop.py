@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ranges import DEFAULT_FACE_AREA
 from ..stream import FrameStream
 
-DEFAULT_FACE_AREA = 0.2
 _SIDE = 512  # the window is found on a 512 x 512 picture
 Backdrop = Tensor | FrameStream[Tensor]
 """[B, 3, size, size] in 0..1, at once or as chunks: what is behind the person, number n % B behind frame n."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,15 +13,16 @@ from ..stream import FrameStream
 from .crop import CropWindow
 
 FEATHER = 0.08
+_ROWS = 128  # of the window that are pasted at once: photos may be large
 
 
 def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, feather: float = FEATHER) -> FrameStream[Tensor]:
-    """Every frame at its place in the original picture.
+    """Every frame at its place in the original picture. Beside the result, little memory is taken.
 
     Args:
         frames: chunks [n, S, S, 3] in 0..1, made of the portrait whose `window` this is.
         window: the crop's place in the photo.
-        photo: [H, W, 3] in 0..1, the original.
+        photo: [H, W, 3], the original: in 0..1, or uint8.
         feather: width of the soft edge, as a part of the window's side, 0..0.5. Where the window ends at the photo's own edge
             there is none.
 
@@ -28,25 +31,37 @@ def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, f
     """
     left, top, side = int(window.left), int(window.top), int(window.side)
     height, width = photo.shape[:2]
-    share = _soft_edge(side, left, top, width, height, feather)
+    down = _soft_edge(side, feather, top > 0, top + side < height)
+    across = _soft_edge(side, feather, left > 0, left + side < width)
 
     def paste(chunk: Tensor, start: int, stop: int) -> Tensor:
-        fitted = F.interpolate(chunk.permute(0, 3, 1, 2), size=(side, side), mode="bicubic", align_corners=False, antialias=True)
-        whole = photo.expand(len(chunk), -1, -1, -1).clone()
-        place = whole[:, top : top + side, left : left + side]
-        place += (fitted.permute(0, 2, 3, 1).clamp(0, 1) - place) * share
+        whole = torch.empty(len(chunk), height, width, 3)
+        for picture, frame in zip(whole, chunk, strict=True):
+            picture.copy_(photo)
+            if photo.dtype == torch.uint8:
+                picture.div_(255)
+            place = picture[top : top + side, left : left + side]
+            for rows, fitted in _fitted(frame.to(whole), side):
+                place[rows].lerp_(fitted, (down[rows, None] * across)[..., None])
         return whole
 
-    return frames.map(paste)
+    return frames.map(paste, keep=0)
 
 
-def _soft_edge(side: int, left: int, top: int, width: int, height: int, feather: float) -> Tensor:
-    """[side, side, 1]: 1 inside, falling to 0 at the edges that lie within the photo."""
-    ramp = ((torch.arange(side) + 0.5) / max(1.0, feather * side)).clamp(0, 1)
-    ramp = eased(ramp)
+def _fitted(frame: Tensor, side: int) -> Iterator[tuple[slice, Tensor]]:
+    """A frame [S, S, 3] resized bicubically, as (rows, [n, side, 3]) from above."""
+    size = len(frame)
+    wide = F.interpolate(frame.permute(2, 0, 1)[None], size=(size, side), mode="bicubic", align_corners=False, antialias=True)[0]
+    weights = F.interpolate(torch.eye(size)[None, None], size=(side, size), mode="bicubic", align_corners=False, antialias=True)[0, 0]
+    for start in range(0, side, _ROWS):
+        rows = slice(start, min(start + _ROWS, side))
+        used = weights[rows].any(dim=0).nonzero()[:, 0]
+        from_, to = int(used[0]), int(used[-1]) + 1
+        yield rows, (weights[rows, from_:to] @ wide[:, from_:to]).clamp_(0, 1).permute(1, 2, 0)
+
+
+def _soft_edge(side: int, feather: float, soft_start: bool, soft_end: bool) -> Tensor:
+    """[side]: 1 inside, rising from 0 at the start and falling to 0 at the end where these are to be soft."""
+    ramp = eased(((torch.arange(side) + 0.5) / max(1.0, feather * side)).clamp(0, 1))
     ones = torch.ones(side)
-    from_left = ramp if left > 0 else ones
-    from_right = ramp.flip(0) if left + side < width else ones
-    from_top = ramp if top > 0 else ones
-    from_bottom = ramp.flip(0) if top + side < height else ones
-    return ((from_top * from_bottom)[:, None] * (from_left * from_right)[None])[..., None]
+    return (ramp if soft_start else ones) * (ramp.flip(0) if soft_end else ones)

@@ -11,10 +11,16 @@ from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD
 from ..face.measures import face_height_of
-from .inpaint import extend_outwards
+from .boxes import Box, box_about
+from .inpaint import extend_outwards, gaussian_blur
 from .matting import unmixed
-from .segmentation import beside_face, disc, filled_face, head_region
+from .segmentation import away_from_face, disc, head_region, where_hair
 
+_NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
+_SKIN_LIKE = 0.04  # chromaticity
+_HAIR_LIKE = 0.25  # distance of colours, each 0..1
+_SPARSE = 4  # pixels
+_LONG_HAIR = 0.1  # face heights, the side of a square as large as the hair below the mouth that is no mere ear lobe
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
 
@@ -78,66 +84,72 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
     face_height = float(face_height_of(landmarks[:, :2]))
-    region, seam, firmness = head_region(landmarks, person)
+    away = away_from_face(landmarks, *person.shape)
+    region, seam, firmness = head_region(landmarks, person, away)
+    head = person * region
     foreground, background = unmixed(photo, person, shown, 0.02 * face_height)
-    hair = beside_face(landmarks, *person.shape)
+    hair = where_hair(away)
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head(photo, foreground, person, region, firmness, hair, face_height)),
-        torso=_tensor(_torso(foreground, person, region, seam, firmness, landmarks, face_height)),
+        head=_tensor(_head_colours(photo, foreground, person, region, hair, face_height), firmness),
+        torso=_torso(foreground, person, head, region, seam, firmness, away, landmarks),
         background=_tensor(background),
-        person=_tensor(person[..., None]),
-        head_mask=_tensor((person * region)[..., None]),
-        hair=_tensor(hair[..., None]),
+        person=_tensor(person),
+        head_mask=_tensor(head),
+        hair=_tensor(hair),
     )
 
 
-def _head(
-    photo: np.ndarray,
-    foreground: np.ndarray,
-    person: np.ndarray,
-    region: np.ndarray,
-    firmness: np.ndarray,
-    hair: np.ndarray,
-    face_height: float,
+def _head_colours(
+    photo: np.ndarray, foreground: np.ndarray, person: np.ndarray, region: np.ndarray, hair: np.ndarray, face_height: float
 ) -> np.ndarray:
-    """The head's colours: the photo's, at the outline without the background in them, and below the jaw continued from above it."""
-    beside_jaw = hair > 0.5
-    within = (cv2.erode((region > 0.5).astype(np.uint8), disc(0.01 * face_height)) > 0) | (beside_jaw & (region > 0.5))
-    sure = (person > 0.99) & within  # a turned jaw shows neither collar nor the shadow below it
-    beside = (person > 0.99) & (region < 0.5) & beside_jaw  # hair just below the seam: the head fades there over its own continuation
-    nearest = extend_outwards(photo, sure | beside, blur=max(1.0, 0.016 * face_height))
-    outline = np.clip(person / 0.1, 0, 1)[..., None]
-    colours = np.where((sure | beside)[..., None], photo, nearest + (foreground - nearest) * outline)
-    return np.concatenate([colours, firmness[..., None]], axis=2)
+    """The photo's, at the outline without the background in them, and below the jaw continued from above it."""
+    head, beside_jaw, surely = region > 0.5, hair > 0.5, person > 0.99
+    within = (cv2.erode(head.astype(np.uint8), disc(0.01 * face_height)) > 0) | (beside_jaw & head)
+    sure = surely & within  # a turned jaw shows neither collar nor the shadow below it
+    beside = surely & (region < 0.5) & beside_jaw  # hair just below the seam: the head fades there over its own continuation
+    known = sure | beside
+    colours = extend_outwards(photo, known, blur=max(1.0, 0.016 * face_height))
+    outline = np.flatnonzero((person > 0) & ~known)
+    extended, own = (picture.reshape(-1, 3).take(outline, axis=0) for picture in (colours, foreground))
+    colours.reshape(-1, 3)[outline] = extended + (own - extended) * np.minimum(person.take(outline) / 0.1, 1)[:, None]
+    return colours
 
 
 def _torso(
     foreground: np.ndarray,
     person: np.ndarray,
+    head: np.ndarray,
     region: np.ndarray,
     seam: np.ndarray,
     firmness: np.ndarray,
+    away: np.ndarray,
     landmarks: np.ndarray,
-    face_height: float,
-) -> np.ndarray:
-    """Torso, neck and the hair below the seam, continued upwards behind the head as far as the head surely hides it."""
-    head = (person * region) > 0.5
-    visible = (person > 0.9) & (seam < 0.5) & ~head
-    neck, goes_on = _continue_upwards(foreground, visible, person > 0.5, face_height)
-    below = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)
-    neck = neck * np.clip(1 - 0.8 * below / face_height, 0.7, 1)[..., None]  # it lies in the chin's shadow
+) -> Tensor:
+    """Torso, neck and the hair below the seam, continued upwards as far as the head surely hides them."""
+    face_height = float(face_height_of(landmarks[:, :2]))
+    painted = (region > 0) & ((seam > 0.999) | (away < 0.05))  # but for the seam beside the face, where the photo's own hair goes on
+    box = box_about((painted & (person > 0)) | (away == 0), round(0.05 * face_height))
+    below = slice(box[0].start, None), box[1]
+    visible = (person[below] > 0.9) & (seam[below] < 0.5) & (head[below] <= 0.5)
+    neck, goes_on = _continue_upwards(foreground[below], visible, person[below] > 0.5, box[0].stop - box[0].start, face_height)
 
-    depth_inside = cv2.distanceTransform((person > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    hidden = head & _below_mouth(landmarks, person.shape) & (depth_inside > 0.05 * face_height) & goes_on
-    near_face = cv2.dilate(filled_face(landmarks, person.shape), disc(0.05 * face_height)) > 0
-    painted = (region > 0) & ((seam > 0.999) | near_face)  # but for the seam beside the face, where the photo's own hair goes on
-    colours = np.where(painted[..., None], neck, foreground)
-    colours = extend_outwards(colours, hidden | ~painted, blur=max(1.0, 0.01 * face_height))
-    soft = cv2.GaussianBlur(np.where(painted, hidden, person).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
-    behind = painted & (person * region > 0.995)
-    opacity = np.where(behind, soft, _beside_the_head(person, person * region, firmness))
-    return np.concatenate([colours, opacity[..., None]], axis=2)
+    inside, within = person[box], painted[box]
+    depth_inside = cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    covered = head[box] > 0.5
+    behind = covered & _below_mouth(landmarks, box) & goes_on
+    neck, bare = _bare_neck(neck, foreground[box], behind, covered, away[box], face_height)
+    hidden = behind & (depth_inside > _NECK_INSET * face_height)
+    within |= bare & hidden & (firmness[box] > 0.8)
+    inpainted = cv2.copyTo(neck, within.astype(np.uint8), foreground[box].copy())
+    inpainted = extend_outwards(inpainted, hidden | ~within, blur=max(1.0, 0.01 * face_height))
+
+    opacity = _beside_the_head(person, head, firmness)
+    soft = cv2.GaussianBlur(np.where(within & covered, hidden, inside).astype(np.float32), (0, 0), max(0.8, 0.008 * face_height))
+    opacity[box] = np.where(within & (hidden | (head[box] > 0.995)), soft, opacity[box])
+    torso = _tensor(foreground, opacity)
+    torso[:, :3, box[0], box[1]] = _tensor(inpainted)
+    return torso
 
 
 def _beside_the_head(person: np.ndarray, head: np.ndarray, firmness: np.ndarray) -> np.ndarray:
@@ -146,43 +158,94 @@ def _beside_the_head(person: np.ndarray, head: np.ndarray, firmness: np.ndarray)
     The head gives way to the torso as far as it is not firm (compose), so the torso's opacity t solves
     (1 - head (1 - (1 - firmness) t)) (1 - t) = 1 - person.
     """
+    opacity = person.copy()
+    both = np.flatnonzero(head > 0)
+    person, head, firmness = (mask.take(both) for mask in (person, head, firmness))
     giving, left = head * (1 - firmness), person - head
     slope = 1 - head - giving
     root = np.sqrt(slope**2 + 4 * giving * left)
     by_quotient = 2 * left / np.maximum(root + slope, 1e-6)
     by_root = (root - slope) / np.maximum(2 * giving, 1e-6)
-    return np.clip(np.where(slope > 0, by_quotient, by_root), 0, 1)
+    opacity.ravel()[both] = np.clip(np.where(slope > 0, by_quotient, by_root), 0, 1)
+    return opacity
 
 
-def _below_mouth(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Which pixels lie in the lower half of the face or below it, seen along the head's own axis."""
+def _below_mouth(landmarks: np.ndarray, box: Box) -> np.ndarray:
+    """Which pixels of a box lie in the lower half of the face or below it, seen along the head's own axis."""
     up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    height = (columns - landmarks[CHIN, 0]) * up[0] + (rows - landmarks[CHIN, 1]) * up[1]
+    rows, columns = (np.arange(one.start, one.stop) for one in box)
+    height = (columns - landmarks[CHIN, 0]) * up[0] + (rows - landmarks[CHIN, 1])[:, None] * up[1]
     return height < 0.45 * (up**2).sum()
 
 
-def _continue_upwards(photo: np.ndarray, visible: np.ndarray, person: np.ndarray, face_height: float) -> tuple[np.ndarray, np.ndarray]:
-    """Every hidden pixel takes the colour of the first visible one below it, softened: a neck goes on as a neck, hair as hair.
+def _continue_upwards(
+    photo: np.ndarray, visible: np.ndarray, person: np.ndarray, rows: int, face_height: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The upper rows of a picture in which every hidden pixel has the colour of the first visible one below it, softened and in the chin's
+    shadow: a neck goes on as a neck, hair as hair.
 
     Returns also where the person reaches down to that visible pixel without a gap: only there the torso really goes on.
     """
-    height = len(visible)
-    first_below = _first_below(visible)
+    height, width = visible.shape
+    first_below = _first_below(visible)[:rows]
     reach = max(1, round(0.03 * face_height))
-    smooth = cv2.blur(photo, (1, reach))
-    colours = np.take_along_axis(smooth, np.minimum(first_below + reach, height - 1)[..., None], axis=0)
-    return cv2.GaussianBlur(colours, (0, 0), max(0.8, 0.02 * face_height)), first_below < _first_below(~person)
+    smooth = cv2.blur(photo, (1, reach)).reshape(-1, 3)
+    colours = smooth.take(np.minimum(first_below + reach, height - 1) * width + np.arange(width), axis=0)
+    neck = gaussian_blur(colours, max(0.8, 0.02 * face_height))
+    away = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)[:rows]
+    neck *= np.clip(1 - 0.8 * away / face_height, 0.7, 1)[..., None]
+    return neck, first_below < _first_below(~person)[:rows]
+
+
+def _bare_neck(
+    neck: np.ndarray, picture: np.ndarray, behind: np.ndarray, head: np.ndarray, away: np.ndarray, face_height: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What goes on behind the head, without cloth: a collar ends at the chin, so there the bare neck beside it goes on instead.
+
+    Returns also where it is bare, not hair.
+    """
+    bare = np.zeros_like(behind)
+    if not behind.any():
+        return neck, bare
+    box = box_about(behind, 0)
+    part, wanted = neck[box], behind[box]
+    skin = np.median(picture[::_SPARSE, ::_SPARSE][away[::_SPARSE, ::_SPARSE] == 0], axis=0)
+    like_skin = np.abs(_chromaticity(part) - _chromaticity(skin)).max(axis=2) < _SKIN_LIKE
+    is_skin = wanted & like_skin & (part.mean(axis=2) < 1.15 * skin.mean())
+    other = wanted & ~is_skin
+    hair = picture[box][head[box] & (away[box] > 0.05)]
+    if len(hair) > (_LONG_HAIR * face_height) ** 2:
+        other &= np.linalg.norm(part - np.median(hair, axis=0), axis=2) > _HAIR_LIKE
+    bare[box] = is_skin | other
+    surely = cv2.erode(is_skin.astype(np.uint8), disc(0.03 * face_height)) > 0
+    if surely.any():
+        unsure = other | (is_skin & ~surely)
+        neck = neck.copy()
+        neck[box][unsure] = extend_outwards(part, surely, blur=2.0)[unsure]
+    return neck, bare
+
+
+def _chromaticity(colours: np.ndarray) -> np.ndarray:
+    return colours / np.maximum(colours.sum(axis=-1, keepdims=True), 0.05)
 
 
 def _first_below(mask: np.ndarray) -> np.ndarray:
     """[H, W]: number of the first row at or below each pixel where the mask is set; H where there is none."""
-    rows = np.where(mask, np.arange(len(mask))[:, None], len(mask))
-    return np.minimum.accumulate(rows[::-1], axis=0)[::-1]
+    below = np.empty(mask.shape, np.int32)
+    found = np.full(mask.shape[1], len(mask), np.int32)
+    for row in range(len(mask) - 1, -1, -1):
+        found[mask[row]] = row
+        below[row] = found
+    return below
 
 
-def _tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)).clamp(0, 1)[None]
+def _tensor(*layers: np.ndarray) -> Tensor:
+    """[1, C, S, S] in 0..1 of pictures [S, S, 3] and masks [S, S], one after the other."""
+    ends = np.cumsum([layer[0, 0].size for layer in layers])
+    plate = np.empty((ends[-1], *layers[0].shape[:2]), np.float32)
+    for layer, end in zip(layers, ends, strict=True):
+        cv2.split(layer, list(plate[end - layer[0, 0].size : end]))
+    return torch.from_numpy(plate).clamp_(0, 1)[None]
 
 
 def _resize(plate: Tensor, side: int) -> Tensor:

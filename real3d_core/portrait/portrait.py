@@ -16,9 +16,9 @@ from ..face.canonical_face import canonical_face, head_pose
 from ..face.landmarks import FaceLandmarks, largest_first
 from ..media.pictures import opaque
 from ..mediapipe_models.model_files import ModelFolders
-from ..ranges import FACE_AREA, FACE_INDEX
+from ..ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
-from .crop import DEFAULT_FACE_AREA, CropWindow, crop_window
+from .crop import CropWindow, crop_window
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, person_matte
 
@@ -140,7 +140,7 @@ def prepare_portrait(
     person = _person(canvas, landmarks, valid, given, opacity, models)
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
-    plates = make_plates(canvas.astype(np.float32) / 255, person, landmarks, shown)
+    plates = make_plates(canvas / np.float32(255), person, landmarks, shown)
     crop_side = plates.crop_side
     points = (landmarks / crop_side - np.array([MARGIN, MARGIN, 0])).astype(np.float32)
     centre = points[:468].mean(0)
@@ -210,10 +210,9 @@ def _refine(finder: FaceLandmarks, canvas: np.ndarray, rough: np.ndarray) -> np.
     """Landmarks found once more on the crop, where the face is large; pixels of the canvas."""
     side = canvas.shape[0]
     edge = round(MARGIN * side / (1 + 2 * MARGIN))
-    crop = np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge])
-    found = [lm + np.array([edge, edge, 0], np.float32) for lm in finder.in_picture(crop)]
-    near = [lm for lm in found if np.linalg.norm(lm[:, :2].mean(0) - rough[:, :2].mean(0)) < 0.3 * np.ptp(rough[:, 1])]
-    return near[0] if near else rough
+    corner = np.array([edge, edge, 0], np.float32)
+    found = finder.once_more(np.ascontiguousarray(canvas[edge : side - edge, edge : side - edge]), rough - corner)
+    return rough if found is None else found + corner
 
 
 def _person(
@@ -232,7 +231,7 @@ def _person(
     else:
         mask = person_mask(shown, local, models)
         visible = None if opacity is None else np.ascontiguousarray(opacity[valid])
-        if visible is not None and (mask * visible).sum() > _CUT_OUT * visible.sum():
+        if visible is not None and _shows_only(mask, visible):
             mask = _as_given(visible, shown, local)  # transparency around a person cuts the person out exactly
         else:
             mask = person_matte(mask, shown, local)
@@ -242,6 +241,12 @@ def _person(
     whole = cv2.copyMakeBorder(mask, rows.start, height - rows.stop, columns.start, width - columns.stop, cv2.BORDER_REPLICATE)
     whole[: rows.start] *= _cap(mask, rows.start, columns.start, width)
     return whole.astype(np.float32)
+
+
+def _shows_only(person: np.ndarray, visible: np.ndarray) -> bool:
+    """Whether nearly all that is visible is person, who is thus cut out."""
+    visible = cv2.resize(visible, person.shape[::-1], interpolation=cv2.INTER_AREA)
+    return bool((person * visible).sum() > _CUT_OUT * visible.sum())
 
 
 def _as_given(mask: np.ndarray, shown: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -264,7 +269,7 @@ def _cap(mask: np.ndarray, rows: int, offset: int, width: int) -> np.ndarray:
     height = np.clip(above - (rows - np.arange(rows) - 0.5), 0, None)[:, None]
     half_at = np.sqrt(np.clip(height * (diameter - height), 0, None))
     beside = np.abs(np.arange(width)[None] - offset - (left + right) / 2)
-    return np.clip(half_at - beside + 0.5, 0, 1).astype(np.float32)
+    return ((height > 0) * np.clip(half_at - beside + 0.5, 0, 1)).astype(np.float32)
 
 
 def _extent(row: np.ndarray) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from ..face.measures import face_height_of
 from ..mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from ..mediapipe_models.runner import segmenter
 from ..smooth_step import smooth_step
+from .boxes import box_about
 from .inpaint import push_pull
 from .matting import closed_form_matte
 
@@ -25,11 +26,13 @@ _NOISE = 0.06  # a difference from an even background that says nothing
 _FLAT = 1e-4  # variance of a luminance that tells nothing
 _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
 _JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
+_THIN_SEAM, _BROADEST_SEAM = 0.012, 0.152  # face heights over which the head's lower border fades: along the chin, and beside the face
+_FAR = 0.11  # face heights from the face, from where on nothing depends on how far it is
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
 def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) -> np.ndarray:
-    """Roughly how much each pixel belongs to the person: float32 [H, W] in 0..1.
+    """Roughly how much each pixel belongs to the person: float32 [h, w] in 0..1, of the picture at a moderate size.
 
     By MediaPipe's selfie segmenter; by GrabCut seeded with the landmarks where its model file is missing (with a log line).
 
@@ -37,6 +40,8 @@ def person_mask(image: np.ndarray, landmarks: np.ndarray, models: ModelFolders) 
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
     """
+    image, scale = _reduced(image)
+    landmarks = landmarks * scale
     face = filled_face(landmarks, image.shape[:2])
     try:
         with segmenter(models.find(SELFIE_SEGMENTER)) as opened:
@@ -56,20 +61,26 @@ def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, ban
     Solved at a moderate size and brought up to the picture's along its edges.
 
     Args:
-        mask: float32 [H, W] in 0..1.
+        mask: float32 [h, w] in 0..1, of the picture at any size.
         image: RGB uint8 [H, W, 3].
         landmarks: [478, 3] in pixels of the image.
         band: face heights on either side of the mask's edge in which the colours decide.
     """
-    face_height = float(face_height_of(landmarks[:, :2]))
-    scale = min(1.0, _MATTE_SIDE / max(mask.shape))
-    size = [max(1, round(scale * side)) for side in mask.shape[::-1]]
-    small_image, small_mask = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (image, mask.astype(np.float32)))
-    hint, unknown = _trimap(small_mask, landmarks * scale, scale * face_height, band)
-    picture = small_image.astype(np.float32) / 255
+    small, scale = _reduced(image)
+    face_height = scale * float(face_height_of(landmarks[:, :2]))
+    mask = cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    hint, unknown = _trimap(mask, landmarks * scale, face_height, band)
+    picture = small / np.float32(255)
     matte = closed_form_matte(picture, hint, unknown)
-    matte = np.where(unknown, np.maximum(matte, _unlike_the_background(picture, matte, scale * face_height)), matte)
-    return matte if scale == 1 else _enlarged(matte, small_image, image)
+    matte[unknown] = np.maximum(matte[unknown], _unlike_the_background(picture, matte, unknown, face_height))
+    return matte if scale == 1 else _enlarged(matte, small, image)
+
+
+def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """A picture no larger than the matte is solved for, and its scale."""
+    scale = min(1.0, _MATTE_SIDE / max(image.shape))
+    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
 def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: float) -> tuple[np.ndarray, np.ndarray]:
@@ -92,18 +103,21 @@ def _trimap(mask: np.ndarray, landmarks: np.ndarray, face_height: float, band: f
     return np.where(unknown, np.clip(mask, 0, 1), sure).astype(np.float32), unknown
 
 
-def _unlike_the_background(image: np.ndarray, matte: np.ndarray, face_height: float) -> np.ndarray:
-    """[H, W]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine curls."""
-    known = (matte < 0.02).astype(np.float32)
+def _unlike_the_background(image: np.ndarray, matte: np.ndarray, unknown: np.ndarray, face_height: float) -> np.ndarray:
+    """[unknown pixels]: the least that must be person for the picture to differ as it does from what is behind, where that is even: fine
+    curls.
+    """
+    known = matte < 0.02
     if not known.any():
-        return np.zeros_like(matte)
+        return np.zeros(np.count_nonzero(unknown), np.float32)
     size = (2 * round(0.15 * face_height) + 1,) * 2
-    amount = np.maximum(cv2.blur(known, size), 1e-3)[..., None]
-    mean = cv2.blur(image * known[..., None], size) / amount
-    variance = cv2.blur(image**2 * known[..., None], size) / amount - mean**2
-    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=2)) / 0.03, 0, 1)
-    behind = push_pull(image, known)
-    least = np.maximum((behind - image) / np.maximum(behind, 0.05), (image - behind) / np.maximum(1 - behind, 0.05)).max(axis=2)
+    background = cv2.copyTo(image, known.astype(np.uint8))
+    amount, mean, squares = (cv2.blur(one, size)[unknown] for one in (known.astype(np.float32), background, background**2))
+    amount = np.maximum(amount, 1e-3)[:, None]
+    variance = squares / amount - (mean / amount) ** 2
+    even = np.clip(1.5 - np.sqrt(np.maximum(variance, 0).mean(axis=1)) / 0.03, 0, 1)
+    behind, seen = push_pull(image, known)[unknown], image[unknown]
+    least = np.maximum((behind - seen) / np.maximum(behind, 0.05), (seen - behind) / np.maximum(1 - behind, 0.05)).max(axis=1)
     return even * np.clip((least - _NOISE) / (1 - _NOISE), 0, 1)
 
 
@@ -112,12 +126,14 @@ def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.nda
     slope, offset = _guided(matte, _luminance(small))
     size = image.shape[1::-1]
     slope, offset, smooth = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (slope, offset, matte))
-    sharp = np.clip(slope * _luminance(image) + offset, 0, 1)
-    edge = np.clip(4 * smooth * (1 - smooth) / 0.2, 0, 1)  # in the flat the matte stays as it is
-    return smooth + (sharp - smooth) * edge
+    edge = np.flatnonzero((smooth > 0) & (smooth < 1))  # in the flat the matte stays as it is
+    slope, offset, soft, guide = (one.take(edge) for one in (slope, offset, smooth, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+    sharp = np.clip(slope * (guide / np.float32(255)) + offset, 0, 1)
+    smooth.ravel()[edge] = soft + (sharp - soft) * np.minimum(4 * soft * (1 - soft) / 0.2, 1)
+    return smooth
 
 
-def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What moves with the head: float32 masks [H, W] in 0..1, (region, seam, firmness).
 
     The region is everything above the jaw and, beside the face, above the level of the jaw's corners; at the jaw it ends softly, below
@@ -129,6 +145,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, 
     Args:
         landmarks: [478, 3] in pixels.
         person: float32 [H, W] in 0..1.
+        away: [H, W], see `away_from_face`.
     """
     height, width = person.shape
     face_height = float(face_height_of(landmarks[:, :2]))
@@ -143,33 +160,44 @@ def head_region(landmarks: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, 
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard: np.ndarray = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
-    hard |= cv2.dilate(filled_face(landmarks, (height, width)), disc(_JAW_EDGE * face_height))
+    face = filled_face(landmarks, hard.shape)
+    rim = box_about(face, round(_JAW_EDGE * face_height) + 1)
+    hard[rim] |= cv2.dilate(face[rim], disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    outside_face = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5)
-    reach = face_height * (0.012 + 0.14 * _smooth_step(outside_face / (0.10 * face_height)))
-    seam = _smooth_step(distance / reach)
-    chin = 1 - _smooth_step((outside_face / face_height - 0.03) / 0.08)
-    below = cv2.distanceTransform(1 - hard, cv2.DIST_L2, 5)
-    fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (outside_face < 0.06 * face_height)
-    region = np.maximum(hard, fading) * _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
-    return region.astype(np.float32), seam, np.maximum(seam, chin)
+
+    seam, firmness, region = (hard.astype(np.float32) for _ in range(3))
+    box = box_about((away < _FAR) | ((distance > 0) & (distance < _BROADEST_SEAM * face_height)))  # elsewhere each is 0 or 1
+    near = away[box]
+    reach = face_height * (_THIN_SEAM + (_BROADEST_SEAM - _THIN_SEAM) * _smooth_step(near / 0.10))
+    seam[box] = _smooth_step(distance[box] / reach)
+    firmness[box] = np.maximum(seam[box], 1 - _smooth_step((near - 0.03) / 0.08))
+    below = cv2.distanceTransform(1 - hard[box], cv2.DIST_L2, 5)
+    fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (near < 0.06)
+    region[box] = np.maximum(region[box], fading)
+    region *= _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
+    return region, seam, firmness
 
 
 def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
     """bool [H, W]: False on what thin bridges at most join to the face, such as a collar; strands of hair above the seam stay."""
     apart = disc(0.015 * face_height)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(head, apart, borderValue=1))
-    face = _label_of(filled_face(landmarks, head.shape), labels)
-    large = [k for k in range(1, len(stats)) if k != face and stats[k, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2]
-    others = np.isin(labels, large) | ((head > 0) & (labels != face) & (seam < 0.999))
+    filled = filled_face(landmarks, head.shape)
+    box = box_about((head > 0) | (filled > 0), 2 * len(apart))
+    within = head[box]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(within, apart, borderValue=1))
+    face = _label_of(filled[box], labels)
+    large = stats[:, cv2.CC_STAT_AREA] > (0.1 * face_height) ** 2
+    large[[0, face]] = False
+    others = large[labels] | ((within > 0) & (labels != face) & (seam[box] < 0.999))
     kept = cv2.dilate((labels == face).astype(np.uint8), disc(len(apart)))
-    return (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
+    joined = np.ones(head.shape, bool)
+    joined[box] = (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
+    return joined
 
 
-def beside_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """[H, W]: 0 on the face and at its edge, 1 from 0.055 face heights beyond it: where the head's outline is hair, not skin."""
-    away = cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
-    return where_hair(away).astype(np.float32)
+def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """float32 [H, W]: face heights from each pixel to the face, 0 in it."""
+    return cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
 
 
 def where_hair(away: np.ndarray) -> np.ndarray:

@@ -173,7 +173,9 @@ class Real3DAvatar:
         network = self.networks.super_resolution
         threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
         if isinstance(network, HeadSuperResolution):
-            return renders.map(lambda render, start, stop: self._frames(lambda i: network(self._features(render, i)), stop - start, size))
+            return renders.map(
+                lambda render, start, stop: self._frames(lambda i: network(self._features(render, i)), stop - start, size), parallel=False
+            )
         stage = self._stage(network, portrait, motion, background)
 
         def compose_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
@@ -183,7 +185,7 @@ class Real3DAvatar:
 
             return self._frames(draw, stop - start, size)
 
-        return renders.map(compose_chunk)
+        return renders.map(compose_chunk, parallel=False)
 
     def person_mask(
         self,
@@ -197,14 +199,14 @@ class Real3DAvatar:
         network = self.networks.super_resolution
         threshold = self.networks.config.head_threshold if head_threshold is None else head_threshold
         if isinstance(network, HeadSuperResolution):
-            return renders.map(lambda render, start, stop: _mattes(render.opacity.split(1), size))
+            return renders.map(lambda render, start, stop: _mattes(render.opacity.split(1), size), parallel=False)
         stage = self._stage(network, portrait, motion, None)
 
         def mask_chunk(render: HeadRender, start: int, stop: int) -> Tensor:
             each = enumerate(render.opacity.split(1))
             return _mattes((network.person(self._features(render, i), head, *stage(start + i), threshold) for i, head in each), size)
 
-        return renders.map(mask_chunk)
+        return renders.map(mask_chunk, parallel=False)
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """The expressions of a voice on a still head.

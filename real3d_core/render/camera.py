@@ -135,8 +135,8 @@ def camera_rays(cameras: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     v, u = (axis.reshape(1, -1) for axis in torch.meshgrid(centres, centres, indexing="ij"))
     y = (v - cy) / fy
     x = (u - cx + cy * skew / fy - skew * v / fy) / fx
-    in_camera = torch.stack([x, y, torch.ones_like(x)], dim=-1)
-    directions = torch.nn.functional.normalize(in_camera @ to_world[:, :3, :3].transpose(1, 2), dim=-1)
+    towards = to_world[:, :3, :3] @ torch.stack([x, y, torch.ones_like(x)], dim=1)  # [N, 3, M]: norms over rows take a fraction of the time
+    directions = (towards / towards.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-12)).transpose(1, 2)
     origins = to_world[:, None, :3, 3].expand_as(directions)
     return origins, directions
 

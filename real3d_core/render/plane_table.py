@@ -187,4 +187,4 @@ def _is_anything(plane: Tensor, channels: Tensor) -> bool:
     if not len(channels):
         return False
     used = plane[channels[0] : channels[-1] + 1]
-    return bool(used[..., ::16, ::16].any() or used.any())
+    return bool(used[..., ::16, ::16].any() or torch.stack(used.aminmax()).any())

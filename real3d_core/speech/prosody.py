@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter
-from scipy.signal import decimate, find_peaks
 
 from .loudness import SILENCE, SOUND_RATE, STEP_RATE, loudness, voice_activity
 
@@ -74,6 +73,8 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     steps = -(-len(samples) // (SOUND_RATE // STEP_RATE))
     if len(samples) < 2 * _WINDOW:
         return np.full(steps, np.nan)
+    from scipy.signal import decimate  # takes a second to load
+
     hop = _RATE // STEP_RATE
     padded = np.pad(decimate(np.asarray(samples, np.float64), 2, ftype="fir"), _WINDOW)
     window = np.hanning(_WINDOW)
@@ -125,6 +126,8 @@ def _mean_around(values: np.ndarray, counts: np.ndarray, seconds: float) -> np.n
 
 
 def _stresses(level: np.ndarray, activity: np.ndarray, semitones: np.ndarray) -> tuple[Stress, ...]:
+    from scipy.signal import find_peaks
+
     syllables = gaussian_filter1d(activity, 0.04 * STEP_RATE, mode="nearest")
     peaks, _ = find_peaks(syllables, height=0.4, prominence=0.03)
     if len(peaks) == 0:

@@ -8,9 +8,11 @@ import torch
 
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.far_side import FarSide
+from real3d_core.analytic.lift import lift
 from real3d_core.analytic.ray_maps import FACE_SHEET, FrameRays, RayCoordinates, pixel_centres
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
+from real3d_core.render.camera import camera_from_pose
 from real3d_core.render.table_marching import march_table
 
 RAYS = 128
@@ -71,3 +73,18 @@ def test_nothing_is_corrected_where_nothing_has_moved(avatar, portrait, head):
     (rays,) = FrameRays.of(march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings))
     places, solid = photo_places(coordinates, rays)
     assert (places - pixel_centres(RAYS)[0] * RAYS).norm(dim=0)[solid].quantile(0.99) < 0.2
+
+
+def test_coordinates_are_set_right_of_a_photo_from_the_side_too(avatar, portrait):
+    """Rays that met the surface too deep were moved as if every photo were taken from the front: faces from the side crackled."""
+    euler = torch.tensor([[0.0, math.radians(40), 0.0]])
+    aside = replace(portrait, euler=euler, camera=camera_from_pose(euler, portrait.translation).float())
+    planes = lift(aside)
+    at_rest = march_table(planes, avatar.decoder, aside.camera, avatar.march_settings)
+    (rays,) = FrameRays.of(at_rest)
+    corrected, _ = RayCoordinates(at_rest, torch.ones(1, 1, RAYS, RAYS), FarSide(aside, planes, at_rest))._corrected(rays)
+    solid = rays.opacity[0, 0] > 0.99
+    solid[:, RAYS // 2 :] = False  # the half that the photo hides
+    before, after = ((one[0, FACE_SHEET] * RAYS).norm(dim=0)[solid].median() for one in (rays.offset, corrected))
+    assert solid.sum() > 1000
+    assert after < 0.35 * before

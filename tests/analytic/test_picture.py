@@ -21,7 +21,8 @@ from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera import matrix_to_euler
-from real3d_core.stream import FPS
+from real3d_core.render.head import render_head
+from real3d_core.stream import FPS, together
 
 
 def frames_of(avatar, portrait, motion, background=None, **options):
@@ -164,6 +165,17 @@ def test_any_chunking_gives_the_same_frames(avatar, portrait):
     together = stream.frames(0, 5)
     alone = torch.cat([stream.frames(k, k + 1) for k in range(5)])
     assert torch.equal(together, alone)
+
+
+def test_frames_computed_side_by_side_are_the_same(avatar, portrait, two_workers):
+    controls = {"jaw_open": torch.linspace(0, 1, 12), "blink_left": torch.linspace(1, 0, 12)}
+    motion = Motion.still(BASIS, 12).with_controls(**controls)
+    renders = render_head(avatar.adapt(avatar.lift(portrait), motion), avatar.decoder, avatar.cameras(portrait, motion))
+    both = together([avatar.compose(renders, portrait, motion, size=192), avatar.person_mask(renders, portrait, motion, size=192)])
+    for number, pair in enumerate(both.chunks(4)):
+        for one, other in zip(pair, both.frames(number, number + 1), strict=True):
+            assert (one - other).abs().max() < 1e-5, "the frame of one thread, and of PyTorch's two"
+    assert number == 11
 
 
 def test_another_background_replaces_only_the_background(avatar, portrait):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from golden import load_vector
-from scenes import golden_scene, noise_decoder, soft_scene, solid_scene
+from scenes import golden_scene, noise_decoder, sharp_scene, soft_scene, solid_scene
 
 from cuda_ops import fused_marching
 from cuda_ops.fused_marching import Cutoffs
@@ -61,6 +61,10 @@ def agrees(marcher, scene):
 )
 def test_a_head_at_any_setting(marcher, settings):
     assert agrees(marcher, soft_scene(settings))
+
+
+def test_a_head_with_a_sharp_surface(marcher):
+    assert agrees(marcher, sharp_scene(replace(QUICK, coarse=48, fine=48)))
 
 
 def test_planes_full_of_noise(marcher):
@@ -174,3 +178,13 @@ def test_chunks_of_rays_change_no_bit(marcher, monkeypatch, density):
     whole = picture(marcher, scene)
     monkeypatch.setattr(fused_marching, "replace", lambda settings, **_: settings)  # the marcher asks for the whole frame at once
     assert same(picture(marcher, scene), whole)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_callers_denormals_are_left_as_they_were(marcher, flushed):
+    torch.set_flush_denormal(flushed)
+    try:
+        picture(marcher, denser(soft_scene(replace(QUICK, resolution=4)), 100.0))
+        assert (torch.tensor(1e-40).mul(1).item() == 0) == flushed
+    finally:
+        torch.set_flush_denormal(False)

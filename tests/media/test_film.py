@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 import weakref
 from fractions import Fraction
 
@@ -119,6 +120,28 @@ class TestWriting:
         one, seven, all_at_once = (np.stack(list(open_clip(tmp_path / f"{chunk}.mp4").frames())) for chunk in (1, 7, 64))
         assert np.array_equal(one, seven) and np.array_equal(one, all_at_once)
 
+    def test_frames_computed_side_by_side_make_the_same_film(self, tmp_path, two_workers):
+        plain, threads = counting(50), set()
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            threads.add(threading.current_thread())
+            return plain.frames(start, stop)
+
+        seen = []
+        write_video(tmp_path / "a.mp4", plain, tone(2.0, 16000))
+        at_once = FrameStream(50, 25.0, compute, parallel=True)
+        write_video(tmp_path / "b.mp4", at_once, tone(2.0, 16000), progress=lambda done, total: seen.append((done, total)))
+        one, other = (np.stack(list(open_clip(tmp_path / name).frames())) for name in ("a.mp4", "b.mp4"))
+        assert np.array_equal(one, other) and seen == [(number + 1, 50) for number in range(50)]
+        assert len(threads) == 2 and threading.current_thread() not in threads
+
+    def test_whole_numbers_are_taken_as_they_are(self, tmp_path):
+        plain = counting(10)
+        for name, depth in (("a", 8), ("b", 10)):
+            whole = plain.map(lambda chunk, start, stop: (chunk * 255).round().byte())
+            write_video(tmp_path / f"{name}.mp4", whole, None, encoding=Encoding(bit_depth=depth))
+            assert read_numbers(open_clip(tmp_path / f"{name}.mp4").frames()) == list(range(10))
+
     def test_progress_counts_frames_to_the_end(self, tmp_path):
         seen = []
         write_video(tmp_path / "a.mp4", counting(20), None, chunk=8, progress=lambda done, total: seen.append((done, total)))
@@ -152,6 +175,19 @@ class TestWriting:
             write_video(tmp_path / "a.mp4", FrameStream(50, 25.0, compute), tone(2.0, 16000))
         assert (tmp_path / "a.mp4").read_bytes() == before
         assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+    def test_a_cancel_stops_what_is_computed_side_by_side(self, tmp_path, two_workers):
+        begun = []
+
+        def cancel(done: int, total: int) -> None:
+            if done == 5:
+                raise InterruptedError
+
+        frames = FrameStream(500, 25.0, lambda a, b: begun.append(a) or torch.zeros(b - a, 32, 32, 3), parallel=True)
+        with pytest.raises(InterruptedError):
+            write_video(tmp_path / "a.mp4", frames, None, progress=cancel)
+        assert len(begun) < 12 and not list(tmp_path.iterdir())
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith(("real3d", "encoding"))]
 
     @pytest.mark.parametrize(
         ("name", "says"),

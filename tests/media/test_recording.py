@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import threading
+import time
 
 import pytest
 import torch
@@ -31,6 +33,20 @@ class Rendering:
         return torch.stack([(self.frame(number).clamp(0, 1) * 255).round() / 255 for number in range(start, stop)])
 
 
+class AtOnce(Rendering):
+    """The same, computed side by side."""
+
+    def __init__(self, length: int):
+        super().__init__(length)
+        self.threads: set[threading.Thread] = set()
+        self.stream = FrameStream(length, 25.0, self._side_by_side, keep=0, parallel=True)
+
+    def _side_by_side(self, start: int, stop: int) -> torch.Tensor:
+        self.threads.add(threading.current_thread())
+        time.sleep(0.002 * (start % 3))
+        return self._compute(start, stop)
+
+
 @pytest.fixture
 def shelf(tmp_path) -> Shelf:
     return Shelf(tmp_path / "films", spare=0)
@@ -51,6 +67,19 @@ def test_any_part_in_any_order_is_computed_once(shelf):
     for start, stop in ((119, 120), (0, 10), (50, 70), (8, 14), (0, 60), (65, 120), (3, 5), (118, 120)):
         assert torch.equal(kept.frames(start, stop), rendering.rounded(start, stop))
     assert sorted(rendering.computed) == list(range(120))
+
+
+def test_frames_that_are_computed_side_by_side_are_kept_in_order(shelf, two_workers):
+    rendering = AtOnce(60)
+    kept = shelf.kept(rendering.stream)
+    walking = kept.chunks(4)
+    assert torch.equal(torch.cat([next(walking) for _ in range(10)]), rendering.rounded(0, 10))
+    walking.close()
+    assert torch.equal(torch.cat(list(kept.part(5, 60).chunks(4))), rendering.rounded(5, 60))
+    assert torch.equal(torch.cat(list(kept.chunks(4))), rendering.rounded(0, 60))
+    assert set(rendering.computed) == set(range(60)) and len(rendering.computed) <= 64, "few were begun for nothing"
+    assert len(rendering.threads) > 1 and threading.current_thread() not in rendering.threads
+    assert len(list(shelf.folder.rglob("*.mkv"))) == 2
 
 
 def test_an_interrupted_rendering_goes_on_where_it_stopped(shelf):

@@ -1,4 +1,5 @@
 import torch
+import torch.nn.functional as F
 
 from real3d_core.portrait.crop import CropWindow
 from real3d_core.portrait.paste import paste_back
@@ -31,3 +32,17 @@ def test_the_photo_is_not_changed():
     photo = torch.zeros(40, 60, 3)
     paste_back(red_frames(40), CropWindow(10, 0, 40), photo).frames(0, 1)
     assert photo.max() == 0
+
+
+def test_a_frame_pasted_row_by_row_is_the_whole_frame_resized():
+    frame, photo = torch.rand(1, 64, 64, 3), torch.zeros(400, 500, 3)
+    whole = F.interpolate(frame.permute(0, 3, 1, 2), size=(301, 301), mode="bicubic", antialias=True).clamp(0, 1)[0].permute(1, 2, 0)
+    pasted = paste_back(FrameStream(1, 25.0, lambda start, stop: frame), CropWindow(90, 50, 301), photo, feather=0).frames(0, 1)
+    assert (pasted[0, 51:350, 91:390] - whole[1:-1, 1:-1]).abs().max() < 1e-5  # within the outermost pixels, which are soft
+
+
+def test_a_photo_of_whole_numbers_is_the_same_photo():
+    photo = torch.randint(0, 256, (90, 120, 3), dtype=torch.uint8)
+    window = CropWindow(30, 20, 40)
+    from_numbers, from_floats = (paste_back(red_frames(64), window, one).frames(0, 1) for one in (photo, photo.float() / 255))
+    assert torch.equal(from_numbers, from_floats)

@@ -7,7 +7,7 @@ from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.media.pictures import load_picture
 from real3d_core.mediapipe_models import model_files
 from real3d_core.mediapipe_models.model_files import FACE_LANDMARKER, SELFIE_SEGMENTER, ModelFolders
-from real3d_core.portrait.portrait import prepare_portrait
+from real3d_core.portrait.portrait import _cap, prepare_portrait
 from real3d_core.portrait.segmentation import person_mask
 from real3d_core.render.camera import project
 
@@ -59,6 +59,13 @@ def test_a_mask_given_by_the_user_beats_the_segmenter(photo):
     assert columns.min() > 60 and columns.max() < 470  # columns 150..300 of the photo, in the crop of 218 pixels from 116 on
 
 
+def test_a_soft_mask_that_leaves_the_head_out_is_taken_as_it_is(photo):
+    rows, columns = np.mgrid[:512, :512]
+    mask = np.clip(1 - np.hypot(rows - 265, columns - 300) / 20, 0, 1).astype(np.float32)
+    prepared = prepare_portrait(photo, ModelFolders(), mask)
+    assert prepared.plates.person.max() > 0.9 and prepared.plates.head_mask.max() == 0
+
+
 def with_transparency(photo, opacity):
     return np.dstack([photo[..., :3], np.rint(255 * opacity).astype(np.uint8)])
 
@@ -82,6 +89,14 @@ def test_a_round_picture_is_no_cut_out_person(photo, portrait):
     rows, columns = np.mgrid[:512, :512] - 255.5
     person = prepare_portrait(with_transparency(photo, rows**2 + columns**2 < 256**2), ModelFolders()).person_mask
     assert (person - portrait.person_mask).abs().mean() < 0.05
+
+
+def test_a_head_cut_by_the_photos_edge_ends_in_a_cap_and_not_in_a_line_above_it():
+    rows, columns = np.mgrid[:200, :201]
+    head = (((rows - 95) ** 2 + (columns - 100) ** 2) < 100**2).astype(np.float32)
+    cap = _cap(head, rows=60, offset=30, width=261)
+    assert cap[-1, 125:136].min() == 1
+    assert cap[:50].max() == 0
 
 
 def test_without_the_segmenter_grabcut_cuts_the_person_out(assets, monkeypatch, tmp_path):
@@ -136,6 +151,15 @@ def test_a_small_face_in_a_large_picture_is_found_on_tiles(photo):
     face = FaceLandmarks(ModelFolders()).in_picture(wide)[0]
     nose = face[4, :2]
     assert 900 < nose[0] < 1080 and 500 < nose[1] < 680
+
+
+def test_a_face_of_many_megapixels_is_found_in_its_place(photo):
+    import cv2
+
+    finder = FaceLandmarks(ModelFolders())
+    large = cv2.resize(photo[..., :3], None, fx=5, fy=6, interpolation=cv2.INTER_CUBIC)
+    face, wanted = finder.in_picture(large)[0], finder.in_picture(photo[..., :3].copy())[0]
+    assert np.abs(face[:, :2] / [5, 6] - wanted[:, :2]).mean() < 1
 
 
 def test_of_two_faces_the_largest_comes_first(assets):

@@ -6,7 +6,7 @@ import pytest
 
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.mediapipe_models.model_files import ModelFolders
-from real3d_core.portrait.segmentation import filled_face, head_region
+from real3d_core.portrait.segmentation import away_from_face, filled_face, head_region
 
 SIDE = 320
 
@@ -19,5 +19,5 @@ def test_a_face_belongs_to_the_head_however_it_is_turned(yaw):
     landmarks = (points @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])) * SIDE / 45 + [SIDE / 2, SIDE / 2, 0]
     person = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillConvexPoly(person, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
-    region, _, _ = head_region(landmarks, person.astype(np.float32))
+    region, _, _ = head_region(landmarks, person.astype(np.float32), away_from_face(landmarks, SIDE, SIDE))
     assert region[filled_face(landmarks, person.shape) > 0].mean() > 0.95

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from cuda_ops.cpu.polynomials import EXP2, LOG2_1P, c_constants, fitted_exp2, fitted_log2_1p
+from cuda_ops.cpu.polynomials import (
+    EXP2,
+    LOG2_1P,
+    PIECES,
+    PIECES_PER_UNIT,
+    c_constants,
+    fitted_exp2,
+    fitted_log2_1p,
+    softplus_2_tail,
+)
 
 
 def test_power_of_two():
@@ -21,7 +30,16 @@ def test_the_fit_finds_the_coefficients_again():
     np.testing.assert_allclose(fitted_log2_1p(), LOG2_1P, rtol=1e-4)
 
 
+def test_softplus_of_hidden_units():
+    t = np.linspace(0, 60, 60001)
+    reach = np.minimum(t, (PIECES - 1) / PIECES_PER_UNIT)
+    powers = reach[:, None] ** np.arange(5)
+    tail = (powers * softplus_2_tail()[:, np.rint(reach * PIECES_PER_UNIT).astype(int)].T).sum(axis=1)
+    assert np.abs(tail - np.log2(1 + 2**-t)).max() < 5e-7
+    assert not tail[-1]  # what is far from zero is passed through
+
+
 def test_source_lines():
-    first, second, _ = c_constants().split("\n")
-    assert first.startswith("static const float EXP2[] = {1.0f, 0.693147")
-    assert second.startswith("static const float LOG2_1P[] = {1.44269504f, -0.72132")
+    first, second, *_ = c_constants().split("\n")
+    assert first.startswith("alignas(64) static const float EXP2[] = {1.0f, 0.693147")
+    assert second.startswith("alignas(64) static const float LOG2_1P[] = {1.44269504f, -0.72132")

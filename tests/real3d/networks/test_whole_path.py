@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from float32_only import float32_only
 from official_files import write_face_model, write_voice
 
 from real3d_core.avatar import Avatar, SpeechStyle
@@ -20,6 +21,7 @@ from real3d_core.motion.editing import trimmed
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
+from real3d_core.render.head import render_head
 
 FRAMES = 2
 
@@ -103,3 +105,14 @@ def test_features_are_computed_once_for_a_sound(avatar, assets, monkeypatch):
     assert not torch.equal(natural.expression, wide.expression)
     with pytest.raises(TypeError):
         avatar.audio_to_motion(speech(assets, 0.9))
+
+
+@torch.inference_mode()
+def test_networks_and_frames_ask_for_no_float64(avatar, portrait, assets):
+    # Apple's GPUs have none; cameras are computed on the processor
+    motion = spoken(avatar, speech(assets, 0.3))
+    cameras = avatar.cameras(portrait, motion)
+    with float32_only():
+        renders = render_head(avatar.adapt(avatar.lift(portrait), motion), avatar.decoder, cameras, avatar.march_settings)
+        frames = avatar.compose(renders, portrait, motion)
+        assert frames.frames(0, 1).dtype == torch.float32

@@ -1,0 +1,164 @@
+"""What a head looks like just beyond its outline in the photo, where a turn uncovers it (spec 08 section 2)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+from torch import Tensor
+
+from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
+from ..face.measures import face_height_of
+from ..portrait.boxes import box_about, grown
+from ..portrait.inpaint import extend_outwards
+from ..portrait.plates import Plates, plate_pixels
+from ..portrait.portrait import Portrait
+from ..portrait.segmentation import disc, filled_face
+from ..render.camera import project
+from ..render.planes import Planes
+from .adapt import landmarks_of
+from .channels import carried_uv
+from .far_side import front_surface
+from .hidden_half import painted
+from .solid import hidden_half, texel_centres
+
+Picture = NDArray[np.float32]
+_DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
+_REACH = 0.25  # face heights
+_HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
+_FINE = 0.03  # face heights: detail is what a blur this wide takes away
+_PATCH = 0.1  # face heights, the radius of a patch of detail
+_ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
+_LEAST = 0.02  # face heights from the middle of hair to its edge: from less no patch is taken
+_OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above which a pixel at its edge is, and is not, believed
+_SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
+_STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
+_HAIR = 0.15  # distance from the colour of the hair above
+_UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
+_SKIN = 0.12  # distance from the face's colour
+_BELIEVED = (0.3, 0.9)  # matte, below and above which an outline's own colours are not, and are, believed
+
+
+def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> Tensor:
+    """The head plate [1, 4, S, S] with colours to look at beyond its outline: the hidden half of a face from the side, hair, and skin.
+
+    Args:
+        plates: the portrait's, at any size.
+        planes: the head at rest.
+    """
+    points = plate_pixels(portrait.landmarks.numpy()[:, :2], plates.side)
+    face_height = float(face_height_of(points))
+    matte = plates.head_mask[0, 0].numpy()
+    box = grown(box_about(matte > _BELIEVED[0]), round(_REACH * face_height), matte.shape)
+    head = plates.head.clone()
+    colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
+    colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
+    half = hidden_half(portrait, landmarks_of(planes))
+    if half.amount:
+        uv = carried_uv(planes).numpy()
+        height, _, _, inside = front_surface(planes)[0].numpy()
+        x, y = texel_centres()
+        surface = torch.from_numpy(np.stack([x, y, height], axis=-1)).float()
+        seen = project(surface, portrait.camera[0])[0].permute(2, 0, 1).numpy()
+        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=2)
+        places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
+        surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
+        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)
+    return head
+
+
+def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face_height: float) -> Picture:
+    """Colours of a head, continued beyond its outline: smoothly, with the detail of the nearest hair that looks like it.
+
+    Below the jaw they go on as the face's: neither as its shadow nor as a collar or hair beside it.
+
+    Args:
+        colours: [H, W, 3] in 0..1.
+        matte: [H, W] in 0..1, how much of each pixel is head.
+        landmarks: [478, 2] in pixels.
+        face_height: pixels.
+    """
+    sure = cv2.erode((matte > 0.95).astype(np.uint8), disc(0.01 * face_height)) > 0
+    if not sure.any():
+        return colours
+    fine = _FINE * face_height
+    face = filled_face(landmarks, matte.shape)
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
+    lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
+    inner = _blurred(colours * sure[..., None], fine) / np.maximum(_blurred(sure.astype(np.float32), fine), 0.05)[..., None]
+    hair = _hair(colours, sure, lower, inside, face_height)
+    rim = np.dstack([inner, hair]).astype(np.float32)
+    grown = extend_outwards(rim, sure, blur=max(1.0, fine))
+    jaw = lower & (grown[..., 3] < 0.5)
+    grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
+    smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
+    darker, reach = _UNDER
+    depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (reach * face_height)
+    smooth *= 1 - darker * (jaw * np.clip(depth, 0, 1))[..., None]
+    beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
+    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
+    low, high = _BELIEVED
+    own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
+    low, high = _OF_THE_JAW
+    unlike = np.linalg.norm(colours - smooth, axis=2)
+    own = np.where(jaw, np.minimum(own, np.clip((high - unlike) / (high - low), 0, 1)), own)
+    return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
+
+
+def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which pixels lie lower than the corners of the jaw, seen along the head's own axis."""
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
+
+
+def _hair(colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: np.ndarray, face_height: float) -> NDArray[np.bool_]:
+    """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
+
+    So neither the jaw's shadow nor a collar is hair.
+    """
+    skin = np.median(colours[inside > 0], axis=0)
+    smooth = _blurred(colours, 0.01 * face_height)
+    unlike_skin = (inside == 0) & (np.linalg.norm(smooth - skin, axis=2) > _SKIN)
+    upper = sure & unlike_skin & ~lower
+    if not upper.any():
+        return upper
+    broad = cv2.morphologyEx(unlike_skin.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
+    like_hair = np.linalg.norm(smooth - np.median(colours[upper], axis=0), axis=2) < _HAIR
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((sure & lower & broad & like_hair).astype(np.uint8))
+    large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > (_STRAND * face_height) ** 2) + 1
+    return upper | np.isin(labels, large)
+
+
+def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
+    radius = max(2, round(_PATCH * face_height))
+    room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
+    total, weights = np.zeros_like(detail), np.zeros(where.shape, np.float32)
+    step = max(1, radius // 3)
+    sources = np.argwhere(room[::step, ::step] > 0.3 * min(room.max(), radius)) * step
+    if room.max() < _LEAST * face_height or not len(sources):
+        return total
+    chance = np.random.default_rng(0)
+    roomy = np.minimum(room[tuple(sources.T)], radius) / radius
+    axis = np.arange(-radius, radius + 1)
+    window = np.clip(1 - np.hypot(*np.meshgrid(axis, axis)) / (radius + 1), 0, 1).astype(np.float32)
+    height, width = where.shape
+    for row, column in np.argwhere(where[::radius, ::radius]) * radius:
+        apart = np.hypot(*(sources - (row, column)).T) / face_height
+        unlike = np.linalg.norm(smooth[tuple(sources.T)] - smooth[row, column], axis=1)
+        y, x = sources[np.argmax(roomy - apart - unlike / _ALIKE + 0.5 * chance.random(len(sources)))]
+        up, left = min(radius, row, y), min(radius, column, x)
+        down, right = min(radius + 1, height - row, height - y), min(radius + 1, width - column, width - x)
+        here, there = (np.s_[r - up : r + down, c - left : c + right] for r, c in ((row, column), (y, x)))
+        alike = np.exp(-((smooth[there] - smooth[here]) ** 2).sum(axis=2) / _ALIKE**2)
+        weight = window[radius - up : radius + down, radius - left : radius + right] * hair[there]
+        total[here] += detail[there] * (weight * alike)[..., None]
+        weights[here] += weight**2
+    return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
+
+
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5))

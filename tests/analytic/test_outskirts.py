@@ -1,0 +1,55 @@
+"""Colours beyond a head's outline, which a turn uncovers."""
+
+import numpy as np
+import pytest
+
+from real3d_core.analytic.outskirts import with_outskirts
+from real3d_core.face.measures import face_height_of
+from real3d_core.portrait.plates import plate_pixels
+
+OUTSIDE = 0.1  # face heights
+
+
+@pytest.fixture(scope="module")
+def drawn(portrait):
+    """A head plate of curly hair, its matte, landmarks and face height, all in pixels of a 512 px crop."""
+    plates = portrait.plates.resized(512)
+    points = plate_pixels(portrait.landmarks.numpy()[:, :2], plates.side)
+    return plates.head[0, :3].permute(1, 2, 0).numpy(), plates.head_mask[0, 0].numpy(), points, float(face_height_of(points))
+
+
+def detail(colours):
+    """How much neighbours differ, [H, W]."""
+    down, across = np.gradient(colours.mean(axis=2))
+    return np.hypot(down, across)
+
+
+def test_hair_goes_on_beyond_its_outline_with_detail_of_its_own(drawn):
+    """It was drawn out into bars: each pixel had the colour of the nearest one inside."""
+    colours, matte, landmarks, face_height = drawn
+    continued = with_outskirts(colours, matte, landmarks, face_height)
+    row = round(landmarks[:, 1].min())  # the top of the face: hair on both sides
+    left = int(np.flatnonzero(matte[row] > 0.95)[0])
+    beyond = np.s_[row - 40 : row + 40, left - round(OUTSIDE * face_height) - 10 : left - 10]
+    inside = np.s_[row - 40 : row + 40, left + 10 : left + round(OUTSIDE * face_height) + 10]
+    assert detail(continued)[beyond].mean() > 0.5 * detail(colours)[inside].mean()
+    assert detail(colours)[beyond].mean() < 0.4 * detail(colours)[inside].mean()
+
+
+def test_what_the_photo_surely_shows_stays_as_it_is(drawn):
+    colours, matte, landmarks, face_height = drawn
+    continued = with_outskirts(colours, matte, landmarks, face_height)
+    above_jaw = np.arange(len(matte))[:, None] < landmarks[[172, 397], 1].min() - 2
+    assert np.abs(continued - colours)[(matte > 0.9) & above_jaw].max() < 1e-6
+
+
+def test_below_the_jaw_skin_goes_on_not_a_collar(drawn):
+    colours, matte, landmarks, face_height = drawn
+    collared = colours.copy()
+    chin = landmarks[152].round().astype(int)
+    collared[chin[1] + round(0.02 * face_height) :] = 1.0
+    continued = with_outskirts(collared, matte, landmarks, face_height)
+    face = colours[chin[1] - round(0.1 * face_height), chin[0]]
+    below = continued[chin[1] + round(0.06 * face_height), chin[0]]
+    assert np.abs(below / below.sum() - face / face.sum()).max() < 0.03
+    assert 0.6 < below.sum() / face.sum() < 1

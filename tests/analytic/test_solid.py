@@ -1,0 +1,34 @@
+"""The shape of a head beside and above the face."""
+
+import numpy as np
+import pytest
+
+from real3d_core.analytic.solid import head_solid, texel_centres
+from real3d_core.face.landmark_sets import EARS
+
+LEVEL = 0.15  # face heights above the ears' landmarks: temples
+
+
+@pytest.fixture(scope="module")
+def solids(portrait, smiling, long_haired):
+    return {"curls": head_solid(portrait), "smiling": head_solid(smiling), "long": head_solid(long_haired)}
+
+
+def at_rim(solid, height):
+    """Depth at both sides of the silhouette, in face heights from the edge of the face at the ears, at this height above it."""
+    landmarks = solid.landmarks.numpy()[EARS]
+    _, y = texel_centres()
+    row = int(np.argmin(np.abs(y[:, 0] - landmarks[:, 1].mean() - height * solid.face_height)))
+    inside = np.flatnonzero(solid.inside.numpy()[row] > 0)
+    return [(float(solid.front[row, k]) - landmarks[:, 2].mean()) / solid.face_height for k in (inside[0], inside[-1])]
+
+
+@pytest.mark.parametrize("who", ["curls", "smiling"])
+def test_the_sides_of_a_head_lie_behind_the_face(solids, who):
+    """They stood beside the brows: on the far side of a turned head hair stuck out, on the near one the side had to be invented."""
+    assert max(at_rim(solids[who], LEVEL)) < -0.06
+
+
+def test_hair_that_hangs_down_hangs_beside_the_cheek(solids):
+    """Else there would be a gap in it on the far side, between what moves with the head and what lies on the shoulder."""
+    assert min(at_rim(solids["long"], 0.0)) > max(at_rim(solids["curls"], 0.0))

@@ -1,0 +1,71 @@
+"""The neck behind the jaw, which a turned head uncovers."""
+
+import cv2
+import numpy as np
+import pytest
+
+from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.landmark_sets import FACE_OVAL
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.portrait.plates import make_plates
+from real3d_core.portrait.segmentation import away_from_face, head_region
+
+SIDE = 300
+SKIN, COLLAR, BEHIND = (0.75, 0.55, 0.42), (0.95, 0.96, 0.98), (0.3, 0.35, 0.4)
+
+
+@pytest.fixture(scope="module")
+def landmarks(canonical):
+    """[478, 3] pixels: a frontal face, 150 px high."""
+    points = np.concatenate([canonical, canonical[:10]]) * [1, -1, -1]
+    points = (points - canonical[:468].mean(axis=0) * [1, -1, -1]) * 150 / np.ptp(canonical[:, 1])
+    return (points + np.array([150, 120, 0])).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def canonical():
+    return canonical_face(ModelFolders()).points
+
+
+@pytest.fixture(scope="module")
+def figure(landmarks):
+    """A bald figure with a collar that reaches the jaw on the right: photo [SIDE, SIDE, 3] and person [SIDE, SIDE]."""
+    person = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillConvexPoly(person, cv2.convexHull(landmarks[FACE_OVAL, :2].round().astype(np.int32)), 1)
+    neck = person.copy()
+    cv2.rectangle(neck, (112, 140), (188, 240), 1, -1)
+    cv2.rectangle(neck, (60, 225), (240, SIDE), 1, -1)
+    photo = np.where(neck[..., None] > 0, SKIN, BEHIND).astype(np.float32)
+    photo[185:, 155:189][neck[185:, 155:189] > person[185:, 155:189]] = COLLAR
+    return photo, neck.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def torso(figure, landmarks):
+    plates = make_plates(*figure, landmarks, np.ones((SIDE, SIDE), bool))
+    return plates.torso[0].permute(1, 2, 0).numpy()
+
+
+def test_the_neck_goes_on_behind_the_jaw_up_to_its_own_edge(torso):
+    """It kept a twentieth of the face's height away from the person's outline, so a turned jaw left a pointed gap."""
+    beside_the_jaw = 178
+    assert torso[beside_the_jaw, 116:184, 3].min() > 0.95
+
+
+def test_a_collar_does_not_go_on_behind_the_face(torso):
+    part = torso[150:175, 116:184, :3]
+    chromaticity = part / part.sum(axis=2, keepdims=True)
+    assert np.abs(chromaticity - np.array(SKIN) / sum(SKIN)).max() < 0.03
+
+
+def test_a_head_seen_from_its_side_is_whole(landmarks):
+    """The tip of its nose lies on the outline; all that did not hang together with that was taken for a raised collar."""
+    angle = np.radians(60)
+    turned = landmarks - landmarks.mean(axis=0)
+    turned[:, 0] = turned[:, 0] * np.cos(angle) - turned[:, 2] * np.sin(angle)
+    turned += landmarks.mean(axis=0)
+    person = np.zeros((SIDE, SIDE), np.float32)
+    cv2.fillConvexPoly(person, cv2.convexHull(turned[:, :2].round().astype(np.int32)), 1.0)
+    region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE))
+    middle = turned[FACE_OVAL, :2].mean(axis=0).round().astype(int)
+    assert region[middle[1], middle[0]] == 1
