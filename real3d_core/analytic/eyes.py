@@ -33,6 +33,7 @@ from ..motion.motion import Motion
 from ..portrait.plates import plate_pixels
 from .eye_shape import EyeShape, eye_shape, folded, lid_follows
 from .eyeball import DARKEN, Eyeball, is_seen, lit
+from .glasses import glasses_worn
 from .lids import Lid, drawn
 
 _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, and what they never pass
@@ -51,13 +52,15 @@ class Eye:
         shape: of the eye in this picture.
         iris: [5, 2] centre and rim, pixels.
         level: unit vector in the picture along which the head's x runs.
+        glasses: 0..1, how surely the eye is behind some: their frame stays in front of the lids.
     """
 
-    def __init__(self, picture: np.ndarray, shape: EyeShape, iris: np.ndarray, level: np.ndarray):
+    def __init__(self, picture: np.ndarray, shape: EyeShape, iris: np.ndarray, level: np.ndarray, glasses: float):
         self._picture, self._shape, self._level = picture, shape, level
         self._soft = max(_RIM, 1.2 / shape.width)
         self._ball = Eyeball(picture, shape, iris[0], _radius(iris))
         self._lid = Lid(picture, shape)
+        self._frame = glasses * self._lid.before_skin
         at_rest = self._ball(np.zeros(2))
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
         self._cast = np.dstack([shadow, np.maximum(picture - at_rest, 0), picture]).astype(np.float32)
@@ -79,7 +82,8 @@ class Eye:
         skin = self._lid.below(bottom, smooth)
         under = skin + (ball - skin) * between
         lid = self._lid.skin(edge, smooth)
-        return self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth).clip(0, 1).astype(np.float32)
+        painted = self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth)
+        return (painted + (self._picture - painted) * self._frame).clip(0, 1).astype(np.float32)
 
     def _shaded(self, ball: np.ndarray, edge: np.ndarray, bottom: np.ndarray) -> np.ndarray:
         """With the shadow and the lashes of the upper lid, which go along with it, and the wet rim of the lower one."""
@@ -129,6 +133,7 @@ class Eyes:
         level = points[EYE_CORNERS["left"][0]] - points[EYE_CORNERS["right"][0]]
         level /= np.linalg.norm(level)
         skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])
+        glasses = glasses_worn(head[:, :3], landmarks)
         self._eyes = []
         for number, (upper, lower, brow, iris) in enumerate(_SIDES):
             lids = points[[*upper, *lower]]
@@ -141,7 +146,7 @@ class Eyes:
             part = np.ascontiguousarray(picture[y0:y1, x0:x1])
             shape = eye_shape(own[upper], own[lower], own[brow[:5]], part.shape[:2], 2 * number - 1)
             if is_seen(part, shape, own[iris[0]], _radius(own[iris]), skin):
-                self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level)))
+                self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level, glasses)))
 
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""

@@ -20,7 +20,7 @@ _BAND = 6  # steps: what is lighter or darker than both sides at this distance i
 _CONTRAST = (0.10, 0.18)  # logarithm of brightness: noses have bands of up to 0.07, bridges of 0.13 and more
 _DARK = 0.06  # of brightness 0..1, added before taking the logarithm
 _BELOW_EYES = (0.10, 0.17)  # down to where glasses hold all, and where they hold nothing any more
-_ABOVE_BROWS = (0.02, 0.04)  # likewise above the brows' lower and upper edge
+_ABOVE_BROWS = (0.01, 0.07)  # likewise above the brows' upper edge: half a brow that moves is drawn into a point
 
 
 def glasses_worn(photo: Tensor, landmarks: Tensor) -> float:
@@ -63,7 +63,6 @@ def held_by_glasses(rest: np.ndarray) -> np.ndarray:
     """
     y = rest[:, 1]
     lids = rest[RIGHT_LOWER_LID + LEFT_LOWER_LID, 1].mean()
-    lower, upper = (rest[RIGHT_BROW[part] + LEFT_BROW[part], 1].mean() for part in (slice(0, 5), slice(5, None)))
+    brows = rest[RIGHT_BROW + LEFT_BROW, 1].max()
     on_cheeks = 1 - smooth_step((lids - y - _BELOW_EYES[0]) / (_BELOW_EYES[1] - _BELOW_EYES[0]))
-    start, stop = lower + _ABOVE_BROWS[0], upper + _ABOVE_BROWS[1]
-    return on_cheeks * (1 - smooth_step((y - start) / max(stop - start, 1e-3)))
+    return on_cheeks * (1 - smooth_step((y - brows - _ABOVE_BROWS[0]) / (_ABOVE_BROWS[1] - _ABOVE_BROWS[0])))

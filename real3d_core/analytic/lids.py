@@ -11,6 +11,7 @@ from .eye_shape import EyeShape
 
 # Lengths are in widths of the eye, from corner to corner.
 _LASHES = 0.10  # the strip above a lid's edge that moves with it as one
+_BEYOND_LASHES = 0.08  # so much farther from the eye, what does not look like skin is neither lid nor lashes
 _FOLD = 0.30  # above the edge the lid's skin no longer moves
 _UNDER_BROW = 0.45  # of the way to the brow, likewise
 _SETTLES = 0.3  # below a raised lower lid's edge the skin stays
@@ -32,6 +33,9 @@ class Lid:
 
     Args:
         picture: [h, w, 3] about the eye, 0..1.
+
+    Attributes:
+        before_skin: [h, w, 1] in 0..1: what about the eye is not skin, such as the frame of glasses.
     """
 
     def __init__(self, picture: np.ndarray, shape: EyeShape):
@@ -58,6 +62,8 @@ class Lid:
         self._covered = np.maximum(eye, folded)[..., None]
         self._skin = picture + (skin + self._grain(alike) - picture) * self._covered
         self._wing = wing[..., None]
+        away_from_eye = np.maximum.reduce([above, shape.down - shape.bottom, 2 * np.abs(shape.along) - 1])
+        self.before_skin = ((1 - alike) * smooth_step((away_from_eye - _LASHES) / _BEYOND_LASHES))[..., None]
         edge = picture[(np.abs(shape.along) < 0.5) & (above > -0.01) & (above < 0.05)]
         self._lash = np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone
 

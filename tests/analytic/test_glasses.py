@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.analytic.eyes import Eyes, Look
 from real3d_core.analytic.glasses import glasses_worn
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import CHIN, EYE_CORNERS
@@ -44,3 +45,22 @@ def test_no_brow_and_no_cheek_bends_glasses():
     assert bare[beside_eyes].max() > 0.01
     assert worn[beside_eyes].max() < 0.001
     assert worn[CHIN] == bare[CHIN] > 0.05
+
+
+def test_lids_close_behind_the_frame_of_glasses(portrait):
+    photo = with_bridge(portrait, (0.1, 0.1, 0.1), 0.02)[0].permute(1, 2, 0).numpy().copy()
+    points = plate_pixels(portrait.landmarks[:, :2].numpy(), len(photo))
+    for corners in EYE_CORNERS.values():
+        ends = points[list(corners)]
+        radius = 0.75 * np.linalg.norm(ends[1] - ends[0])
+        middle = np.round(ends.mean(0)).astype(int).tolist()
+        cv2.ellipse(photo, middle, (round(radius), round(0.6 * radius)), 0, 0, 360, (0.1, 0.1, 0.1), round(0.12 * radius))
+    plate = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    painted = Eyes(torch.cat([plate, torch.ones_like(plate[:, :1])], dim=1), portrait.landmarks)(Look(closed=(1.0, 1.0)))
+    assert len(painted) == 2
+    for eye in painted:
+        (x, y), (h, w) = eye.corner, eye.picture.shape[:2]
+        before = photo[y : y + h, x : x + w]
+        frame = np.abs(before - 0.1).max(axis=2) < 0.02
+        assert frame.mean() > 0.03
+        assert np.quantile(np.abs(eye.picture - before).max(axis=2)[frame], 0.95) < 0.1
