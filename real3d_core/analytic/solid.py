@@ -82,7 +82,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
-        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam)).float(),
+        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam, steepest)).float(),
         inside=torch.from_numpy(inside).float(),
         photo_uv=torch.from_numpy(half.unrolled(*_seen(front, camera, portrait.plates.head_mask))).float(),
     )
@@ -208,7 +208,9 @@ def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, f
     return left + (right - left) * smooth_step((x - middle) / (0.5 * face_height) + 0.5)
 
 
-def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float, seam: np.ndarray) -> np.ndarray:
+def _back(
+    front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float, seam: np.ndarray, steepest: np.ndarray
+) -> np.ndarray:
     """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls."""
     _, y = texel_centres()
     rim = gaussian_filter(_nearest(front, ~in_head), 6)
@@ -218,7 +220,8 @@ def _back(front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_he
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
     thickness = face_height * (0.05 + 0.45 * upper) * bulge
-    least = _THIN + 0.16 * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
+    bare = (steepest - _LONG_HAIR) / (_STEEPEST - _LONG_HAIR)  # a jaw beside hair that hangs down would lie before the hair
+    least = _THIN + (0.06 + 0.1 * bare) * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
     return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 
