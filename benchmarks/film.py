@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 
@@ -65,7 +65,7 @@ def films(options: argparse.Namespace, unit: float) -> None:
     for count in counts:
         idle: dict[int, float] = {}
         for name, (niceness, busy) in SITUATIONS.items():
-            with another_process() if busy else nothing():
+            with another_process() if busy else nullcontext():
                 speed = measured(options, f"film {count}", niceness)["speed"]
             base = idle.setdefault(niceness, speed)
             single = single or speed
@@ -178,29 +178,18 @@ def preparation(options: argparse.Namespace, side: int) -> dict[str, float]:
 def made(options: argparse.Namespace) -> dict:
     """The streams of a film by stage, and a function that makes a stream of frames that are there already."""
     import cuda_ops
-    from real3d_core import (
-        AvatarOptions,
-        FrameStream,
-        ModelFolders,
-        PipelineOptions,
-        load_avatar,
-        load_picture,
-        load_sound,
-        make_motion,
-        prepare_portrait,
-        render_head,
-    )
+    import real3d_core as core
 
-    models = ModelFolders()
-    avatar = load_avatar("analytic", AvatarOptions(models))
-    portrait = prepare_portrait(load_picture(options.portrait), models)
+    models = core.ModelFolders()
+    avatar = core.load_avatar("analytic", core.AvatarOptions(models))
+    portrait = core.prepare_portrait(core.load_picture(options.portrait), models)
     with tempfile.TemporaryDirectory() as folder:
         repeated(options.voice, options.seconds, Path(folder) / "voice.wav")
-        motion = make_motion(avatar, PipelineOptions(), load_sound(Path(folder) / "voice.wav"))
+        motion = core.make_motion(avatar, core.PipelineOptions(), core.load_sound(Path(folder) / "voice.wav"))
     adapted = avatar.adapt(avatar.lift(portrait), motion)
-    marched = render_head(adapted, avatar.decoder, avatar.cameras(portrait, motion), avatar.march_settings, cuda_ops.march)
+    marched = core.render_head(adapted, avatar.decoder, avatar.cameras(portrait, motion), avatar.march_settings, cuda_ops.march)
     composed = avatar.compose(marched, portrait, motion, size=options.size)
-    still = lambda ready: FrameStream(len(ready), 25.0, lambda a, b: ready[a:b])  # noqa: E731
+    still = lambda ready: core.FrameStream(len(ready), 25.0, lambda a, b: ready[a:b])  # noqa: E731
     return {"adapt": adapted, "march": marched, "compose": composed, "frames": composed, "still": still}
 
 
@@ -242,11 +231,6 @@ def another_process() -> Iterator[None]:
     finally:
         busy.kill()
         busy.wait()
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    yield
 
 
 def repeated(voice: Path, seconds: float, target: Path) -> None:
