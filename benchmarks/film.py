@@ -81,14 +81,12 @@ def stage_table(options: argparse.Namespace, unit: float) -> None:
 
 def start_table(options: argparse.Namespace, unit: float) -> None:
     """The second of two runs each, so that files are in the system's cache and kernels are compiled."""
-    for name, command in {
-        "--help": [sys.executable, "-m", "real3d_core", "--help"],
-        "first frame": command_of(options, "first"),
-    }.items():
+    commands = {"--help": [sys.executable, "-m", "real3d_core", "--help"], "first frame": command_of(options, "first")}
+    for name, command in commands.items():
         for _ in range(2):
-            spent, started = children_time(), time.perf_counter()
+            spent, started = sum(os.times()[2:4]), time.perf_counter()
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-            wall, processor_time = time.perf_counter() - started, children_time() - spent
+            wall, processor_time = time.perf_counter() - started, sum(os.times()[2:4]) - spent
         print(f"{name:24s} {wall:8.2f} s, {processor_time:.2f} s of processor time, {1e3 * processor_time / unit:.0f} units")
 
 
@@ -242,11 +240,6 @@ def repeated(voice: Path, seconds: float, target: Path) -> None:
         samples, wanted = source.readframes(source.getnframes()), round(seconds * source.getframerate())
         width = source.getnchannels() * source.getsampwidth()
         film.writeframes((samples * (1 + wanted * width // len(samples)))[: wanted * width])
-
-
-def children_time() -> float:
-    spent = os.times()
-    return spent.children_user + spent.children_system
 
 
 def processor() -> str:
