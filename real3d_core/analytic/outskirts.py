@@ -32,6 +32,7 @@ _FINE = 0.03  # face heights: detail is what a blur this wide takes away
 _PATCH = 0.1  # face heights, the radius of a patch of detail
 _ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
 _LEAST = 0.02  # face heights from the middle of hair to its edge: from less no patch is taken
+_SHADED = 0.6  # of the jaw's brightness is the least that the shadow below it leaves; what is darker is hair or cloth
 _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above which a pixel at its edge is, and is not, believed
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
@@ -104,9 +105,14 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     low, high = _BELIEVED
     own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
     low, high = _OF_THE_JAW
-    unlike = np.linalg.norm(colours - smooth, axis=2)
+    unlike = np.linalg.norm(colours - smooth * _shade(colours, smooth)[..., None], axis=2)
     own = np.where(jaw, np.minimum(own, np.clip((high - unlike) / (high - low), 0, 1)), own)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
+
+
+def _shade(colours: Picture, smooth: Picture) -> np.ndarray:
+    """[H, W] how much of the jaw's brightness there is: its own shadow is no foreign colour."""
+    return np.clip(colours.sum(axis=2) / np.maximum(smooth.sum(axis=2), 1e-3), _SHADED, 1)
 
 
 def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from .matting import unmixed
 from .segmentation import away_from_face, disc, head_region, where_hair
 
 _NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
+_BESIDE = 0.04  # face heights that a jaw moves in speech
 _SKIN_LIKE = 0.04  # chromaticity
 _HAIR_LIKE = 0.25  # distance of colours, each 0..1
 _SPARSE = 4  # pixels
@@ -138,7 +139,8 @@ def _torso(
     depth_inside = cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     covered = head[box] > 0.5
     behind = covered & _below_mouth(landmarks, box) & goes_on
-    neck, bare = _bare_neck(neck, foreground[box], behind, covered, away[box], face_height)
+    well_behind = behind & _away_from_hair(covered, inside, foreground[box], away[box], face_height)
+    neck, bare = _bare_neck(neck, foreground[box], well_behind, covered, away[box], face_height)
     hidden = behind & (depth_inside > _NECK_INSET * face_height)
     within |= bare & hidden & (firmness[box] > 0.8)
     inpainted = cv2.copyTo(neck, within.astype(np.uint8), foreground[box].copy())
@@ -223,6 +225,17 @@ def _bare_neck(
         neck = neck.copy()
         neck[box][unsure] = extend_outwards(part, surely, blur=2.0)[unsure]
     return neck, bare
+
+
+def _away_from_hair(head: np.ndarray, person: np.ndarray, picture: np.ndarray, away: np.ndarray, face_height: float) -> np.ndarray:
+    """Which pixels lie apart from hair beside the head: there a face that moves a little bares no neck."""
+    above = head & (away > 0.05)
+    if above.sum() <= (_LONG_HAIR * face_height) ** 2:
+        return np.ones(head.shape, bool)
+    like_hair = (person > 0.5) & (np.linalg.norm(picture - np.median(picture[above], axis=0), axis=2) < _HAIR_LIKE)
+    _, labels = cv2.connectedComponents(like_hair.astype(np.uint8))
+    grown_down = np.isin(labels, np.unique(labels[above & like_hair])) & like_hair & ~head  # a dark suit is not
+    return cv2.dilate(grown_down.astype(np.uint8), disc(_BESIDE * face_height)) == 0
 
 
 def _chromaticity(colours: np.ndarray) -> np.ndarray:

@@ -53,3 +53,15 @@ def test_below_the_jaw_skin_goes_on_not_a_collar(drawn):
     below = continued[chin[1] + round(0.06 * face_height), chin[0]]
     assert np.abs(below / below.sum() - face / face.sum()).max() < 0.03
     assert 0.6 < below.sum() / face.sum() < 1
+
+
+def test_below_the_jaw_its_own_shadow_stays(drawn):
+    """It was taken for something foreign: in speech a light ledge went along with the chin."""
+    colours, matte, landmarks, face_height = drawn
+    chin = landmarks[152].round().astype(int)
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    below = (matte > 0.99) & (rows > chin[1]) & (np.abs(columns - chin[0]) < 0.1 * face_height)
+    assert below.sum() > 20
+    shaded = colours.copy()
+    shaded[below] = 0.7 * colours[chin[1] - round(0.04 * face_height), chin[0]]
+    assert np.abs(with_outskirts(shaded, matte, landmarks, face_height) - shaded)[below].max() < 0.03

@@ -11,7 +11,7 @@ from real3d_core.portrait.plates import make_plates
 from real3d_core.portrait.segmentation import away_from_face, head_region
 
 SIDE = 300
-SKIN, COLLAR, BEHIND = (0.75, 0.55, 0.42), (0.95, 0.96, 0.98), (0.3, 0.35, 0.4)
+SKIN, COLLAR, BEHIND, HAIR = (0.75, 0.55, 0.42), (0.95, 0.96, 0.98), (0.3, 0.35, 0.4), (0.07, 0.06, 0.06)
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,18 @@ def test_a_head_seen_from_its_side_is_whole(landmarks):
     region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE))
     middle = turned[FACE_OVAL, :2].mean(axis=0).round().astype(int)
     assert region[middle[1], middle[0]] == 1
+
+
+def test_a_jaw_that_moves_beside_hair_bares_hair(landmarks):
+    """Skin stood there, which showed as scraps along the jaw when the mouth moved."""
+    face = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(landmarks[FACE_OVAL, :2].round().astype(np.int32)), 1)
+    person, neck = face.copy(), face.copy()
+    cv2.rectangle(person, (70, 20), (230, SIDE), 1, -1)
+    cv2.rectangle(neck, (110, 140), (190, SIDE), 1, -1)
+    photo = np.where(person[..., None] > 0, HAIR, BEHIND)
+    photo = np.where(neck[..., None] > 0, SKIN, photo).astype(np.float32)
+    torso = make_plates(photo, person.astype(np.float32), landmarks, np.ones((SIDE, SIDE), bool)).torso[0].permute(1, 2, 0).numpy()
+    row = 175  # of the jaw's corner
+    left = int(np.flatnonzero(face[row])[0])
+    assert torso[row, left : left + 2, 0].max() < 0.35
