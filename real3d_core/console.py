@@ -9,7 +9,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+_STATUS = Path("/proc/self/status")
 _ENDING = (
     "SIGINT",
     "SIGTERM",
@@ -41,13 +43,16 @@ class Ended(KeyboardInterrupt):
 def ended_in_order() -> Iterator[None]:
     """Raises `Ended` in the block at the first signal that asks the program to end; further ones do nothing, so that it can clear up.
 
-    Signals that are ignored or handled already, as SIGHUP by nohup, stay so. Without effect outside the main thread.
+    Signals that are ignored or handled already, as SIGHUP by nohup, stay so, and so do those that a library ignores without Python's
+    knowledge: MediaPipe sends itself SIGPROF, which would end the program. Without effect outside the main thread.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
         for name in _ENDING:
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            if number is None or _ignored(number):
+                continue
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.getsignal(number)
 
     ending = False
@@ -64,7 +69,17 @@ def ended_in_order() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if not _ignored(number):
+                signal.signal(number, handler)
+
+
+def _ignored(number: int) -> bool:
+    """Whether the system drops this signal, as it says itself (Linux); Python knows only of what was set through Python."""
+    with suppress(OSError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("SigIgn:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def make_console_safe() -> None:

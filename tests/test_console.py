@@ -108,3 +108,15 @@ def test_what_signals_did_before_they_do_again():
     with pytest.raises(Ended, match="SIGINT") as end, ended_in_order():
         os.kill(os.getpid(), signal.SIGINT)
     assert end.value.status == 130 and signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the system does not say which signals are ignored")
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_signal_that_a_library_ignores_stays_ignored(tmp_path, moment):
+    """MediaPipe ignores SIGPROF without Python's knowledge and sends it to itself: a program ended with status 155, or without a word."""
+    lines = ["import ctypes, os, signal, sys", f"sys.path.insert(0, {str(ROOT)!r})", "from real3d_core.console import ended_in_order"]
+    ignore = "ctypes.CDLL(None).signal(signal.SIGPROF, ctypes.c_void_p(1))"
+    lines += [ignore if moment == "before" else "", "with ended_in_order():", f"    {ignore if moment == 'within' else ''}"]
+    lines += ["    os.kill(os.getpid(), signal.SIGPROF)", "os.kill(os.getpid(), signal.SIGPROF)", "print('done')"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n")
