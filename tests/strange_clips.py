@@ -29,7 +29,8 @@ def faded(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def upside_down(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(first[:, ::-1, ::-1])
+    """At rest: MediaPipe takes some open mouths for brows, and then a face upside down for an upright one."""
+    return np.repeat(first[:1, ::-1, ::-1], FRAMES, axis=0)
 
 
 def spinning(first: np.ndarray, second: np.ndarray) -> np.ndarray:

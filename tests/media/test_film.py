@@ -187,7 +187,7 @@ class TestWriting:
         with pytest.raises(InterruptedError):
             write_video(tmp_path / "a.mp4", frames, None, progress=cancel)
         assert len(begun) < 12 and not list(tmp_path.iterdir())
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith(("real3d", "encoding"))]
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith(("real3d_", "encoding"))]
 
     @pytest.mark.parametrize(
         ("name", "says"),
