@@ -43,7 +43,7 @@ def test_nothing_jumps(track, name):
 
 
 def test_a_face_upside_down_is_one_sentence(track):
-    with pytest.raises(NoFaceError, match=r"turned away or unclear throughout: .*\.$"):
+    with pytest.raises(NoFaceError, match=r"in the driving clip.*: use a clip .*\.$"):
         track("a face upside down")
 
 

@@ -228,7 +228,7 @@ from pack_host import Host
 host = Host(pathlib.Path(tempfile.mkdtemp()))
 heavy = ("mediapipe", "cv2", "scipy", "pocketsphinx", "librosa", "av", "transformers")
 loaded = [name for name in heavy if name in set(sys.modules) - before]
-light = {"errors", "ranges", "stream", "mediapipe_models", "model_files", "analytic", "real3d", "avatar_kinds", "kind"}
+light = {"errors", "ranges", "stream", "workers", "memory", "mediapipe_models", "model_files", "analytic", "real3d", "avatar_kinds", "kind"}
 loaded += [name for name in sys.modules if "real3d_core." in name and name.rpartition(".")[2] not in light]
 print(len(host.nodes), loaded)
 """
