@@ -17,7 +17,7 @@ SPOKEN = contextvars.ContextVar("SPOKEN", default="nothing")
 
 
 def threads_left() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("real3d")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("real3d_")]
 
 
 def in_a_new_thread() -> int:
