@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
 from networks import part  # noqa: E402
-from ray_marching import Case, _moved  # noqa: E402
+from ray_marching import moved  # noqa: E402
 from reference_checkpoint import reference_tensors, write_checkpoint  # noqa: E402
-from scenes import Scene, golden_scene, soft_scene, solid_scene, trigrid_scene  # noqa: E402
+from scenes import Scene, denser, golden_scene, soft_scene, solid_scene, trigrid_scene  # noqa: E402
 
 from cuda_ops.back_ends import BACK_ENDS, TORCH  # noqa: E402
 from cuda_ops.build import Refusal  # noqa: E402
@@ -140,19 +140,11 @@ def scenes() -> dict[str, Scene]:
     found |= {name: golden_scene(name) for name in ("renderer_64", "renderer_64_wide", "renderer_256")}
     found |= {f"trigrid of {depth}": trigrid_scene(QUICK, depth) for depth in (2, 3, 5)}
     found["solid"] = solid_scene(replace(QUICK, resolution=128))
-    for name, density in (("empty", -100.0), ("thin", -12.0), ("wall", 100.0)):
-        bias = head.decoder.bias2.clone()
-        bias[0] += density
-        found[name] = replace(head, decoder=replace(head.decoder, bias2=bias))
-    return found
+    return found | {name: denser(head, density) for name, density in (("empty", -100.0), ("thin", -12.0), ("wall", 100.0))}
 
 
 def picture(marcher: Callable, scene: Scene):
     return marcher(scene.planes, scene.decoder, scene.cameras, scene.settings)
-
-
-def moved(scene: Scene, card: Card) -> Scene:
-    return _moved(Case("", scene), str(card.device)).scene
 
 
 def correctness(card: Card) -> dict:
@@ -163,9 +155,11 @@ def correctness(card: Card) -> dict:
         if isinstance(marcher, str):
             rows[name] = marcher
             continue
-        rows[f"{name}: first picture, s"] = card.clock(lambda marcher=marcher: picture(marcher, moved(soft_scene(QUICK), card))) / 1e3
+        rows[f"{name}: first picture, s"] = (
+            card.clock(lambda marcher=marcher: picture(marcher, moved(soft_scene(QUICK), card.device))) / 1e3
+        )
         for about, (scene, plain) in expected.items():
-            found = picture(marcher, moved(scene, card))
+            found = picture(marcher, moved(scene, card.device))
             both = ((plain.features, found.features), (plain.opacity, found.opacity))
             rows[f"{name}: {about}"] = [f"{(a - b.cpu()).abs().max().item():.1e}" for a, b in both]
     return rows
@@ -177,7 +171,7 @@ def marching(card: Card) -> dict:
     marchers = {"plain": march, "torch": TORCH.march} | {name: one for name, one in back_ends(card).items() if not isinstance(one, str)}
     heads = [soft_scene(MarchSettings(side, 48, 48)) for side in ((64, 128, 256) if card.is_gpu else (32,))]
     for scene in [*heads, solid_scene(MarchSettings(128 if card.is_gpu else 32, 20, 8))]:
-        scene, settings = moved(scene, card), scene.settings
+        scene, settings = moved(scene, card.device), scene.settings
         scene = replace(scene, settings=replace(settings, rays_per_chunk=settings.resolution**2))
         times = {name: card.milliseconds(lambda one=one, scene=scene: picture(one, scene)) for name, one in marchers.items()}
         units = len(PackedDecoder.of(scene.decoder, 4).bias)

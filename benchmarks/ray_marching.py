@@ -58,7 +58,7 @@ def main() -> None:
     marchers = _marchers(device)
     print(f"{'scene':22s} {'rays':>5s} {'samples':>8s} {'frames':>6s}", *(f"{name:>16s}" for name in marchers), f"{'of limit':>9s}")
     for case in _cases(options.rays, options.frames):
-        _row(_moved(case, device), marchers, options, clock)
+        _row(replace(case, scene=moved(case.scene, device)), marchers, options, clock)
 
 
 def _cases(rays: list[int], frames: list[int]) -> list[Case]:
@@ -130,11 +130,10 @@ def _gpu_clock() -> float:
     return time.perf_counter()
 
 
-def _moved(case: Case, device: str) -> Case:
-    scene = case.scene
+def moved(scene: Scene, device: torch.device | str) -> Scene:
     bounds = None if scene.planes.bounds is None else scene.planes.bounds.to(device)
     planes = replace(scene.planes, features=scene.planes.features.to(device), bounds=bounds)
-    return replace(case, scene=replace(scene, planes=planes, decoder=scene.decoder.to(device), cameras=scene.cameras.to(device)))
+    return replace(scene, planes=planes, decoder=scene.decoder.to(device), cameras=scene.cameras.to(device))
 
 
 if __name__ == "__main__":

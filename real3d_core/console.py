@@ -48,9 +48,10 @@ def ended_in_order() -> Iterator[None]:
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
+        ignored = _ignored()
         for name in _ENDING:
             number = getattr(signal, name, None)
-            if number is None or _ignored(number):
+            if number is None or number in ignored:
                 continue
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.getsignal(number)
@@ -68,18 +69,18 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, end)
         yield
     finally:
-        for number, handler in before.items():
-            if not _ignored(number):
-                signal.signal(number, handler)
+        for number in before.keys() - _ignored():
+            signal.signal(number, before[number])
 
 
-def _ignored(number: int) -> bool:
-    """Whether the system drops this signal, as it says itself (Linux); Python knows only of what was set through Python."""
+def _ignored() -> set[int]:
+    """The signals that are dropped, as the system itself says (Linux); Python knows only of what was set through Python."""
     with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("SigIgn:"):
-                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
-    return False
+                mask = int(line.split()[1], 16)
+                return {number for number in range(1, mask.bit_length() + 1) if mask >> (number - 1) & 1}
+    return set()
 
 
 def make_console_safe() -> None:

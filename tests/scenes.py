@@ -114,3 +114,10 @@ def trigrid_scene(settings: MarchSettings, depth: int = 3, height: int = 40, wid
     features = torch.from_numpy(make_input(f"trigrid of {depth}", (1, 3, 32 * depth, height, width), low=-60, high=60))
     cameras = camera_from_pose(torch.tensor([[0.1, 0.3, 0.0]]), torch.zeros(1, 3)).float()
     return Scene(Planes(features), noise_decoder(), cameras, settings)
+
+
+def denser(scene: Scene, density: float) -> Scene:
+    """The same with so much added to every density."""
+    bias2 = scene.decoder.bias2.clone()
+    bias2[0] += density
+    return replace(scene, decoder=replace(scene.decoder, bias2=bias2))

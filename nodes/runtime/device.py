@@ -110,8 +110,8 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
     """
     from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds, built_in_kinds
 
-    if built_in := built_in_kinds().get(choice):
-        return HostedAvatar(built_in.load(AvatarOptions(model_folders())))
+    if choice in built_in_kinds():
+        return _built_in(choice, model_folders())
     checkpoint, kinds = _model_path(choice), avatar_kinds()
     kind = next((kind for kind in kinds if kind.takes(checkpoint)), next(kind for kind in kinds if not kind.built_in))
     device, rest = model_management.get_torch_device(), model_management.unet_offload_device()
@@ -119,18 +119,16 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
-    """The built-in avatar with this motion basis; the first built-in one if there is none, or for None.
-
-    The latest one is kept, with what it has made of its latest portrait.
-    """
+    """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
     from ...real3d_core.avatar_kinds import built_in_kinds
 
     choices = built_in_kinds()
-    return _built_in(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))), model_folders())
+    return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
 
 @lru_cache(1)
 def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
+    """The latest one is kept, with what it has made of its latest portrait."""
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
     return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders)))

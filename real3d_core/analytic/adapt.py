@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..portrait.boxes import Box
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
 from .controls import FaceControls
 from .glasses import GLASSES
-from .ray_maps import Box, channels, extent
+from .ray_maps import channels, extent
 from .sheets import LATTICE, BentSheets, Sheets
 from .solid import texel_centres
 
@@ -41,10 +42,10 @@ class PlaneBender:
         self._copies = _Copies(planes.features)
 
     def __call__(self, coefficients: Tensor) -> Planes:
-        copy = self._copies.take(len(coefficients))
+        features, changed = self._copies.take(len(coefficients))
         for number, frame in enumerate(coefficients.split(1)):  # sums round differently in company
-            copy.changed[number] = self._bend(copy.features[number, 0], self._sheets.bend(frame))
-        return replace(self._planes, features=copy.features)
+            changed[number] = self._bend(features[number, 0], self._sheets.bend(frame))
+        return replace(self._planes, features=features)
 
     def _bend(self, front: Tensor, bent: BentSheets) -> Box | None:
         """Moves a plane [C, 256, 256] that is at rest. Returns where."""
@@ -95,21 +96,9 @@ def _look_up(plane: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(plane, points, padding_mode="border", align_corners=False)[0]
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """Planes to be changed.
-
-    features: [N, 3, C, H, W].
-    changed: N boxes of plane 0 that are not at rest.
-    """
-
-    features: Tensor
-    changed: list[Box | None]
-
-
 @dataclass
 class _Kept:
-    """A copy's memory; `lent` is dead when no tensor looks at it any more."""
+    """A copy's memory, the boxes of plane 0 that are not at rest, and `lent`, which is dead when no tensor looks at it any more."""
 
     numbers: np.ndarray
     changed: list[Box | None]
@@ -129,8 +118,8 @@ class _Copies:
         self._kept: deque[_Kept] = deque(maxlen=_SPARE)
         self._lock = threading.Lock()
 
-    def take(self, frames: int) -> _Copy:
-        """One that is at rest in every frame."""
+    def take(self, frames: int) -> tuple[Tensor, list[Box | None]]:
+        """One [frames, 3, C, H, W] that is at rest in every frame, and a list for the boxes of plane 0 that are then changed."""
         with self._lock:
             kept = next((one for one in self._kept if one.lent() is None and len(one.changed) == frames), None)
             kept = kept or self._new(frames)
@@ -141,7 +130,7 @@ class _Copies:
             if box is not None:
                 features[number, 0, _CHANGED][channels(box)] = self._rest[0, _CHANGED][channels(box)]
                 kept.changed[number] = None
-        return _Copy(features, kept.changed)
+        return features, kept.changed
 
     def _new(self, frames: int) -> _Kept:
         numbers = np.zeros((frames, *self._rest.shape), np.float32)  # NumPy leaves zeros that nobody touches to the system

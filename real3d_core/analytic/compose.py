@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..avatar import HEAD_THRESHOLD
+from ..portrait.boxes import Box
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
@@ -23,7 +24,7 @@ from .eyes import Look
 from .face_map import face_map
 from .far_side import FarSide
 from .outskirts import head_with_outskirts
-from .ray_maps import Box, Enlargement, FrameRays, RayCoordinates, blur, channels, common, relative
+from .ray_maps import Enlargement, FrameRays, RayCoordinates, blur, channels, common, relative
 from .sheet_layers import HeadSheets
 from .torso import Torso, TorsoLayer
 

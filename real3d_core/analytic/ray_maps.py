@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
 from ..render.camera import camera_rays, farthest_turn
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
 
-Box = tuple[slice, slice]  # rows and columns of a frame's pixels
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
@@ -112,7 +112,7 @@ class RayCoordinates:
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
         beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
-        pairs = without_steps(offset + beyond.repeat(1, 3, 1, 1))[0].unflatten(0, (3, 2)) + centres
+        pairs = without_steps(offset + _three_times(beyond))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )

@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN, Plates
 from ..portrait.portrait import Portrait
 from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
-from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Box, Enlargement, channels, common, listed, plate_places, relative
+from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, listed, plate_places, relative
 
 _RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
 _TOGETHER = 1.3e-5  # of half a plate; sheets closer than this are one, the difference is rounding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -59,12 +60,19 @@ def _fitted(frame: Tensor, side: int) -> Iterator[tuple[slice, Tensor]]:
     """A frame [S, S, 3] resized bicubically, as (rows, [n, side, 3]) from above."""
     size = len(frame)
     wide = F.interpolate(frame.permute(2, 0, 1)[None], size=(size, side), mode="bicubic", align_corners=False, antialias=True)[0]
-    weights = F.interpolate(torch.eye(size)[None, None], size=(side, size), mode="bicubic", align_corners=False, antialias=True)[0, 0]
+    weights = _row_weights(size, side)
     for start in range(0, side, _ROWS):
         rows = slice(start, min(start + _ROWS, side))
         used = weights[rows].any(dim=0).nonzero()[:, 0]
         from_, to = int(used[0]), int(used[-1]) + 1
         yield rows, (weights[rows, from_:to] @ wide[:, from_:to]).clamp_(0, 1).permute(1, 2, 0)
+
+
+@lru_cache(1)
+@torch.inference_mode(False)  # for frames with gradients too
+def _row_weights(size: int, side: int) -> Tensor:
+    """[side, size]: what each row of a picture adds to the rows of the same picture resized; of every frame of a film the same."""
+    return F.interpolate(torch.eye(size)[None, None], size=(side, size), mode="bicubic", align_corners=False, antialias=True)[0, 0]
 
 
 def _soft_edge(side: int, feather: float, soft_start: bool, soft_end: bool) -> Tensor:

@@ -215,9 +215,9 @@ def _bare_neck(
     like_skin = np.abs(_chromaticity(part) - _chromaticity(skin)).max(axis=2) < _SKIN_LIKE
     is_skin = wanted & like_skin & (part.mean(axis=2) < 1.15 * skin.mean())
     other = wanted & ~is_skin
-    hair = picture[box][head[box] & (away[box] > 0.05)]
-    if len(hair) > (_LONG_HAIR * face_height) ** 2:
-        other &= np.linalg.norm(part - np.median(hair, axis=0), axis=2) > _HAIR_LIKE
+    hair = head[box] & (away[box] > 0.05)
+    if _is_broad(hair, face_height):
+        other &= ~_like(part, picture[box][hair])
     bare[box] = is_skin | other
     surely = cv2.erode(is_skin.astype(np.uint8), disc(0.03 * face_height)) > 0
     if surely.any():
@@ -230,12 +230,24 @@ def _bare_neck(
 def _away_from_hair(head: np.ndarray, person: np.ndarray, picture: np.ndarray, away: np.ndarray, face_height: float) -> np.ndarray:
     """Which pixels lie apart from hair beside the head: there a face that moves a little bares no neck."""
     above = head & (away > 0.05)
-    if above.sum() <= (_LONG_HAIR * face_height) ** 2:
+    if not _is_broad(above, face_height):
         return np.ones(head.shape, bool)
-    like_hair = (person > 0.5) & (np.linalg.norm(picture - np.median(picture[above], axis=0), axis=2) < _HAIR_LIKE)
-    _, labels = cv2.connectedComponents(like_hair.astype(np.uint8))
-    grown_down = np.isin(labels, np.unique(labels[above & like_hair])) & like_hair & ~head  # a dark suit is not
-    return cv2.dilate(grown_down.astype(np.uint8), disc(_BESIDE * face_height)) == 0
+    like_hair = (person > 0.5) & _like(picture, picture[above])
+    count, labels = cv2.connectedComponents(like_hair.astype(np.uint8))
+    reaches_up = np.zeros(count, bool)
+    reaches_up[labels[above & like_hair]] = True
+    beside = reaches_up[labels] & like_hair & ~head  # a dark suit is not
+    return cv2.dilate(beside.astype(np.uint8), disc(_BESIDE * face_height)) == 0
+
+
+def _is_broad(hair: np.ndarray, face_height: float) -> bool:
+    """Whether a mask holds more than ear lobes."""
+    return bool(np.count_nonzero(hair) > (_LONG_HAIR * face_height) ** 2)
+
+
+def _like(picture: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """[H, W]: which pixels have about the colour of some hair [n, 3]."""
+    return np.linalg.norm(picture - np.median(hair, axis=0), axis=2) <= _HAIR_LIKE
 
 
 def _chromaticity(colours: np.ndarray) -> np.ndarray:

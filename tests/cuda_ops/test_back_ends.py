@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from golden import load_vector
-from scenes import golden_scene, noise_decoder, sharp_scene, soft_scene, solid_scene
+from scenes import denser, golden_scene, noise_decoder, sharp_scene, soft_scene, solid_scene
 
 from cuda_ops import fused_marching
 from cuda_ops.fused_marching import Cutoffs
@@ -101,12 +101,6 @@ def test_heads_of_a_batch(marcher):
 @pytest.mark.parametrize("density", [-100.0, -12.0, 100.0], ids=["empty", "thin", "wall"])
 def test_from_nothing_to_a_wall(marcher, density):
     assert agrees(marcher, denser(soft_scene(QUICK), density))
-
-
-def denser(scene, density):
-    bias2 = scene.decoder.bias2.clone()
-    bias2[0] += density
-    return replace(scene, decoder=replace(scene.decoder, bias2=bias2))
 
 
 def test_planes_of_zeros(marcher):
