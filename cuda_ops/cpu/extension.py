@@ -11,7 +11,7 @@ from torch import Tensor
 from ..build import built_library
 from ..core import render
 from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window
-from .frames import CastRays, Numbers, Picture, Steps, whole_frames
+from .frames import CastRays, Numbers, Picture, Steps, WholeFrames
 from .polynomials import c_constants
 
 SOURCES = (
@@ -111,7 +111,7 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         )
         _require_memory(failed)
 
-    return FusedMarcher(whole_frames(Steps(cast, choose, project, march)), MULTIPLE)
+    return FusedMarcher(WholeFrames(Steps(cast, choose, project, march)), MULTIPLE)
 
 
 def _struct(rays: CastRays, numbers: Numbers, picture: Picture | None = None) -> FrameRays:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import render
-from ..fused_marching import CHANNELS, Cutoffs, Draw, PackedDecoder, PackedHead, Project
+from ..fused_marching import CHANNELS, Cutoffs, PackedDecoder, PackedHead, Project
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,14 @@ class Steps:
     march: Callable[[PackedHead, Cutoffs, CastRays, Numbers, Tensor, Picture], None]
 
 
-def whole_frames(steps: Steps) -> Draw:
-    """The marcher that a back end's steps make."""
+@dataclass(frozen=True)
+class WholeFrames:
+    """The marcher that a back end's steps make: a Draw."""
 
-    def draw(
+    steps: Steps
+
+    def __call__(
+        self,
         planes: render.Planes,
         decoder: PackedDecoder,
         cutoffs: Cutoffs,
@@ -81,26 +85,24 @@ def whole_frames(steps: Steps) -> Draw:
     ) -> render.HeadRender:
         render.ray_marching.require_as_many(planes, cameras)
         span, ends = (cameras.new_tensor([math.inf, -math.inf]) for _ in range(2))
-        every_ray = _cast_all(steps, planes, cameras.contiguous(), settings.resolution, first_frame, span)
+        every_ray = _cast_all(self.steps, planes, cameras.contiguous(), settings.resolution, first_frame, span)
         missed_too = span if planes.bounds is None and span[0] <= span[1] else None
         pictures = _empty(len(cameras), settings.resolution, cameras)
         for frame, rays in enumerate(every_ray):
             numbers = _numbers(settings, first_frame + frame)
-            pixels, reach = steps.choose(rays, numbers, missed_too, ends)
+            pixels, reach = self.steps.choose(rays, numbers, missed_too, ends)
             if len(pixels):
                 grids = planes.frame(frame).grids()[0]
                 table = render.plane_table.PlaneTable.of(grids, decoder.inputs, planes.box_side, reach)
-                head = PackedHead.of(table, decoder, steps.project)
+                head = PackedHead.of(table, decoder, self.steps.project)
                 picture = Picture(pictures.features[frame], pictures.depth[frame], pictures.opacity[frame])
-                steps.march(head, cutoffs, rays, numbers, pixels, picture)
+                self.steps.march(head, cutoffs, rays, numbers, pixels, picture)
         nearest, farthest = ends.tolist()
         if nearest <= farthest:
             depth = pictures.depth.clamp_(nearest, farthest)
         else:
             depth = cameras[:, 3:12:4].norm(dim=-1)[:, None, None, None].expand_as(pictures.depth).contiguous()
         return render.HeadRender(pictures.features, depth, pictures.opacity, cameras)
-
-    return draw
 
 
 def _cast_all(
