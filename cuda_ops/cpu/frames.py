@@ -1,4 +1,4 @@
-"""From a camera to the picture of a frame, each step compiled: what march_frames of real3d_core does around the rays (spec 07 section 4.3)."""
+"""From a camera to the picture of a frame, each step compiled: march_frames of real3d_core once more (spec 07 section 4.3)."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ class WholeFrames:
         return render.HeadRender(pictures.features, depth, pictures.opacity, cameras)
 
 
-def _cast_all(
-    steps: Steps, planes: render.Planes, cameras: Tensor, side: int, first_frame: int, span: Tensor
-) -> list[CastRays]:
+def _cast_all(steps: Steps, planes: render.Planes, cameras: Tensor, side: int, first_frame: int, span: Tensor) -> list[CastRays]:
     box = render.ray_marching.marched_box(planes).to(cameras).contiguous()
     rays = []
     for frame, camera in enumerate(cameras):

@@ -65,8 +65,8 @@ class PlaneBender:
         part[: skin.shape[1]] = _look_up(skin, solid)
         part[CARRIED][FACE_UV], part[CARRIED][JAW_UV] = _look_up(rest_uv, face), _look_up(rest_uv, jaw)
         forward = 3 * STEEPNESS * shifts[6]
-        part[FRONT] += forward
-        part[BACK] -= forward.clamp(max=0)  # what goes back must not go through its own back
+        part[FRONT].add_(forward)
+        part[BACK].sub_(forward.clamp_(max=0))  # what goes back must not go through its own back
         return box
 
     def _texels_about(self, moved: Tensor) -> Box:

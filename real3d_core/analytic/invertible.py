@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..motion.anatomy import soft_limit
+from ..portrait.boxes import Box
 
 _FREE = 0.85  # strain up to which a field stays as it is
 _MOST = (0.95, 1.0)  # from where on a field is held back as a whole, and what is never passed
@@ -45,28 +46,31 @@ def unfolded(*fields: Tensor, cell: float) -> tuple[Tensor, ...]:
     return (together * share).split(3, dim=1)
 
 
-def inverse(field: Tensor, rounds: int) -> Tensor:
+def inverse(field: Tensor, rounds: int, box: Box = (slice(None), slice(None))) -> Tensor:
     """[N, 2, L, L]: solves q = s + D(s) for s - q, at each point q of the lattice.
 
     Fixed-point rounds do where D is flat. Where it stretches skin to more than double they leap past, and Newton's go on from the lattice.
 
     Args:
         field: D [N, 2, L, L] on the lattice, which reaches from -1 to 1 in D's unit.
-        rounds: fixed-point rounds.
+        rounds: fixed-point rounds, at most.
+        box: of the lattice; D is zero beyond.
     """
     axis = torch.linspace(-1, 1, field.shape[-1], device=field.device)
-    lattice = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
-    cell = 2 / (field.shape[-1] - 1)
-    points = lattice - field
+    targets = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[(..., *box)]
+    cell, points = 2 / (field.shape[-1] - 1), targets - field[(..., *box)]
     for number in range(rounds):
-        before, points = points, lattice - _looked_up(field, points)
+        before, points = points, targets - _looked_up(field, points)
         if number % 2 and (points - before).abs().amax() < _DONE * cell:
-            return points - lattice
-    missing = points - lattice + _looked_up(field, points)
-    shift = points - lattice
-    for frame, off in enumerate(missing.square().sum(dim=1) > (_CLOSE * cell) ** 2):
-        if off.any():
-            shift[frame, :, off] = _newton(field[frame], lattice[:, off], -field[frame][:, off], cell)
+            break
+    shift = torch.zeros_like(field)
+    within = shift[(..., *box)]
+    torch.sub(points, targets, out=within)
+    if number == rounds - 1:
+        missing = within + _looked_up(field, points)
+        for frame, off in enumerate(missing.square().sum(dim=1) > (_CLOSE * cell) ** 2):
+            if off.any():
+                within[frame, :, off] = _newton(field[frame], targets[:, off], -field[(frame, slice(None), *box)][:, off], cell)
     return shift
 
 

@@ -75,10 +75,13 @@ class Sheets:
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
-        each = [self._fields(frame) for frame in coefficients.split(1)]  # sums round differently in company
-        face_field, jaw_field = (torch.cat(fields) for fields in zip(*each, strict=True))
+        each = [self._bend(frame) for frame in coefficients.split(1)]  # sums round differently in company
+        return each[0] if len(each) == 1 else BentSheets(*map(torch.cat, zip(*(vars(one).values() for one in each), strict=True)))
+
+    def _bend(self, coefficients: Tensor) -> BentSheets:
+        face_field, jaw_field = self._fields(coefficients)
         half = self.side / 2
-        face, jaw = (half * inverse(torch.cat([face_field, jaw_field])[:, :2] / half, _ROUNDS)).chunk(2)
+        face, jaw = (half * inverse(torch.cat([face_field, jaw_field])[:, :2] / half, _ROUNDS, self._face.box)).chunk(2)
         above = self._above
         jaw = torch.lerp(jaw, face, above)
         depth = torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:])
@@ -122,7 +125,9 @@ def _field(rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.nd
 
 
 class _FieldPart:
-    """A matrix [468, L * L] from landmarks to the lattice, without the rows and columns of the lattice that it leaves at rest.
+    """A matrix [468, L * L] from landmarks to the lattice, but for the rows and columns of the lattice that it leaves at rest.
+
+    box: the others.
 
     Args:
         usual: [B, 468] that nearly all displacements are sums of, a tenth of the landmarks: the matrix is large, and read for every frame.
@@ -131,8 +136,8 @@ class _FieldPart:
     def __init__(self, matrix: np.ndarray, usual: Tensor):
         moved = matrix.any(axis=0).reshape(LATTICE, LATTICE)
         down, across = moved.any(axis=1).nonzero()[0], moved.any(axis=0).nonzero()[0]
-        self._box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
-        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[(slice(None), *self._box)].reshape(MESH_POINTS, -1)
+        self.box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[(slice(None), *self.box)].reshape(MESH_POINTS, -1)
         self._from_all = torch.from_numpy(within).float()
         self._from_usual = torch.from_numpy(usual.double().numpy() @ within).float()
 
@@ -146,7 +151,7 @@ class _FieldPart:
 
     def _field(self, within: Tensor) -> Tensor:
         field = within.new_zeros(1, 3, LATTICE, LATTICE)
-        part = field[(..., *self._box)]
+        part = field[(..., *self.box)]
         part.copy_(within.view(part.shape))
         return field
 

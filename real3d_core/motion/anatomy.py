@@ -18,10 +18,10 @@ _FAR = 1e12  # longer vectors have no length in float32
 def soft_limit(values: Tensor, free: Tensor | float, most: Tensor | float) -> Tensor:
     """Values as they are up to `free` to either side, then bent so that they never pass `most`; what is no number becomes 0."""
     values = values.nan_to_num(nan=0.0)
+    free, most = (torch.as_tensor(bound, dtype=values.dtype, device=values.device) for bound in (free, most))
     far = values.abs()
     if not (far > free).any():
         return values
-    free, most = (torch.as_tensor(bound, dtype=values.dtype, device=values.device) for bound in (free, most))
     room = most - free
     beyond = (far - free).clamp_min(0)
     return torch.where(beyond > 0, values.sign() * (free + room * torch.tanh(beyond / room)), values)
