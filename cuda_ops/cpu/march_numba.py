@@ -23,9 +23,11 @@ from .samples_numba import (
     power_of_2,
     softplus_2,
 )
+from .vectors_numba import BYTES, load, store
 
 BLOCK = 16  # neighbouring rays that are marched side by side, so that they find each other's texels in the cache
 WALK = 16  # depths between two looks at whether a ray still sees anything
+TOGETHER = 4  # samples whose colours are worked out together
 UNSEEN = np.float32(-1e30)  # density of depths behind all that shows
 
 
@@ -94,6 +96,11 @@ def merge(z, fine_z, density, known, merged_z, merged_density, source):
 
 
 @njit(forceinline=True, **STRICT)
+def address(array):
+    return np.intp(array.ctypes.data)
+
+
+@njit(forceinline=True, **STRICT)
 def depths_between(near, far, strata, jitter, results):
     """As coarse_depths of real3d_core.render, rounding for rounding."""
     span = far - near
@@ -105,7 +112,7 @@ def depths_between(near, far, strata, jitter, results):
 TABLE, ROW, NUMBER, PIXELS = "float32[:,::1]", "float32[::1]", "float32", "int32[::1]"
 SIGNATURE, TRIGRID_SIGNATURE = (
     f"""void(
-    {TABLE}, {TABLE}, {ROW}, {NUMBER}, float32[:,:,::1], float32[:,:,::1], {TABLE}, {ROW}, {PIXELS},
+    {TABLE}, {TABLE}, {ROW}, {NUMBER}, {TABLE}, {ROW}, {ROW}, {PIXELS},
     int32[:,::1], {TABLE}, {stacks}, {ROW}, {TABLE}, {ROW}, {ROW}, {ROW}, {TABLE}, {TABLE}, {PIXELS}, {NUMBER}, {NUMBER}, int64, int64,
     {TABLE}, {ROW}, {ROW}
 )""".replace("\n", "")
@@ -114,15 +121,13 @@ SIGNATURE, TRIGRID_SIGNATURE = (
 
 
 def march(
-    early, late, to_density, density_bias, to_colour, late_to_colour, colour_bias, constant, outputs,
+    early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
     windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
     features, depth, opacity,
 ):  # fmt: skip
     """Draws pixels[first:stop]; what is not named here is as in march.cpp.
 
     Args:
-        to_colour, late_to_colour: [varying / 4, 4, early or late units].
-        colour_bias: [2, varying], twice the same.
         windows: [K, 5] axis across, length across, axis down, length down, start.
         scales: [K, 4] scale and shift across, then down.
         stacks: [K, 4] axis, length, scale and shift through the layers of a trigrid; [0] for a triplane, which gets code of its own.
@@ -130,24 +135,42 @@ def march(
         features: [32, M]. depth, opacity: [M].
     """
     coarse, fine = len(strata), positions.shape[1]
-    count = coarse + fine
-    early_units, late_units, varying = early.shape[1], late.shape[1], colour_bias.shape[1]
-    ray = np.empty((BLOCK, 2, 3), np.float32)
-    places, beyond, points = (
-        np.zeros((BLOCK, 3, WALK), np.int32),
-        np.zeros((BLOCK, 3, 3, WALK), np.float32),
-        np.zeros((3, WALK), np.float32),
-    )
-    hidden = np.empty((BLOCK, count, early_units), np.float32)
-    late_hidden, unused = np.zeros((BLOCK, 2, late_units), np.float32), np.zeros(late_units, np.float32)
+    count, early_units, late_units = coarse + fine, early.shape[1], late.shape[1]
+    places, beyond = np.zeros((BLOCK, 3, WALK), np.int32), np.zeros((BLOCK, 3, 3, WALK), np.float32)
+    hidden, late_hidden = np.empty((BLOCK, count, early_units), np.float32), np.zeros((TOGETHER, late_units), np.float32)
     depths, density = np.empty((BLOCK, coarse), np.float32), np.empty((BLOCK, coarse), np.float32)
-    fine_z, cumulative = np.empty(fine, np.float32), np.empty(coarse, np.float32)
     merged_z, merged_density = np.empty((BLOCK, count), np.float32), np.empty((BLOCK, count), np.float32)
-    weight = np.zeros((BLOCK, count + 1), np.float32)
-    source, shown = np.empty((BLOCK, count), np.int32), np.empty(count + 1, np.int32)
-    raw, sums = np.empty((2, varying), np.float32), np.empty(varying, np.float32)
-    passing, known, seen = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    pixel, picture = np.empty(BLOCK, np.int32), np.empty((len(constant), BLOCK), np.float32)
+    space = (
+        np.empty((BLOCK, 2, 3), np.float32), places, beyond, np.zeros((3, WALK), np.float32), hidden, late_hidden,
+        np.zeros(late_units, np.float32), depths, density, np.empty(fine, np.float32), np.empty(coarse, np.float32),
+        merged_z, merged_density, np.zeros((BLOCK, count + 1), np.float32), np.empty((BLOCK, count), np.int32),
+        np.empty(count + 1, np.int32), np.empty(TOGETHER, np.float32), np.empty(TOGETHER, np.int64), np.empty(len(colour_bias), np.float32),
+        np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int32),
+        np.empty((len(constant), BLOCK), np.float32),
+    )
+    march_blocks(
+        early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
+        windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
+        features, depth, opacity, space,
+    )  # fmt: skip
+
+
+@njit(**STRICT)
+def march_blocks(
+    early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
+    windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
+    features, depth, opacity, space,
+):  # fmt: skip
+    """`march`, with the memory that it works in."""
+    (
+        ray, places, beyond, points, hidden, late_hidden, unused, depths, density, fine_z, cumulative, merged_z, merged_density, weight,
+        source, shown, share, sample, sums, passing, known, seen, pixel, picture,
+    ) = space  # fmt: skip
+    coarse, fine = len(strata), positions.shape[1]
+    count = coarse + fine
+    early_units, late_units, varying = early.shape[1], late.shape[1], len(colour_bias)
+    early_at, late_at, hidden_at, late_hidden_at = address(early), address(late), address(hidden), address(late_hidden)
+    density_at, colour_at, bias_at, sums_at = address(to_density), address(to_colour), address(colour_bias), address(sums)
 
     for block in range(first, stop, BLOCK):
         rays = min(BLOCK, stop - block)
@@ -170,7 +193,8 @@ def march(
             for i in range(start, until):
                 for r in range(rays):
                     if known[r] == until:
-                        product = look_up(early, windows, stacks, places, beyond, r, i - start, hidden, i, to_density)
+                        kept = hidden_at + 4 * early_units * (r * count + i)
+                        product = look_up(early_at, early_units, windows, stacks, places, beyond, r, i - start, kept, density_at)
                         density[r, i] = product + density_bias
             for r in range(rays):
                 if known[r] == until:
@@ -193,9 +217,10 @@ def march(
                     seen[r] = until
             for k in range(start, until):
                 for r in range(rays):
-                    sample = source[r, k]
-                    if seen[r] == until and sample >= known[r]:
-                        product = look_up(early, windows, stacks, places, beyond, r, k - start, hidden, sample, to_density)
+                    number = source[r, k]
+                    if seen[r] == until and number >= known[r]:
+                        kept = hidden_at + 4 * early_units * (r * count + number)
+                        product = look_up(early_at, early_units, windows, stacks, places, beyond, r, k - start, kept, density_at)
                         merged_density[r, k] = product + density_bias
             for r in range(rays):
                 if seen[r] == until:
@@ -207,26 +232,28 @@ def march(
                 total += weight[r, k]
                 distance += weight[r, k] * ((merged_z[r, k - 1] + merged_z[r, k]) * HALF)
 
-            # Colours of the samples that show, two at a time. A sample's share of the pixel is the mean of the intervals around it.
+            # Colours of the samples that show, four at a time. A sample's share of the pixel is the mean of the intervals around it.
             many = 0
             for k in range(seen[r]):
                 shown[many] = k
                 many += (weight[r, k] + weight[r, k + 1]) * HALF > colour_above
             sums[:] = ZERO
-            for one in range(0, many, 2):
-                pair = min(2, many - one)
-                if late_units:
-                    for s in range(pair):
-                        k = shown[one + s]
+            for one in range(0, many, TOGETHER):
+                for s in range(TOGETHER):
+                    k = shown[min(one + s, many - 1)]
+                    share[s] = (weight[r, k] + weight[r, k + 1]) * HALF if one + s < many else ZERO
+                    sample[s] = source[r, k]
+                    if late_units:
                         locate(windows, scales, stacks, ray[r], merged_z[r, k : k + 1], places[r], beyond[r], points)
-                        look_up(late, windows, stacks, places, beyond, r, 0, late_hidden, s, unused)
-                a, b = source[r, shown[one]], source[r, shown[one + pair - 1]]
-                add_units(hidden, r, a, b, to_colour, colour_bias, raw)
-                if late_units:
-                    add_units(late_hidden, r, 0, 1, late_to_colour, raw, raw)
-                for s in range(pair):
-                    k = shown[one + s]
-                    add_colours(raw, s, (weight[r, k] + weight[r, k + 1]) * HALF, sums)
+                        kept = late_hidden_at + 4 * late_units * s
+                        look_up(late_at, late_units, windows, stacks, places, beyond, r, 0, kept, address(unused))
+                units = hidden[r, sample[0]], hidden[r, sample[1]], hidden[r, sample[2]], hidden[r, sample[3]]
+                late_ones = late_hidden[0], late_hidden[1], late_hidden[2], late_hidden[3]
+                for first_one in range(0, 4 * varying, BYTES):
+                    bias = load(bias_at + first_one)
+                    raw = add_units(units, early_units, colour_at + first_one, varying, (bias, bias, bias, bias))
+                    raw = add_units(late_ones, late_units, colour_at + first_one + 4 * varying * early_units, varying, raw)
+                    store(sums_at + first_one, add_colours(raw, share, load(sums_at + first_one)))
             check = total
             for channel in range(len(constant)):
                 picture[channel, r] = total * constant[channel]

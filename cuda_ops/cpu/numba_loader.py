@@ -29,7 +29,7 @@ RAYS_AT_ONCE = 256  # of a thread
 WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start")
 SCALES = ("across_scale", "across_shift", "down_scale", "down_shift")
 STACKS = ("through_axis", "through_length", "through_scale", "through_shift")
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "samples_numba.py", "cast_numba.py", "polynomials.py"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "samples_numba.py", "vectors_numba.py", "cast_numba.py", "polynomials.py"))
 
 _log = logging.getLogger(__name__)
 
@@ -84,12 +84,10 @@ def _head_arguments(head: PackedHead) -> tuple[np.ndarray | float, ...]:
         np.array([[getattr(window, name) for name in names] for window in head.windows], kind)
         for names, kind in ((WHERE, np.int32), (SCALES, np.float32), (STACKS, np.float32))
     )
-    by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
-    to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
     return (
         *_arrays(head.early, head.late, decoder.to_density),
         decoder.density_bias,
-        *_arrays(*to_colour, decoder.colour_bias.repeat(2, 1), decoder.constant, decoder.outputs),
+        *_arrays(decoder.to_colour, decoder.colour_bias, decoder.constant, decoder.outputs),
         *(windows, scales, stacks if head.windows[0].through_length > 0 else stacks[:0, 0]),
     )
 

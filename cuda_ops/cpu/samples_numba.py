@@ -1,6 +1,6 @@
 """Samples of rays: their texels in the table, their hidden units, and what these add to the colours: samples.h once more, for numba.
 
-Inner loops run over hidden units or colours, which LLVM turns into vectors.
+Hidden units and colours are worked out in vectors.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 
 from .polynomials import EXP2, LOG2_1P
+from .vectors_numba import BYTES, all_of, colour, fused, load, store, sum_of
+from .vectors_numba import softplus_2 as softplus_16
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 LOG2_E = np.float32(1.44269504)
@@ -18,9 +20,9 @@ SHIFT = np.float32(12582912)  # adding it rounds to a whole number, which then s
 LOWEST, HIGHEST = np.float32(-126), np.float32(120)
 P0, P1, P2, P3, P4, P5 = map(np.float32, EXP2)
 L0, L1, L2, L3, L4, L5, L6, L7 = map(np.float32, LOG2_1P)
-STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set()}  # nothing is raised; left out, fastmath would be what the caller has
+STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set(), "_nrt": False}
+"""Nothing is raised; fastmath is not what the caller has; parts of arrays are not counted, which would take as long as all the rest."""
 FUSED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz"}}  # products may be fused with sums
-SUMMED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz", "reassoc"}}  # sums may be taken in any order: in vectors
 
 
 @njit(forceinline=True, **FUSED)
@@ -101,104 +103,58 @@ def corner_shares(right, below):
     return left * above, right * above, left * below, right * below
 
 
-@njit(forceinline=True, **SUMMED)
-def look_up_two(table, windows, places, beyond, r, k, hidden, sample, weights):
-    p, q = places[r, 0, k], places[r, 1, k]
-    p_below, q_below = p + windows[0, 1], q + windows[1, 1]
-    a, b, c, d = corner_shares(beyond[r, 0, 0, k], beyond[r, 0, 1, k])
-    e, f, g, h = corner_shares(beyond[r, 1, 0, k], beyond[r, 1, 1, k])
-    product = ZERO
-    for u in range(len(weights)):
-        first = a * table[p, u] + b * table[p + 1, u] + c * table[p_below, u] + d * table[p_below + 1, u]
-        second = e * table[q, u] + f * table[q + 1, u] + g * table[q_below, u] + h * table[q_below + 1, u]
-        unit = softplus_2(first + second)
-        hidden[r, sample, u] = unit
-        product += unit * weights[u]
-    return product
-
-
-@njit(forceinline=True, **SUMMED)
-def activate(hidden, r, sample, weights):
-    """Turns the sums of a sample into its hidden units; returns their product with weights."""
-    product = ZERO
-    for u in range(len(weights)):
-        unit = softplus_2(hidden[r, sample, u])
-        hidden[r, sample, u] = unit
-        product += unit * weights[u]
-    return product
-
-
-@njit(forceinline=True, **SUMMED)
-def look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights):
-    for u in range(len(weights)):
-        hidden[r, sample, u] = ZERO
-    for w in range(len(windows)):
-        p = places[r, w, k]
-        below = p + windows[w, 1]
-        a, b, c, d = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
-        for u in range(len(weights)):
-            hidden[r, sample, u] += a * table[p, u] + b * table[p + 1, u] + c * table[below, u] + d * table[below + 1, u]
-    return activate(hidden, r, sample, weights)
-
-
-@njit(forceinline=True, **SUMMED)
-def look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights):
-    for u in range(len(weights)):
-        hidden[r, sample, u] = ZERO
-    for w in range(len(windows)):
-        behind = beyond[r, w, 2, k]
-        before = ONE - behind
-        p = places[r, w, k]
-        below = p + windows[w, 1]
-        p_behind = p + windows[w, 1] * windows[w, 3]
-        below_behind = p_behind + windows[w, 1]
-        a, b, c, d = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
-        for u in range(len(weights)):
-            near = a * table[p, u] + b * table[p + 1, u] + c * table[below, u] + d * table[below + 1, u]
-            far = a * table[p_behind, u] + b * table[p_behind + 1, u] + c * table[below_behind, u] + d * table[below_behind + 1, u]
-            hidden[r, sample, u] += before * near + behind * far
-    return activate(hidden, r, sample, weights)
-
-
-@njit(forceinline=True, **SUMMED)
-def look_up(table, windows, stacks, places, beyond, r, k, hidden, sample, weights):
-    """Hidden units of depth k of a ray, kept as those of a sample, and their product with weights."""
-    if stacks.ndim == 2:
-        product = look_up_stacks(table, windows, places, beyond, r, k, hidden, sample, weights)
-    elif len(windows) == 2:
-        product = look_up_two(table, windows, places, beyond, r, k, hidden, sample, weights)
-    else:
-        product = look_up_any(table, windows, places, beyond, r, k, hidden, sample, weights)
-    return product
-
-
-@njit(forceinline=True, **SUMMED)
-def add_units(hidden, r, one, two, weights, before, raw):
-    """Adds what the hidden units of two samples say to the outputs, four of which are summed at once.
-
-    weights [varying / 4, 4, units]; before, raw [2, varying].
-    """
-    for group in range(len(weights)):
-        a0, a1, a2, a3, b0, b1, b2, b3 = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-        for u in range(weights.shape[2]):
-            a, b = hidden[r, one, u], hidden[r, two, u]
-            w0, w1, w2, w3 = weights[group, 0, u], weights[group, 1, u], weights[group, 2, u], weights[group, 3, u]
-            a0 += a * w0
-            a1 += a * w1
-            a2 += a * w2
-            a3 += a * w3
-            b0 += b * w0
-            b1 += b * w1
-            b2 += b * w2
-            b3 += b * w3
-        o = 4 * group
-        raw[0, o], raw[0, o + 1] = before[0, o] + a0, before[0, o + 1] + a1
-        raw[0, o + 2], raw[0, o + 3] = before[0, o + 2] + a2, before[0, o + 3] + a3
-        raw[1, o], raw[1, o + 1] = before[1, o] + b0, before[1, o + 1] + b1
-        raw[1, o + 2], raw[1, o + 3] = before[1, o + 2] + b2, before[1, o + 3] + b3
+@njit(forceinline=True, **STRICT)
+def add_corners(texel, beside, under, shares, total):
+    """Adds four texels, at an address, beside and under it, with their shares."""
+    a, b, c, d = shares
+    total = fused(all_of(a), load(texel), total)
+    total = fused(all_of(b), load(texel + beside), total)
+    total = fused(all_of(c), load(texel + under), total)
+    return fused(all_of(d), load(texel + under + beside), total)
 
 
 @njit(forceinline=True, **FUSED)
-def add_colours(raw, s, share, sums):
-    for o in range(len(sums)):
-        sums[o] += share * (np.float32(1.002) / (ONE + power_of_2(min(raw[s, o] * -LOG2_E, HIGHEST))) - np.float32(0.001))
+def look_up(table, units, windows, stacks, places, beyond, r, k, hidden, weights):
+    """Works out the hidden units of a sample; returns their product with weights. table, hidden, weights: addresses of [.., units]."""
+    beside = 4 * units
+    product = all_of(ZERO)
+    for first in range(0, beside, BYTES):
+        total = all_of(ZERO)
+        for w in range(len(windows)):
+            shares = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
+            texel, under = table + first + np.intp(places[r, w, k]) * beside, np.intp(windows[w, 1]) * beside
+            if stacks.ndim == 2:  # decided when it is compiled
+                a, b, c, d = shares
+                behind = beyond[r, w, 2, k]
+                before = ONE - behind
+                total = add_corners(texel, beside, under, (a * before, b * before, c * before, d * before), total)
+                texel += under * np.intp(windows[w, 3])
+                shares = a * behind, b * behind, c * behind, d * behind
+            total = add_corners(texel, beside, under, shares, total)
+        total = softplus_16(total)
+        store(hidden + first, total)
+        product = fused(total, load(weights + first), product)
+    return sum_of(product)
+
+
+@njit(forceinline=True, **STRICT)
+def add_units(hidden, units, weights, varying, raw):
+    """Adds what the hidden units of four samples, at addresses [4][units], add to 16 outputs; weights: address of [units][varying]."""
+    a, b, c, d = raw
+    one, two, three, four = hidden
+    for u in range(units):
+        weight = load(weights + 4 * varying * u)
+        a = fused(all_of(one[u]), weight, a)
+        b = fused(all_of(two[u]), weight, b)
+        c = fused(all_of(three[u]), weight, c)
+        d = fused(all_of(four[u]), weight, d)
+    return a, b, c, d
+
+
+@njit(forceinline=True, **STRICT)
+def add_colours(raw, shares, total):
+    a, b, c, d = raw
+    total = fused(all_of(shares[0]), colour(a), total)
+    total = fused(all_of(shares[1]), colour(b), total)
+    total = fused(all_of(shares[2]), colour(c), total)
+    return fused(all_of(shares[3]), colour(d), total)
