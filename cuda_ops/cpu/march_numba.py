@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from .samples_numba import (
+    BYTES,
     FUSED,
     HALF,
     LOG2_E,
@@ -18,12 +19,13 @@ from .samples_numba import (
     ZERO,
     add_colours,
     add_units,
+    load,
     locate,
     look_up,
     power_of_2,
-    softplus_2,
+    interval_softplus_2,
 )
-from .vectors_numba import BYTES, load, store
+from .vectors_numba import store
 
 BLOCK = 16  # neighbouring rays that are marched side by side, so that they find each other's texels in the cache
 WALK = 16  # depths between two looks at whether a ray still sees anything
@@ -43,7 +45,7 @@ def intervals(z, density, start, stop, passing, weight):
         weight[first:stop],
     )
     for k in range(len(weight)):
-        opaqueness = softplus_2(((before[k] + after[k]) * HALF - ONE) * LOG2_E)
+        opaqueness = interval_softplus_2(((before[k] + after[k]) * HALF - ONE) * LOG2_E)
         weight[k] = ONE - power_of_2(opaqueness * (nearer[k] - farther[k]))
     for k in range(len(weight)):
         alpha = weight[k]

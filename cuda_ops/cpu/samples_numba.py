@@ -11,8 +11,10 @@ import numpy as np
 from numba import njit
 
 from .polynomials import EXP2, LOG2_1P
-from .vectors_numba import BYTES, all_of, colour, fused, load, store, sum_of
-from .vectors_numba import softplus_2 as softplus_16
+from .vectors_numba import NARROW, WIDE, colour, fused, loads, repeats, softplus_2, store, sum_of
+
+load, all_of = loads(NARROW), repeats(NARROW)
+BYTES = 4 * NARROW.lanes
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 LOG2_E = np.float32(1.44269504)
@@ -36,7 +38,7 @@ def power_of_2(x):
 
 
 @njit(forceinline=True, **FUSED)
-def softplus_2(x):
+def interval_softplus_2(x):
     """log2(1 + 2^x)"""
     e = power_of_2(-abs(x))
     series = ((((((L7 * e + L6) * e + L5) * e + L4) * e + L3) * e + L2) * e + L1) * e + L0
@@ -103,38 +105,53 @@ def corner_shares(right, below):
     return left * above, right * above, left * below, right * below
 
 
+def look_ups(kind):
+    """How the hidden units of a sample are worked out, `kind.lanes` at a time; their number is a multiple of that."""
+    load, all_of, step = loads(kind), repeats(kind), 4 * kind.lanes
+
+    @njit(forceinline=True, **STRICT)
+    def add_corners(texel, beside, under, shares, total):
+        """Adds four texels, at an address, beside and under it, with their shares."""
+        a, b, c, d = shares
+        total = fused(all_of(a), load(texel), total)
+        total = fused(all_of(b), load(texel + beside), total)
+        total = fused(all_of(c), load(texel + under), total)
+        return fused(all_of(d), load(texel + under + beside), total)
+
+    @njit(forceinline=True, **FUSED)
+    def look_up(table, units, windows, stacks, places, beyond, r, k, hidden, weights):
+        beside = 4 * units
+        product = all_of(ZERO)
+        for first in range(0, beside, step):
+            total = all_of(ZERO)
+            for w in range(len(windows)):
+                shares = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
+                texel, under = table + first + np.intp(places[r, w, k]) * beside, np.intp(windows[w, 1]) * beside
+                if stacks.ndim == 2:  # decided when it is compiled
+                    a, b, c, d = shares
+                    behind = beyond[r, w, 2, k]
+                    before = ONE - behind
+                    total = add_corners(texel, beside, under, (a * before, b * before, c * before, d * before), total)
+                    texel += under * np.intp(windows[w, 3])
+                    shares = a * behind, b * behind, c * behind, d * behind
+                total = add_corners(texel, beside, under, shares, total)
+            total = softplus_2(total)
+            store(hidden + first, total)
+            product = fused(total, load(weights + first), product)
+        return sum_of(product)
+
+    return look_up
+
+
+look_up_narrow, look_up_wide = look_ups(NARROW), look_ups(WIDE)
+
+
 @njit(forceinline=True, **STRICT)
-def add_corners(texel, beside, under, shares, total):
-    """Adds four texels, at an address, beside and under it, with their shares."""
-    a, b, c, d = shares
-    total = fused(all_of(a), load(texel), total)
-    total = fused(all_of(b), load(texel + beside), total)
-    total = fused(all_of(c), load(texel + under), total)
-    return fused(all_of(d), load(texel + under + beside), total)
-
-
-@njit(forceinline=True, **FUSED)
 def look_up(table, units, windows, stacks, places, beyond, r, k, hidden, weights):
     """Works out the hidden units of a sample; returns their product with weights. table, hidden, weights: addresses of [.., units]."""
-    beside = 4 * units
-    product = all_of(ZERO)
-    for first in range(0, beside, BYTES):
-        total = all_of(ZERO)
-        for w in range(len(windows)):
-            shares = corner_shares(beyond[r, w, 0, k], beyond[r, w, 1, k])
-            texel, under = table + first + np.intp(places[r, w, k]) * beside, np.intp(windows[w, 1]) * beside
-            if stacks.ndim == 2:  # decided when it is compiled
-                a, b, c, d = shares
-                behind = beyond[r, w, 2, k]
-                before = ONE - behind
-                total = add_corners(texel, beside, under, (a * before, b * before, c * before, d * before), total)
-                texel += under * np.intp(windows[w, 3])
-                shares = a * behind, b * behind, c * behind, d * behind
-            total = add_corners(texel, beside, under, shares, total)
-        total = softplus_16(total)
-        store(hidden + first, total)
-        product = fused(total, load(weights + first), product)
-    return sum_of(product)
+    if units % 64 == 0:
+        return look_up_wide(table, units, windows, stacks, places, beyond, r, k, hidden, weights)
+    return look_up_narrow(table, units, windows, stacks, places, beyond, r, k, hidden, weights)
 
 
 @njit(forceinline=True, **STRICT)

@@ -1,4 +1,4 @@
-"""Vectors of 16 numbers for functions that numba compiles: vectors.h once more.
+"""Vectors of numbers for functions that numba compiles: vectors.h once more.
 
 LLVM turns loops over hidden units into vectors by itself, but behind checks of every address that take longer than a short loop.
 Addresses are counted in bytes. Importing needs numba.
@@ -6,6 +6,7 @@ Addresses are counted in bytes. Importing needs numba.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -14,58 +15,75 @@ from numba.extending import intrinsic, models, register_model
 
 from .polynomials import EXP2, LOG2_1P
 
-LANES = 16
-BYTES = 4 * LANES
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_BITS = ir.VectorType(ir.IntType(32), LANES)
 _LOG2_E = 1.44269504
 
 
 class Floats(types.Type):
-    """Of 16 float32."""
+    """Of so many float32."""
 
+    def __init__(self, lanes: int):
+        super().__init__(f"floats{lanes}")
+        self.lanes = lanes
+        self.vector = ir.VectorType(ir.FloatType(), lanes)
+        self.bits = ir.VectorType(ir.IntType(32), lanes)
 
-floats = Floats("floats")
+    def all(self, value: float) -> ir.Constant:
+        return ir.Constant(self.vector, [value] * self.lanes)
+
+    def all_bits(self, value: int) -> ir.Constant:
+        return ir.Constant(self.bits, [value] * self.lanes)
 
 
 @register_model(Floats)
 class _FloatsModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Floats):
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, kind.vector)
 
 
-@intrinsic
-def load(context, address):
-    def build(context, builder, signature, arguments):
-        return builder.load(builder.inttoptr(arguments[0], _VECTOR.as_pointer()), align=4)
+NARROW, WIDE = Floats(16), Floats(64)
 
-    return floats(types.intp), build
+
+def loads(kind: Floats) -> Callable[..., Any]:
+    """(address) -> numbers from there on."""
+
+    @intrinsic
+    def load(context, address):
+        def build(context, builder, signature, arguments):
+            return builder.load(builder.inttoptr(arguments[0], kind.vector.as_pointer()), align=4)
+
+        return kind(types.intp), build
+
+    return load
+
+
+def repeats(kind: Floats) -> Callable[..., Any]:
+    """(number) -> the same number in every lane."""
+
+    @intrinsic
+    def all_of(context, number):
+        def build(context, builder, signature, arguments):
+            undefined = ir.Constant(kind.vector, ir.Undefined)
+            one = builder.insert_element(undefined, arguments[0], ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(one, undefined, kind.all_bits(0))
+
+        return kind(types.float32), build
+
+    return all_of
 
 
 @intrinsic
 def store(context, address, value):
     def build(context, builder, signature, arguments):
-        builder.store(arguments[1], builder.inttoptr(arguments[0], _VECTOR.as_pointer()), align=4)
+        builder.store(arguments[1], builder.inttoptr(arguments[0], value.vector.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    return types.void(types.intp, floats), build
-
-
-@intrinsic
-def all_of(context, number):
-    """The same number 16 times."""
-
-    def build(context, builder, signature, arguments):
-        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_BITS, [0] * LANES))
-
-    return floats(types.float32), build
+    return types.void(types.intp, value), build
 
 
 @intrinsic
 def fused(context, a, b, c):
     """a * b + c"""
-    return floats(floats, floats, floats), lambda context, builder, signature, arguments: _fused(builder, *arguments)
+    return c(a, b, c), lambda context, builder, signature, arguments: _fused(builder, *arguments)
 
 
 @intrinsic
@@ -73,12 +91,11 @@ def softplus_2(context, x):
     """log2(1 + 2^x)"""
 
     def build(context, builder, signature, arguments):
-        (x,) = arguments
-        negative = builder.or_(builder.bitcast(x, _BITS), _all(_BITS, -(2**31)))
-        e = _power_of_2(builder, builder.bitcast(negative, _VECTOR))
-        return _fused(builder, e, _polynomial(builder, LOG2_1P, e), _larger(builder, x, _all(_VECTOR, 0.0)))
+        negative = builder.or_(builder.bitcast(arguments[0], x.bits), x.all_bits(-(2**31)))
+        e = _power_of_2(builder, x, builder.bitcast(negative, x.vector))
+        return _fused(builder, e, _polynomial(builder, x, LOG2_1P, e), _larger(builder, arguments[0], x.all(0.0)))
 
-    return floats(floats), build
+    return x(x), build
 
 
 @intrinsic
@@ -86,39 +103,34 @@ def colour(context, x):
     """1.002 / (1 + exp(-x)) - 0.001: the decoder's last step."""
 
     def build(context, builder, signature, arguments):
-        power = builder.fmul(arguments[0], _all(_VECTOR, -_LOG2_E))
-        highest = _all(_VECTOR, 120.0)
-        e = _power_of_2(builder, builder.select(builder.fcmp_ordered("<", power, highest), power, highest))
-        share = builder.fdiv(_all(_VECTOR, 1.002), builder.fadd(_all(_VECTOR, 1.0), e))
-        return builder.fsub(share, _all(_VECTOR, 0.001))
+        power, highest = builder.fmul(arguments[0], x.all(-_LOG2_E)), x.all(120.0)
+        e = _power_of_2(builder, x, builder.select(builder.fcmp_ordered("<", power, highest), power, highest))
+        return builder.fsub(builder.fdiv(x.all(1.002), builder.fadd(x.all(1.0), e)), x.all(0.001))
 
-    return floats(floats), build
+    return x(x), build
 
 
 @intrinsic
 def sum_of(context, x):
     def build(context, builder, signature, arguments):
-        (x,) = arguments
-        for half in (8, 4, 2, 1):
-            turned = ir.Constant(_BITS, [(lane + half) % LANES for lane in range(LANES)])
-            x = builder.fadd(x, builder.shuffle_vector(x, x, turned))
-        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
+        total, lanes = arguments[0], x.lanes
+        while lanes > 1:
+            lanes //= 2
+            halves = (ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(first, first + lanes))) for first in (0, lanes))
+            total = builder.fadd(*(builder.shuffle_vector(total, total, half) for half in halves))
+        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
 
-    return types.float32(floats), build
-
-
-def _all(kind: ir.VectorType, value: float) -> ir.Constant:
-    return ir.Constant(kind, [value] * LANES)
+    return types.float32(x), build
 
 
 def _fused(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
     return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
 
-def _polynomial(builder: ir.IRBuilder, coefficients: tuple[float, ...], x: ir.Value) -> ir.Value:
-    value: ir.Value = _all(_VECTOR, coefficients[-1])
+def _polynomial(builder: ir.IRBuilder, kind: Floats, coefficients: tuple[float, ...], x: ir.Value) -> ir.Value:
+    value: ir.Value = kind.all(coefficients[-1])
     for coefficient in coefficients[-2::-1]:
-        value = _fused(builder, value, x, _all(_VECTOR, coefficient))
+        value = _fused(builder, value, x, kind.all(coefficient))
     return value
 
 
@@ -127,11 +139,11 @@ def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
-def _power_of_2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+def _power_of_2(builder: ir.IRBuilder, kind: Floats, x: ir.Value) -> ir.Value:
     """2^x; x must not pass 127; what is below -126 becomes 2^-126."""
-    shift = _all(_VECTOR, 12582912.0)  # adding it rounds to a whole number, which then stands in the lowest bits
-    power = _larger(builder, x, _all(_VECTOR, -126.0))
+    shift = kind.all(12582912.0)  # adding it rounds to a whole number, which then stands in the lowest bits
+    power = _larger(builder, x, kind.all(-126.0))
     shifted = builder.fadd(power, shift)
-    value = _polynomial(builder, EXP2, builder.fsub(power, builder.fsub(shifted, shift)))
-    exponent = builder.shl(builder.bitcast(shifted, _BITS), _all(_BITS, 23))
-    return builder.bitcast(builder.add(builder.bitcast(value, _BITS), exponent), _VECTOR)
+    value = _polynomial(builder, kind, EXP2, builder.fsub(power, builder.fsub(shifted, shift)))
+    exponent = builder.shl(builder.bitcast(shifted, kind.bits), kind.all_bits(23))
+    return builder.bitcast(builder.add(builder.bitcast(value, kind.bits), exponent), kind.vector)
