@@ -13,41 +13,41 @@ from .samples_numba import (
     BYTES,
     FUSED,
     HALF,
-    LOG2_E,
     ONE,
     STRICT,
     ZERO,
     add_colours,
     add_units,
+    all_of,
     load,
     locate,
     look_up,
-    power_of_2,
-    interval_softplus_2,
 )
-from .vectors_numba import store
+from .vectors_numba import store, taken
 
 BLOCK = 16  # neighbouring rays that are marched side by side, so that they find each other's texels in the cache
-WALK = 16  # depths between two looks at whether a ray still sees anything
+WALK = 16  # depths between two looks at whether a ray still sees anything: a vector of them
+ROOM = 32  # behind the depths of a ray, for whole vectors
 TOGETHER = 4  # samples whose colours are worked out together
 UNSEEN = np.float32(-1e30)  # density of depths behind all that shows
 
 
+@njit(forceinline=True, **STRICT)
+def address(array):
+    return np.intp(array.ctypes.data)
+
+
 @njit(forceinline=True, **FUSED)
 def intervals(z, density, start, stop, passing, weight):
-    """Weights of the intervals that end at depths start..stop - 1; returns how much light still passes."""
+    """Weights of the intervals that end at depths start..stop - 1, at most 16; returns how much light still passes.
+
+    Rows have ROOM behind their depths.
+    """
     first = max(start, 1)
-    nearer, farther, before, after, weight = (
-        z[first - 1 : stop - 1],
-        z[first:stop],
-        density[first - 1 : stop - 1],
-        density[first:stop],
-        weight[first:stop],
-    )
-    for k in range(len(weight)):
-        opaqueness = interval_softplus_2(((before[k] + after[k]) * HALF - ONE) * LOG2_E)
-        weight[k] = ONE - power_of_2(opaqueness * (nearer[k] - farther[k]))
-    for k in range(len(weight)):
+    z_at, density_at = address(z) + 4 * first, address(density) + 4 * first
+    store(address(weight) + 4 * first, taken((load(z_at - 4), load(z_at)), (load(density_at - 4), load(density_at))))
+    store(address(weight) + 4 * stop, all_of(ZERO))
+    for k in range(first, stop):
         alpha = weight[k]
         weight[k] = alpha * passing
         passing *= ONE - alpha + np.float32(1e-10)
@@ -98,11 +98,6 @@ def merge(z, fine_z, density, known, merged_z, merged_density, source):
 
 
 @njit(forceinline=True, **STRICT)
-def address(array):
-    return np.intp(array.ctypes.data)
-
-
-@njit(forceinline=True, **STRICT)
 def depths_between(near, far, strata, jitter, results):
     """As coarse_depths of real3d_core.render, rounding for rounding."""
     span = far - near
@@ -140,14 +135,32 @@ def march(
     count, early_units, late_units = coarse + fine, early.shape[1], late.shape[1]
     places, beyond = np.zeros((BLOCK, 3, WALK), np.int32), np.zeros((BLOCK, 3, 3, WALK), np.float32)
     hidden, late_hidden = np.empty((BLOCK, count, early_units), np.float32), np.zeros((TOGETHER, late_units), np.float32)
-    depths, density = np.empty((BLOCK, coarse), np.float32), np.empty((BLOCK, coarse), np.float32)
-    merged_z, merged_density = np.empty((BLOCK, count), np.float32), np.empty((BLOCK, count), np.float32)
+    depths, density = np.empty((BLOCK, coarse + ROOM), np.float32), np.empty((BLOCK, coarse + ROOM), np.float32)
+    merged_z, merged_density = np.empty((BLOCK, count + ROOM), np.float32), np.empty((BLOCK, count + ROOM), np.float32)
     space = (
-        np.empty((BLOCK, 2, 3), np.float32), places, beyond, np.zeros((3, WALK), np.float32), hidden, late_hidden,
-        np.zeros(late_units, np.float32), depths, density, np.empty(fine, np.float32), np.empty(coarse, np.float32),
-        merged_z, merged_density, np.zeros((BLOCK, count + 1), np.float32), np.empty((BLOCK, count), np.int32),
-        np.empty(count + 1, np.int32), np.empty(TOGETHER, np.float32), np.empty(TOGETHER, np.int64), np.empty(len(colour_bias), np.float32),
-        np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int32),
+        np.empty((BLOCK, 2, 3), np.float32),
+        places,
+        beyond,
+        np.zeros((3, WALK), np.float32),
+        hidden,
+        late_hidden,
+        np.zeros(late_units, np.float32),
+        depths,
+        density,
+        np.empty(fine, np.float32),
+        np.empty(coarse, np.float32),
+        merged_z,
+        merged_density,
+        np.zeros((BLOCK, count + ROOM), np.float32),
+        np.empty((BLOCK, count), np.int32),
+        np.empty(count + 1, np.int32),
+        np.empty(TOGETHER, np.float32),
+        np.empty(TOGETHER, np.int64),
+        np.empty(len(colour_bias), np.float32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int32),
         np.empty((len(constant), BLOCK), np.float32),
     )
     march_blocks(
@@ -204,8 +217,8 @@ def march_blocks(
 
         for r in range(rays):
             if fine:
-                spread(depths[r], weight[r], positions[pixel[r] if len(positions) > 1 else 0], cumulative, fine_z)
-            merge(depths[r], fine_z, density[r], known[r], merged_z[r], merged_density[r], source[r])
+                spread(depths[r, :coarse], weight[r], positions[pixel[r] if len(positions) > 1 else 0], cumulative, fine_z)
+            merge(depths[r, :coarse], fine_z, density[r], known[r], merged_z[r], merged_density[r], source[r])
 
         # Second pass.
         weight[:] = ZERO

@@ -29,7 +29,9 @@ RAYS_AT_ONCE = 256  # of a thread
 WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start")
 SCALES = ("across_scale", "across_shift", "down_scale", "down_shift")
 STACKS = ("through_axis", "through_length", "through_scale", "through_shift")
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "samples_numba.py", "vectors_numba.py", "cast_numba.py", "polynomials.py"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("march_numba.py", "samples_numba.py", "vectors_numba.py", "cast_numba.py", "polynomials.py")
+)
 
 _log = logging.getLogger(__name__)
 

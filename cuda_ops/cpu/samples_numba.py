@@ -10,39 +10,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .polynomials import EXP2, LOG2_1P
 from .vectors_numba import NARROW, WIDE, colour, fused, loads, repeats, softplus_2, store, sum_of
 
 load, all_of = loads(NARROW), repeats(NARROW)
 BYTES = 4 * NARROW.lanes
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
-LOG2_E = np.float32(1.44269504)
-SHIFT = np.float32(12582912)  # adding it rounds to a whole number, which then stands in the lowest bits
-LOWEST, HIGHEST = np.float32(-126), np.float32(120)
-P0, P1, P2, P3, P4, P5 = map(np.float32, EXP2)
-L0, L1, L2, L3, L4, L5, L6, L7 = map(np.float32, LOG2_1P)
 STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set(), "_nrt": False}
 """Nothing is raised; fastmath is not what the caller has; parts of arrays are not counted, which would take as long as all the rest."""
 FUSED: dict[str, Any] = {**STRICT, "fastmath": {"contract", "nsz"}}  # products may be fused with sums
-
-
-@njit(forceinline=True, **FUSED)
-def power_of_2(x):
-    """2^x; x must not pass 127; what is below -126 becomes 2^-126."""
-    power = max(x, LOWEST)
-    shifted = power + SHIFT
-    f = power - (shifted - SHIFT)
-    value = ((((P5 * f + P4) * f + P3) * f + P2) * f + P1) * f + P0
-    return np.int32(np.float32(value).view(np.int32) + (np.float32(shifted).view(np.int32) << 23)).view(np.float32)
-
-
-@njit(forceinline=True, **FUSED)
-def interval_softplus_2(x):
-    """log2(1 + 2^x)"""
-    e = power_of_2(-abs(x))
-    series = ((((((L7 * e + L6) * e + L5) * e + L4) * e + L3) * e + L2) * e + L1) * e + L0
-    return max(x, ZERO) + e * series
 
 
 @njit(forceinline=True, **STRICT)

@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 from .polynomials import EXP2, LOG2_1P
@@ -89,13 +90,22 @@ def fused(context, a, b, c):
 @intrinsic
 def softplus_2(context, x):
     """log2(1 + 2^x)"""
+    return x(x), lambda context, builder, signature, arguments: _softplus_2(builder, x, *arguments)
+
+
+@intrinsic
+def taken(context, z, density):
+    """The part of the light that intervals take; z and density, two each: at their beginnings and at their ends."""
+    kind = z[0]
 
     def build(context, builder, signature, arguments):
-        negative = builder.or_(builder.bitcast(arguments[0], x.bits), x.all_bits(-(2**31)))
-        e = _power_of_2(builder, x, builder.bitcast(negative, x.vector))
-        return _fused(builder, e, _polynomial(builder, x, LOG2_1P, e), _larger(builder, arguments[0], x.all(0.0)))
+        (nearer, farther), (before, after) = (cgutils.unpack_tuple(builder, pair) for pair in arguments)
+        mean = builder.fmul(builder.fadd(before, after), kind.all(0.5))
+        opaqueness = _softplus_2(builder, kind, builder.fmul(builder.fsub(mean, kind.all(1.0)), kind.all(_LOG2_E)))
+        left = _power_of_2(builder, kind, builder.fmul(opaqueness, builder.fsub(nearer, farther)))
+        return builder.fsub(kind.all(1.0), left)
 
-    return x(x), build
+    return kind(z, density), build
 
 
 @intrinsic
@@ -123,6 +133,12 @@ def sum_of(context, x):
     return types.float32(x), build
 
 
+def _softplus_2(builder: ir.IRBuilder, kind: Floats, x: ir.Value) -> ir.Value:
+    negative = builder.or_(builder.bitcast(x, kind.bits), kind.all_bits(-(2**31)))
+    e = _power_of_2(builder, kind, builder.bitcast(negative, kind.vector))
+    return _fused(builder, e, _polynomial(builder, kind, LOG2_1P, e), _larger(builder, kind.all(0.0), x))
+
+
 def _fused(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
     return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
@@ -142,7 +158,7 @@ def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
 def _power_of_2(builder: ir.IRBuilder, kind: Floats, x: ir.Value) -> ir.Value:
     """2^x; x must not pass 127; what is below -126 becomes 2^-126."""
     shift = kind.all(12582912.0)  # adding it rounds to a whole number, which then stands in the lowest bits
-    power = _larger(builder, x, kind.all(-126.0))
+    power = _larger(builder, kind.all(-126.0), x)
     shifted = builder.fadd(power, shift)
     value = _polynomial(builder, kind, EXP2, builder.fsub(power, builder.fsub(shifted, shift)))
     exponent = builder.shl(builder.bitcast(shifted, kind.bits), kind.all_bits(23))
