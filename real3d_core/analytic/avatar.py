@@ -41,6 +41,7 @@ from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
+from .painting import IN_TORCH, Painting
 from .solid import TEXELS
 
 _LOG = logging.getLogger("real3d")
@@ -51,13 +52,20 @@ _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never pas
 
 
 class AnalyticAvatar:
-    """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching."""
+    """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching.
+
+    Args:
+        models: where the user keeps model files.
+        march_settings: how finely its heads are marched.
+        painting: the operators that frames are composed by.
+    """
 
     name = KIND.name
     motion_basis: MotionBasis = BASIS
 
-    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER):
+    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER, painting: Painting = IN_TORCH):
         self.march_settings = march_settings
+        self._painting = painting
         self._models = models
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
@@ -164,7 +172,7 @@ class AnalyticAvatar:
                 settings = replace(self.march_settings, resolution=key[2])
                 planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-                self._composing = (key, Composer(portrait, planes, at_rest, size))
+                self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
             return self._composing[1]
 
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:

@@ -17,6 +17,7 @@ from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
+from .painting import LookUp
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, listed, plate_places, relative
 
 _RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
@@ -48,10 +49,13 @@ class HeadSheets:
         plates: the portrait's layers at that size.
         face: maps of the face.
         from_rays: enlarges maps of rays to the frame's pixels.
+        look_up: finds colours in plates.
     """
 
-    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
-        self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
+    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int, look_up: LookUp):
+        layers = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
+        self._head = layers.contiguous(memory_format=torch.channels_last)
+        self._look_up = look_up
         self._face = face
         self._from_rays = from_rays
         self._eyes = Eyes(plates.head, portrait.landmarks)
@@ -75,7 +79,7 @@ class HeadSheets:
         for part in parts:
             places = front[channels(part.box)]
             torch.where(part.jaw > 0.5, part.places[JAW_SHEET], places, out=places)
-        head = _sampled(self._head, front)
+        head = self._look_up(self._head, front)
         for eye in self._eyes(look):
             self._show(eye, rays[FACE_SHEET], front, box, head[:3])
         slant = _slant(camera) - self._source_slant
@@ -110,13 +114,13 @@ class HeadSheets:
         pixels = listed((part.jaw < 1) & ((part.jaw > 0) | (part.face < 1)))
         places = part.places.flatten(1).index_select(1, pixels)
         jaw, face = (one.flatten()[pixels] for one in (part.jaw, part.face))
-        mixed = _sampled(self._head[:, :3], places[FACE_SHEET, None])[:, 0]
+        mixed = self._look_up(self._head, places[FACE_SHEET, None])[:3, 0]
         inside = (face < 1).nonzero()[:, 0]
         if len(inside):
             skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
             painted = self._mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
             mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
-        mixed = torch.lerp(mixed, _sampled(self._head[:, :3], places[JAW_SHEET, None])[:, 0], jaw)
+        mixed = torch.lerp(mixed, self._look_up(self._head, places[JAW_SHEET, None])[:3, 0], jaw)
         width = part.jaw.shape[1]
         colour[:, pixels // width, pixels % width] = mixed
 
@@ -142,25 +146,19 @@ class HeadSheets:
         part = channels(relative(shared, box))
         grid, within = shown(front[part], _RIM)
         picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
-        painted = F.grid_sample(picture, grid.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
-        colour[part] = torch.where(within, painted, colour[part])
+        colour[part] = torch.where(within, self._look_up(picture, grid), colour[part])
 
     def _over_lower(self, places: Tensor) -> Tensor:
         """[1, h, w] how far below the lower lip's edge places [6, h, w] are on the jaw."""
-        return self._look_up(places[JAW_SHEET], slice(FaceMap.BELOW_LOWER, FaceMap.BELOW_LOWER + 1))
+        return self._on_face(places[JAW_SHEET], slice(FaceMap.BELOW_LOWER, FaceMap.BELOW_LOWER + 1))
 
     def _over_upper(self, places: Tensor) -> Tensor:
         """[2, h, w] how far above the upper lip's edge they are on the face, and how far across."""
-        return self._look_up(places[FACE_SHEET], slice(FaceMap.ABOVE_UPPER, FaceMap.ACROSS + 1))
+        return self._on_face(places[FACE_SHEET], slice(FaceMap.ABOVE_UPPER, FaceMap.ACROSS + 1))
 
-    def _look_up(self, places: Tensor, maps: slice) -> Tensor:
+    def _on_face(self, places: Tensor, maps: slice) -> Tensor:
         grid = places.permute(1, 2, 0)[None] * (1 + 2 * MARGIN)
         return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
-
-
-def _sampled(plate: Tensor, places: Tensor) -> Tensor:
-    """Looks a plate [1, C, S, S] up at places [2, h, w] -> [C, h, w]."""
-    return F.grid_sample(plate, places.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
 
 
 def _slant(camera: Tensor) -> Tensor:
