@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 
@@ -27,8 +28,8 @@ def painting() -> core.painting.Painting:
     Colours are within 1e-4 of PyTorch's. REAL3D_MARCH_BACKEND names a back end that is preferred.
     """
 
-    def look_up(plate: Tensor, places: Tensor) -> Tensor:
-        return chosen()[1].look_up(plate, places)
+    def look_up(plate: Tensor, places: Tensor, patches: Sequence[core.painting.Patch] = ()) -> Tensor:
+        return chosen()[1].look_up(plate, places, patches)
 
     def paint(layers: core.painting.FrameLayers, *beside) -> tuple[Tensor, Tensor]:
         return chosen()[1].paint(layers, *beside)
@@ -71,13 +72,13 @@ def _check(compiled: core.painting.Painting) -> None:
     def numbers(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator)
 
-    plate, places = numbers(1, 5, 12, 12), 3 * numbers(2, 16, 20) - 1.5
+    plate, places, patch = numbers(1, 5, 12, 12), 3 * numbers(2, 16, 20) - 1.5, core.painting.Patch((3, 4), numbers(1, 5, 6, 7))
     layers = core.painting.FrameLayers(
         numbers(1, 4, 12, 12), 3, 0.1 * numbers(3, 4, 4), (slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9
     )
     beside = numbers(3, 24, 24), numbers(3, 24, 24) - 0.5, True
     expected, found = (
-        (operators.look_up(plate, places), *operators.paint(layers, *beside)) for operators in (core.painting.IN_TORCH, compiled)
+        (operators.look_up(plate, places, [patch]), *operators.paint(layers, *beside)) for operators in (core.painting.IN_TORCH, compiled)
     )
     difference = max((a - b).abs().max().item() for a, b in zip(expected, found, strict=True))
     if not difference <= TOLERANCE:

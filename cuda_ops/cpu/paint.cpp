@@ -19,10 +19,17 @@ struct Layers {
     float opaque_from, places_per_crop;
 };
 
+// A part of a plate, and what is looked up in its place; the same fields as in paint_extension.py.
+struct Patch {
+    const float* cells;  // [height, width, channels]
+    int32_t left, top, height, width;
+};
+
+static_assert(sizeof(Patch) == PATCH_BYTES, "paint_extension.py has other fields");
 static_assert(sizeof(Layers) == LAYERS_BYTES, "paint_extension.py has other fields");
 
 void look_up(const float* plate, int32_t height, int32_t width, int32_t channels, const float* x, const float* y, int64_t count,
-             float* found);
+             const Patch* patches, int32_t patch_count, float* found);
 int32_t paint(const Layers* layers, const float* backdrop, int64_t backdrop_channel, const float* lacking, int32_t replaced, float* picture,
               float* person);
 }
@@ -56,6 +63,29 @@ inline Eight alone(const float* cell, int32_t channels) {
     float value[MOST] = {};
     for (int32_t c = 0; c < channels; c++) value[c] = cell[c];
     return eight(value);
+}
+
+// A picture of which cells around a place are read.
+struct Cells {
+    const float* first;  // of the four times four
+    int64_t row;
+};
+
+// Those of the last patch that holds all of them, else the plate's; none where they reach beyond the plate. A whole Eight may be read at each.
+inline Cells cells_around(const float* plate, int32_t height, int32_t width, int32_t channels, const Patch* patches, int32_t patch_count,
+                          int32_t left, int32_t above) {
+    for (int32_t k = patch_count - 1; k >= 0; k--) {
+        const int32_t x = left - patches[k].left, y = above - patches[k].top;
+        if (x >= 0 && y >= 0 && x + 3 < patches[k].width && y + 3 < patches[k].height) {
+            const int64_t row = static_cast<int64_t>(patches[k].width) * channels;
+            return {patches[k].cells + y * row + static_cast<int64_t>(x) * channels, row};
+        }
+    }
+    const int64_t row = static_cast<int64_t>(width) * channels;
+    if (left >= 0 && above >= 0 && left + 4 < width && above + 4 < height) {
+        return {plate + above * row + static_cast<int64_t>(left) * channels, row};
+    }
+    return {nullptr, 0};
 }
 
 // Where pixels of an enlarged map lie in it: the value before each, and how far beyond it.
@@ -125,9 +155,10 @@ inline Four looked_up(const float* plate, int32_t side, float x, float y) {
 
 }  // namespace
 
-// plate [height, width, channels <= MOST], x and y [count] in it -> found [count, channels], behind which MOST further numbers are free.
+// plate [height, width, channels <= MOST], x and y [count] in it -> found [count, channels]. Behind it and behind the patches' cells MOST
+// further numbers are free.
 void look_up(const float* plate, int32_t height, int32_t width, int32_t channels, const float* x, const float* y, int64_t count,
-             float* found) {
+             const Patch* patches, int32_t patch_count, float* found) {
     const int64_t row = static_cast<int64_t>(width) * channels;
     float across[BLOCK], down[BLOCK], by_column[4 * BLOCK], by_row[4 * BLOCK];
     for (int64_t start = 0; start < count; start += BLOCK) {
@@ -143,21 +174,22 @@ void look_up(const float* plate, int32_t height, int32_t width, int32_t channels
             cubic(place - down[k], by_row + k, BLOCK);
         }
         for (int32_t k = 0; k < some; k++) {
-            const int32_t left = static_cast<int32_t>(across[k]), above = static_cast<int32_t>(down[k]);
+            const int32_t left = static_cast<int32_t>(across[k]) - 1, above = static_cast<int32_t>(down[k]) - 1;
+            const Cells cells = cells_around(plate, height, width, channels, patches, patch_count, left, above);
+            const float* line = cells.first;
             Eight sum = {};
-            if (left >= 1 && above >= 1 && left < width - 3 && above < height - 3) {  // so that a whole Eight may be read at each cell
-                const float* line = plate + (above - 1) * row + static_cast<int64_t>(left - 1) * channels;
-                for (int32_t j = 0; j < 4; j++, line += row) {
+            if (line) {
+                for (int32_t j = 0; j < 4; j++, line += cells.row) {
                     Eight along = eight(line) * by_column[k];
                     for (int32_t i = 1; i < 4; i++) along += eight(line + i * channels) * by_column[i * BLOCK + k];
                     sum += along * by_row[j * BLOCK + k];
                 }
             } else {
                 for (int32_t j = 0; j < 4; j++) {
-                    const float* const line = plate + between(above - 1 + j, 0, height - 1) * row;
+                    const float* const border = plate + between(above + j, 0, height - 1) * row;
                     for (int32_t i = 0; i < 4; i++) {
-                        const int64_t column = between(left - 1 + i, 0, width - 1);
-                        sum += alone(line + column * channels, channels) * (by_column[i * BLOCK + k] * by_row[j * BLOCK + k]);
+                        const int64_t column = between(left + i, 0, width - 1);
+                        sum += alone(border + column * channels, channels) * (by_column[i * BLOCK + k] * by_row[j * BLOCK + k]);
                     }
                 }
             }

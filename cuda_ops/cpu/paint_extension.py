@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..build import built_library
@@ -13,6 +15,12 @@ from ..core import painting
 
 SOURCE = Path(__file__).with_name("paint.cpp")
 MOST_CHANNELS = 8
+
+
+class Patch(ctypes.Structure):
+    """The same fields in paint.cpp."""
+
+    _fields_ = [("cells", ctypes.c_void_p), *((name, ctypes.c_int32) for name in ("left", "top", "height", "width"))]
 
 
 class Layers(ctypes.Structure):
@@ -28,7 +36,8 @@ class Layers(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    return f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n" + SOURCE.read_text(encoding="utf-8")
+    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n"
+    return sizes + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
@@ -43,18 +52,23 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
     library = built_library("paint_cpu", source(), flags)
     number, pointer, long = ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64
     find, draw = library.look_up, library.paint
-    find.argtypes = [pointer, number, number, number, pointer, pointer, long, pointer]
+    find.argtypes = [pointer, number, number, number, pointer, pointer, long, pointer, number, pointer]
     find.restype = None
     draw.argtypes = [pointer, pointer, long, pointer, number, pointer, pointer]
     draw.restype = number
 
-    def look_up(plate: Tensor, places: Tensor) -> Tensor:
+    def look_up(plate: Tensor, places: Tensor, patches: Sequence[painting.Patch] = ()) -> Tensor:
         plate, places = plate.contiguous(memory_format=torch.channels_last), places.contiguous()
         (_, channels, height, width), (rows, columns) = plate.shape, places.shape[1:]
         count = rows * columns
         found = torch.empty(count * channels + MOST_CHANNELS)
+        cells = [_with_room_behind(patch.cells) for patch in patches]
+        structs = [Patch(memory.data_ptr(), *patch.corner, *patch.cells.shape[2:]) for patch, memory in zip(patches, cells, strict=True)]
         x, y = places
-        find(plate.data_ptr(), height, width, channels, x.data_ptr(), y.data_ptr(), count, found.data_ptr())
+        find(
+            *(plate.data_ptr(), height, width, channels, x.data_ptr(), y.data_ptr(), count),
+            *((Patch * len(structs))(*structs), len(structs), found.data_ptr()),
+        )
         return found[: count * channels].view(rows, columns, channels).permute(2, 0, 1)
 
     def paint(layers: painting.FrameLayers, backdrop: Tensor, lacking: Tensor | None, replaced: bool) -> tuple[Tensor, Tensor]:
@@ -80,3 +94,8 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         return picture[:-1].view(size, size, 3), person
 
     return painting.Painting(look_up, paint)
+
+
+def _with_room_behind(cells: Tensor) -> Tensor:
+    """[1, C, h, w] -> its values in the order [h, w, C], and some more."""
+    return F.pad(cells[0].permute(1, 2, 0).flatten(), (0, MOST_CHANNELS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,8 +37,20 @@ class FrameLayers:
     opaque_from: float
 
 
-LookUp = Callable[[Tensor, Tensor], Tensor]
-"""(plate [1, C <= 8, H, W], places [2, h, w] in it, -1..1 from border to border) -> [C, h, w], bicubic; beyond the border it goes on."""
+@dataclass(frozen=True)
+class Patch:
+    """A part of a plate that is to be looked up in place of the plate's own.
+
+    corner: (x, y) of its upper left pixel in the plate.
+    cells: [1, C, h, w]; along its border like the plate.
+    """
+
+    corner: tuple[int, int]
+    cells: Tensor
+
+
+LookUp = Callable[[Tensor, Tensor, Sequence[Patch]], Tensor]
+"""The signature of `look_up`."""
 
 Paint = Callable[[FrameLayers, Tensor, "Tensor | None", bool], tuple[Tensor, Tensor]]
 """The signature of `paint`."""
@@ -52,8 +64,29 @@ class Painting:
     paint: Paint
 
 
-def look_up(plate: Tensor, places: Tensor) -> Tensor:
-    """See `LookUp`."""
+def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
+    """The colours of a plate, bicubic; beyond its border it goes on.
+
+    Args:
+        plate: [1, C, H, W], C up to 8.
+        places: [2, h, w] in it, -1..1 from border to border.
+        patches: of the plate. They hold where all pixels that have a part in a colour lie in one.
+
+    Returns [C, h, w].
+    """
+    found = _bicubic(plate, places)
+    height, width = plate.shape[2:]
+    pixels = ((places + 1) * places.new_tensor([width, height])[:, None, None] - 1) / 2
+    for patch in patches:
+        side = places.new_tensor(patch.cells.shape[:1:-1])[:, None, None]
+        on_patch = pixels - places.new_tensor(patch.corner)[:, None, None]
+        row, column = ((on_patch >= 1) & (on_patch < side - 2)).all(dim=0).nonzero(as_tuple=True)
+        within = (on_patch[:, row, column, None] * 2 + 1) / side - 1
+        found[:, row, column] = _bicubic(patch.cells, within)[..., 0]
+    return found
+
+
+def _bicubic(plate: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(plate, places.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
 
 

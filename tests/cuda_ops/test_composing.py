@@ -11,7 +11,7 @@ import torch
 from cuda_ops import composing
 from cuda_ops.build import Refusal
 from cuda_ops.composing import COMPILED
-from real3d_core.analytic.painting import IN_TORCH, FrameLayers, Painting
+from real3d_core.analytic.painting import IN_TORCH, FrameLayers, Painting, Patch
 
 SIZE, RAYS = 50, 16  # pixels that are no multiple of the rays
 
@@ -59,6 +59,24 @@ def test_any_number_of_places(fast, shape):
     plate, places = numbers(1, 5, 9, 9), numbers(2, *shape, low=-1, high=1)
     found = fast.look_up(plate, places)
     assert found.shape == (5, *shape) and torch.allclose(found, IN_TORCH.look_up(plate, places), atol=1e-5)
+
+
+def test_patches_take_the_place_of_a_part_of_the_plate(fast):
+    plate, places = numbers(1, 5, 21, 30), numbers(2, 60, 50, low=-1.2, high=1.2)
+    patches = [
+        Patch((4, 3), numbers(1, 5, 9, 8, seed=1)),
+        Patch((8, 7), numbers(1, 5, 6, 12, seed=2)),
+        Patch((22, 13), numbers(1, 5, 8, 8)),
+    ]
+    expected = IN_TORCH.look_up(plate, places, patches)
+    assert (fast.look_up(plate, places, patches) - expected).abs().max() < 1e-5
+    assert (IN_TORCH.look_up(plate, places, ()) - expected).abs().amax(dim=0).gt(1e-3).sum() > 100
+
+
+def test_a_patch_that_is_the_plates_own_changes_nothing():
+    plate, places = numbers(1, 3, 21, 30), numbers(2, 60, 50, low=-1.2, high=1.2)
+    own = Patch((5, 2), plate[:, :, 2:14, 5:20])
+    assert torch.allclose(IN_TORCH.look_up(plate, places, [own]), IN_TORCH.look_up(plate, places, ()), atol=1e-5)
 
 
 def test_places_that_are_no_numbers_are_survived(fast):
@@ -123,7 +141,7 @@ def fail():
 
 
 def wrong():
-    return Painting(lambda plate, places: IN_TORCH.look_up(plate, places) + 1e-3, IN_TORCH.paint)
+    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint)
 
 
 @pytest.mark.parametrize("load", [refuse, fail, wrong])
