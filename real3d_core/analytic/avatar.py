@@ -21,6 +21,7 @@ from ..motion.blink import blink_curve
 from ..motion.editing import eased_in
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion, MotionBasis
+from ..one_thread import one_thread
 from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
 from ..progress import Progress, no_progress
@@ -81,6 +82,7 @@ class AnalyticAvatar:
         """None."""
         return ()
 
+    @one_thread()
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
         with self._making:
@@ -88,6 +90,7 @@ class AnalyticAvatar:
                 self._lifted = (portrait, lift(portrait))
             return self._lifted[1]
 
+    @one_thread()
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
         """Bends the planes for every frame of a motion; only plane 0 changes.
 
@@ -164,6 +167,7 @@ class AnalyticAvatar:
             parallel=True,
         )
 
+    @one_thread()
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
         key = (portrait, size, render.features.shape[-1])
@@ -175,6 +179,7 @@ class AnalyticAvatar:
                 self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
             return self._composing[1]
 
+    @one_thread()
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.
 

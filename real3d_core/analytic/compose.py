@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..avatar import HEAD_THRESHOLD
+from ..one_thread import one_thread
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
@@ -95,6 +96,7 @@ class Composer:
             latest = self._latest = (render, (looks, head_threshold), layers)
         return latest[2]
 
+    @one_thread()
     def _layers_of(self, rays: FrameRays, look: Look, head_threshold: float) -> FrameLayers:
         """The layers of one frame, in which the eyes do this."""
         places = self._coordinates(rays)
