@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time, and of what period (Linux' cgroup v2)
 _AHEAD = 2  # pieces per worker
+_BEGINS_WITHIN = 60  # seconds
 _ONE_AT_A_TIME = Lock()
 
 
@@ -53,7 +54,7 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     give_back()  # each thread has a heap of its own
     pending: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(count, "real3d", initializer=_on_one_thread)
-    all_there = Barrier(count)
+    all_there = Barrier(count, timeout=_BEGINS_WITHIN)
     try:
         list(pool.map(lambda _: all_there.wait(), range(count)))  # no thread of the host's that begins later finds the setting changed
         for number, item in enumerate(items):
