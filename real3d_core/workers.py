@@ -32,7 +32,18 @@ _ONE_AT_A_TIME = Lock()
 
 def workers() -> int:
     """How many threads compute side by side: one per core that this process may use, or fewer where PyTorch is set to fewer."""
-    return max(1, min(_cores(), torch.get_num_threads()))
+    return max(1, min(cores(), torch.get_num_threads()))
+
+
+@cache
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # "max" where there is no quota
+        quota, period = map(int, _QUOTA.read_text().split())
+        count = min(count, math.ceil(quota / period))
+    return count
 
 
 def look_ahead() -> int:
@@ -68,16 +79,6 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     finally:
         pool.shutdown(cancel_futures=True)
         give_back()
-
-
-@cache
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # "max" where there is no quota
-        quota, period = map(int, _QUOTA.read_text().split())
-        cores = min(cores, math.ceil(quota / period))
-    return cores
 
 
 def _on_one_thread() -> None:
