@@ -33,6 +33,7 @@ _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
+_SHARE = 6.0  # an edge that is a sixth hair goes on as one that is all hair: ears are there or not, never half there
 _ROUNDS = 4
 _ROUNDING = 1.5  # rays; what lacks more is no rounding: its surface carries other coordinates than those it is seen at
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
@@ -91,7 +92,7 @@ class RayCoordinates:
         (rays,) = FrameRays.of(at_rest)
         self._source = at_rest.cameras
         self._residual = _residual(self._corrected(rays)[0], rays.opacity)
-        self._rim = torch.cat([_rim(at_rest), hair], dim=1)
+        self._rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1)], dim=1)
         self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
         self._reached = torch.zeros(1, *hair.shape[-2:])
         unmoved = self(rays)

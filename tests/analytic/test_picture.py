@@ -20,7 +20,7 @@ from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
-from real3d_core.render.camera import matrix_to_euler
+from real3d_core.render.camera import matrix_to_euler, project
 from real3d_core.render.head import render_head
 from real3d_core.stream import FPS, together
 
@@ -82,6 +82,22 @@ def test_turning_the_head_turns_the_seen_head_by_as_much(avatar, portrait):
     turned = np.degrees((angles - angles[0]).numpy())
     assert abs(turned[1, 1] - 15) < 4
     assert abs(turned[2, 0] + 12) < 4
+
+
+@pytest.mark.parametrize("who", ["portrait", "smiling"])
+def test_a_head_that_sways_keeps_its_ears_and_hair(avatar, who, request):
+    """They once faded as soon as they moved: the solid ended within them, and what lay beyond it was shown by half."""
+    portrait = request.getfixturevalue(who)
+    euler = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, math.radians(8)]])
+    motion = Motion.still(BASIS, 2).with_pose(euler, turn_about_neck(euler))
+    cameras, planes = avatar.cameras(portrait, motion), avatar.lift(portrait)
+    heads = render_head(avatar.adapt(planes, motion), avatar.decoder, cameras, avatar.march_settings)
+    at_rest, swayed = avatar.person_mask(heads, portrait, motion).frames(0, 2).numpy()
+    before, after = (project(planes.landmarks, camera)[0].numpy() * 512 - 0.5 for camera in cameras.cameras)
+    carried = cv2.warpAffine(at_rest, cv2.estimateAffine2D(before, after)[0], (512, 512))
+    person = cv2.erode((carried > 0.99).astype(np.uint8), np.ones((9, 9))) > 0
+    person[round(float(after[JAW_CORNERS, 1].min())) :] = False
+    assert person.sum() > 20000 and swayed[person].min() > 0.9
 
 
 @pytest.mark.parametrize("degrees", [-15, 15])
