@@ -67,8 +67,8 @@ class RayPlaces:
     """Where in the photo the rays of one frame arrive.
 
     uv: [6, R, R] photo coordinates of the three sheets, continued beyond the head.
-    near: [1, R, R] 1 on the solid head and close to it, 0 away from it.
-    reached: [1, R, R] the same, whether or not what is there has moved.
+    near: [1, R, R] how far the photo's matte draws the outline: 1 at the rim of the solid head and close to it, 0 away from it.
+    reached: [1, R, R] 1 on the solid head and close to it, 0 away from it, whether or not what is there has moved.
     still: [1, R, R] 1 where the frame shows what the photo shows there, in its place.
     """
 
@@ -124,7 +124,7 @@ class RayCoordinates:
         reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
         beside = ((_SIDE_GROW - away) / 2).clamp(0, 1) * (1 - front) * hair  # the solid ends within the hair
         beside = blur(beside, _STEP_BLUR)  # else the rays' grid would show along it
-        near = torch.where(solid, 1.0, torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside))[0]
+        near = torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside)[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
