@@ -105,9 +105,7 @@ class WholeFrames:
         return render.HeadRender(pictures.features, depth, pictures.opacity, cameras)
 
 
-def _cast_all(
-    steps: Steps, planes: render.Planes, cameras: Tensor, side: int, first_frame: int, span: Tensor
-) -> list[CastRays]:
+def _cast_all(steps: Steps, planes: render.Planes, cameras: Tensor, side: int, first_frame: int, span: Tensor) -> list[CastRays]:
     box = render.ray_marching.marched_box(planes).to(cameras).contiguous()
     rays = []
     for frame, camera in enumerate(cameras):
