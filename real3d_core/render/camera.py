@@ -129,10 +129,15 @@ def camera_rays(cameras: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     Returns:
         origins [N, M, 3] (a view: one point per camera) and unit directions [N, M, 3]; rays in reading order.
     """
-    to_world, intrinsics = _split(cameras)
-    fx, skew, cx, fy, cy = (intrinsics[:, row, column, None] for row, column in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
     centres = (torch.arange(resolution, device=cameras.device, dtype=cameras.dtype) + 0.5) / resolution
     v, u = (axis.reshape(1, -1) for axis in torch.meshgrid(centres, centres, indexing="ij"))
+    return rays_through(cameras, u, v)
+
+
+def rays_through(cameras: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """The same through places u and v [1, M] of the picture, 0..1."""
+    to_world, intrinsics = _split(cameras)
+    fx, skew, cx, fy, cy = (intrinsics[:, row, column, None] for row, column in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
     y = (v - cy) / fy
     x = (u - cx + cy * skew / fy - skew * v / fy) / fx
     across, down, forward, position = to_world[:, :3, :, None].unbind(dim=2)
