@@ -10,14 +10,12 @@ import numpy as np
 from numba import njit
 
 from .samples_numba import (
-    BYTES,
     FUSED,
     HALF,
     ONE,
     STRICT,
     ZERO,
     add_colours,
-    add_units,
     all_of,
     load,
     locate,
@@ -264,11 +262,7 @@ def march_blocks(
                         look_up(late_at, late_units, windows, stacks, places, beyond, r, 0, kept, address(unused))
                 units = hidden[r, sample[0]], hidden[r, sample[1]], hidden[r, sample[2]], hidden[r, sample[3]]
                 late_ones = late_hidden[0], late_hidden[1], late_hidden[2], late_hidden[3]
-                for first_one in range(0, 4 * varying, BYTES):
-                    bias = load(bias_at + first_one)
-                    raw = add_units(units, early_units, colour_at + first_one, varying, (bias, bias, bias, bias))
-                    raw = add_units(late_ones, late_units, colour_at + first_one + 4 * varying * early_units, varying, raw)
-                    store(sums_at + first_one, add_colours(raw, share, load(sums_at + first_one)))
+                add_colours(units, early_units, late_ones, late_units, colour_at, varying, bias_at, share, sums_at)
             check = total
             for channel in range(len(constant)):
                 picture[channel, r] = total * constant[channel]

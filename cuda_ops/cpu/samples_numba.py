@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .vectors_numba import NARROW, WIDE, colour, fused, loads, repeats, softplus_2, store, sum_of
+from .vectors_numba import BROAD, NARROW, WIDE, colour, fused, loads, repeats, softplus_2, store, sum_of
 
 load, all_of = loads(NARROW), repeats(NARROW)
-BYTES = 4 * NARROW.lanes
 
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 STRICT: dict[str, Any] = {"error_model": "numpy", "fastmath": set(), "_nrt": False}
@@ -130,24 +129,47 @@ def look_up(table, units, windows, stacks, places, beyond, r, k, hidden, weights
     return look_up_narrow(table, units, windows, stacks, places, beyond, r, k, hidden, weights)
 
 
-@njit(forceinline=True, **STRICT)
-def add_units(hidden, units, weights, varying, raw):
-    """Adds what the hidden units of four samples, at addresses [4][units], add to 16 outputs; weights: address of [units][varying]."""
-    a, b, c, d = raw
-    one, two, three, four = hidden
-    for u in range(units):
-        weight = load(weights + 4 * varying * u)
-        a = fused(all_of(one[u]), weight, a)
-        b = fused(all_of(two[u]), weight, b)
-        c = fused(all_of(three[u]), weight, c)
-        d = fused(all_of(four[u]), weight, d)
-    return a, b, c, d
+def colours_of(kind):
+    """How the colours of four samples are added to those of their ray, `kind.lanes` outputs at a time."""
+    load, all_of, step = loads(kind), repeats(kind), 4 * kind.lanes
+
+    @njit(forceinline=True, **STRICT)
+    def add_units(hidden, units, weights, varying, raw):
+        """Adds what hidden units, four rows, add to outputs; weights: address of [units][varying]."""
+        a, b, c, d = raw
+        one, two, three, four = hidden
+        for u in range(units):
+            weight = load(weights + 4 * varying * u)
+            a = fused(all_of(one[u]), weight, a)
+            b = fused(all_of(two[u]), weight, b)
+            c = fused(all_of(three[u]), weight, c)
+            d = fused(all_of(four[u]), weight, d)
+        return a, b, c, d
+
+    @njit(forceinline=True, **STRICT)
+    def add_colours(early, early_units, late, late_units, weights, varying, bias, shares, sums):
+        for first in range(0, 4 * varying, step):
+            start = load(bias + first)
+            raw = add_units(early, early_units, weights + first, varying, (start, start, start, start))
+            a, b, c, d = add_units(late, late_units, weights + first + 4 * varying * early_units, varying, raw)
+            total = fused(all_of(shares[0]), colour(a), load(sums + first))
+            total = fused(all_of(shares[1]), colour(b), total)
+            total = fused(all_of(shares[2]), colour(c), total)
+            store(sums + first, fused(all_of(shares[3]), colour(d), total))
+
+    return add_colours
+
+
+add_colours_narrow, add_colours_wide = colours_of(NARROW), colours_of(BROAD)
 
 
 @njit(forceinline=True, **STRICT)
-def add_colours(raw, shares, total):
-    a, b, c, d = raw
-    total = fused(all_of(shares[0]), colour(a), total)
-    total = fused(all_of(shares[1]), colour(b), total)
-    total = fused(all_of(shares[2]), colour(c), total)
-    return fused(all_of(shares[3]), colour(d), total)
+def add_colours(early, early_units, late, late_units, weights, varying, bias, shares, sums):
+    """Adds the colours of four samples, each with its share, to `sums`.
+
+    early, late: their hidden units, four rows each. weights, bias, sums: addresses of [units][varying], [varying], [varying].
+    """
+    if varying % 32 == 0:
+        add_colours_wide(early, early_units, late, late_units, weights, varying, bias, shares, sums)
+    else:
+        add_colours_narrow(early, early_units, late, late_units, weights, varying, bias, shares, sums)

@@ -41,7 +41,7 @@ class _FloatsModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.vector)
 
 
-NARROW, WIDE = Floats(16), Floats(64)
+NARROW, BROAD, WIDE = Floats(16), Floats(32), Floats(64)
 
 
 def loads(kind: Floats) -> Callable[..., Any]:
