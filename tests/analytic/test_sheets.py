@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.controls import BASIS, LOWER_LIP, FaceControls
+from real3d_core.analytic import sheets as sheets_module
+from real3d_core.analytic.controls import BASIS, CONTROLS, LOWER_LIP, FaceControls
 from real3d_core.analytic.sheets import Sheets
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import CHIN, UPPER_INNER_LIP
@@ -46,6 +47,17 @@ def test_the_jaw_sheet_carries_the_lower_lip_and_the_face_sheet_does_not(landmar
     assert (source - landmarks[[14, 17], :2]).norm(dim=1).max() < 0.02 * controls.face_height
     nose = landmarks[4, :2].view(1, 2, 1, 1)
     assert (sheets.sample(bent.face, nose) - nose).abs().max() < 0.005 * controls.face_height
+
+
+@pytest.mark.parametrize("left_over", [0.0, 0.01])
+def test_usual_displacements_bend_as_all_others(landmarks, controls, left_over, monkeypatch):
+    row = coefficients(jaw_open=0.8, smile=0.4, lips_press=0.3, speaking=1.0, brow_raise=0.5)
+    row[0, len(CONTROLS) :] = left_over * torch.randn(3 * 468, generator=torch.Generator().manual_seed(0))
+    bent = Sheets(landmarks, controls).bend(row)
+    monkeypatch.setattr(sheets_module, "_UNUSUAL", -1.0)  # no displacement is usual
+    expected = Sheets(landmarks, controls).bend(row)
+    for part in ("face", "jaw", "depth"):
+        assert (getattr(bent, part) - getattr(expected, part)).abs().max() < 2e-5 * controls.face_height
 
 
 def test_beyond_the_corners_of_the_mouth_the_sheets_are_one(landmarks, controls):
