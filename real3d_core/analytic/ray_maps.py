@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
-from ..render.camera import camera_rays
+from ..render.camera import rays_through
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
@@ -135,9 +135,10 @@ class RayCoordinates:
         side, known = rays.offset.shape[-1], rays.opacity > 0.5
         solid = listed(known)
         behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
-        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
+        centres = pixel_centres(side).flatten(2)[0].index_select(1, solid)
+        origins, directions = (one[0] for one in rays_through(rays.camera, *centres.split(1)))
         points = origins + directions * depth[:, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
+        uv = (rays.offset[0, FACE_SHEET].flatten(1).index_select(1, solid) + centres).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
         corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
         front = torch.ones_like(rays.opacity)
