@@ -57,6 +57,7 @@ _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
+_BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
@@ -130,9 +131,10 @@ class FaceControls:
         return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
 
     def _opened_by_lips(self, controls: Tensor) -> Tensor:
-        """[N] the part of `jaw_open` that a spoken mouth opens without its chin: lips that the photo shows apart first go back there."""
+        """[N] the part of `jaw_open` that lips open without the chin; those that the photo shows apart first go back there."""
         opened = controls[:, CONTROLS.index("jaw_open")].clamp_min(0)
-        return opened * self._apart / (self._apart + JAW_GAP * opened).clamp_min(1e-6)
+        gap = JAW_GAP * opened
+        return opened * (1 - (1 - _BY_LIPS) * gap / (self._apart + gap).clamp_min(1e-6))
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""

@@ -92,5 +92,16 @@ def test_lips_that_a_smile_parts_close_and_open_without_the_chin(closed, smiling
     assert 0.2 < dropped(smiling, jaw_open=0.6) / dropped(closed, jaw_open=0.6) < 0.75
 
 
+@pytest.mark.parametrize("jaw_open", [0.3, 0.9])
+def test_lips_do_a_third_of_a_spoken_opening_themselves(closed, jaw_open):
+    """In talking clips the chin goes half as far as the lips part, or less; more draws every vowel out into another face."""
+
+    def chin(**said):
+        return closed.rest[CHIN, 1] - shape(closed, jaw_open=jaw_open, **said)[CHIN, 1]
+
+    assert 0.55 < chin(speaking=1.0) / chin() < 0.75
+    assert gap(shape(closed, jaw_open=jaw_open, speaking=1.0)) == pytest.approx(gap(shape(closed, jaw_open=jaw_open)), abs=1e-3)
+
+
 def test_lips_that_touch_stay_where_they_are(closed):
     assert closed.displacements(coefficients(speaking=1.0)).abs().max() < 0.003
