@@ -40,7 +40,7 @@ _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, an
 _REACH = 0.55  # widths of an eye that its picture reaches beyond it
 _RIM = 0.045  # widths of an eye: softness of the lids' edges
 _RISES = 0.1  # a lower lid's part of the way when an eye closes
-_HANG = 0.05  # widths of an eye by which a closed lid's edge lies below the lower one's
+_HANG = 0.08  # widths of an eye by which a closed lid's edge lies below the lower one's
 _SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
 
 
@@ -59,7 +59,7 @@ class Eye:
         self._picture, self._shape, self._level = picture, shape, level
         self._soft = max(_RIM, 1.2 / shape.width)
         self._ball = Eyeball(picture, shape, iris[0], _radius(iris))
-        self._lid = Lid(picture, shape)
+        self._lid = Lid(picture, shape, glasses)
         self._frame = glasses * self._lid.before_skin
         at_rest = self._ball(np.zeros(2))
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
