@@ -93,6 +93,7 @@ class FaceControls:
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
         self._lips = _LipClosing(self.rest)
+        self._own_smile = self._smile_of_rest()
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
@@ -102,7 +103,7 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again. `lips_press` takes away its part of whatever gap the others
+        whose lips close over what they show and open again; and `frown` takes away what is left of the photo's smile. `lips_press` takes away its part of whatever gap the others
         leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
         landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
         """
@@ -113,17 +114,23 @@ class FaceControls:
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
-        moved = moved + speaking * (self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin)
+        frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
+        mouth = self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin
+        moved = moved + speaking * (mouth - frown * (1 - _RELAXED) * self._own_smile)
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
-    def _lips_together(self) -> Tensor:
-        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+    def _smile_of_rest(self) -> Tensor:
+        """[468, 3] displacements that this face's own smile has made."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
         smile = self.directions[CONTROLS.index("smile")]
         full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
-        moved = -_RELAXED * min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        return min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+
+    def _lips_together(self) -> Tensor:
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+        moved = -_RELAXED * self._own_smile
         if not parted(self.rest.numpy()):
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP

@@ -78,6 +78,16 @@ def test_half_of_a_smile_stays_while_the_mouth_speaks(closed, smiling):
     assert 0.3 < (spoken - none) / (all_of_it - none) < 0.65
 
 
+def test_nobody_frowns_with_a_smile(closed, smiling):
+    """Sad and angry people kept half of the photo's smile."""
+
+    def raised(points):
+        return points[MOUTH_CORNERS, 1].mean() - points[[13, 14], 1].mean()
+
+    usual, own = (raised(shape(face, speaking=1.0, frown=1.0)) for face in (closed, smiling))
+    assert usual < -0.015 and abs(own - usual) < 0.012
+
+
 def test_a_dropped_jaw_is_lifted_rather_than_its_lips_stretched(gaping):
     assert shape(gaping, speaking=1.0)[CHIN, 1] > gaping.rest[CHIN, 1] + 0.015
 

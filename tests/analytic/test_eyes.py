@@ -119,7 +119,8 @@ def test_a_closed_lid_has_no_deep_fold(portrait):
     folded = torch.from_numpy(folded).permute(2, 0, 1)[None]
     smooth, creased = (Eyes(one, portrait.landmarks)(Look(closed=(1.0, 1.0))) for one in (plate, folded))
     for bare, closed in zip(smooth, creased, strict=True):
-        before, after = np.abs(original(plate, bare) - original(folded, bare)).mean(axis=2), np.abs(bare.picture - closed.picture).mean(axis=2)
+        before = np.abs(original(plate, bare) - original(folded, bare)).mean(axis=2)
+        after = np.abs(bare.picture - closed.picture).mean(axis=2)
         fold = before > 0.25
         assert fold.sum() > 20
         assert after[fold].mean() < 0.42 * before[fold].mean()
