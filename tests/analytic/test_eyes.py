@@ -150,7 +150,23 @@ def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
 
 
 def test_the_side_of_the_head_that_the_photo_hides_has_no_eye(plate, portrait):
-    turned = portrait.landmarks.clone()
-    turned[[386, 385, 384], 0] = turned[263, 0] + 0.01  # what the landmark model makes of an eye behind the nose
-    (painted,) = Eyes(plate, turned)(Look(gaze=(0.1, 0.0)))
+    (painted,) = Eyes(plate, in_profile(portrait))(Look(gaze=(0.1, 0.0)))
     assert painted.corner == Eyes(plate, portrait.landmarks)(Look(gaze=(0.1, 0.0)))[0].corner
+
+
+def test_in_profile_no_white_is_made_up_between_iris_and_nose(portrait):
+    """A bright crescent once stood there when the eye turned to the temple or up."""
+    plate = drawn(portrait)
+    eyes = Eyes(plate, in_profile(portrait))
+    for gaze in ((-0.3, 0.0), (0.0, 0.2)):
+        (painted,) = eyes(Look(gaze=gaze))
+        assert np.abs(painted.picture - original(plate, painted)).max() < 0.05
+    (painted,) = eyes(Look(gaze=(0.3, 0.0)))
+    assert np.abs(painted.picture - original(plate, painted)).max() > 0.3
+
+
+def in_profile(portrait):
+    """What the landmark model makes of an eye behind the nose."""
+    turned = portrait.landmarks.clone()
+    turned[[386, 385, 384], 0] = turned[263, 0] + 0.01
+    return turned
