@@ -105,10 +105,9 @@ def test_teeth_lie_behind_the_lips(portrait):
 @pytest.mark.parametrize("light", [(0.6, 0.9, 1.2), (1.2, 0.9, 0.6), (0.7, 1.1, 0.8)], ids=["blue", "warm", "green"])
 def test_teeth_are_found_in_light_of_any_colour(smiling, light):
     """In blue light they were taken for lips: the widest mouths had no teeth."""
-    white, tinted = (
-        OwnTeeth((smiling.plates.photo * torch.tensor(one).view(1, 3, 1, 1)).clamp(0, 1), smiling.landmarks)
-        for one in ((1.0, 1.0, 1.0), light)
-    )
+    colours = (1.0, 1.0, 1.0), light
+    photos = ((smiling.plates.photo * torch.tensor(one).view(1, 3, 1, 1)).clamp(0, 1) for one in colours)
+    white, tinted = (OwnTeeth(photo, smiling.landmarks) for photo in photos)
     across = torch.linspace(-0.5, 0.5, 21) * white.half_width
     assert tinted.has_teeth
     assert (tinted.bite(across) - white.bite(across)).abs().max() < 0.006
