@@ -149,6 +149,18 @@ def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
         assert after[bright] > before[bright] - 0.05
 
 
+def test_a_catchlight_goes_out_when_the_iris_leaves_it(portrait):
+    """On the white it was a ghost of the iris that had been there."""
+    plate = drawn(portrait)
+    picture, points = plate[0].permute(1, 2, 0).numpy(), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    for ring in (RIGHT_IRIS, LEFT_IRIS):
+        radius = np.linalg.norm(points[ring[1:]] - points[ring[0]], axis=1).mean()
+        cv2.circle(picture, np.round(points[ring[0]] + [0.7 * radius, 0]).astype(int).tolist(), 1, (1, 1, 1), -1)
+    eyes = Eyes(plate, portrait.landmarks)
+    assert all(painted.picture.max() > 0.95 for painted in eyes(Look(gaze=(0.05, 0.0))))
+    assert all(painted.picture.max() < 0.9 for painted in eyes(Look(gaze=(-0.5, 0.0))))
+
+
 def test_the_side_of_the_head_that_the_photo_hides_has_no_eye(plate, portrait):
     (painted,) = Eyes(plate, in_profile(portrait))(Look(gaze=(0.1, 0.0)))
     assert painted.corner == Eyes(plate, portrait.landmarks)(Look(gaze=(0.1, 0.0)))[0].corner
