@@ -133,7 +133,7 @@ def _print_table(rows: Sequence[Row]) -> None:
     made = [row for row in rows if not row.error]
     frames, seconds = sum(row.frames for row in made), sum(row.processor_seconds for row in rows)
     aside = f", {len(failed)} set aside" if failed else ""
-    print(f"{len(made)} films of {frames} frames{aside}; {seconds:.1f} s of processor time.")
+    print(f"{len(made)} film{'s' * (len(made) != 1)} of {frames} frames{aside}; {seconds:.1f} s of processor time.")
 
 
 def _spread(rows: list[Row]) -> list[Row]:

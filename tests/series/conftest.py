@@ -14,13 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def voice(assets, tmp_path):
-    """A function from seconds to a file of a voice so long."""
+    """A function from seconds to a file of a voice so long, which says the same again where it is longer."""
 
     def shortened(seconds: float, name: str = "librivox_0880_en.wav") -> Path:
         target = tmp_path / f"{seconds:g} s of {name}"
         with wave.open(str(assets / "speech" / name)) as source, wave.open(str(target), "wb") as short:
             short.setparams(source.getparams())
-            short.writeframes(source.readframes(round(seconds * source.getframerate())))
+            spoken, length = source.readframes(source.getnframes()), 2 * round(seconds * source.getframerate())
+            short.writeframes((spoken * (length // len(spoken) + 1))[:length])
         return target
 
     return shortened
