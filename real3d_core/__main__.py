@@ -15,7 +15,7 @@ _FAILED = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 done, 2 the user can mend something (one sentence says what), 3 some films of a series were not made, 130 interrupted."""
+    """Exit status: 0 done, 2 the user can mend something, as one sentence says, 3 some films of a series are not made, 130 interrupted."""
     make_console_safe()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments:

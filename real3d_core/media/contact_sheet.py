@@ -29,7 +29,8 @@ def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns:
     cells = min(columns * rows, len(frames))
     numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]
     pictures = [Encoding().rgb(frames.frames(number, number + 1))[0] for number in numbers]
-    labelled_sheet([(picture, f"{number / frames.fps:.2f} s") for number, picture in zip(numbers, pictures, strict=True)], path, columns, width)
+    times = [f"{number / frames.fps:.2f} s" for number in numbers]
+    labelled_sheet(list(zip(pictures, times, strict=True)), path, columns, width)
 
 
 def labelled_sheet(labelled: Sequence[tuple[np.ndarray, str]], path: str | os.PathLike, columns: int, width: int) -> None:

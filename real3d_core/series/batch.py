@@ -112,9 +112,9 @@ def _work(schedule: Schedule, engine: Engine, manifest: Manifest, folders: Folde
                 if reply.result.disk_full:
                     raise OutputError(f"{reply.result.error} The series stops; make room and give the same command again.")
         for place in sorted(free):
-            if task := schedule.begin(place):
+            if begun := schedule.begin(place):
                 free.remove(place)
-                engine.send(place, task)
+                engine.send(place, begun)
         show(list(schedule.films.values()))
 
 

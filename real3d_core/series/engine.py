@@ -20,7 +20,8 @@ from .folders import Folders, clear
 from .tasks import LOST, Result, Task
 
 _SPAWN = get_context("spawn")  # a forked process would share threads, locks and devices
-_STARTS = 3  # of a worker that ends before it can work
+STARTS = 3
+"""Of a worker that ends before it can work."""
 _OF_THE_TERMINAL = ("SIGINT", "SIGQUIT", "SIGHUP")  # reach all processes at once; what they mean the first one decides
 
 
@@ -93,7 +94,7 @@ class LocalEngine:
 
     def _heard(self, place: int) -> Iterator[Reply]:
         process, connection = self._places[place]
-        name = _name(process.pid)
+        name = worker_name(process.pid)
         try:
             said = connection.recv()
         except (EOFError, OSError):
@@ -112,7 +113,7 @@ class LocalEngine:
         yield Reply(place, name, said)
 
     def _start(self, place: int) -> None:
-        if self._starts[place] == _STARTS:
+        if self._starts[place] == STARTS:
             raise Real3DError("Workers end before they can work: start fewer (--workers), for there may be too little memory.")
         self._starts[place] += 1
         self._ready.discard(place)
@@ -134,7 +135,8 @@ def _gpus_at(place: int, each: float) -> str:
     return ",".join(map(str, numbers) if given is None else given.split(",")[numbers.start : numbers.stop])
 
 
-def _name(pid: int | None) -> str:
+def worker_name(pid: int | None) -> str:
+    """Computer and process."""
     return f"{socket.gethostname()}/{pid}"
 
 

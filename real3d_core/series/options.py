@@ -19,7 +19,7 @@ def batch_parser() -> Parser:
     add = made.add_argument
     jobs = 'one film a line: {"portrait": "me.png", "audio": "voice.wav", "out": "film.mp4", "size": 256}, or any other options of one film'
     add("jobs", metavar="JOBS.jsonl", help=f"{jobs}; paths are relative to this file, and 'out' is to the folder of films")
-    add("--out", required=True, metavar="FOLDER", help="folder of the films, of manifest.jsonl and of the summary; made where it is missing")
+    add("--out", required=True, metavar="FOLDER", help="folder of the films, the manifest and the summary; made where it is missing")
     add("--workers", type=int, metavar="N", help="worker processes (default: one per core, with networks one, or as many as GPUs allow)")
     add("--gpus-per-worker", type=float, metavar="X", help="GPUs that one worker takes, such as 1 or 0.5")
     add("--part", type=float, default=60.0, metavar="SECONDS", help=f"films much longer than this are cut into such parts, {PART} (60)")

@@ -77,9 +77,7 @@ def _mux(
         with av.open(str(part)) as source:
             stream = source.streams.video[0]
             if stream.codec_context.extradata != pictures.codec_context.extradata:
-                raise OutputError(
-                    "The parts of the film were encoded in different ways: install the same release of PyAV on all computers, and begin anew."
-                )
+                raise OutputError("The parts of a film were encoded in different ways: install the same release of PyAV on all computers.")
             for packet in source.demux(stream):
                 if packet.pts is None or packet.dts is None:  # the empty one at the end
                     continue

@@ -7,7 +7,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from ..command_line import CHUNK, Inputs, avatar_source, fast_marching, read_inp
 from ..errors import OutputError, Real3DError, brief, one_line
 from ..media.contact_sheet import contact_sheet
 from ..media.film import write_video
+from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
 from ..motion.motion import Motion
 from ..motion.motion_files import save_motion
@@ -135,7 +135,7 @@ class Worker:
         return provenance(job.options.avatar) if job.options.provenance else None
 
 
-def _soundtrack(given: Inputs):
+def _soundtrack(given: Inputs) -> Sound | None:
     return given.clip.sound() if given.sound is None and given.clip is not None else given.sound
 
 

@@ -43,7 +43,7 @@ def test_a_worker_killed_in_the_midst_of_a_part_costs_that_part(batch, write_job
     (first,) = wait_for(lambda: [entry for entry in entries() if entry["state"] == "in parts"])
     wait_for(lambda: parts_done(entries()))
     os.kill(int(first["worker"].rpartition("/")[2]), signal.SIGKILL)
-    told, complaints = run.communicate(timeout=120)
+    _, complaints = run.communicate(timeout=120)
     assert run.returncode == 0, complaints
     failed = [entry for entry in entries() if entry["state"] == "failed"]
     assert len(failed) == 1 and "The worker ended in the midst of it" in failed[0]["error"]

@@ -1,6 +1,7 @@
 """A film made in parts is the film made in one piece."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -43,7 +44,7 @@ def test_long_films_are_cut_into_parts_of_one_length_at_multiples_of_four(frames
 def test_parts_follow_each_other_from_the_first_frame_to_the_last(frames, seconds):
     parts = cut(frames, Fraction(25), seconds, 4)
     assert parts[0][0] == 0 and parts[-1][1] == frames
-    assert all(stop == start for (_, stop), (start, _) in zip(parts, parts[1:], strict=False))
+    assert all(stop == start for (_, stop), (start, _) in pairwise(parts))
     assert all(stop - start <= 1.5 * seconds * 25 + 4 for start, stop in parts)
 
 
