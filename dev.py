@@ -280,8 +280,10 @@ def install():
     say("Installing the other packages ...")
     pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
     pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
-    if pip(["-r", "requirements-dev-optional.txt"], optional=True):
-        say("pocketsphinx could not be installed; transcripts will be timed by the viseme network.")
+    for line in (ROOT / "requirements-dev-optional.txt").read_text(encoding="utf-8").splitlines():
+        package = line.partition("#")[0].strip()
+        if package and pip([package], optional=True):
+            say(f"{package} could not be installed; everything works without it.")
 
 
 def pip(what, optional=False):

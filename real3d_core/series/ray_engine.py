@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from .folders import Folders, clear
 from .tasks import LOST, Result, Task
 
 _HERE = __package__.split(".")
+_ANSWERS = 10.0  # seconds, within which a cluster does
 _ON_PATH = Path(__file__).resolve().parents[len(_HERE)]
 
 
@@ -36,6 +38,7 @@ class RayEngine:
             raise Real3DError(
                 "--ray needs Ray: install it with pip install 'ray[default]', or leave --ray out to use this computer alone."
             ) from None
+        _refuse_silent(address)
         paths = {"PYTHONPATH": f"{_ON_PATH}{os.pathsep}${{PYTHONPATH}}"}
         try:
             ray.init(address=address, runtime_env={"env_vars": paths}, log_to_driver=False, logging_level="ERROR")
@@ -99,6 +102,17 @@ class RayEngine:
         clear(self._folders.desk(str(place)))
         self._actors[place] = self._actor.remote(self._folders, str(place))
         self._answers[self._actors[place].name.remote()] = place
+
+
+def _refuse_silent(address: str) -> None:
+    """Ray itself waits for many minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+    except (OSError, OverflowError) as failure:
+        raise Real3DError(f"There is no Ray cluster at '{brief(address)}' ({brief(str(failure))}): check --ray.") from None
 
 
 class _Actor:
