@@ -280,10 +280,15 @@ def install():
     say("Installing the other packages ...")
     pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
     pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
-    for line in (ROOT / "requirements-dev-optional.txt").read_text(encoding="utf-8").splitlines():
-        package = line.partition("#")[0].strip()
-        if package and pip([package], optional=True):
+    for package in packages("requirements-dev-optional.txt"):
+        if pip([package], optional=True):
             say(f"{package} could not be installed; everything works without it.")
+
+
+def packages(requirements):
+    """What a requirements file names."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / requirements).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
 
 
 def pip(what, optional=False):

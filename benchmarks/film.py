@@ -179,7 +179,7 @@ def made(options: argparse.Namespace) -> dict:
     import real3d_core as core
 
     models = core.ModelFolders()
-    avatar = core.load_avatar("analytic", core.AvatarOptions(models))
+    avatar = core.load_avatar("analytic", core.AvatarOptions(models, painting=cuda_ops.painting()))
     portrait = core.prepare_portrait(core.load_picture(options.portrait), models)
     with tempfile.TemporaryDirectory() as folder:
         repeated(options.voice, options.seconds, Path(folder) / "voice.wav")

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     _refuse_unusable_paths(options)
     source, given = avatar_source(options), read_inputs(options)
     avatar = load_avatar(options.avatar, source)
-    fast, show = fast_marching(), _ProgressLine()
+    fast, show = fast_operators(), _ProgressLine()
     march = march_table if fast is None else fast.march
     made = talking_portraits(
         avatar,
@@ -96,9 +96,15 @@ def avatar_source(options: argparse.Namespace) -> AvatarOptions:
     Raises:
         Real3DError: there is no such device.
     """
-    models = ModelFolders((options.models or DEFAULT_FOLDER,))
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return AvatarOptions(models, options.checkpoint, device, half=bool(options.half), own_expression=bool(options.own_expression))
+    fast = fast_operators()
+    return AvatarOptions(
+        ModelFolders((options.models or DEFAULT_FOLDER,)),
+        options.checkpoint,
+        options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        half=bool(options.half),
+        own_expression=bool(options.own_expression),
+        painting=None if fast is None else fast.painting(),
+    )
 
 
 def read_inputs(options: argparse.Namespace) -> Inputs:
@@ -156,8 +162,8 @@ def _given(**values) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def fast_marching() -> ModuleType | None:
-    """The folder `cuda_ops` beside this package, which marches rays fast; the core also works without it."""
+def fast_operators() -> ModuleType | None:
+    """The folder `cuda_ops` beside this package, whose operators are fast; the core also works without it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():
         return None

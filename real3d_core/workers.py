@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Barrier, Lock, Thread
 from typing import TypeVar
 
 import torch
@@ -53,7 +53,9 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     give_back()  # each thread has a heap of its own
     pending: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(count, "real3d", initializer=_on_one_thread)
+    all_there = Barrier(count)
     try:
+        list(pool.map(lambda _: all_there.wait(), range(count)))  # no thread of the host's that begins later finds the setting changed
         for number, item in enumerate(items):
             pending.append(pool.submit(_as_here(work), item))
             if not number:

@@ -131,7 +131,7 @@ def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
     """The latest one is kept, with what it has made of its latest portrait."""
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
-    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders)))
+    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders, painting=cuda_ops.painting())))
 
 
 def backend_choices() -> list[str]:

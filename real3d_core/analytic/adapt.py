@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..one_thread import one_thread
 from ..portrait.boxes import Box
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
@@ -41,6 +42,7 @@ class PlaneBender:
         self._cells = [(side.clamp(-1, 1).numpy() + 1) / 2 * (LATTICE - 1) for side in sides]  # of rows and columns; the border is repeated
         self._copies = _Copies(planes.features)
 
+    @one_thread()
     def __call__(self, coefficients: Tensor) -> Planes:
         features, changed = self._copies.take(len(coefficients))
         for number, frame in enumerate(coefficients.split(1)):  # sums round differently in company

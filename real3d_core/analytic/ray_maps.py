@@ -23,6 +23,8 @@ from .far_side import FarSide
 
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
 
+PLACES_PER_CROP = 2 / (1 + 2 * MARGIN)
+
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
@@ -188,6 +190,12 @@ class Enlargement:
         return rows, columns
 
 
+@lru_cache(maxsize=8)
+def enlargement(rays: int, size: int, mode: str) -> Enlargement:
+    """The same one again."""
+    return Enlargement(rays, size, mode)
+
+
 def relative(part: Box, box: Box) -> Box:
     """A part of a box, counted from the box's corner."""
     down, across = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
@@ -336,7 +344,7 @@ def pixel_centres(side: int) -> Tensor:
 
 def plate_places(uv: Tensor) -> Tensor:
     """Crop coordinates to places in a plate, -1..1 from border to border."""
-    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+    return (uv - 0.5) * PLACES_PER_CROP
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..avatar_kinds import load_avatar, load_motion
-from ..command_line import CHUNK, Inputs, avatar_source, fast_marching, read_inputs
+from ..command_line import CHUNK, Inputs, avatar_source, fast_operators, read_inputs
 from ..errors import OutputError, Real3DError, brief, one_line
 from ..media.contact_sheet import contact_sheet
 from ..media.film import write_video
@@ -30,6 +30,7 @@ from .folders import Folders
 from .parts import cut, joined
 from .tasks import Job, Result, Task
 
+_OF_THE_AVATAR = ("avatar", "checkpoint", "models", "device", "half", "own_expression")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -44,7 +45,7 @@ class Worker:
     def __init__(self, folders: Folders, place: str):
         self._folders = folders
         self._desk = folders.desk(place)
-        self._avatar: tuple[tuple, Avatar] | None = None
+        self._avatar: tuple[tuple, Avatar, ModelFolders] | None = None
         self._motion: tuple[str, Motion] | None = None
 
     def do(self, task: Task) -> Result:
@@ -104,18 +105,18 @@ class Worker:
         avatar, models = self._avatar_of(job)
         motion = self._motion_of(job, avatar, models, given)
         portrait = prepared(given.photo, models, given.mask, choices.face_index, choices.face_area)
-        fast = fast_marching()
+        fast = fast_operators()
         march = march_table if fast is None else fast.march
         photo = given.photo if options.paste_back else None
         return render_frames(avatar, portrait, motion, choices, photo, given.background, march=march)
 
     def _avatar_of(self, job: Job) -> tuple[Avatar, ModelFolders]:
-        source = avatar_source(job.options)
-        key = (job.options.avatar, source)
+        key = tuple(getattr(job.options, name) for name in _OF_THE_AVATAR)
         if self._avatar is None or self._avatar[0] != key:
             self._avatar = None  # the former one goes before the next comes
-            self._avatar = (key, load_avatar(job.options.avatar, source))
-        return self._avatar[1], source.models
+            source = avatar_source(job.options)
+            self._avatar = (key, load_avatar(job.options.avatar, source), source.models)
+        return self._avatar[1:]
 
     def _motion_of(self, job: Job, avatar: Avatar, models: ModelFolders, given: Inputs) -> Motion:
         """Made once for all jobs and parts that share it."""

@@ -117,6 +117,13 @@ def test_a_motion_is_made_once_for_all_films_that_share_it(run, grey, write_jobs
     assert len(made) == 2
 
 
+def test_an_avatar_is_loaded_once(run, grey, write_jobs, voice, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(worker, "load_avatar", lambda *given, real=worker.load_avatar: loaded.append(1) or real(*given))
+    assert run(write_jobs(*({"audio": voice(0.2), "seed": seed, "out": f"{seed}.mp4"} for seed in range(3))))[0] == 0
+    assert len(loaded) == 1
+
+
 def test_a_long_film_is_made_in_parts_which_are_removed_when_it_is_done(run, grey, write_jobs, voice, tmp_path, entries):
     jobs = write_jobs({"audio": voice(4.0), "out": "long.mp4", "contact-sheet": "long.png"})
     status, tasks = run(jobs, "--part", 1)

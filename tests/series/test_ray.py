@@ -45,7 +45,7 @@ def cluster(node, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="Ray's clusters for tests do not run on Windows")
 def test_a_node_that_dies_and_comes_back_costs_the_parts_in_work(cluster, node, batch, write_jobs, voice, entries, tmp_path):
-    dying = [cluster.add_node(**node) for _ in range(2)][0]
+    dying, _ = (cluster.add_node(**node) for _ in range(2))
     cluster.wait_for_nodes()
     jobs = write_jobs({"audio": voice(8.0), "out": "film.mp4"}, {"audio": voice(0.2), "out": "bad.mp4", "size": 7})
     run = batch(jobs, "--part", 1, "--ray", cluster.address)
