@@ -132,6 +132,7 @@ def _entry(task: Task, state: str, reply: Reply) -> dict[str, object]:
         "frames": result.frames or None,
         "seconds": result.seconds or None,
         "processor_seconds": result.processor_seconds or None,
+        "memory_mb": result.memory // 10**6 or None,
         "worker": reply.worker,
         "error": result.error,
         "trace": result.trace,

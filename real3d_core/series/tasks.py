@@ -56,7 +56,7 @@ class Result:
     frames: of the whole film, for "film"; else those of the task.
     fps: frames per second, exactly, as a text.
     whole: False if the film is so long that it has to be made in parts.
-    seconds, processor_seconds: that it took.
+    seconds, processor_seconds: that it took. memory: bytes that its worker has held at most so far.
     error: one sentence; None if it went well.
     trace: of an error that nobody expected.
     disk_full: whether the error was for want of room.
@@ -67,13 +67,14 @@ class Result:
     whole: bool = True
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    memory: int = 0
     error: str | None = None
     trace: str | None = None
     disk_full: bool = False
 
-    def timed(self, seconds: float, processor_seconds: float) -> Result:
+    def measured(self, seconds: float, processor_seconds: float, memory: int) -> Result:
         """The same with what it took."""
-        return replace(self, seconds=round(seconds, 3), processor_seconds=round(processor_seconds, 3))
+        return replace(self, seconds=round(seconds, 3), processor_seconds=round(processor_seconds, 3), memory=memory)
 
 
 LOST = Result(error="The worker ended in the midst of it: it was stopped, or its memory ran out.")

@@ -20,6 +20,7 @@ from ..media.contact_sheet import contact_sheet
 from ..media.film import write_video
 from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
+from ..memory import peak_memory
 from ..motion.motion import Motion
 from ..motion.motion_files import save_motion
 from ..pipeline import follow, make_motion, prepared, render_frames
@@ -61,7 +62,7 @@ class Worker:
         except Exception as failure:
             error = f"{type(failure).__name__}: {brief(str(failure), 200)}"
             result = Result(error=one_line(error), trace=traceback.format_exc(), disk_full=_of_a_full_disk(failure))
-        return result.timed(time.perf_counter() - wall, time.process_time() - processor)
+        return result.measured(time.perf_counter() - wall, time.process_time() - processor, peak_memory() or 0)
 
     def _film(self, task: Task) -> Result:
         given = read_inputs(task.job.options)
