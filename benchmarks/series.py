@@ -1,6 +1,7 @@
-"""What a series costs beside its films: python benchmarks/series.py [--tables overhead parts many cluster] [--jobs 8] [--seconds 10]
+"""What a series costs beside its films: python benchmarks/series.py [--tables overhead cost parts many cluster] [--jobs 8] [--seconds 10]
 
 overhead: processor time of films one by one (`python -m real3d_core`) and of the same films in one series, each with all it starts.
+cost: processor time of a second of film by its size, and of a film besides.
 parts: a long film in one piece and in parts on one and two workers; whether frames and sound are the same.
 many: a thousand films of a second; the memory of a worker as they go by.
 cluster: 24 jobs, two of them bad and one long, on a Ray cluster of three nodes on this computer, one of which is killed in the midst and
@@ -30,12 +31,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
 PORTRAITS = sorted((ASSETS / "portraits").glob("*.[jp][pn]g"))[:4]
 VOICES = sorted((ASSETS / "speech").glob("*_en.wav"))
+SIZES = (64, 128, 256, 512, 1024)
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"overhead": overhead, "parts": parts, "many": many, "cluster": cluster}
+    tables = {"overhead": overhead, "cost": cost, "parts": parts, "many": many, "cluster": cluster}
     arguments.add_argument("--tables", nargs="+", choices=tables, default=["overhead", "parts"])
     arguments.add_argument("--jobs", type=int, default=8, help="of the table of overhead")
     arguments.add_argument("--seconds", type=float, default=10.0, help="length of its films")
