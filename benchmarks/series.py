@@ -60,9 +60,24 @@ def overhead(options: argparse.Namespace, folder: Path) -> None:
     frames = sum(entry.get("frames", 0) for entry in manifest(folder))
     print(f"{len(jobs)} films of {options.seconds:g} s, {options.size} pixels: {frames} frames")
     print(f"one by one       {alone:8.1f} s of processor time")
-    print(
-        f"in one series    {together:8.1f} s, {together / alone:.3f} of that; {inside:.1f} s of it for films, the rest starts and ends workers"
-    )
+    print(f"in one series    {together:8.1f} s, {together / alone:.3f} of that; {inside:.1f} s for films, the rest starts workers")
+
+
+def cost(options: argparse.Namespace, folder: Path) -> None:
+    """From films of one length and of another."""
+    short, long = spoken(folder / "short.wav", 1.0), spoken(folder / "long.wav", 5.0)
+    usual = {"portrait": str(PORTRAITS[0])}
+    jobs = [{**usual, "audio": str(short), "size": 64, "out": "first.mp4"}]  # of a portrait, which is prepared once
+    for size in SIZES:
+        jobs += [{**usual, "audio": str(voice), "size": size, "out": f"{voice.stem}-{size}.mp4"} for voice in (short, long)]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    processor_seconds(series(jobs, folder, "--workers", 1))
+    taken = {entry["film"]: entry["processor_seconds"] for entry in manifest(folder)}
+    print(f"the first film of a portrait, 1 s at 64 pixels: {taken['first.mp4']:.1f} s of processor time")
+    print(f"{'size':>6s} {'a second of film':>18s} {'a film besides':>16s}")
+    for size in SIZES:
+        one, five = taken[f"short-{size}.mp4"], taken[f"long-{size}.mp4"]
+        print(f"{size:6d} {(five - one) / 4:18.2f} {one - (five - one) / 4:16.2f}", flush=True)
 
 
 def parts(options: argparse.Namespace, folder: Path) -> None:
