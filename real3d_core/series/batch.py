@@ -74,7 +74,8 @@ def _make(jobs: list[Job], refusals: list[Refusal], manifest: Manifest, folders:
     write_summary(summary, folders.films)
     if any(row.error for row in summary):
         return _SOME_SET_ASIDE
-    clear(folders.hidden / "motions")
+    for unused in (folders.hidden / "motions", folders.hidden / "parts"):
+        clear(unused)
     return 0
 
 
