@@ -95,7 +95,7 @@ class RayEngine:
         if self._starts[place] == STARTS:
             raise Real3DError(f"Workers cannot be started on the Ray cluster ({brief(str(failure), 300)}).")
         self._start(place)
-        return lost and Reply(place, lost, LOST)
+        return Reply(place, lost, LOST) if lost else None
 
     def _start(self, place: int) -> None:
         self._starts[place] += 1
