@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if gpus is not None and GPUS.check(gpus) > 1 and gpus % 1:
         raise Real3DError(f"{gpus:g} GPUs cannot be shared out: choose a part of one, such as 0.5, or a whole number.")
     folders = Folders.of(Path(options.out))
+    jobs, refusals = read_jobs(options.jobs, folders.films)
     with sole_user(folders.films, folders.hidden):
-        jobs, refusals = read_jobs(options.jobs, folders.films)
         clear(folders.desks)
         with closing(Manifest(folders.films / NAME)) as manifest:
             return _make(jobs, refusals, manifest, folders, options)
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _make(jobs: list[Job], refusals: list[Refusal], manifest: Manifest, folders: Folders, options: argparse.Namespace) -> int:
     rows = {one.line: Row(one.name, error=one.error) for one in refusals}
-    ready = {job.line: entry for job in jobs if (entry := manifest.finished(job.key)) and Path(job.options.out).is_file()}
+    ready = {job.line: entry for job in jobs if (entry := manifest.finished(job.name, job.key)) and Path(job.options.out).is_file()}
     for job in jobs:
         if job.line in ready:
             rows[job.line] = Row(job.name, ready[job.line].get("frames", 0), made_before=True)

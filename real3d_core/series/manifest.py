@@ -50,7 +50,7 @@ class Manifest:
 
     def __init__(self, path: Path):
         self._path = path
-        self._finished = {entry["key"]: entry for entry in _entries(path) if entry["step"] != "part" and entry["state"] == "done"}
+        self._finished = {entry["film"]: entry for entry in _entries(path) if entry["step"] != "part" and entry["state"] == "done"}
         try:
             self._file = open(path, "ab")  # noqa: SIM115
             if self._file.tell() and not _ends_a_line(path):
@@ -58,9 +58,10 @@ class Manifest:
         except OSError as failure:
             raise self._unwritable(failure) from None
 
-    def finished(self, key: str) -> dict[str, Any] | None:
-        """The entry of a film that is done."""
-        return self._finished.get(key)
+    def finished(self, film: str, key: str) -> dict[str, Any] | None:
+        """The entry of a film that was done last for a job with this key; None if it was never made, or for another one since."""
+        entry = self._finished.get(film)
+        return entry if entry and entry["key"] == key else None
 
     def note(self, **entry: object) -> None:
         """Adds a line, which is on the disk when this returns.
@@ -97,7 +98,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                 entry = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(entry, dict) and {"key", "step", "state"} <= entry.keys():
+            if isinstance(entry, dict) and {"film", "key", "step", "state"} <= entry.keys():
                 yield entry
 
 

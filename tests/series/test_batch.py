@@ -117,6 +117,12 @@ def test_a_motion_is_made_once_for_all_films_that_share_it(run, grey, write_jobs
     assert len(made) == 2
 
 
+def test_a_film_is_made_anew_for_every_other_job_also_for_one_of_before(run, grey, write_jobs, voice):
+    for seed in (0, 1, 0):
+        assert run(write_jobs({"audio": voice(0.2), "out": "a.mp4", "seed": seed})) == (0, ["a.mp4"])
+    assert run(write_jobs({"audio": voice(0.2), "out": "a.mp4"})) == (0, [])
+
+
 def test_an_avatar_is_loaded_once(run, grey, write_jobs, voice, monkeypatch):
     loaded = []
     monkeypatch.setattr(worker, "load_avatar", lambda *given, real=worker.load_avatar: loaded.append(1) or real(*given))

@@ -17,13 +17,17 @@ DONE = {"film": "a.mp4", "key": "k", "step": "film", "state": "done", "frames": 
 def test_what_is_done_is_known_to_the_next_run(tmp_path):
     first = Manifest(tmp_path / "m.jsonl")
     first.note(**DONE)
-    first.note(**{**DONE, "key": "f", "state": "failed", "error": "Ünlucky."})
-    first.note(**{**DONE, "key": "p", "step": "part"})
+    first.note(**{**DONE, "film": "f", "state": "failed", "error": "Ünlucky."})
+    first.note(**{**DONE, "film": "p", "step": "part"})
     first.close()
     second = Manifest(tmp_path / "m.jsonl")
-    assert second.finished("k")["frames"] == 25
-    assert second.finished("f") is None and second.finished("p") is None
+    assert second.finished("a.mp4", "k")["frames"] == 25
+    assert second.finished("f", "k") is None and second.finished("p", "k") is None
+    second.note(**{**DONE, "key": "other"})
     second.close()
+    third = Manifest(tmp_path / "m.jsonl")
+    assert third.finished("a.mp4", "other") and third.finished("a.mp4", "k") is None, "another job has taken its place"
+    third.close()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 20, -1])
@@ -32,15 +36,15 @@ def test_a_line_that_was_cut_short_costs_only_itself(tmp_path, kept):
     manifest = Manifest(path)
     manifest.note(**DONE)
     whole = path.read_bytes()
-    manifest.note(**{**DONE, "key": "late"})
+    manifest.note(**{**DONE, "film": "late"})
     manifest.close()
     path.write_bytes(whole + path.read_bytes()[len(whole) :][:kept] if kept >= 0 else path.read_bytes()[:kept])
     again = Manifest(path)
-    again.note(**{**DONE, "key": "new"})
+    again.note(**{**DONE, "film": "new"})
     again.close()
     last = Manifest(path)
-    assert last.finished("k") and last.finished("new")
-    assert bool(last.finished("late")) == (kept == -1)  # without its line's end it is whole
+    assert last.finished("a.mp4", "k") and last.finished("new", "k")
+    assert bool(last.finished("late", "k")) == (kept == -1)  # without its line's end it is whole
     last.close()
 
 
