@@ -32,7 +32,7 @@ ASSETS = ROOT / "assets"
 PORTRAITS = sorted((ASSETS / "portraits").glob("*.[jp][pn]g"))[:4]
 VOICES = sorted((ASSETS / "speech").glob("*_en.wav"))
 SIZES = (64, 128, 256, 512, 1024)
-LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from real3d_core.series.ray_engine import RayEngine
 
 ON_THIS_COMPUTER = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # what these systems do, Linux then does too: all speak over the loopback
     "OMP_NUM_THREADS": "1",
     "REAL3D_MARCH_BACKEND": "torch",
