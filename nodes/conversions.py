@@ -39,6 +39,11 @@ def photos(images: Tensor) -> list[np.ndarray]:
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
 
 
+def floats(pictures: Tensor) -> Tensor:
+    """Pictures in 0..1 or uint8 -> in 0..1, as ComfyUI keeps them."""
+    return pictures.float() / 255 if pictures.dtype == torch.uint8 else pictures
+
+
 def colours(images: Tensor) -> Tensor:
     """IMAGE [B, H, W, 1, 3 or 4] -> [B, H, W, 3] float32 in 0..1, on the CPU; grey becomes three equal channels.
 

@@ -139,9 +139,9 @@ def test_a_containers_quota_counts(monkeypatch, tmp_path, quota, cores):
         (tmp_path / "cpu.max").write_text(quota)
     monkeypatch.setattr(workers, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
-    workers._cores.cache_clear()
-    assert workers._cores() == cores
-    workers._cores.cache_clear()
+    workers.cores.cache_clear()
+    assert workers.cores() == cores
+    workers.cores.cache_clear()
 
 
 def test_small_work_computes_on_one_thread_and_leaves_the_setting_as_it_was(two_workers):

@@ -227,14 +227,9 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
         }
         for (int32_t x = 0; x < size; x++) {
             const int64_t pixel = static_cast<int64_t>(y) * size + x;
-            Four colour = {backdrop[pixel], backdrop[pixel + backdrop_channel], backdrop[pixel + 2 * backdrop_channel], 0};
             const Four away = carried.linear(carried_across.before[x], carried_across.beyond[x]);
-            float still = away[2], shown = 0;
-            if (torso_row) {
-                const Four torso = looked_up(layers.torso, layers.torso_side, own[x] - away[0], own[y] - away[1]);
-                shown = torso[3];
-                colour += (torso - colour) * shown;
-            }
+            float still = away[2], shown = 0, covers = 0, giving = 0;
+            Four skin = {}, colour = {};
             const int32_t column = x - layers.left;
             if (head_row && column >= 0 && column < layers.width) {
                 const float* const head = layers.head + in_box * layers.head_row + column * layers.head_column;
@@ -242,12 +237,24 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
                 const Four outer = outline.cubic_sum(ray_across.before[column], &weights[4 * column]);
                 const float solid = outer[0] > layers.opaque_from ? 1 : between(outer[0], 0.0f, 1.0f);
                 const float beside = between(head[4 * channel], 0.0f, 1.0f) * between(outer[1], 0.0f, 1.0f);
-                float covers = solid > beside ? solid : beside;
-                covers *= 1 - (1 - between(head[3 * channel], 0.0f, 1.0f)) * shown;
-                const Four skin = {head[0], head[channel], head[2 * channel], 0};
+                covers = solid > beside ? solid : beside;
+                giving = 1 - between(head[3 * channel], 0.0f, 1.0f);
+                skin = Four{head[0], head[channel], head[2 * channel], 0};
+                still *= between(outer[2], 0.0f, 1.0f);
+            }
+            if (covers == 1 && giving == 0) {  // nothing behind it shows
+                colour = skin;
+                shown = 1;
+            } else {
+                colour = Four{backdrop[pixel], backdrop[pixel + backdrop_channel], backdrop[pixel + 2 * backdrop_channel], 0};
+                if (torso_row) {
+                    const Four torso = looked_up(layers.torso, layers.torso_side, own[x] - away[0], own[y] - away[1]);
+                    shown = torso[3];
+                    colour += (torso - colour) * shown;
+                }
+                covers *= 1 - giving * shown;
                 colour += (skin - colour) * covers;
                 shown += (1 - shown) * covers;
-                still *= between(outer[2], 0.0f, 1.0f);
             }
             if (lacking) {
                 if (replaced) still *= shown;
