@@ -280,8 +280,15 @@ def install():
     say("Installing the other packages ...")
     pip(["-r", "requirements.txt", "-r", "requirements-dev.txt"])
     pip(["--no-deps", "-r", "requirements-dev-nodeps.txt"])
-    if pip(["-r", "requirements-dev-optional.txt"], optional=True):
-        say("pocketsphinx could not be installed; transcripts will be timed by the viseme network.")
+    for package in packages("requirements-dev-optional.txt"):
+        if pip([package], optional=True):
+            say(f"{package} could not be installed; everything works without it.")
+
+
+def packages(requirements):
+    """What a requirements file names."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / requirements).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
 
 
 def pip(what, optional=False):

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from ..real3d_core.ranges import ACTING, FACE_AREA, FACE_INDEX, GAZE, SEED, SIZE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW, Range
+from ..real3d_core.ranges import (
+    ACTING,
+    FACE_AREA,
+    FACE_INDEX,
+    FRAME_COUNT,
+    GAZE,
+    SEED,
+    SIZE,
+    START_FRAME,
+    VIEW_DISTANCE,
+    VIEW_PITCH,
+    VIEW_YAW,
+    Range,
+)
 from .runtime.api import io
 from .sockets import AvatarSocket, MotionSocket, PortraitSocket, RenderSocket
 
@@ -66,6 +79,21 @@ def gaze_input() -> io.Input:
         step=0.05,
         optional=True,
     )
+
+
+def part_inputs() -> list[io.Input]:
+    """A part of a film. Last on each node, since saved workflows store widgets by position."""
+    return [
+        number(
+            "start_frame",
+            0,
+            START_FRAME,
+            "First frame of the part to render, counted from 0. Frames do not depend on one another, so several ComfyUI workers can each "
+            "render a part; 'Concatenate Video' joins them.",
+            optional=True,
+        ),
+        number("frame_count", 0, FRAME_COUNT, "Number of frames of the part; 0 renders to the end.", optional=True),
+    ]
 
 
 def place_inputs() -> list[io.Input]:

@@ -104,9 +104,28 @@ class RenderedVideo(Input.Video):
         last = count if not duration else math.ceil((start + duration) * rate - _SAME_TIME)
         if first >= min(last, count) or (strict_duration and last > count):
             return None
+        return self._of_frames(first, min(last, count), float(min(last, count) / rate))
+
+    def part(self, start: int, frames: int) -> RenderedVideo:
+        """So many frames from number `start` on, 0: to the end, where the sound may last longer; no others are rendered.
+
+        Raises:
+            Real3DError: the film ends before.
+        """
+        from ..real3d_core.errors import Real3DError
+
+        count = len(self._frames)
+        if start >= count:
+            raise Real3DError(f"The start frame is {start}, but the film has {count} frames, counted from 0: choose an earlier one.")
+        stop = min(start + frames, count) if frames else count
+        return self._of_frames(start, stop, None if stop == count else float(stop / self.get_frame_rate()))
+
+    def _of_frames(self, start: int, stop: int, until: float | None) -> RenderedVideo:
+        """The frames start..stop-1 and their sound, up to a second of this video or, None, to the sound's end."""
         part = copy.copy(self)
-        part._frames = self._frames.part(first, min(last, count))
-        part.sound = None if self.sound is None else self.sound.part(float(first / rate), float(min(last, count) / rate))
+        part._frames = self._frames.part(start, stop)
+        if self.sound is not None:
+            part.sound = self.sound.part(float(start / self.get_frame_rate()), self.sound.duration if until is None else until)
         part._file = None
         return part
 

@@ -6,6 +6,7 @@ from .conversions import sound
 from .inputs import (
     background_video_input,
     composing_inputs,
+    part_inputs,
     provenance_input,
     sound_input,
 )
@@ -39,6 +40,7 @@ class TalkingPortraitToVideo(io.ComfyNode):
                 sound_input("The soundtrack, or a video with sound; if not connected, the video is silent.", optional=True),
                 background_video_input(),
                 provenance_input(),
+                *part_inputs(),
             ],
             outputs=[
                 io.Video.Output(
@@ -62,7 +64,12 @@ class TalkingPortraitToVideo(io.ComfyNode):
         audio=None,
         background_video=None,
         provenance: bool = True,
+        start_frame: int = 0,
+        frame_count: int = 0,
     ) -> io.NodeOutput:
         soundtrack = None if audio is None else sound(audio)
         rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
-        return io.NodeOutput([RenderedVideo(frames, (size, size), soundtrack, metadata(avatar, provenance)) for frames, _ in rows])
+        videos = [RenderedVideo(frames, (size, size), soundtrack, metadata(avatar, provenance)) for frames, _ in rows]
+        if start_frame or frame_count:
+            videos = [video.part(start_frame, frame_count) for video in videos]
+        return io.NodeOutput(videos)

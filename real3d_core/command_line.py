@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -17,11 +18,11 @@ from .avatar import SpeechStyle
 from .avatar_kinds import AvatarOptions, load_avatar
 from .errors import PictureError, Real3DError, one_line
 from .files import refuse_overwriting, refuse_unwritable
-from .media.clip import open_clip
+from .media.clip import Clip, open_clip
 from .media.contact_sheet import contact_sheet
 from .media.film import write_video
 from .media.pictures import load_picture, opaque
-from .media.sound import load_sound
+from .media.sound import Sound, load_sound
 from .mediapipe_models.model_files import DEFAULT_FOLDER, ModelFolders
 from .memory import peak_memory
 from .options import refuse_idle
@@ -30,7 +31,24 @@ from .portrait.crop import square_backdrop
 from .provenance import provenance
 from .render.table_marching import march_table
 
-_CHUNK = 4
+CHUNK = 4  # frames that networks compute at once
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What the options choose and name, read.
+
+    choices: of the pipeline.
+    photo, mask, background: see `talking_portraits`.
+    sound, clip: what drives the portrait.
+    """
+
+    choices: PipelineOptions
+    photo: np.ndarray
+    sound: Sound | None
+    clip: Clip | None
+    background: torch.Tensor | None
+    mask: np.ndarray | None
 
 
 @torch.inference_mode()
@@ -41,31 +59,27 @@ def run(options: argparse.Namespace) -> None:
         Real3DError: the user can mend something.
     """
     _refuse_unusable_paths(options)
-    models, fast = ModelFolders((options.models or DEFAULT_FOLDER,)), _cuda_ops()
-    source = AvatarOptions(
-        models,
-        options.checkpoint,
-        options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
-        half=bool(options.half),
-        own_expression=bool(options.own_expression),
-        painting=None if fast is None else fast.painting(),
-    )
-    choices = _pipeline_options(options)
-    refuse_idle(options)
-    photo = load_picture(options.portrait)
-    sound = load_sound(options.audio) if options.audio else None
-    clip = open_clip(options.driving) if options.driving else None
-    background, mask = _background(options.background, options.size), _mask(options.mask)
-    refuse_impossible(choices, sound, None if clip is None else clip_frames(clip))
-
+    source, given = avatar_source(options), read_inputs(options)
     avatar = load_avatar(options.avatar, source)
-    show, march = _ProgressLine(), march_table if fast is None else fast.march
-    made = talking_portraits(avatar, [photo], choices, models, sound, clip, mask, background, march=march, progress=show)
+    fast, show = fast_operators(), _ProgressLine()
+    march = march_table if fast is None else fast.march
+    made = talking_portraits(
+        avatar,
+        [given.photo],
+        given.choices,
+        source.models,
+        given.sound,
+        given.clip,
+        given.mask,
+        given.background,
+        march=march,
+        progress=show,
+    )
     (frames,) = made.films
 
     started = time.perf_counter()
     metadata = provenance(avatar.name) if options.provenance else None
-    write_video(options.out, frames, made.soundtrack, _CHUNK, lambda done, total: show("Rendering", done, total), metadata=metadata)
+    write_video(options.out, frames, made.soundtrack, CHUNK, lambda done, total: show("Rendering", done, total), metadata=metadata)
     seconds = time.perf_counter() - started
     marched_by = "torch" if fast is None else fast.chosen(avatar.decoder.weight1.device).name
     show.end()
@@ -74,6 +88,39 @@ def run(options: argparse.Namespace) -> None:
     speed = f"{len(frames) / seconds:.1f} frames per second, rays by {marched_by}"
     bridged = "" if made.track is None or made.track.trusted.all() else f"; bridged in the driving clip: {made.track.gaps()}"
     print(one_line(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}"))
+
+
+def avatar_source(options: argparse.Namespace) -> AvatarOptions:
+    """What the avatar is loaded from.
+
+    Raises:
+        Real3DError: there is no such device.
+    """
+    fast = fast_operators()
+    return AvatarOptions(
+        ModelFolders((options.models or DEFAULT_FOLDER,)),
+        options.checkpoint,
+        options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        half=bool(options.half),
+        own_expression=bool(options.own_expression),
+        painting=None if fast is None else fast.painting(),
+    )
+
+
+def read_inputs(options: argparse.Namespace) -> Inputs:
+    """Refuses what cannot be meant, then reads the files.
+
+    Raises:
+        Real3DError: an option is out of range or changes nothing, a file is unusable, or there is not what the options follow.
+    """
+    choices = _pipeline_options(options)
+    refuse_idle(options)
+    photo = load_picture(options.portrait)
+    sound = load_sound(options.audio) if options.audio else None
+    clip = open_clip(options.driving) if options.driving else None
+    background, mask = _background(options.background, options.size), _mask(options.mask)
+    refuse_impossible(choices, sound, None if clip is None else clip_frames(clip))
+    return Inputs(choices, photo, sound, clip, background, mask)
 
 
 def _refuse_unusable_paths(options: argparse.Namespace) -> None:
@@ -115,7 +162,7 @@ def _given(**values) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _cuda_ops() -> ModuleType | None:
+def fast_operators() -> ModuleType | None:
     """The folder `cuda_ops` beside this package, whose operators are fast; the core also works without it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():

@@ -45,9 +45,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{' '.join(message.split())}; --help lists all options\n")
 
 
-def parser() -> Parser:
+def parser(kind: type[Parser] = Parser) -> Parser:
     """Options that only matter beside certain others are None where they are not given."""
-    made = Parser(prog="python -m real3d_core", description="Animates a portrait photo with a voice, a driving clip, or both.")
+    made = kind(
+        prog="python -m real3d_core",
+        description="Animates a portrait photo with a voice, a driving clip, or both.",
+        epilog="Many films, or long ones, on many workers: python -m real3d_core batch --help",
+    )
     add = made.add_argument
     add("--portrait", required=True, metavar="PHOTO", help="a frontal photo of a face")
     add("--audio", metavar="SOUND", help="speech that drives the lips; also the soundtrack")

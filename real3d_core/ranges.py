@@ -55,6 +55,8 @@ GAZE = Range("The amount of gaze", 0, 2)
 POSE_AMOUNT = Range("The pose amount", -3, 3)
 NEUTRAL = Range("The neutral frame", 0, 90000, whole=True)  # of a driving clip of at most an hour at 25 a second
 SMOOTHING = Range("The smoothing", 0, 5)
+START_FRAME = Range("The start frame", 0, 432000, whole=True)  # of a film of at most an hour at 120 a second
+FRAME_COUNT = Range("The frame count", 0, 432000, whole=True)  # 0: all that follow
 CLIP_RATE = Range("The clip's number of frames per second", 1, 240)
 RESOLUTION = Range("The resolution", 16, 512, whole=True)  # rays along a side
 SAMPLES = Range("The number of samples", 8, 192, whole=True)  # along a ray

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from real3d_core.options import parser
+from real3d_core.series.options import batch_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 DESIGN = ROOT / "docs" / "design.md"
@@ -168,9 +169,12 @@ def test_the_readme_names_every_node():
 
 
 def test_every_option_that_a_page_names_is_one():
-    ours = set(parser()._option_string_actions)
+    ours = {*parser()._option_string_actions, *batch_parser()._option_string_actions}
     others = {"--no-deps", "--cpu", "--half", "--check"}  # of pip, ComfyUI, the checkpoint's conversion and ruff
-    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/library.md", "docs/official_models.md")]
+    pages = [
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/library.md", "docs/official_models.md", "docs/scaling.md")
+    ]
     named = {option for page in pages for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8"))}
     assert len(named) > 10
     assert not named - ours - others

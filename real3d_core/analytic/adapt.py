@@ -59,7 +59,7 @@ class PlaneBender:
         if not moved.any():
             return None
         box = self._texels_about(moved)
-        shifts = F.grid_sample(shifts[None], self._on_lattice[(slice(None), *box)], padding_mode="border", align_corners=True)[0]
+        shifts = F.grid_sample(shifts[None], self._on_lattice[channels(box)], padding_mode="border", align_corners=True)[0]
         points = torch.add(self._on_plane[channels(box)], shifts[:6].unflatten(0, (3, 2)), alpha=2)
         solid, face, jaw = points.permute(0, 2, 3, 1)[:, None]
         rest, part = self._planes.features[:1, 0], front[channels(box)]

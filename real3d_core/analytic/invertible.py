@@ -56,21 +56,22 @@ def inverse(field: Tensor, rounds: int, box: Box = (slice(None), slice(None))) -
         rounds: fixed-point rounds, at most.
         box: of the lattice; D is zero beyond.
     """
+    rows, columns = box
     axis = torch.linspace(-1, 1, field.shape[-1], device=field.device)
-    targets = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[(..., *box)]
-    cell, points = 2 / (field.shape[-1] - 1), targets - field[(..., *box)]
+    targets = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[..., rows, columns]
+    cell, points = 2 / (field.shape[-1] - 1), targets - field[..., rows, columns]
     for number in range(rounds):
         before, points = points, targets - _looked_up(field, points)
         if number % 2 and (points - before).abs().amax() < _DONE * cell:
             break
     shift = torch.zeros_like(field)
-    within = shift[(..., *box)]
+    within = shift[..., rows, columns]
     torch.sub(points, targets, out=within)
     if number == rounds - 1:
         missing = within + _looked_up(field, points)
         for frame, off in enumerate(missing.square().sum(dim=1) > (_CLOSE * cell) ** 2):
             if off.any():
-                within[frame, :, off] = _newton(field[frame], targets[:, off], -field[(frame, slice(None), *box)][:, off], cell)
+                within[frame, :, off] = _newton(field[frame], targets[:, off], -field[frame][:, rows, columns][:, off], cell)
     return shift
 
 

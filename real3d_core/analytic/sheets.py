@@ -23,6 +23,7 @@ from ..face.landmark_sets import (
 from ..smooth_step import smooth_step
 from .controls import LOWER_LIP, UPPER_LIP, FaceControls
 from .invertible import inverse, unfolded
+from .ray_maps import channels
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
 _ROUNDS = 8
@@ -137,7 +138,7 @@ class _FieldPart:
         moved = matrix.any(axis=0).reshape(LATTICE, LATTICE)
         down, across = moved.any(axis=1).nonzero()[0], moved.any(axis=0).nonzero()[0]
         self.box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
-        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[(slice(None), *self.box)].reshape(MESH_POINTS, -1)
+        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[channels(self.box)].reshape(MESH_POINTS, -1)
         self._from_all = torch.from_numpy(within).float()
         self._from_usual = torch.from_numpy(usual.double().numpy() @ within).float()
 
@@ -151,7 +152,7 @@ class _FieldPart:
 
     def _field(self, within: Tensor) -> Tensor:
         field = within.new_zeros(1, 3, LATTICE, LATTICE)
-        part = field[(..., *self.box)]
+        part = field[0][channels(self.box)]
         part.copy_(within.view(part.shape))
         return field
 

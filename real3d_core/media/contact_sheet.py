@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -27,15 +28,27 @@ def contact_sheet(frames: FrameStream[Tensor], path: str | os.PathLike, columns:
     """
     cells = min(columns * rows, len(frames))
     numbers = [round(cell * (len(frames) - 1) / max(cells - 1, 1)) for cell in range(cells)]
-    pictures = [_scaled(Encoding().rgb(frames.frames(number, number + 1))[0], width) for number in numbers]
+    pictures = [Encoding().rgb(frames.frames(number, number + 1))[0] for number in numbers]
+    times = [f"{number / frames.fps:.2f} s" for number in numbers]
+    labelled_sheet(list(zip(pictures, times, strict=True)), path, columns, width)
+
+
+def labelled_sheet(labelled: Sequence[tuple[np.ndarray, str]], path: str | os.PathLike, columns: int, width: int) -> None:
+    """Writes a PNG of pictures [H, W, 3] uint8 of any sizes, row by row, with a text under each; `width`: of each on the sheet.
+
+    Raises:
+        OutputError: wrong ending, or the place cannot be written to.
+    """
+    pictures = [_scaled(picture, width) for picture, _ in labelled]
     text = max(width // 16, 10)
-    height = pictures[0].height + 2 * text
-    sheet = Image.new("RGB", (columns * width, math.ceil(cells / columns) * height), "white")
+    tallest = max(picture.height for picture in pictures)
+    height = tallest + 2 * text
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
-    for cell, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
+    for cell, (picture, (_, label)) in enumerate(zip(pictures, labelled, strict=True)):
         left, top = cell % columns * width, cell // columns * height
         sheet.paste(picture, (left, top))
-        draw.text((left + text // 2, top + picture.height + text // 3), f"{number / frames.fps:.2f} s", fill="black", font=font)
+        draw.text((left + text // 2, top + tallest + text // 3), label, fill="black", font=font)
     save_png(path, np.asarray(sheet))
 
 

@@ -72,7 +72,7 @@ def _encode(
     rate = exact_rate(frames.fps)
     stream = container.add_stream(encoding.encoder, rate=rate, options=encoding.encoder_options)
     assert isinstance(stream, av.VideoStream)
-    packets_of_sound = iter(()) if sound is None else _sound_packets(container, sound, encoding.audio_codec)
+    packets_of_sound = iter(()) if sound is None else sound_packets(container, sound, encoding.audio_codec)
     sound_end = 0.0
 
     def encode(pictures: list[av.VideoFrame], first: int) -> None:
@@ -119,7 +119,7 @@ def _yuv(pixels: np.ndarray, encoding: Encoding) -> list[av.VideoFrame]:
     ]
 
 
-def _sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
+def sound_packets(container: av.container.OutputContainer, sound: Sound, codec: str) -> Iterator[tuple[float, list[av.Packet]]]:
     """Adds the track now; then gives (seconds encoded so far, packets), tenth by tenth of a second."""
     samples = in_stereo(sound.samples)
     samples = samples if len(samples) <= 2 else mixed_down(samples)[None]

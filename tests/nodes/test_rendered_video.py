@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+import torch
 from pack_host import composing, interrupted
 
 
@@ -27,6 +28,21 @@ def test_a_film_can_be_read_as_a_stream_and_as_frames(host, stages):
     assert Path(film.get_stream_source()).read_bytes()[4:8] == b"ftyp"
     frames, *_ = host.execute("Real3DSuperResolution", **composing(stages))
     assert (film.get_components().images - frames).abs().max() <= 0.501 / 255, "a film has 8 bits per colour"
+
+
+def test_parts_of_a_film_are_its_frames_and_its_sound(host, stages):
+    """As several workers would render them."""
+    inputs = composing(stages, audio=host.inputs["voice.wav"])
+    (whole,), *parts = (
+        host.execute("Real3DTalkingPortraitToVideo", **inputs, start_frame=start, frame_count=count)[0]
+        for start, count in ((0, 0), (0, 2), (2, 3), (5, 0))
+    )
+    expected, made = whole.get_components(), [part.get_components() for (part,) in parts]
+    assert torch.equal(torch.cat([part.images for part in made]), expected.images)
+    assert torch.equal(torch.cat([part.audio["waveform"] for part in made], dim=2), expected.audio["waveform"])
+    with pytest.raises(host.core("errors").Real3DError, match="start frame is 6, but the film has 6 frames"):
+        host.execute("Real3DTalkingPortraitToVideo", **inputs, start_frame=6)
+    assert host.execute("Real3DTalkingPortraitToVideo", **inputs, start_frame=4, frame_count=99)[0][0].get_frame_count() == 2
 
 
 @pytest.mark.parametrize("provenance", [True, False])

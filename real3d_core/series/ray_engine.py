@@ -1,0 +1,140 @@
+"""Workers on a Ray cluster: one actor per worker, wherever there is room. A node may die and come back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from ..errors import Real3DError, brief
+from .engine import STARTS, Reply, worker_name
+from .folders import Folders, clear
+from .tasks import LOST, Result, Task
+
+_HERE = __package__.split(".")
+_ANSWERS = 10.0  # seconds, within which a cluster does
+_ON_PATH = Path(__file__).resolve().parents[len(_HERE)]
+
+
+class RayEngine:
+    """Actors of a Ray cluster, whose computers see the films and all inputs under the same paths, and this code as well.
+
+    Args:
+        address: as `ray.init` takes it; "local" starts a cluster on this computer.
+        workers: None: as many as the cluster has room for now. More than that wait for room, as where nodes are added later.
+        gpus: that one worker takes; None: one, where networks compute and the cluster has any.
+        networks: whether networks compute; without GPUs they take all cores of a node, all else takes one.
+
+    Raises:
+        Real3DError: Ray is not installed, or there is no such cluster.
+    """
+
+    def __init__(self, folders: Folders, address: str, workers: int | None, gpus: float | None, networks: bool):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here calls anybody
+        try:
+            import ray
+        except ImportError:
+            raise Real3DError(
+                "--ray needs Ray: install it with pip install 'ray[default]', or leave --ray out to use this computer alone."
+            ) from None
+        _refuse_silent(address)
+        paths = {"PYTHONPATH": f"{_ON_PATH}{os.pathsep}${{PYTHONPATH}}"}
+        try:
+            ray.init(address=address, runtime_env={"env_vars": paths}, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as failure:
+            raise Real3DError(f"There is no Ray cluster at '{address}' ({brief(str(failure))}): check --ray.") from None
+        self._ray = ray
+        self._folders = folders
+        self._actors: dict[int, Any] = {}
+        self._names: dict[int, str] = {}
+        self._answers: dict[Any, int] = {}  # answers that are waited for -> place
+        resources = ray.cluster_resources()
+        gpus = gpus if gpus is not None else float(networks and resources.get("GPU", 0) >= 1)
+        cpus = min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]) if networks and not gpus else 1
+        room = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 0) / max(cpus, 1)
+        self.workers = workers or int(room)
+        if not self.workers:
+            ray.shutdown()
+            raise Real3DError("The Ray cluster has no room for a worker: add nodes, or give --workers to wait for them.")
+        self._actor = ray.remote(num_cpus=max(cpus, 1), num_gpus=gpus, scheduling_strategy="SPREAD")(_Actor)
+        self._starts = dict.fromkeys(range(self.workers), 0)
+        for place in range(self.workers):
+            self._start(place)
+
+    def send(self, place: int, task: Task) -> None:
+        self._answers[self._actors[place].do.options(name=task.title).remote(task)] = place
+
+    def replies(self, seconds: float) -> list[Reply]:
+        answered, _ = self._ray.wait(list(self._answers), num_returns=len(self._answers), timeout=0)
+        if not answered:
+            answered, _ = self._ray.wait(list(self._answers), timeout=seconds)
+        return [reply for answer in answered if (reply := self._heard(answer))]
+
+    def close(self) -> None:
+        for actor in self._actors.values():
+            self._ray.kill(actor)
+        self._ray.shutdown()
+
+    def _heard(self, answer: Any) -> Reply | None:
+        place = self._answers.pop(answer)
+        try:
+            said = self._ray.get(answer)
+        except self._ray.exceptions.RayError as failure:
+            return self._replaced(place, failure)
+        self._starts[place] = 0
+        if isinstance(said, Result):
+            return Reply(place, self._names[place], said)
+        self._names[place] = said
+        return Reply(place, said)
+
+    def _replaced(self, place: int, failure: Exception) -> Reply | None:
+        """An actor that was lost; None where it had not even begun."""
+        lost = self._names.pop(place, None)
+        self._ray.kill(self._actors[place])  # one that only cannot be reached would come back
+        if self._starts[place] == STARTS:
+            raise Real3DError(f"Workers cannot be started on the Ray cluster ({brief(str(failure), 300)}).")
+        self._start(place)
+        return Reply(place, lost, LOST) if lost else None
+
+    def _start(self, place: int) -> None:
+        self._starts[place] += 1
+        clear(self._folders.desk(str(place)))
+        self._actors[place] = self._actor.remote(self._folders, str(place))
+        self._answers[self._actors[place].name.remote()] = place
+
+
+def _refuse_silent(address: str) -> None:
+    """Ray itself waits for many minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+    except (OSError, OverflowError) as failure:
+        raise Real3DError(f"There is no Ray cluster at '{brief(address)}' ({brief(str(failure))}): check --ray.") from None
+
+
+class _Actor:
+    """A worker as Ray runs it; the dashboard shows its tasks by name, and what it has done as metrics."""
+
+    def __init__(self, folders: Folders, place: str):
+        from ray.util.metrics import Counter
+
+        from .worker import Worker
+
+        self._worker = Worker(folders, place)
+        self._frames = Counter("real3d_frames", "Frames rendered.")
+        self._failures = Counter("real3d_failures", "Tasks that failed.")
+
+    def name(self) -> str:
+        return worker_name(os.getpid())
+
+    def do(self, task: Task) -> Result:
+        result = self._worker.do(task)
+        if result.error is not None:
+            self._failures.inc()
+        elif task.step != "join" and result.whole:
+            self._frames.inc(result.frames)
+        return result
