@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,28 @@ def photos(images: Tensor) -> list[np.ndarray]:
         )
     coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
+
+
+def loaded_photo(path: Path) -> np.ndarray:
+    """A photo file as ComfyUI's 'Load Image' and `photos` give it: uint8 [H, W, 3]; of an animation, the first frame.
+
+    Raises:
+        PictureError: it cannot be read, or its size is not supported.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as picture:
+            if min(picture.size) < 32 or picture.width * picture.height > _LARGEST_PHOTO:
+                raise PictureError(
+                    f"The photo '{path.name}' is {picture.width} x {picture.height} pixels: choose one between 32 x 32 pixels and 100 "
+                    "megapixels."
+                )
+            upright = ImageOps.exif_transpose(picture)
+            sixteen_bits = upright.mode == "I"
+            return np.array((upright.point(lambda level: level * (1 / 255)) if sixteen_bits else upright).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as failure:
+        raise PictureError(f"The photo '{path.name}' cannot be read: choose another one.") from failure
 
 
 def colours(images: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from .inputs import (
     sound_input,
     transcript_input,
 )
+from .live_faces import shown_portrait
 from .preview import shown_head
 from .rendered_video import RenderedVideo
 from .runtime import device, folders, progress, server
@@ -161,7 +162,7 @@ class TalkingPortrait(io.ComfyNode):
         if made.track is not None:
             server.show_bridged(cls, made.track.gaps())
         first = made.portraits[0]
-        preview = shown_head(avatar, made.rest, first.euler, first.translation)
+        preview = shown_head(avatar, made.rest, first.euler, first.translation) | shown_portrait(first)
         films = zip(made.films, made.sizes, strict=True)
         videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
         last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])

@@ -8,6 +8,9 @@ from typing import Any
 from comfy_api.latest import io
 
 
+MOST_JSON = 2**17  # bytes of a request
+
+
 def running_server() -> Any | None:
     """ComfyUI's server; None where ComfyUI was loaded without one."""
     from server import PromptServer
@@ -47,8 +50,14 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
 
 
+def workflow_is_running() -> bool:
+    """Whether ComfyUI's server has anything in its queue."""
+    queue = getattr(running_server(), "prompt_queue", None)
+    return queue is not None and queue.get_tasks_remaining() > 0
+
+
 def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
-    """Adds a route to ComfyUI's server whose bodies are JSON.
+    """Adds a route to ComfyUI's server whose bodies are JSON; a body of bytes is a JPEG.
 
     Args:
         answer: the body of the request, None with GET -> status and body.
@@ -63,9 +72,13 @@ def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tupl
 
         if method != "GET" and request.content_type != "application/json":  # other sites' forms cannot send it
             return web.json_response({"error": "Send JSON."}, status=415)
+        if method != "GET" and (request.content_length or MOST_JSON + 1) > MOST_JSON:
+            return web.json_response({"error": f"Send at most {MOST_JSON} bytes."}, status=413)
         try:
             asked = None if method == "GET" else await request.json()
         except ValueError:
             return web.json_response({"error": "This is not JSON."}, status=400)
         status, body = await answer(asked)
+        if isinstance(body, bytes):
+            return web.Response(status=status, body=body, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
         return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})

@@ -100,13 +100,15 @@ await page.addInitScript(() => {
   };
 });
 
-/** The rendered picture of the orbit view as a digest, "" if there is none. */
-export const face = () => page.evaluate(async () => {
-  const image = document.querySelector(".r3d-stage img");
+/** The pixels of a picture as a digest, "" if there is none. */
+export const digest = (selector) => page.evaluate(async (selector) => {
+  const image = document.querySelector(selector);
   const pixels = image && !image.hidden && image.src ? await globalThis.pixelsOf(image.src) : null;
   if (!pixels) return "";
   return `${pixels.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(pixels)))].slice(0, 6).join(".")}`;
-});
+}, selector);
+/** The rendered picture of the orbit view. */
+export const face = () => digest(".r3d-orbit .r3d-stage img");
 /** The same once it stays. */
 export async function faceAtRest() {
   let last = null;

@@ -2,6 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { addFace, rememberPortrait } from "./face.js";
 import { addMotionLine } from "./motion.js";
 import { addOrbitView, rememberHead } from "./orbit.js";
 import { loadWords, nodeOfServer, setOutput } from "./page.js";
@@ -10,7 +11,9 @@ import { addRendering } from "./rendering.js";
 const PARTS = {
   Real3DCameraPath: [addOrbitView],
   Real3DRenderHead: [rememberHead],
-  Real3DTalkingPortrait: [rememberHead, addOrbitView, addRendering],
+  Real3DPreparePortrait: [rememberPortrait],
+  Real3DDirectTheFace: [addFace],
+  Real3DTalkingPortrait: [rememberHead, rememberPortrait, addOrbitView, addRendering],
   Real3DAudioToMotion: [addMotionLine],
   Real3DVideoToMotion: [addMotionLine],
   Real3DEditMotion: [addMotionLine],

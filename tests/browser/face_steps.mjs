@@ -1,0 +1,144 @@
+// Steps on the live face of 'Direct the face': sliders, the head and the eyes under the pointer, keys, undo, runs and lost connections.
+import { digest, fit, idOf, load, page, picture, plan, press, seen, shown, tell, until, values } from "./page.mjs";
+
+const TYPE = "Real3DDirectTheFace";
+const IMAGE = ".r3d-face .r3d-stage img";
+const face = () => digest(IMAGE);
+const hint = () => shown(".r3d-face .r3d-empty").innerText();
+const changedFrom = (before) => until(async () => !["", before].includes(await face()), 15000);
+
+/** The picture once it stays, as text. */
+async function atRest() {
+  let last = "";
+  await until(async () => {
+    const now = await face();
+    await page.waitForTimeout(500);
+    const rests = now !== "" && now === last;
+    last = now;
+    return rests;
+  }, 15000);
+  return last;
+}
+
+const slide = (name, value) => page.locator(`.r3d-face input[aria-label="${name}"]`).first().evaluate((range, value) => {
+  range.value = value;
+  range.dispatchEvent(new Event("input", { bubbles: true }));
+  range.dispatchEvent(new Event("change", { bubbles: true }));
+}, String(value));
+
+async function dragFace(x, y, modifier = null) {
+  const box = await shown(".r3d-face .r3d-stage").boundingBox();
+  const [cx, cy] = [box.x + box.width / 2, box.y + box.height / 2];
+  if (modifier) await page.keyboard.down(modifier);
+  await page.mouse.move(cx, cy);
+  await page.mouse.down();
+  for (let i = 1; i <= 5; i++) await page.mouse.move(cx + (x * i) / 5, cy + (y * i) / 5);
+  await page.mouse.up();
+  if (modifier) await page.keyboard.up(modifier);
+  await page.waitForTimeout(200);
+}
+
+/** Opens an example whose face is directed by sliders alone. */
+async function open(example) {
+  const workflow = JSON.parse(JSON.stringify(plan.examples[example]));
+  const node = workflow.nodes.find((one) => one.type === TYPE);
+  [node.widgets_values[1], node.widgets_values[2]] = [0, ""]; // amount and keyframes
+  await load(workflow, [TYPE]);
+}
+
+export async function direct(example) {
+  await open(example);
+  const told = {};
+  told.appeared = await changedFrom("");
+  told.rest = await atRest();
+  await picture("face_rest");
+  told.before = await values(TYPE);
+  await slide("Mouth: Jaw", 0.8);
+  told.slid = (await values(TYPE)).jaw_open;
+  told.jaw = (await changedFrom(told.rest)) && (await atRest());
+  await slide("Mouth: Jaw", 0);
+  told.back = (await changedFrom(told.jaw)) && (await atRest());
+  await page.getByRole("tab", { name: "Eyes" }).first().click();
+  const range = page.locator('.r3d-face input[aria-label="Eyes: Gaze to the side"]').first();
+  await range.focus();
+  for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
+  told.keyed = (await values(TYPE)).gaze_x;
+  await picture("face_sliders");
+  await page.keyboard.press("Control+z");
+  await until(async () => (await values(TYPE)).gaze_x !== told.keyed);
+  told.undone = (await values(TYPE)).gaze_x;
+  await dragFace(60, -30);
+  told.dragged = await values(TYPE);
+  await dragFace(50, 0, "Shift");
+  told.rolled = await values(TYPE);
+  told.turned = (await changedFrom(told.rest)) && (await atRest());
+  await picture("face_turned");
+  await press("Control+z");
+  told.unrolled = (await values(TYPE)).head_roll;
+  told.turnedBack = await atRest();
+  await shown(".r3d-face .r3d-stage").focus();
+  for (const key of ["ArrowRight", "ArrowDown", "Shift+ArrowLeft"]) await page.keyboard.press(key);
+  told.arrows = await values(TYPE);
+  await page.keyboard.press("Home");
+  told.home = await values(TYPE);
+  // the eyes follow the pointer; a click keeps them there
+  await page.getByRole("button", { name: "Eyes follow" }).first().click();
+  const straight = await atRest();
+  const box = await shown(".r3d-face .r3d-stage").boundingBox();
+  await page.mouse.move(box.x + box.width / 2 + 60, box.y + box.height / 2 - 40);
+  told.followed = await changedFrom(straight);
+  told.unset = (await values(TYPE)).gaze_x;
+  await page.mouse.down();
+  await page.mouse.up();
+  told.looking = await values(TYPE);
+  await picture("face_eyes");
+  await page.getByRole("button", { name: "Eyes follow" }).first().click();
+  await page.getByRole("button", { name: "Reset" }).first().click();
+  told.reset = await values(TYPE);
+  told.end = (await changedFrom(straight)) && (await atRest());
+  seen.direct = told;
+}
+
+/** What is asked of the server while a workflow runs, the tab is hidden, or the connection is lost; and what is released. */
+export async function manners(example) {
+  await open(example);
+  await changedFrom("");
+  const rest = await atRest();
+  const asked = [];
+  page.on("request", (request) => { if (request.url().includes("/real3d/live")) asked.push(new URL(request.url()).pathname.split("/real3d/")[1]); });
+  const told = {};
+  await tell("status", { status: { exec_info: { queue_remaining: 1 } }, exec_info: { queue_remaining: 1 } });
+  await slide("Mouth: Jaw", 0.5);
+  await page.waitForTimeout(800);
+  told.whileRunning = asked.length;
+  await tell("status", { status: { exec_info: { queue_remaining: 0 } }, exec_info: { queue_remaining: 0 } });
+  told.afterwards = await changedFrom(rest);
+  const opened = await atRest();
+  await page.evaluate(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
+  asked.length = 0;
+  await slide("Mouth: Jaw", 0);
+  await page.waitForTimeout(800);
+  told.whileHidden = asked.length;
+  await page.evaluate(() => delete document.hidden);
+  told.back = await changedFrom(opened);
+  await page.route("**/real3d/live", (route) => route.abort());
+  await slide("Mouth: Jaw", 0.7);
+  told.lost = await until(async () => (await hint()).includes("does not answer"));
+  const before = await atRest();
+  await picture("face_lost");
+  await page.unroute("**/real3d/live");
+  told.healed = (await changedFrom(before)) && (await until(async () => !(await hint())));
+  // another photo that is not there, then one by a node that has not run
+  await page.evaluate(() => { window.app.graph.nodes.find((node) => node.type === "LoadImage").widgets[0].value = "../nobody.jpg"; });
+  told.refused = (await until(async () => (await hint()).startsWith("The photo"))) && (await hint());
+  await page.evaluate(() => window.app.graph.nodes.find((node) => node.type === "Real3DPreparePortrait").disconnectInput(0));
+  told.unknown = (await until(async () => (await hint()).startsWith("Run"))) && (await hint());
+  await picture("face_unknown");
+  asked.length = 0;
+  await page.evaluate((type) => window.app.graph.remove(window.app.graph.nodes.find((node) => node.type === type)), TYPE);
+  told.released = await until(() => asked.includes("live/release"));
+  await page.waitForTimeout(500);
+  told.afterRemoval = asked.filter((name) => name === "live").length;
+  told.images = await page.locator(IMAGE).count();
+  seen.manners = told;
+}
