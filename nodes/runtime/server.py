@@ -7,7 +7,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-
 MOST_JSON = 2**17  # bytes of a request
 
 

@@ -78,6 +78,7 @@ def seen(request, served, tmp_path_factory):
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["models", "keep_and_mix"]]
+    steps += [["direct", "directed_face"], ["manners", "directed_face"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
     told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
@@ -174,6 +175,34 @@ def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
     assert told["after"] == {**told["before"], "mode": "keyframes"} and told["stored"] == 12, "hidden numbers keep values and places"
     assert told["connected"] == ["mode", "frames", "fps", "yaw", *own["dolly"], *place], "what is connected is not hidden"
     assert told["disconnected"] == told["seen"]["dolly"] and told["inside"] == told["seen"]["orbit"]
+
+
+def test_the_face_answers_sliders_dragging_keys_and_the_pointer(seen):
+    told = seen["direct"]
+    turned = ("gaze_x", "gaze_y", "head_yaw", "head_pitch", "head_roll")
+    moved = {moment: {name: now[name] for name in turned} for moment, now in told.items() if isinstance(now, dict)}
+    assert told["appeared"] and told["rest"], "before any run"
+    assert told["slid"] == 0.8 and told["jaw"] not in (False, told["rest"]) and told["back"] == told["rest"], (
+        "zero sliders are the photo again"
+    )
+    assert told["keyed"] == 0.1 and told["undone"] == 0.08, "arrow keys move a slider, undo takes it back"
+    assert moved["dragged"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 18, "head_pitch": -9, "head_roll": 0}
+    assert moved["rolled"] == {**moved["dragged"], "head_roll": 15} and told["unrolled"] == 0
+    assert told["turned"] and told["turned"] not in (told["rest"], told["turnedBack"])
+    assert moved["arrows"] == {**moved["dragged"], "head_yaw": 10, "head_pitch": -7}
+    assert moved["home"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 0, "head_pitch": 0, "head_roll": 0}
+    assert told["followed"] and told["unset"] == 0.08, "eyes that follow the pointer change no slider"
+    assert moved["looking"]["gaze_x"] > 0.2 and moved["looking"]["gaze_y"] > 0.1, "until it is pressed"
+    assert not any(moved["reset"].values()) and told["end"] == told["rest"]
+
+
+def test_the_face_keeps_its_manners(seen):
+    told = seen["manners"]
+    assert told["whileRunning"] == 0 and told["afterwards"], "nothing is asked for while a workflow runs"
+    assert told["whileHidden"] == 0 and told["back"]
+    assert told["lost"] and told["healed"]
+    assert "cannot be used" in told["refused"] and told["unknown"] == "Run once to see the face"
+    assert told["released"] and told["afterRemoval"] == 0 and told["images"] == 0
 
 
 def test_the_picture_of_the_head_grows_with_its_node(seen):

@@ -76,7 +76,20 @@ def test_keyframes_lead_softly_from_one_mix_to_the_next():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "# nothing", "smile", "1 smile", "x: smile", "0: smile = 2", "0: smile = -1", "0: smile = much", "0: smile 1", "0: gaze_x = 1.5", "0: blink_left = -0.1"]
+    "text",
+    [
+        "",
+        "# nothing",
+        "smile",
+        "1 smile",
+        "x: smile",
+        "0: smile = 2",
+        "0: smile = -1",
+        "0: smile = much",
+        "0: smile 1",
+        "0: gaze_x = 1.5",
+        "0: blink_left = -0.1",
+    ],
 )
 def test_a_keyframe_that_is_none_is_refused(text):
     with pytest.raises(Real3DError, match="keyframe"):

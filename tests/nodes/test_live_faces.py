@@ -37,7 +37,13 @@ def live(route, faces, monkeypatch):
 
 
 def ask(route, given=None, **others) -> tuple[int, object]:
-    wish = {"asker": "page", "node": "Real3DDirectTheFace", "photo": {"file": PHOTO}, "values": {"amount": 0.0, **(given or {})}, "side": 256}
+    wish = {
+        "asker": "page",
+        "node": "Real3DDirectTheFace",
+        "photo": {"file": PHOTO},
+        "values": {"amount": 0.0, **(given or {})},
+        "side": 256,
+    }
     return asyncio.run(route.answer({**wish, **others}))
 
 
@@ -103,7 +109,16 @@ def test_a_still_is_the_first_frame_of_the_connected_photo(host, faces):
     assert (again - still[0]).abs().max() < 0.02
 
 
-HOSTILE_FILES = ("../secret.png", "..\\secret.png", "/etc/passwd", "C:\\secret.png", "a\0b.png", "sub/../../x.png", "../x.png [output]", "x [temp]")
+HOSTILE_FILES = (
+    "../secret.png",
+    "..\\secret.png",
+    "/etc/passwd",
+    "C:\\secret.png",
+    "a\0b.png",
+    "sub/../../x.png",
+    "../x.png [output]",
+    "x [temp]",
+)
 
 
 @pytest.mark.parametrize("name", [*HOSTILE_FILES, "nowhere.jpg", "."])
@@ -152,7 +167,16 @@ def test_what_is_no_wish_is_refused_before_anything_is_done(route, live, wish):
 
 @pytest.mark.parametrize(
     "values",
-    [{"jaw_open": 9}, {"head_yaw": -46}, {"gaze_x": math.nan}, {"expression": "bored"}, {"keyframes": "x"}, {"ways": "x"}, {"photo": "x.png"}, {"nose": 1}],
+    [
+        {"jaw_open": 9},
+        {"head_yaw": -46},
+        {"gaze_x": math.nan},
+        {"expression": "bored"},
+        {"keyframes": "x"},
+        {"ways": "x"},
+        {"photo": "x.png"},
+        {"nose": 1},
+    ],
     ids=str,
 )
 def test_values_that_the_node_does_not_take_are_refused(route, live, values):
