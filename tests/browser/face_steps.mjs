@@ -1,5 +1,5 @@
 // Steps on the live face of 'Direct the face': sliders, the head and the eyes under the pointer, keys, undo, runs and lost connections.
-import { digest, fit, idOf, load, page, picture, plan, press, seen, shown, tell, until, values } from "./page.mjs";
+import { digest, fit, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values } from "./page.mjs";
 
 const TYPE = "Real3DDirectTheFace";
 const IMAGE = ".r3d-face .r3d-stage img";
@@ -97,6 +97,66 @@ export async function direct(example) {
   told.reset = await values(TYPE);
   told.end = (await changedFrom(straight)) && (await atRest());
   seen.direct = told;
+}
+
+/** Keyframes of the face: set by a slider at the playhead, mirrored, copied, pasted, undone, scrubbed and played; ways of controls. */
+export async function faceKeys(example) {
+  const text = async () => (await values(TYPE)).keyframes;
+  const press = (name) => page.locator(".r3d-face").getByRole("button", { name }).first().click();
+  await load(plan.examples[example], [TYPE]);
+  const told = { before: await text() };
+  await changedFrom("");
+  const first = await atRest();
+  const track = shown(".r3d-face .r3d-track");
+  const box = await track.boundingBox();
+  const go = async (share) => {
+    const before = await face();
+    await page.mouse.click(box.x + box.width * share, box.y + 4);
+    await changedFrom(before);
+    return atRest();
+  };
+  told.count = await page.locator(".r3d-face .r3d-key").count();
+  told.scrubbed = [first, await go(0.2), await go(0.45)];
+  told.smile = Number(await page.locator('.r3d-face input[aria-label="Expressions: Smile"]').first().inputValue());
+  told.scrubbed.push(await go(0.002));
+  await go(0.3);
+  await page.mouse.click(box.x + box.width * 0.75, box.y + 4); // the face of the last keyframe is held
+  await slide("Eyes: Gaze to the side", -0.4);
+  told.set = await text();
+  await press("Mirror the face, left and right");
+  told.mirrored = await text();
+  await press("Copy the face");
+  await go(0);
+  await press("Paste the copied face here");
+  told.pasted = await text();
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press("Control+z");
+  await until(async () => (await text()) !== told.pasted);
+  told.undone = await text();
+  await page.waitForTimeout(300);
+  await picture("face_keys");
+  await shown(".r3d-face .r3d-track").focus();
+  await page.keyboard.press("End");
+  told.end = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
+  await page.keyboard.press("Home");
+  await press("Play");
+  await page.waitForTimeout(1200);
+  told.playing = Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow"));
+  await press("Pause");
+  const paused = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
+  await page.waitForTimeout(400);
+  told.paused = paused === (await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow"));
+  if (plan.motion) await say("Real3DAudioToMotion", plan.motion);
+  await until(async () => (await page.locator(".r3d-face .r3d-track .r3d-curve").count()) > 0);
+  told.drawn = [await page.locator(".r3d-face .r3d-track .r3d-curve").count(), await page.locator(".r3d-face .r3d-track .r3d-wave").count()];
+  await page.getByRole("tab", { name: "Mouth" }).first().click();
+  const way = page.getByRole("button", { name: /^Jaw: / }).first();
+  for (const name of ["replace", "scale"]) {
+    await way.click();
+    told[name] = (await values(TYPE)).ways;
+  }
+  await picture("face_speech");
+  seen.faceKeys = told;
 }
 
 /** What is asked of the server while a workflow runs, the tab is hidden, or the connection is lost; and what is released. */

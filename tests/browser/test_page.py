@@ -78,7 +78,7 @@ def seen(request, served, tmp_path_factory):
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["models", "keep_and_mix"]]
-    steps += [["direct", "directed_face"], ["manners", "directed_face"]]
+    steps += [["direct", "directed_face"], ["faceKeys", "directed_face"], ["manners", "directed_face"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
     told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
@@ -194,6 +194,18 @@ def test_the_face_answers_sliders_dragging_keys_and_the_pointer(seen):
     assert told["followed"] and told["unset"] == 0.08, "eyes that follow the pointer change no slider"
     assert moved["looking"]["gaze_x"] > 0.2 and moved["looking"]["gaze_y"] > 0.1, "until it is pressed"
     assert not any(moved["reset"].values()) and told["end"] == told["rest"]
+
+
+def test_the_face_is_directed_over_time(seen):
+    told = seen["faceKeys"]
+    rest, surprised, smiling, back = told["scrubbed"]
+    assert told["count"] == 3 and len({rest, surprised, smiling}) == 3 and back == rest and told["smile"] == 0.9
+    assert told["set"] == f"{told['before']}\n3: smile = 0.9, gaze_x = -0.4", "a slider sets the whole face of its moment"
+    assert told["mirrored"] == told["set"].replace("-0.4", "0.4") == told["undone"]
+    assert told["pasted"] == told["mirrored"].replace("0: neutral", "0: smile = 0.9, gaze_x = 0.4", 1)
+    assert told["end"] == "4.00" and 0.2 < told["playing"] < 4 and told["paused"]
+    assert told["drawn"] == [3, 1], "the speech that comes in"
+    assert (told["replace"], told["scale"]) == ("jaw_open = replace", "jaw_open = scale")
 
 
 def test_the_face_keeps_its_manners(seen):

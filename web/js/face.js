@@ -1,12 +1,25 @@
 // The face of 'Direct the face': a live picture whose head is dragged and whose eyes follow the pointer, and the sliders of its controls.
 
+import { faceAt, formatWays, mirrored, parseFaceKeys, parseWays, withFaceKey } from "./face_keys.js";
 import { hideWidgets, isConnected } from "./modes.js";
-import { LiveFace, photoOf } from "./live.js";
+import { LiveFace, photoOf, soundOf, spokenOf } from "./live.js";
+import { drawSpeech } from "./motion.js";
 import { addElement, after, changed, drag, keepFresh, make, saveOutput, savedOutput, seenOf, setWidget, step, t, undoneBy, widgetOf } from "./page.js";
-import { clamp } from "./views.js";
+import { keyframeStrip } from "./strip.js";
+import { clamp, withoutKeyframe } from "./views.js";
 
-const LEAST = 420;
+const LEAST = 500;
+const FPS = 25;
+const WAYS = { add: "+", replace: "=", scale: "×" };
 const DEGREES_PER_PIXEL = 0.3;
+const ICONS = {
+  mirror: "M6 1V11M4.5 3L1 9H4.5ZM7.5 3L11 9H7.5Z",
+  copy: "M1.5 1.5H8V8H1.5ZM4 8V10.5H10.5V4H8",
+  paste: "M2 2.5H10V11H2ZM4.5 2.5V1H7.5V2.5M4 5.5H8M4 8H8",
+};
+const wayHints = () => ({
+  add: t("Added to the motion; a click changes this"), replace: t("Replaces the motion; a click changes this"), scale: t("Scales the motion; a click changes this"),
+});
 const PHOTO_EVERY = 500; // milliseconds between two looks at where the photo comes from
 const groups = () => [
   [t("Expressions"), [["neutral", t("Neutral")], ["smile", t("Smile")], ["sad", t("Sad")], ["surprised", t("Surprised")], ["angry", t("Angry")], ["focused", t("Focused")]]],
@@ -25,44 +38,52 @@ const groups = () => [
   [t("Head"), [["head_yaw", t("Turn")], ["head_pitch", t("Nod")], ["head_roll", t("Tilt")]]],
 ];
 
-/** A slider that is the hidden widget's own, with its name and value. */
-function slider(node, name, label, group, moved) {
+/**
+ * A slider of one control. control: {get(name), set(name, value), way(name), turnWay(name), free(name), spoken()}; of a hidden widget, or of
+ * the keyframe at the playhead.
+ */
+function slider(node, name, label, group, control) {
   const { min, max, step2, step: tenfold } = widgetOf(node, name)?.options ?? {};
   const size = step2 ?? (tenfold ?? 0.2) / 10;
   const range = make("input", { type: "range", min: min ?? 0, max: max ?? 1, step: size, "aria-label": `${group}: ${label}` });
   const told = make("output");
-  const row = make("label", { class: "r3d-slider", title: t("Double-click sets it to 0") }, make("span", {}, label), range, told);
+  const way = make("button", { type: "button", class: "r3d-way", onclick: () => control.turnWay(name) });
+  const row = make("div", { class: "r3d-slider" }, make("span", { title: t("Double-click sets it to 0") }, label), range, told, way);
   let done = null;
   const end = () => {
     if (done) done();
     else changed();
     done = null;
   };
-  const set = (value) => {
-    setWidget(node, name, value);
-    moved();
-  };
   range.addEventListener("pointerdown", () => { done ??= step(); });
-  range.addEventListener("input", () => set(Number(range.value)));
+  range.addEventListener("input", () => control.set({ [name]: Number(range.value) }));
   range.addEventListener("change", end);
   range.addEventListener("keydown", undoneBy);
   row.addEventListener("dblclick", (event) => {
+    if (event.target === way) return;
     event.preventDefault();
-    set(0);
+    control.set({ [name]: 0 });
     end();
   });
   return {
     row,
     refresh() {
-      const value = Number(widgetOf(node, name)?.value ?? 0), digits = size < 1 ? 2 : 0;
-      if (Number(range.value) !== value) range.value = value;
-      told.textContent = digits ? value.toFixed(digits) : `${value.toFixed(0)}°`;
-      range.disabled = isConnected(node, name);
-      row.classList.toggle("r3d-set", value !== 0);
-      return value !== 0;
+      const value = control.get(name);
+      if (Math.abs(Number(range.value) - value) > size / 2) range.value = value;
+      told.textContent = size < 1 ? value.toFixed(2) : `${value.toFixed(0)}°`;
+      range.disabled = !control.free(name);
+      row.classList.toggle("r3d-set", Math.abs(value) >= size / 2);
+      const chosen = control.way(name);
+      way.hidden = chosen === null;
+      if (chosen === null || way.textContent === WAYS[chosen]) return;
+      way.textContent = WAYS[chosen];
+      way.title = wayHints()[chosen];
+      way.setAttribute("aria-label", `${label}: ${way.title}`);
     },
   };
 }
+
+let copied = null; // a face, for all nodes of the page
 
 export function addFace(node) {
   const image = make("img", { alt: t("The directed face"), draggable: "false", hidden: "" });
@@ -81,12 +102,52 @@ export function addFace(node) {
   const eyes = make("button", { type: "button", class: "r3d-button", "aria-pressed": "false", title: t("The eyes follow the pointer over the face; a click keeps them there") }, t("Eyes follow"));
   const reset = make("button", { type: "button", class: "r3d-button", title: t("Set all sliders to 0") }, t("Reset"));
   const panel = make("div", { class: "r3d-panel" });
-  const root = make("div", { class: "r3d-face" }, make("div", { class: "r3d-frame" }, stage, make("div", { class: "r3d-tools" }, eyes, reset)), panel);
   const sliders = new Map();
+  let looked = null; // gaze of the pointer over the face, while the eyes follow it
+  let photo = null, sought = -Infinity;
+  const widget = (name) => Number(widgetOf(node, name)?.value ?? 0);
+  const text = () => String(widgetOf(node, "keyframes")?.value ?? "");
+  const keyed = () => keys().length > 0;
+  let parsed = { text: null, keys: [] };
+  const keys = () => {
+    if (parsed.text !== text()) parsed = { text: text(), keys: parseFaceKeys(text()) };
+    return parsed.keys;
+  };
+  const spoken = () => isConnected(node, "motion");
+  const isExpression = (name) => groups()[0][1].some(([one]) => one === name);
+  const control = {
+    get: (name) => (keyed() ? faceNow()[name] ?? 0 : widget(name)),
+    free: (name) => (keyed() ? !isConnected(node, "keyframes") : !isConnected(node, name)),
+    set(values) {
+      if (keyed()) {
+        const whole = { ...faceNow(), ...bounded(values) }, key = strip.keyNow();
+        setWidget(node, "keyframes", withFaceKey(text(), key, key?.time ?? +strip.time().toFixed(3), whole));
+      } else for (const [name, amount] of Object.entries(bounded(values))) if (control.free(name)) setWidget(node, name, amount);
+      refresh();
+    },
+    way: (name) => (spoken() && !isExpression(name) ? parseWays(String(widgetOf(node, "ways")?.value ?? ""))[name] ?? "add" : null),
+    turnWay(name) {
+      const all = Object.keys(WAYS), next = all[(all.indexOf(control.way(name)) + 1) % all.length];
+      setWidget(node, "ways", formatWays({ ...parseWays(String(widgetOf(node, "ways").value)), [name]: next }));
+      changed();
+      refresh();
+    },
+  };
+  let moment = { at: "", face: {} };
+  const faceNow = () => {
+    const at = `${strip.time()}\n${text()}`;
+    if (moment.at !== at) moment = { at, face: faceAt(keys(), strip.time()) };
+    return moment.face;
+  };
+  const bounded = (values) => Object.fromEntries(Object.entries(values).map(([name, amount]) => {
+    const { min = -1, max = 1 } = widgetOf(node, name)?.options ?? {};
+    return [name, +clamp(amount, min, max).toFixed(2)];
+  }));
+  const value = (name) => control.get(name);
   const tabs = make("div", { class: "r3d-tabs", role: "tablist" });
   for (const [group, names] of groups()) {
     const page = make("div", { class: "r3d-sliders", role: "tabpanel", "aria-label": group }, ...names.map(([name, label]) => {
-      sliders.set(name, slider(node, name, label, group, () => refresh()));
+      sliders.set(name, slider(node, name, label, group, control));
       return sliders.get(name).row;
     }));
     const tab = make("button", { type: "button", class: "r3d-button", role: "tab", onclick: () => open(tab, page) }, group);
@@ -110,9 +171,45 @@ export function addFace(node) {
   }
   const names = [...sliders.keys()];
 
-  let looked = null; // gaze of the pointer over the face, while the eyes follow it
-  let photo = null, sought = -Infinity;
-  const value = (name) => Number(widgetOf(node, name)?.value ?? 0);
+  const face = () => Object.fromEntries(names.map((name) => [name, value(name)]));
+  const tool = (d, label, act) => make(
+    "button", { type: "button", class: "r3d-button r3d-icon", title: label, "aria-label": label, onclick: act },
+    make("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, make("path", { d })),
+  );
+  const pasting = tool(ICONS.paste, t("Paste the copied face here"), () => { control.set({ ...Object.fromEntries(names.map((name) => [name, 0])), ...copied }); changed(); });
+  const strip = keyframeStrip(
+    node,
+    {
+      fps: () => FPS,
+      seconds: () => Math.max(length(), ...keys().map((key) => key.time)),
+      keys,
+      edits: keyed,
+      least: 0,
+      label: t("Time of the face"),
+      refresh: () => refresh(),
+      sound: () => soundOf(node),
+      add() {
+        const first = keyed() ? faceNow() : withExpression(face());
+        if (!isConnected(node, "keyframes") && !strip.keyNow()) setWidget(node, "keyframes", withFaceKey(text(), null, +strip.time().toFixed(3), first));
+      },
+      move: (key, to) => setWidget(node, "keyframes", withFaceKey(text(), key, to, key.values)),
+      remove: (key) => setWidget(node, "keyframes", withoutKeyframe(text(), key)),
+    },
+    tool(ICONS.mirror, t("Mirror the face, left and right"), () => { control.set(mirrored(face())); changed(); }),
+    tool(ICONS.copy, t("Copy the face"), () => { copied = face(); refresh(); }),
+    pasting,
+  );
+  const root = make(
+    "div", { class: "r3d-face" }, make("div", { class: "r3d-frame" }, stage, make("div", { class: "r3d-tools" }, eyes, reset)), strip.element, panel,
+  );
+  /** Seconds of the connected motion, known after a run; else those of the node. */
+  const length = () => (spoken() ? spokenOf(node)?.real3d_seconds?.[0] : 0) || Math.max(widget("seconds"), 1 / FPS);
+  /** With the expression that the node has beside its sliders: keyframes take the place of both. */
+  function withExpression(values) {
+    const name = widgetOf(node, "expression")?.value;
+    return { ...values, [name]: Math.min(values[name] + widget("amount"), 1) };
+  }
+
   const following = () => eyes.getAttribute("aria-pressed") === "true";
   const live = new LiveFace(node, image, (sentence) => { hint.textContent = sentence; });
 
@@ -126,30 +223,27 @@ export function addFace(node) {
     return {
       node: node.comfyClass,
       photo,
-      values: { ...values, ...looked },
-      time: seenOf(node).time ?? 0,
+      values: looked && keyed() ? { ...values, keyframes: withFaceKey(text(), strip.keyNow(), strip.keyNow()?.time ?? strip.time(), { ...faceNow(), ...looked }) } : { ...values, ...looked },
+      time: strip.time(),
       ...(isConnected(node, "motion") && savedOutput(node, "real3d_source") ? { motion: savedOutput(node, "real3d_source") } : {}),
     };
   }
 
   function refresh() {
-    hideWidgets(node, names);
+    hideWidgets(node, [...names, "ways"]);
     openAgain();
     const wanted = wish();
     if (!wanted) hint.textContent = t("Run once to see the face");
     live.want(wanted);
     for (const one of sliders.values()) one.refresh();
+    strip.refresh();
+    drawSpeech(strip.drawing, spoken() ? spokenOf(node) : null);
+    pasting.disabled = !copied;
     reset.disabled = names.every((name) => value(name) === 0);
     numbers.textContent = following() ? `${value("gaze_x").toFixed(2)}  ${value("gaze_y").toFixed(2)}` : `${value("head_yaw").toFixed(0)}°  ${value("head_pitch").toFixed(0)}°  ${value("head_roll").toFixed(0)}°`;
   }
 
-  function set(values) {
-    for (const [name, wanted] of Object.entries(values)) {
-      const { min = -1, max = 1 } = widgetOf(node, name)?.options ?? {};
-      if (!isConnected(node, name)) setWidget(node, name, +clamp(wanted, min, max).toFixed(2));
-    }
-    refresh();
-  }
+  const set = (values) => control.set(values);
   const gazeAt = (event) => {
     const box = stage.getBoundingClientRect(), half = Math.min(box.width, box.height) / 2;
     const [x, y] = [event.clientX - box.x - box.width / 2, box.y + box.height / 2 - event.clientY];

@@ -1,7 +1,8 @@
 // A live picture of a face: asks the server for the newest wish, one at a time, and stops while nobody looks or a workflow runs.
 
 import { api } from "../../../scripts/api.js";
-import { after, everyNode, origins, savedOutput, seenOf, t, widgetOf } from "./page.js";
+import { isConnected } from "./modes.js";
+import { after, everyNode, origins, outputOf, savedOutput, seenOf, t, widgetOf } from "./page.js";
 
 const PAUSES = [500, 1000, 2000, 4000]; // milliseconds before another try where the server does not answer
 const SIDES = [128, 512], STEP = 64; // pixels that the server draws, and the step
@@ -106,23 +107,19 @@ export class LiveFace {
   }
 }
 
-const linked = (node, name) => {
-  const slot = node.inputs?.findIndex((one) => one.name === name) ?? -1;
-  return slot >= 0 && node.isInputConnected(slot);
-};
 const works = (node) => !node.mode; // neither muted nor bypassed
 
 /** The photo file that an input gets from a load node. */
 function fileOf(node, input) {
   const [loader] = origins(node, input);
-  if (!loader || !works(loader) || !["LoadImage", "LoadImageOutput"].includes(loader.comfyClass) || linked(loader, "image")) return null;
+  if (!loader || !works(loader) || !["LoadImage", "LoadImageOutput"].includes(loader.comfyClass) || isConnected(loader, "image")) return null;
   const file = widgetOf(loader, "image")?.value;
   return typeof file === "string" && file ? { file } : null;
 }
 
 /** The portrait that a node of ours prepares: by its photo file if nothing else decides it, else that of its last run. */
 function portraitBy(node) {
-  const given = ["person_mask", "face_landmarks", "face_index", "face_area"].some((name) => linked(node, name));
+  const given = ["person_mask", "face_landmarks", "face_index", "face_area"].some((name) => isConnected(node, name));
   const file = given || !works(node) ? null : fileOf(node, "image");
   if (file) {
     const numbers = ["face_index", "face_area"].map((name) => [name, widgetOf(node, name)?.value]).filter(([, value]) => value !== undefined);
@@ -140,6 +137,28 @@ function upstream(node, found = new Set()) {
   found.add(node);
   for (const { name } of node.inputs ?? []) for (const one of origins(node, name)) upstream(one, found);
   return found;
+}
+
+/** What the nearest node before a node's motion has told of its curves and sound; null before a run. */
+export function spokenOf(node, hops = 20) {
+  for (const one of hops ? origins(node, "motion") : []) {
+    const output = outputOf(one), before = output?.real3d_sound?.length ? null : spokenOf(one, hops - 1);
+    if (output?.real3d_curves?.length) return before?.real3d_sound?.length ? { ...output, real3d_sound: before.real3d_sound } : output;
+    if (before) return before;
+  }
+  return null;
+}
+
+/** The address of the sound file that drives a node, "" where it is not from a load node. */
+export function soundOf(node) {
+  for (const one of upstream(node)) {
+    const file = one.comfyClass === "LoadAudio" && works(one) && !isConnected(one, "audio") ? widgetOf(one, "audio")?.value : null;
+    if (typeof file !== "string" || !file) continue;
+    const [, name, folder = "input"] = file.match(/^(.*?)(?: \[(input|output|temp)\])?$/), parts = name.split("/");
+    const query = new URLSearchParams({ filename: parts.pop(), subfolder: parts.join("/"), type: folder });
+    return api.apiURL(`/view?${query}`);
+  }
+  return "";
 }
 
 /** The photo of the face that a node changes or shows: its own, else that of the nodes that it leads to. */

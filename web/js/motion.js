@@ -21,6 +21,23 @@ function wave(sound) {
   return `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
 }
 
+const SPEECH_CURVES = ["jaw", "lips", "blink"];
+const drawnOf = new WeakMap(); // drawing -> the output that it shows
+
+/** Draws the sound's wave and the speech's curves of a run behind something else. */
+export function drawSpeech(drawing, output) {
+  const known = output?.real3d_curves?.length ? output : null;
+  if ((drawnOf.get(drawing) ?? null) === known) return;
+  drawnOf.set(drawing, known);
+  drawing.setAttribute("viewBox", `0 0 ${WIDTH} ${FACE[1] + FACE[0]}`);
+  const parts = [];
+  if (known?.real3d_sound?.length > 1) parts.push(make("path", { d: wave(known.real3d_sound), class: "r3d-wave" }));
+  known?.real3d_names.forEach((name, i) => {
+    if (SPEECH_CURVES.includes(name)) parts.push(make("path", { d: polyline(known.real3d_curves[i], ...FACE, name === "lips" ? -1 : 0, 1), class: `r3d-curve r3d-c-${name}` }));
+  });
+  drawing.replaceChildren(...parts);
+}
+
 export function addMotionLine(node) {
   const drawing = make("svg", { viewBox: `0 0 ${WIDTH} ${POSE[1] + 4}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const legend = make("div", { class: "r3d-legend" });
