@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..real3d_core.ranges import BY_HAND, EXPRESSION
 from .conversions import LONGEST, photos
 from .inputs import number
-from .live_faces import shown_portrait, shown_source
+from .live_faces import frame_at, one_frame, shown_portrait, shown_source
 from .preview import shown_motion
 from .runtime import device, folders
 from .runtime.api import CATEGORY, blocked, io, schema
@@ -152,6 +152,15 @@ def directed_by(directions: Mapping[str, object], motion: Motion, first: int = 0
             expressions[directions["expression"]] += float(directions.get("amount", 0.0))
         by_hand = {name: float(directions.get(name, 0.0)) for name in SLIDERS}
     return moved_by_hand(directed(motion, expressions), by_hand, ways)
+
+
+def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tuple[Motion, None]:
+    """One frame of the motion of the node's last run, directed as its widgets say now."""
+    from ..real3d_core.stream import FPS
+
+    frame = frame_at(time, FPS if motion is None else motion.fps)
+    frame = frame if motion is None else min(frame, len(motion) - 1)
+    return directed_by(values, one_frame(motion, frame), frame), None
 
 
 def _portraits(photo) -> tuple:

@@ -6,6 +6,7 @@ Nothing here is needed to run a workflow: the results are the same without a pag
 from __future__ import annotations
 
 import io as byte_io
+import math
 import secrets
 import time
 import weakref
@@ -233,6 +234,22 @@ def shown_portrait(portrait: Portrait) -> dict[str, list[str]]:
     return {"real3d_portrait": [PORTRAITS.keep(portrait)]}
 
 
-def shown_source(motion: Motion) -> dict[str, list]:
-    """A node's `ui` with the token of the motion that it changes."""
-    return {"real3d_source": [MOTIONS.keep(motion)]}
+def frame_at(time: float, fps: float) -> int:
+    """Number of the frame that is shown at a time in seconds."""
+    return math.floor(time * fps + 1e-6)
+
+
+def one_frame(motion: Motion | None, frame: int) -> Motion:
+    """A frame of a motion, its last one beyond its end; of a face at rest if there is none."""
+    from ..real3d_core.analytic.controls import BASIS
+    from ..real3d_core.motion.motion import Motion
+
+    if motion is None:
+        return Motion.still(BASIS, 1)
+    frame = min(frame, len(motion) - 1)
+    return motion.part(frame, frame + 1)
+
+
+def shown_source(motion: Motion, second: Motion | None = None) -> dict[str, list]:
+    """A node's `ui` with the token of the motion that it shows or changes, and of a second one that it joins to it."""
+    return {"real3d_source": [MOTIONS.keep(motion)], "real3d_second": [] if second is None else [MOTIONS.keep(second)]}

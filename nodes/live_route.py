@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX, Range
-from .direct_the_face import DirectTheFace, directed_by
+from . import camera_path, direct_the_face, edit_motion, talking_portrait
+from .camera_path import CameraPathNode
+from .direct_the_face import DirectTheFace
 from .door import widget_values
+from .edit_motion import EditMotion
 from .live_faces import GRACE, IDLE, MOTIONS, SIDES, Busy, LiveFaces, Photo, Source, Wish
-from .runtime.api import io
 from .runtime.folders import photo_file, photo_stamp
 from .runtime.server import serve_json, workflow_is_running
+from .talking_portrait import TalkingPortrait
 
 if TYPE_CHECKING:
     from ..real3d_core.motion.motion import Motion
@@ -26,16 +28,14 @@ _SIDE = Range("The side", *SIDES, whole=True)
 _TIME = Range("The time", 0, 3600)  # seconds
 _LONGEST_NAME = 400  # characters
 
-Moment = Callable[[Mapping[str, Any], "Motion", int], "tuple[Motion, View | None]"]
-"""(values of a node's widgets, one frame of the motion that it is given, number of the frame) -> its own frame, and the viewer."""
-
-
-def _directed(values: Mapping[str, Any], motion: Motion, frame: int) -> tuple[Motion, View | None]:
-    return directed_by(values, motion, frame), None
-
-
-MOMENTS: dict[str, tuple[type[io.ComfyNode], Moment]] = {"Real3DDirectTheFace": (DirectTheFace, _directed)}
-"""The nodes that show a live face."""
+MOMENTS = {
+    "Real3DDirectTheFace": (DirectTheFace, direct_the_face.moment),
+    "Real3DCameraPath": (CameraPathNode, camera_path.moment),
+    "Real3DEditMotion": (EditMotion, edit_motion.moment),
+    "Real3DTalkingPortrait": (TalkingPortrait, talking_portrait.moment),
+}
+"""The nodes that show a live face, and what of it: (values of the widgets, motion of the last run, seconds) -> a motion of one frame, and
+where it is seen from."""
 
 
 def wish_of(asked: Mapping[str, Any]) -> Wish:
@@ -52,15 +52,17 @@ def wish_of(asked: Mapping[str, Any]) -> Wish:
         if not isinstance(value, (int, float)) and not (isinstance(value, str) and len(value) <= MOST_TEXT):
             raise Real3DError(f"The value of {str(name)[:60]!a} is neither a number nor a text of at most {MOST_TEXT} characters.")
     named = _text(photo, "token") if "token" in photo else _text(photo, "file")
-    token = None if asked.get("motion") is None else _text(asked, "motion")
+    tokens = {name: _text(asked, name) for name in ("motion", "second") if asked.get(name) is not None}
+    if "second" in tokens and node is not EditMotion:
+        raise Real3DError("Only 'Edit motion' has a second motion.")
     time = float(_TIME.check(asked.get("time", 0.0)))
 
     def source() -> Source:
         return named if "token" in photo else _photo(named, photo)
 
     def at_that_moment() -> tuple[Motion, View | None]:
-        motion, frame = _frame(token, time)
-        return moment(widget_values(node, values), motion, frame)
+        given = {"motion": None} | {name: MOTIONS[token] for name, token in tokens.items()}
+        return moment(widget_values(node, values), time=time, **given)
 
     return Wish(source, int(_SIDE.check(asked.get("side", SIDES[0]))), at_that_moment)
 
@@ -69,23 +71,6 @@ def _photo(name: str, asked: Mapping[str, Any]) -> Photo:
     path = photo_file(name)
     index, area = FACE_INDEX.check(asked.get("face_index", 0)), FACE_AREA.check(asked.get("face_area", DEFAULT_FACE_AREA))
     return Photo(path, photo_stamp(path), int(index), float(area))
-
-
-def _frame(token: str | None, time: float) -> tuple[Motion, int]:
-    """One frame of the motion that a run has given the node, or of a face at rest, and its number.
-
-    Raises:
-        KeyError: there is no such motion, or no longer.
-    """
-    from ..real3d_core.analytic.controls import BASIS
-    from ..real3d_core.motion.motion import Motion
-    from ..real3d_core.stream import FPS
-
-    if token is None:
-        return Motion.still(BASIS, 1), math.floor(time * FPS + 1e-6)
-    motion = MOTIONS[token]
-    frame = min(math.floor(time * motion.fps + 1e-6), len(motion) - 1)
-    return motion.part(frame, frame + 1), frame
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str:

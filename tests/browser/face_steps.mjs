@@ -159,6 +159,46 @@ export async function faceKeys(example) {
   seen.faceKeys = told;
 }
 
+/** The live picture of other nodes, before any run: from elsewhere, at another moment, and as large as the node. */
+export async function scenes(path, simple, edited) {
+  const told = {};
+  const visible = ".r3d-orbit .r3d-stage img:not([hidden])", size = () => page.locator(visible).first().evaluate((image) => image.naturalWidth);
+  const become = (selector, before) => until(async () => !["", before].includes(await digest(selector)), 15000);
+  for (const [name, example, type] of [["path", path, "Real3DCameraPath"], ["simple", simple, "Real3DTalkingPortrait"]]) {
+    await load(plan.examples[example], [type]);
+    const appeared = await become(visible, "");
+    await page.waitForTimeout(1500);
+    const front = await digest(visible);
+    await picture(`scene_${name}`);
+    const box = await shown(".r3d-orbit .r3d-stage").boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2 + 50, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    told[name] = { appeared, turned: await become(visible, front), yaw: (await values(type)).view_yaw, size: await size(), hint: await shown(".r3d-orbit .r3d-hint").innerText() };
+    if (name !== "path") continue;
+    await page.waitForTimeout(1000);
+    const still = await digest(visible), track = await shown(".r3d-orbit .r3d-track").boundingBox();
+    await page.mouse.click(track.x + track.width * 0.3, track.y + 4);
+    told.scrubbed = await become(visible, still);
+    await page.evaluate((type) => window.app.graph.nodes.find((one) => one.type === type).setSize([620, 1400]), type);
+    told.grown = await until(async () => (await size()) === 512, 10000);
+  }
+  if (plan.motion) {
+    const selector = ".r3d-scene .r3d-stage img";
+    await load(plan.examples[edited], ["Real3DEditMotion"]);
+    told.hint = await shown(".r3d-scene .r3d-empty").innerText();
+    await say("Real3DEditMotion", { ...plan.motion, real3d_source: [plan.source], real3d_second: [] });
+    told.edited = await become(selector, "");
+    await page.waitForTimeout(1500);
+    const first = await digest(selector), line = await shown(".r3d-scene .r3d-track").boundingBox();
+    await page.mouse.click(line.x + line.width * 0.34, line.y + 5);
+    told.moment = await become(selector, first);
+    await picture("scene_edit");
+  }
+  seen.scenes = told;
+}
+
 /** What is asked of the server while a workflow runs, the tab is hidden, or the connection is lost; and what is released. */
 export async function manners(example) {
   await open(example);

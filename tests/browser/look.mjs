@@ -7,10 +7,11 @@
 import * as faceSteps from "./face_steps.mjs";
 import * as headSteps from "./head_steps.mjs";
 import { browser, open, picture, plan, seen, watch } from "./page.mjs";
+import * as monkeySteps from "./monkey_steps.mjs";
 import * as runSteps from "./run_steps.mjs";
 import * as workflowSteps from "./workflow_steps.mjs";
 
-const steps = { ...faceSteps, ...headSteps, ...runSteps, ...workflowSteps };
+const steps = { ...faceSteps, ...headSteps, ...monkeySteps, ...runSteps, ...workflowSteps };
 
 let status = 0;
 try {

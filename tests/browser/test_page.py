@@ -6,9 +6,11 @@ temporary files. With REAL3D_COMFYUI_URL in the environment the same is done wit
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,17 +43,24 @@ def modules() -> str:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of the page, and what runs of nodes would tell it."""
+    with serving(tmp_path_factory.mktemp("page")) as told:
+        yield told
+
+
+@contextmanager
+def serving(folder: Path):
+    """The page's server in a folder of its own; its address and process, and what runs of nodes would tell the page."""
     chromium(), modules()
     pytest.importorskip("comfyui_frontend_package")
-    command = [sys.executable, str(FOLDER / "page_server.py"), str(tmp_path_factory.mktemp("page") / "comfy")]
-    with open(tmp_path_factory.mktemp("log") / "page_server.log", "w+") as log:
+    command = [sys.executable, str(FOLDER / "page_server.py"), str(folder / "comfy")]
+    with open(folder / "page_server.log", "w+") as log:
         server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             line = server.stdout.readline()
             if not line:
                 log.seek(0)
                 pytest.fail(f"the page server did not start:\n{log.read()[-3000:]}")
-            yield json.loads(line)
+            yield {**json.loads(line), "process": server.pid, "log": folder / "page_server.log"}
         finally:
             server.kill()
             server.wait(10)
@@ -63,9 +72,9 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
     file = pictures / "plan.json"
     whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "examples": EXAMPLES, "steps": steps, **plan}
     file.write_text(json.dumps(whole), encoding="utf-8")
-    done = subprocess.run(
-        ["node", str(FOLDER / "look.mjs"), url, str(file)], capture_output=True, text=True, timeout=SECONDS, encoding="utf-8"
-    )
+    limit = SECONDS + plan.get("seconds", 0)
+    command = ["node", str(FOLDER / "look.mjs"), url, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit, encoding="utf-8")
     assert done.stdout, done.stderr[-3000:]
     seen = json.loads(done.stdout)
     assert "failure" not in seen, seen["failure"]
@@ -79,8 +88,9 @@ def seen(request, served, tmp_path_factory):
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["models", "keep_and_mix"]]
     steps += [["direct", "directed_face"], ["faceKeys", "directed_face"], ["manners", "directed_face"]]
+    steps += [["scenes", "novel_view_orbit", "simple", "driven_by_video"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
-    told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
+    told = {name: served[name] for name in ("head", "motion", "source", "frame", "folder")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
     return looked(served["url"], pictures, steps, vue=vue, light=vue, model=MODEL, **told)
@@ -208,6 +218,14 @@ def test_the_face_is_directed_over_time(seen):
     assert (told["replace"], told["scale"]) == ("jaw_open = replace", "jaw_open = scale")
 
 
+def test_the_same_face_is_seen_in_other_nodes(seen):
+    told = seen["scenes"]
+    for name in ("path", "simple"):
+        assert told[name]["appeared"] and told[name]["turned"] and told[name]["yaw"] == 20 and not told[name]["hint"], name
+    assert told["scrubbed"] and told["grown"], "the strip shows the frame of its moment, as large as the node"
+    assert told["hint"] == "Run once to see the face" and told["edited"] and told["moment"]
+
+
 def test_the_face_keeps_its_manners(seen):
     told = seen["manners"]
     assert told["whileRunning"] == 0 and told["afterwards"], "nothing is asked for while a workflow runs"
@@ -251,6 +269,32 @@ def test_the_model_that_finds_faces_is_offered_where_there_is_none(seen):
         told = seen["models"][answer]
         assert all(part in told["text"] for part in MODEL.values()) and told["dialogs"] == 1
         assert told["fetched"] == fetched and not told["askedAgain"]
+
+
+MONKEY = (int(os.environ.get("REAL3D_MONKEY_SECONDS", "12")), int(os.environ.get("REAL3D_MONKEY_SEED", "1")))
+MORE_MEMORY = 50e6  # bytes that a server may take for whatever is done to its faces, once it has drawn as many as it keeps
+
+
+def test_a_monkey_at_the_face_leaves_nothing_behind(served, tmp_path):
+    """REAL3D_MONKEY_SECONDS=600 lets it play for ten minutes, REAL3D_MONKEY_SEED makes it another one."""
+    looked(served["url"], tmp_path / "before", [["monkey", "directed_face", 10, 0]], vue=False, light=False)
+    before, quiet = memory(served["process"]), served["log"].read_text(errors="replace").count("Traceback")
+    steps = [["monkey", "directed_face", *MONKEY]]
+    seen = looked(served["url"], tmp_path, steps, vue=False, light=False, seconds=MONKEY[0])
+    told = seen["monkey"]
+    assert not seen["problems"] and not [note for note in seen["notes"] if note.startswith("page error")]
+    assert sum(told["counted"].values()) > 10 and told["elements"] == told["nodes"], "a picture for each node"
+    assert told["orphans"] == [0, 0], "nothing is asked for without a node"
+    assert served["log"].read_text(errors="replace").count("Traceback") == quiet
+    if before is not None:
+        assert memory(served["process"]) - before < MORE_MEMORY
+
+
+def memory(process: int) -> int | None:
+    """Bytes that a process has; None where the system does not tell."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmRSS:\s*(\d+)", status.read_text()) if status.is_file() else None
+    return None if found is None else 1024 * int(found[1])
 
 
 def test_the_page_speaks_chinese(served, tmp_path):

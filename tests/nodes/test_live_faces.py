@@ -91,6 +91,68 @@ def test_a_run_s_motion_is_shown_at_its_moment(host, route, live, faces):
     assert ask(route, motion=token) == (200, {"state": "gone"}), "the page keeps no motion alive"
 
 
+def spoken_motion(host):
+    """A mouth that opens while the head turns."""
+    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 50)
+    turn = torch.linspace(0, 0.2, 50)[:, None] * torch.tensor([0.0, 1.0, 0.0])
+    return motion.with_controls(jaw_open=torch.linspace(0, 1, 50)).with_pose(turn, torch.zeros(50, 3))
+
+
+def film(host, motion, view=None):
+    (portrait,) = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items
+    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
+    with torch.inference_mode():
+        return pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256), view=view)
+
+
+def is_frame(frames, number: int, shown: np.ndarray) -> bool:
+    with torch.inference_mode():
+        return np.abs(frames.frames(number, number + 1)[0].numpy() - shown).mean() < 0.02
+
+
+def test_a_camera_path_is_seen_along_its_strip(host, route, live):
+    motion, paths = spoken_motion(host), host.core("render.camera_paths")
+    values = {"mode": "orbit", "yaw": 30.0, "pitch": 5.0, "period": 2.0, "view_yaw": 5.0}
+    shown = host.nodes["Real3DCameraPath"].execute(**defaults(host, "Real3DCameraPath") | values, motion=motion).ui["real3d_source"][0]
+    frames = film(host, motion, paths.orbit_view(50, 25.0, 30.0, 5.0, 2.0).from_place(5.0, 0.0, 1.0))
+    for number in (0, 12, 37):
+        asked = {"node": "Real3DCameraPath", "values": values, "motion": shown, "time": number / 25}
+        assert is_frame(frames, number, pixels(ask(route, **asked))), number
+    alone = [pixels(ask(route, node="Real3DCameraPath", values={**values, "fps": 30.0}, time=time)) for time in (0.0, 0.5)]
+    assert np.abs(alone[0] - alone[1]).max() > 0.2, "a path without a motion, at its own rate"
+    beyond = {"mode": "keyframes", "keyframes": "0: 0 0\n9: 40 0", "frames": 10}
+    assert ask(route, node="Real3DCameraPath", values=beyond, time=9.0)[0] == 200, "keyframes beyond the end are seen, too"
+
+
+def test_an_edited_motion_is_seen_before_it_runs_again(host, route, live):
+    motion, second = spoken_motion(host), spoken_motion(host)
+    ran = host.nodes["Real3DEditMotion"].execute(**defaults(host, "Real3DEditMotion"), motion=motion, second=second)
+    tokens = {"motion": ran.ui["real3d_source"][0], "second": ran.ui["real3d_second"][0]}
+    values = {"expression_gain": 0.5, "speed": 2.0, "overlap": 0.0}
+    edited = host.execute("Real3DEditMotion", motion=motion, second=second, **values)[0]
+    for number in (10, 40):
+        shown = pixels(ask(route, node="Real3DEditMotion", values=values, time=number / 25, **tokens))
+        assert is_frame(film(host, edited), number, shown), number
+    assert ask(route, node="Real3DCameraPath", values={}, **tokens)[0] == 400, "no other node has a second motion"
+
+
+def test_the_simple_node_shows_its_run_from_where_its_widgets_say(host, route, live):
+    node = host.nodes["Real3DTalkingPortrait"]
+    given = {"image": host.inputs[PHOTO], "audio": host.inputs["voice.wav"], "size": 64}
+    with torch.inference_mode():
+        ran = node.execute(**defaults(host, "Real3DTalkingPortrait") | given)
+    assert ran.ui["real3d_curves"] and ran.ui["real3d_sound"]
+    motion = host.part("live_faces").MOTIONS[ran.ui["real3d_source"][0]]
+    shown = {"node": "Real3DTalkingPortrait", "values": {"view_yaw": 12.0}, "motion": ran.ui["real3d_source"][0], "time": 0.4}
+    view = host.core("render.camera_paths").static_view(len(motion)).from_place(12.0)
+    assert is_frame(film(host, motion, view), 10, pixels(ask(route, **shown)))
+
+
+def defaults(host, node_id: str) -> dict:
+    inputs = host.nodes[node_id].GET_SCHEMA().inputs
+    return {one.id: one.default for one in inputs if getattr(one, "default", None) is not None and not one.optional}
+
+
 def test_the_portrait_of_a_run_is_shown_by_its_token(host, route, live):
     photo = host.inputs["portrait_2.png"]
     with torch.inference_mode():

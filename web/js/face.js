@@ -2,9 +2,9 @@
 
 import { faceAt, formatWays, mirrored, parseFaceKeys, parseWays, withFaceKey } from "./face_keys.js";
 import { hideWidgets, isConnected } from "./modes.js";
-import { LiveFace, photoOf, soundOf, spokenOf } from "./live.js";
+import { liveScene, soundOf, spokenOf } from "./live.js";
 import { drawSpeech } from "./motion.js";
-import { addElement, after, changed, drag, keepFresh, make, saveOutput, savedOutput, seenOf, setWidget, step, t, undoneBy, widgetOf } from "./page.js";
+import { addElement, after, changed, drag, keepFresh, make, saveOutput, seenOf, setWidget, step, t, undoneBy, widgetOf } from "./page.js";
 import { keyframeStrip } from "./strip.js";
 import { clamp, withoutKeyframe } from "./views.js";
 
@@ -20,7 +20,6 @@ const ICONS = {
 const wayHints = () => ({
   add: t("Added to the motion; a click changes this"), replace: t("Replaces the motion; a click changes this"), scale: t("Scales the motion; a click changes this"),
 });
-const PHOTO_EVERY = 500; // milliseconds between two looks at where the photo comes from
 const groups = () => [
   [t("Expressions"), [["neutral", t("Neutral")], ["smile", t("Smile")], ["sad", t("Sad")], ["surprised", t("Surprised")], ["angry", t("Angry")], ["focused", t("Focused")]]],
   [t("Eyes"), [
@@ -104,7 +103,6 @@ export function addFace(node) {
   const panel = make("div", { class: "r3d-panel" });
   const sliders = new Map();
   let looked = null; // gaze of the pointer over the face, while the eyes follow it
-  let photo = null, sought = -Infinity;
   const widget = (name) => Number(widgetOf(node, name)?.value ?? 0);
   const text = () => String(widgetOf(node, "keyframes")?.value ?? "");
   const keyed = () => keys().length > 0;
@@ -211,30 +209,19 @@ export function addFace(node) {
   }
 
   const following = () => eyes.getAttribute("aria-pressed") === "true";
-  const live = new LiveFace(node, image, (sentence) => { hint.textContent = sentence; });
+  const scene = liveScene(node, image, (sentence) => { hint.textContent = sentence; });
 
-  function wish() {
-    if (performance.now() - sought > PHOTO_EVERY) {
-      photo = photoOf(node);
-      sought = performance.now();
-    }
-    if (!photo) return null;
-    const values = Object.fromEntries((node.widgets ?? []).filter((one) => one.serialize !== false && !isConnected(node, one.name)).map((one) => [one.name, one.value]));
-    return {
-      node: node.comfyClass,
-      photo,
-      values: looked && keyed() ? { ...values, keyframes: withFaceKey(text(), strip.keyNow(), strip.keyNow()?.time ?? strip.time(), { ...faceNow(), ...looked }) } : { ...values, ...looked },
-      time: strip.time(),
-      ...(isConnected(node, "motion") && savedOutput(node, "real3d_source") ? { motion: savedOutput(node, "real3d_source") } : {}),
-    };
+  /** What the pointer makes of the eyes, for the picture alone. */
+  function lookedAt() {
+    if (!looked || !keyed()) return looked ?? {};
+    const key = strip.keyNow();
+    return { keyframes: withFaceKey(text(), key, key?.time ?? strip.time(), { ...faceNow(), ...looked }) };
   }
 
   function refresh() {
     hideWidgets(node, [...names, "ways"]);
     openAgain();
-    const wanted = wish();
-    if (!wanted) hint.textContent = t("Run once to see the face");
-    live.want(wanted);
+    if (!scene.want(lookedAt())) hint.textContent = t("Run once to see the face");
     for (const one of sliders.values()) one.refresh();
     strip.refresh();
     drawSpeech(strip.drawing, spoken() ? spokenOf(node) : null);

@@ -7,6 +7,7 @@ import { after, everyNode, origins, outputOf, savedOutput, seenOf, t, widgetOf }
 const PAUSES = [500, 1000, 2000, 4000]; // milliseconds before another try where the server does not answer
 const SIDES = [128, 512], STEP = 64; // pixels that the server draws, and the step
 const SETTLED = 600; // milliseconds after which a node that was resized gets a picture of its size
+const PHOTO_EVERY = 500; // milliseconds between two looks at where the photo comes from
 const JSON_BODY = { "Content-Type": "application/json" };
 
 let running = false; // a queue run, of whichever page
@@ -178,4 +179,31 @@ export function photoOf(node) {
     if (portrait) return portraitBy(portrait);
   }
   return null;
+}
+
+/** Whether no node loads other avatars than the built-in one, which draws the live faces. */
+const builtIn = () => everyNode().every((one) => one.comfyClass !== "Real3DLoadAvatar" || String(widgetOf(one, "avatar")?.value).endsWith("(built in)"));
+
+/** The live picture of a node: wishes for the moment of its playhead, with its widgets as they are. */
+export function liveScene(node, image, told) {
+  const live = new LiveFace(node, image, told);
+  let photo = null, sought = -Infinity;
+  return {
+    /** Whether there is a photo to show; other: values in place of some widgets. */
+    want(other = {}) {
+      if (performance.now() - sought > PHOTO_EVERY) {
+        photo = builtIn() ? photoOf(node) : null;
+        sought = performance.now();
+      }
+      const widgets = (node.widgets ?? []).filter((one) => one.serialize !== false && one.name !== "control_after_generate" && !isConnected(node, one.name));
+      const values = Object.fromEntries(widgets.map((one) => [one.name, one.value]));
+      const runs = {};
+      for (const [name, output] of [["motion", "real3d_source"], ["second", "real3d_second"]]) {
+        const token = node.inputs?.some((one) => one.name === name) && !isConnected(node, name) ? null : savedOutput(node, output);
+        if (token) runs[name] = token;
+      }
+      live.want(photo ? { node: node.comfyClass, photo, values: { ...values, ...other }, time: seenOf(node).time ?? 0, ...runs } : null);
+      return Boolean(photo);
+    },
+  };
 }

@@ -2,9 +2,11 @@
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
+import { liveScene, soundOf, spokenOf } from "./live.js";
 import { showNumbersOfMode } from "./modes.js";
+import { drawSpeech } from "./motion.js";
 import { keyframeStrip } from "./strip.js";
-import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
+import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, outputOf, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
 import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
 
 const DEGREES_PER_PIXEL = 0.4;
@@ -85,7 +87,7 @@ function secondsOfMotion(node, hops = 20) {
 
 export function addOrbitView(node) {
   const isPath = node.comfyClass === "Real3DCameraPath";
-  const image = make("img", { alt: "", draggable: "false", hidden: "" });
+  const image = make("img", { alt: "", draggable: "false", hidden: "" }), face = make("img", { alt: "", draggable: "false", hidden: "" });
   const drawn = make("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
   const numbers = make("output", { class: "r3d-numbers" });
   const hint = make("span", { class: "r3d-hint" });
@@ -100,7 +102,7 @@ export function addOrbitView(node) {
       role: "application",
       "aria-label": t("Head preview. Arrow keys rotate it, plus and minus change the distance, Home resets it to the front."),
     },
-    drawn, image, hint, numbers,
+    drawn, image, face, hint, numbers,
   );
   const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
 
@@ -120,6 +122,8 @@ export function addOrbitView(node) {
     keyframes: String(value("keyframes") ?? ""), seconds: pathSeconds() - 1 / fps(),
   });
   const ownView = () => (isPath ? viewAt(path(), time()) : [0, 0, 0, 1]);
+  let said = ""; // of the live picture
+  const scene = liveScene(node, face, (sentence) => { said = sentence; signature = ""; });
   const picture = new Picture(image, () => {
     gone = headOf(node) ?? null;
     image.hidden = true;
@@ -148,22 +152,25 @@ export function addOrbitView(node) {
 
   function refresh() {
     if (isPath) showNumbersOfMode(node);
-    const token = headOf(node);
+    const seen = scene.want(), alive = seen && !face.hidden;
+    const token = seen ? null : headOf(node);
     const live = token && token !== gone;
     const view = fromPlace(ownView(), place());
     const box = stage.getBoundingClientRect();
     const side = clamp(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, ...SIDES);
-    const now = JSON.stringify([view, live && token, live && side, time(), isPath && [path(), seconds()]]);
+    const now = JSON.stringify([view, live && token, live && side, seen, alive, said, time(), isPath && [path(), seconds()]]);
     if (now === signature) return;
     signature = now;
     if (live) picture.want(token, view, side);
     else image.hidden = true;
-    drawn.toggleAttribute("hidden", !image.hidden);
-    if (image.hidden) drawHead(drawn, view);
-    hint.textContent = live ? "" : t("Run the workflow to see the head");
+    drawn.toggleAttribute("hidden", !image.hidden || alive);
+    if (image.hidden && !alive) drawHead(drawn, view);
+    hint.textContent = live || alive ? "" : said || t("Run the workflow to see the head");
     const [yaw, pitch, , distance] = view;
     numbers.textContent = t("yaw {0}°  pitch {1}°  distance {2}", Math.round(yaw), Math.round(pitch), distance.toFixed(2));
-    strip?.refresh();
+    drawSpeech(strip.drawing, isPath ? spokenOf(node) : outputOf(node));
+    strip.element.hidden = !isPath && !(savedOutput(node, "real3d_seconds") > 0.04);
+    strip.refresh();
   }
   image.addEventListener("load", () => drawn.toggleAttribute("hidden", true));
 
@@ -184,7 +191,7 @@ export function addOrbitView(node) {
       "+": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)], "=": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)],
       "-": [yaw, pitch, clamp(distance + 0.05, 0.5, 2)], Home: [0, 0, 1],
     }[event.key];
-    if (event.key === "Delete" && strip) strip.remove(strip.keyNow());
+    if (event.key === "Delete" && isPath) strip.remove(strip.keyNow());
     else if (!to) return;
     else turn(...to);
     event.preventDefault();
@@ -205,9 +212,16 @@ export function addOrbitView(node) {
     },
     move: (key, to) => setWidget(node, "keyframes", withChangedKeyframe(text(), key, to, key.view)),
     remove: (key) => setWidget(node, "keyframes", withoutKeyframe(text(), key)),
-  }) : null;
-  if (strip) root.append(strip.element);
-  addElement(node, "orbit", root, STAGE + (strip ? STRIP : 0));
+    sound: () => soundOf(node),
+  }) : keyframeStrip(node, {
+    fps, refresh, edits: () => false, keys: () => [], least: 0,
+    seconds: () => savedOutput(node, "real3d_seconds") || 0.04,
+    label: t("Time in the motion"),
+    sound: () => soundOf(node),
+  });
+  root.append(strip.element);
+  addElement(node, "orbit", root, STAGE + (isPath ? STRIP : 0));
+  for (const name of ["real3d_source", "real3d_seconds"]) saveOutput(node, name);
   keepFresh(node, root, refresh);
   after(node, "onConfigure", refresh);
   if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 renders it

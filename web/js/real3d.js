@@ -6,6 +6,7 @@ import { addFace, rememberPortrait } from "./face.js";
 import { addMotionLine } from "./motion.js";
 import { addOrbitView, rememberHead } from "./orbit.js";
 import { loadWords, nodeOfServer, setOutput } from "./page.js";
+import { addScene } from "./scene.js";
 import { addRendering } from "./rendering.js";
 
 const PARTS = {
@@ -16,7 +17,7 @@ const PARTS = {
   Real3DTalkingPortrait: [rememberHead, rememberPortrait, addOrbitView, addRendering],
   Real3DAudioToMotion: [addMotionLine],
   Real3DVideoToMotion: [addMotionLine],
-  Real3DEditMotion: [addMotionLine],
+  Real3DEditMotion: [addMotionLine, addScene],
   Real3DTalkingPortraitToVideo: [addRendering],
   Real3DSuperResolution: [addRendering],
   Real3DPasteBack: [addRendering],

@@ -10,7 +10,7 @@ const playing = new WeakMap(); // node -> function that stops
 /**
  * A strip for a node's keyframes. path: {
  *   fps, seconds, keys: () -> number, number, [{line, time}]; edits: () -> whether the keyframes count;
- *   least: how many keys must stay; add(): sets a key at the playhead; move(key, time), remove(key);
+ *   least: how many keys must stay; add(): sets a key at the playhead, if they are edited at all; move(key, time), remove(key);
  *   refresh: after a change; sound: () -> address of the sound, "" for none; label: of the track.
  * }
  */
@@ -24,7 +24,8 @@ export function keyframeStrip(node, path, ...tools) {
   const play = button("▶", t("Play"), () => (playing.has(node) ? playing.get(node)() : start()));
   const adding = button("+", t("Add a keyframe here"), () => add());
   const removing = button("−", t("Delete the keyframe here"), () => remove(keyNow()));
-  const element = make("div", { class: "r3d-strip" }, track, make("div", { class: "r3d-row" }, clock, play, ...tools, adding, removing));
+  const row = make("div", { class: "r3d-row" }, clock, play, ...tools, ...(path.add ? [adding, removing] : []));
+  const element = make("div", { class: "r3d-strip" }, track, row);
   track.append(drawing, head);
   const diamonds = new Map();
   const time = () => seenOf(node).time ?? 0;
@@ -94,7 +95,7 @@ export function keyframeStrip(node, path, ...tools) {
     if (event.target !== track) return;
     const to = { ArrowLeft: time() - 1 / fps(), ArrowRight: time() + 1 / fps(), PageDown: time() - 1, PageUp: time() + 1, Home: 0, End: seconds() }[event.key];
     if (event.key === "Delete") remove(keyNow());
-    else if (event.key === "Enter") add();
+    else if (event.key === "Enter" && path.add) add();
     else if (event.key === " ") play.click();
     else if (to === undefined) return;
     else goTo(to);
