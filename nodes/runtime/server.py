@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
@@ -55,11 +56,12 @@ def workflow_is_running() -> bool:
     return queue is not None and queue.get_tasks_remaining() > 0
 
 
-def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
+def serve_json(method: str, path: str, answer: Callable[..., Awaitable[tuple[int, object]]], user_file: str | None = None) -> None:
     """Adds a route to ComfyUI's server whose bodies are JSON; a body of bytes is a JPEG.
 
     Args:
         answer: the body of the request, None with GET -> status and body.
+        user_file: name of a file in the folder of the user who asks, whose path `answer` is then given, too.
     """
     server = running_server()
     if server is None:
@@ -77,7 +79,11 @@ def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tupl
             asked = None if method == "GET" else await request.json()
         except ValueError:
             return web.json_response({"error": "This is not JSON."}, status=400)
-        status, body = await answer(asked)
+        status, body = await (answer(asked) if user_file is None else answer(asked, _in_user_folder(server, request, user_file)))
         if isinstance(body, bytes):
             return web.Response(status=status, body=body, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
         return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _in_user_folder(server: Any, request: Any, name: str) -> Path:
+    return Path(server.user_manager.get_request_user_filepath(request, name, create_dir=False))

@@ -156,6 +156,23 @@ export async function faceKeys(example) {
     told[name] = (await values(TYPE)).ways;
   }
   await picture("face_speech");
+  // a face is kept, and shown again in another node
+  await page.evaluate(() => { window.app.extensionManager.dialog.prompt = async () => "Greeting"; });
+  await page.getByRole("tab", { name: "Expressions" }).first().click();
+  await slide("Expressions: Smile", 0.65);
+  await page.locator(".r3d-face").getByRole("button", { name: "Save …" }).first().click();
+  const list = page.locator('.r3d-face select[aria-label="Saved faces"]').first();
+  await until(async () => (await list.inputValue()) === "Greeting");
+  told.saved = await list.inputValue();
+  await open(example);
+  await list.focus();
+  await until(async () => (await list.locator("option").count()) === 2);
+  await list.selectOption("Greeting");
+  told.loaded = await values(TYPE);
+  await picture("face_saved");
+  await page.locator(".r3d-face").getByRole("button", { name: "Delete", exact: true }).first().click();
+  await until(async () => (await list.locator("option").count()) === 1);
+  told.forgotten = await list.locator("option").count();
   seen.faceKeys = told;
 }
 

@@ -48,7 +48,7 @@ export async function monkey(example, seconds, seed, really = false) {
       if (box) await page.mouse.click(...within(box));
     },
     press: () => page.evaluate(([face, at]) => {
-      const all = [...document.querySelectorAll(`${face} button`)];
+      const all = [...document.querySelectorAll(`${face} button`)].filter((one) => !one.textContent.startsWith("Save")); // it asks for a name
       all[Math.floor(at * all.length)]?.click();
     }, [FACE, dice()]),
     async undo() {

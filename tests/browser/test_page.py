@@ -216,6 +216,7 @@ def test_the_face_is_directed_over_time(seen):
     assert told["end"] == "4.00" and 0.2 < told["playing"] < 4 and told["paused"]
     assert told["drawn"] == [3, 1], "the speech that comes in"
     assert (told["replace"], told["scale"]) == ("jaw_open = replace", "jaw_open = scale")
+    assert told["saved"] == "Greeting" and told["loaded"]["smile"] == 0.65 and told["forgotten"] == 1, "a face is kept, and let go"
 
 
 def test_the_same_face_is_seen_in_other_nodes(seen):

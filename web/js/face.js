@@ -5,6 +5,7 @@ import { hideWidgets, isConnected } from "./modes.js";
 import { liveScene, soundOf, spokenOf } from "./live.js";
 import { drawSpeech } from "./motion.js";
 import { addElement, after, changed, drag, keepFresh, make, saveOutput, seenOf, setWidget, step, t, undoneBy, widgetOf } from "./page.js";
+import { savedFaces } from "./presets.js";
 import { keyframeStrip } from "./strip.js";
 import { clamp, withoutKeyframe } from "./views.js";
 
@@ -168,13 +169,22 @@ export function addFace(node) {
     if (tabs.children[at].getAttribute("aria-selected") !== "true") open(tabs.children[at], panel.querySelectorAll(".r3d-sliders")[at]);
   }
   const names = [...sliders.keys()];
+  const kept = savedFaces(() => face(), (amounts) => {
+    const known = Object.fromEntries(Object.entries(amounts).filter(([name, amount]) => sliders.has(name) && Number.isFinite(amount)));
+    control.set({ ...nothing(), ...known });
+    changed();
+  });
+  panel.querySelector(".r3d-sliders").append(kept.row);
+  after(node, "onAdded", kept.attach);
+  after(node, "onRemoved", kept.detach);
 
+  const nothing = () => Object.fromEntries(names.map((name) => [name, 0]));
   const face = () => Object.fromEntries(names.map((name) => [name, value(name)]));
   const tool = (d, label, act) => make(
     "button", { type: "button", class: "r3d-button r3d-icon", title: label, "aria-label": label, onclick: act },
     make("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, make("path", { d })),
   );
-  const pasting = tool(ICONS.paste, t("Paste the copied face here"), () => { control.set({ ...Object.fromEntries(names.map((name) => [name, 0])), ...copied }); changed(); });
+  const pasting = tool(ICONS.paste, t("Paste the copied face here"), () => { control.set({ ...nothing(), ...copied }); changed(); });
   const strip = keyframeStrip(
     node,
     {
@@ -278,7 +288,7 @@ export function addFace(node) {
     refresh();
   });
   reset.addEventListener("click", () => {
-    set(Object.fromEntries(names.map((name) => [name, 0])));
+    set(nothing());
     changed();
   });
 
