@@ -45,10 +45,10 @@ def main() -> None:
             json.dumps({"film": film, "stages": stages, "first": first_frame, "preparation": preparation}[name](options, *map(int, values)))
         )
         return
-    from real3d_core.workers import _cores
+    from real3d_core.workers import cores
 
     unit = measured(options, "stages")["unit"]
-    print(f"{processor()}, {_cores()} cores; 1 unit = {unit:.2f} ms of processor time")
+    print(f"{processor()}, {cores()} cores; 1 unit = {unit:.2f} ms of processor time")
     tables = {"films": films, "stages": stage_table, "start": start_table, "preparation": preparation_table, "memory": memory_table}
     for name, table in tables.items():
         if not options.tables or name in options.tables:
@@ -57,9 +57,9 @@ def main() -> None:
 
 
 def films(options: argparse.Namespace, unit: float) -> None:
-    from real3d_core.workers import _cores
+    from real3d_core.workers import cores
 
-    counts = options.workers or [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= _cores()]
+    counts = options.workers or [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= cores()]
     print(f"{'workers':>8s} {'':14s} {'frames/s':>9s} {'frames/kilounit':>16s} {'of idle':>8s} {'of 1 worker':>12s}")
     single = 0.0
     for count in counts:
@@ -179,7 +179,7 @@ def made(options: argparse.Namespace) -> dict:
     import real3d_core as core
 
     models = core.ModelFolders()
-    avatar = core.load_avatar("analytic", core.AvatarOptions(models))
+    avatar = core.load_avatar("analytic", core.AvatarOptions(models, painting=cuda_ops.painting()))
     portrait = core.prepare_portrait(core.load_picture(options.portrait), models)
     with tempfile.TemporaryDirectory() as folder:
         repeated(options.voice, options.seconds, Path(folder) / "voice.wav")

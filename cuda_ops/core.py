@@ -1,4 +1,5 @@
-"""The core's rooms that the op takes part in: `errors`, and `render` with the checks, rays, tables and settings that all marchers share.
+"""What the operators take part in of the core: `errors`, `render` with the checks, rays, tables and settings that all marchers share, and
+`painting`.
 
 They lie beside this package: in the pack, below whatever it is called; in a checkout or an installed library, at the top. A relative import
 cannot leave the top level, and the pack has no name to import from, so the name is put together from this package's own. A room is loaded
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..real3d_core import errors as errors
     from ..real3d_core import render as render
+    from ..real3d_core.analytic import painting as painting
 else:
+    _PLACES = {"errors": "errors", "render": "render", "painting": "analytic.painting"}
 
     def __getattr__(room: str) -> ModuleType:
-        if room not in ("errors", "render"):
+        if room not in _PLACES:
             raise AttributeError(room)
-        return import_module(f"{__package__.rpartition('cuda_ops')[0]}real3d_core.{room}")
+        return import_module(f"{__package__.rpartition('cuda_ops')[0]}real3d_core.{_PLACES[room]}")

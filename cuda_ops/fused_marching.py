@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -155,21 +155,23 @@ class PackedHead:
 MarchPacked = Callable[[PackedHead, Cutoffs, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """(head, cutoffs, and the arguments of MarchRays, contiguous float32) -> what MarchRays returns."""
 
+Draw = Callable[[render.Planes, PackedDecoder, Cutoffs, Tensor, render.MarchSettings, int], render.HeadRender]
+"""The arguments of march, checked, the decoder packed, with what may be left out before the cameras -> what march returns."""
+
 
 @dataclass(frozen=True)
 class FusedMarcher:
     """A back end's marcher; calling it is calling real3d_core.render.march, which it hands over to where gradients are asked for.
 
-    march_packed: the compiled code.
+    draw: the compiled code and what is around it.
     multiple: it wants unit counts that are multiples of this.
-    project: makes the table.
     cutoffs: what it may leave out.
     """
 
-    march_packed: MarchPacked
+    draw: Draw
     multiple: int
-    project: Project = project_by_torch
     cutoffs: Cutoffs = DEFAULT
+    _latest: list[tuple[render.PlaneDecoder, PackedDecoder]] = field(default_factory=list, repr=False, compare=False)
 
     def exact(self) -> FusedMarcher:
         """The same with nothing left out."""
@@ -186,20 +188,50 @@ class FusedMarcher:
         planes, decoder, cameras = render.march_inputs.checked_inputs(planes, decoder, cameras)
         if render.march_inputs.wants_gradients(planes, decoder, cameras):
             return render.march(planes, decoder, cameras, settings, first_frame)
-        packed = PackedDecoder.of(decoder, self.multiple)
+        with render.march_inputs.full_float32(cameras.device):
+            return self.draw(planes, self._packed(decoder), self.cutoffs, cameras, settings, first_frame)
 
+    def _packed(self, decoder: render.PlaneDecoder) -> PackedDecoder:
+        """Of the latest decoder again, if it has these numbers: a film has one for all its frames."""
+        for known, packed in self._latest:
+            if _same(known, decoder):
+                return packed
+        own = render.PlaneDecoder(*(part.detach().clone() for part in vars(decoder).values()))
+        packed = PackedDecoder.of(own, self.multiple)
+        self._latest[:] = [(own, packed)]
+        return packed
+
+
+def ray_by_ray(march_packed: MarchPacked) -> Draw:
+    """Where only the rays are marched by compiled code, and all else is PyTorch's."""
+
+    def draw(
+        planes: render.Planes,
+        decoder: PackedDecoder,
+        cutoffs: Cutoffs,
+        cameras: Tensor,
+        settings: render.MarchSettings,
+        first_frame: int,
+    ) -> render.HeadRender:
         def prepare(features: Tensor, reach: Tensor) -> render.ray_marching.MarchRays:
-            table = render.plane_table.PlaneTable.of(features, packed.inputs, planes.box_side, reach)
-            head = PackedHead.of(table, packed, self.project)
-            return lambda *rays: self.march_packed(head, self.cutoffs, *(part.contiguous() for part in rays))
+            table = render.plane_table.PlaneTable.of(features, decoder.inputs, planes.box_side, reach)
+            head = PackedHead.of(table, decoder, project_by_torch)
+            return lambda *rays: march_packed(head, cutoffs, *(part.contiguous() for part in rays))
 
         whole_frame = replace(settings, rays_per_chunk=settings.resolution**2)
         return render.ray_marching.march_frames(prepare, planes, cameras, whole_frame, first_frame)
+
+    return draw
 
 
 def results_for(origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Room for colour [r, 32], depth [r] and opacity [r]."""
     return origins.new_empty(len(origins), CHANNELS), origins.new_empty(len(origins)), origins.new_empty(len(origins))
+
+
+def _same(one: render.PlaneDecoder, other: render.PlaneDecoder) -> bool:
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return all(a.device == b.device and torch.equal(a, b) for a, b in pairs)
 
 
 def _through(run: render.plane_table.Run | None) -> tuple[int, int, float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
-from .conversions import driving_clip, photos, sound
+from .conversions import driving_clip, floats, photos, sound
 from .inputs import (
     acting_input,
     background_video_input,
@@ -173,7 +173,7 @@ class TalkingPortrait(io.ComfyNode):
         preview |= shown_motion(made.motion, made.soundtrack) | shown_source(made.motion)
         films = zip(made.films, made.sizes, strict=True)
         videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
-        last = torch.cat([frames.frames(len(frames) - 1, len(frames)) for frames in made.films])
+        last = torch.cat([floats(frames.frames(len(frames) - 1, len(frames))) for frames in made.films])
         return io.NodeOutput(videos, last, made.motion.fps, ui=preview)
 
 

@@ -14,6 +14,7 @@ from .mediapipe_models.model_files import ModelFolders
 if TYPE_CHECKING:
     import torch
 
+    from .analytic.painting import Painting
     from .avatar import Avatar
     from .motion.motion import Motion, MotionBasis
 
@@ -32,6 +33,7 @@ class AvatarOptions:
     half: the networks that run for every frame compute in bfloat16: faster where the processor has it, and less exact.
     own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
         that were published to start from the latter (spec 06 section 12, item 1).
+    painting: the operators that the built-in avatar composes frames by; None: PyTorch's.
 
     Raises:
         Real3DError: there is no such device.
@@ -43,6 +45,7 @@ class AvatarOptions:
     offload_device: torch.device | str | None = None
     half: bool = False
     own_expression: bool = False
+    painting: Painting | None = None
 
     def __post_init__(self) -> None:
         import torch

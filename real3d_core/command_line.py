@@ -41,9 +41,15 @@ def run(options: argparse.Namespace) -> None:
         Real3DError: the user can mend something.
     """
     _refuse_unusable_paths(options)
-    models = ModelFolders((options.models or DEFAULT_FOLDER,))
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    source = AvatarOptions(models, options.checkpoint, device, half=bool(options.half), own_expression=bool(options.own_expression))
+    models, fast = ModelFolders((options.models or DEFAULT_FOLDER,)), _cuda_ops()
+    source = AvatarOptions(
+        models,
+        options.checkpoint,
+        options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        half=bool(options.half),
+        own_expression=bool(options.own_expression),
+        painting=None if fast is None else fast.painting(),
+    )
     choices = _pipeline_options(options)
     refuse_idle(options)
     photo = load_picture(options.portrait)
@@ -53,8 +59,7 @@ def run(options: argparse.Namespace) -> None:
     refuse_impossible(choices, sound, None if clip is None else clip_frames(clip))
 
     avatar = load_avatar(options.avatar, source)
-    fast, show = _cuda_ops(), _ProgressLine()
-    march = march_table if fast is None else fast.march
+    show, march = _ProgressLine(), march_table if fast is None else fast.march
     made = talking_portraits(avatar, [photo], choices, models, sound, clip, mask, background, march=march, progress=show)
     (frames,) = made.films
 
@@ -111,7 +116,7 @@ def _given(**values) -> dict:
 
 
 def _cuda_ops() -> ModuleType | None:
-    """The folder `cuda_ops` beside this package, which marches rays fast; the core also works without it."""
+    """The folder `cuda_ops` beside this package, whose operators are fast; the core also works without it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():
         return None

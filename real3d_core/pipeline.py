@@ -152,7 +152,7 @@ class TalkingPortraits:
 
     portraits: one per photo.
     motion: what moves them.
-    films: per photo its frames [n, height, width, 3] in 0..1; nothing is computed yet.
+    films: per photo its frames, see `render_frames`; nothing is computed yet.
     sizes: (width, height) of each film in pixels.
     soundtrack: what is heard; None: silence.
     track: the driver's face, where there is a driving clip.
@@ -370,7 +370,9 @@ def render_frames(
     view: View | None = None,
     march: March = march_table,
 ) -> FrameStream[Tensor]:
-    """Frames [n, height, width, 3] in 0..1 of a portrait in motion, its viewer moving as `view` says; nothing is computed yet.
+    """Frames [n, height, width, 3] of a portrait in motion, its viewer moving as `view` says; nothing is computed yet.
+
+    They are in 0..1, for the framing "whole photo" uint8.
 
     Args:
         photo: uint8 [H, W, 3 or 4] that the portrait was prepared from; needed for the framing "whole photo" only.

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Barrier, Lock, Thread
 from typing import TypeVar
 
 import torch
@@ -26,12 +26,24 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time, and of what period (Linux' cgroup v2)
 _AHEAD = 2  # pieces per worker
+_BEGINS_WITHIN = 60  # seconds
 _ONE_AT_A_TIME = Lock()
 
 
 def workers() -> int:
     """How many threads compute side by side: one per core that this process may use, or fewer where PyTorch is set to fewer."""
-    return max(1, min(_cores(), torch.get_num_threads()))
+    return max(1, min(cores(), torch.get_num_threads()))
+
+
+@cache
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # "max" where there is no quota
+        quota, period = map(int, _QUOTA.read_text().split())
+        count = min(count, math.ceil(quota / period))
+    return count
 
 
 def look_ahead() -> int:
@@ -53,7 +65,9 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     give_back()  # each thread has a heap of its own
     pending: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(count, "real3d", initializer=on_one_thread)
+    all_there = Barrier(count, timeout=_BEGINS_WITHIN)
     try:
+        list(pool.map(lambda _: all_there.wait(), range(count)))  # no thread of the host's that begins later finds the setting changed
         for number, item in enumerate(items):
             pending.append(pool.submit(_as_here(work), item))
             if not number:
@@ -65,16 +79,6 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
     finally:
         pool.shutdown(cancel_futures=True)
         give_back()
-
-
-@cache
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # "max" where there is no quota
-        quota, period = map(int, _QUOTA.read_text().split())
-        cores = min(cores, math.ceil(quota / period))
-    return cores
 
 
 def on_one_thread() -> None:

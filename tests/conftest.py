@@ -32,7 +32,7 @@ def one_thread():
 @pytest.fixture
 def two_workers(monkeypatch):
     """Frames are computed side by side in this test, however many cores there are."""
-    monkeypatch.setattr("real3d_core.workers._cores", lambda: 2)
+    monkeypatch.setattr("real3d_core.workers.cores", lambda: 2)
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(1)

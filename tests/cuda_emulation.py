@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cuda_ops.build import built_library
 from cuda_ops.cuda.launch import MULTIPLE, KernelShape, Launch, kernel_source
-from cuda_ops.fused_marching import FusedMarcher
+from cuda_ops.fused_marching import FusedMarcher, ray_by_ray
 
 HERE = Path(__file__).parent / "cuda_ops"
 QUICK = ("-O2", "-ffp-contract=off")
@@ -33,4 +33,4 @@ def load(flags: tuple[str, ...] = QUICK) -> FusedMarcher:
         assert emulated(shape.defines(), flags)(launch.blocks, launch.threads, launch.shared_bytes, launch.pointers()) == 0
         return launch.results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(ray_by_ray(march_packed), MULTIPLE)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from real3d_core import workers
+from real3d_core.one_thread import one_thread
 from real3d_core.stream import FrameStream
 from real3d_core.workers import in_order
 
@@ -138,6 +139,20 @@ def test_a_containers_quota_counts(monkeypatch, tmp_path, quota, cores):
         (tmp_path / "cpu.max").write_text(quota)
     monkeypatch.setattr(workers, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
-    workers._cores.cache_clear()
-    assert workers._cores() == cores
-    workers._cores.cache_clear()
+    workers.cores.cache_clear()
+    assert workers.cores() == cores
+    workers.cores.cache_clear()
+
+
+def test_small_work_computes_on_one_thread_and_leaves_the_setting_as_it_was(two_workers):
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == in_a_new_thread() == 2
+
+
+def test_small_work_within_a_piece_leaves_the_host_its_threads(two_workers):
+    def work(_: int) -> int:
+        with one_thread():
+            return torch.get_num_threads()
+
+    assert list(in_order(work, range(4))) == [1] * 4 and in_a_new_thread() == 2

@@ -1,4 +1,4 @@
-// What Python hands over besides head.h, and the two functions that it calls.
+// What Python hands over besides head.h, and the functions that it calls.
 
 extern "C" {
 
@@ -21,7 +21,26 @@ int32_t prepare(const Window* windows, const Sheets* sheets, int32_t count, int3
                 const float* weight, const float* bias, int32_t early_units, int32_t late_units, int32_t threads, float* early,
                 float* late);
 
-int32_t march(const Head* head, const float* origins, const float* directions, const float* depths, const float* positions,
-              int64_t rays, int32_t coarse, int32_t fine, int64_t positions_stride, float stop_below, float colour_above, int32_t threads,
-              float* colour, float* depth, float* opacity);
+// The rays of one frame, one for each pixel of a picture `side` pixels along a side, and the picture that they are marched for.
+struct FrameRays {
+    int32_t side, coarse, fine;
+    float origin[3];
+    const float* directions;      // [3][side * side]
+    float *near, *far;            // [side * side] between which depths each is marched
+    const float* strata;          // [coarse] ascending, 0..1 between near and far
+    const float* jitter;          // [coarse] how many steps further each depth is; those of the next ray are jitter_stride numbers on
+    const float* positions;       // [fine] where in the distribution the second pass looks, likewise
+    int64_t jitter_stride, positions_stride;
+    float *features;              // [channels][side * side]
+    float *depth, *opacity;       // [side * side]
+};
+
+static_assert(sizeof(FrameRays) == FRAME_RAYS_BYTES, "extension.py has other fields");
+
+int32_t cast(const float* camera, int32_t side, const float* box, float* directions, float* near, float* far, float* span);
+
+int32_t choose(const FrameRays* rays, const float* span, int32_t* pixels, float* reach, float* ends);
+
+int32_t march(const Head* head, const FrameRays* rays, const int32_t* pixels, int64_t count, float stop_below, float colour_above,
+              int32_t threads);
 }

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import render
-from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window, results_for
+from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window
+from .frames import CastRays, Numbers, Picture, Steps, WholeFrames
 from .polynomials import c_constants
 
 SOURCES = (
     HEAD_SOURCE,
-    *(Path(__file__).with_name(name) for name in ("vectors.h", "denormals.h", "calls.h", "table.h", "samples.h", "march.cpp")),
+    *(Path(__file__).with_name(name) for name in ("vectors.h", "denormals.h", "calls.h", "cast.h", "table.h", "samples.h")),
+    *(Path(__file__).with_name(name) for name in ("workspace.h", "march.cpp")),
 )
 MULTIPLE = 16  # the widest vectors
 
@@ -24,6 +26,18 @@ class Sheet(ctypes.Structure):
     """A plane as a window reads it; the same fields in calls.h."""
 
     _fields_ = [("features", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "column"))]
+
+
+class FrameRays(ctypes.Structure):
+    """The rays of a frame and its picture; the same fields in calls.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("side", "coarse", "fine")),
+        ("origin", ctypes.c_float * 3),
+        *((name, ctypes.c_void_p) for name in ("directions", "near", "far", "strata", "jitter", "positions")),
+        *((name, ctypes.c_int64) for name in ("jitter_stride", "positions_stride")),
+        *((name, ctypes.c_void_p) for name in ("features", "depth", "opacity")),
+    ]
 
 
 class Sheets(ctypes.Structure):
@@ -37,7 +51,8 @@ class Sheets(ctypes.Structure):
 
 def source() -> str:
     """All parts as one text, behind what they take from Python."""
-    sizes = STRUCT_BYTES | {"SHEET_BYTES": ctypes.sizeof(Sheet), "SHEETS_BYTES": ctypes.sizeof(Sheets)}
+    own = {"SHEET_BYTES": Sheet, "SHEETS_BYTES": Sheets, "FRAME_RAYS_BYTES": FrameRays}
+    sizes = STRUCT_BYTES | {name: ctypes.sizeof(struct) for name, struct in own.items()}
     defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
     return defines + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
@@ -56,9 +71,9 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
     prepare = library.prepare
     prepare.argtypes = [pointer, pointer, number, number, pointer, number, pointer, pointer, number, number, number, pointer, pointer]
     prepare.restype = number
-    run = library.march
-    run.argtypes = [*[pointer] * 5, ctypes.c_int64, number, number, ctypes.c_int64, real, real, number, *[pointer] * 3]
-    run.restype = number
+    library.cast.argtypes = [pointer, number, *[pointer] * 5]
+    library.choose.argtypes = [pointer] * 5
+    library.march.argtypes = [pointer, pointer, pointer, ctypes.c_int64, real, real, number]
 
     def project(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
         layers = [layer for pair in zip(table.windows, windows, strict=True) for layer in _layers(*pair)]
@@ -76,23 +91,41 @@ def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:
         _require_memory(failed)
         return early, late
 
-    def march_packed(
-        head: PackedHead, cutoffs: Cutoffs, origins: Tensor, directions: Tensor, depths: Tensor, positions: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        fine = positions.shape[1]
-        results = results_for(origins)
-        struct = head.as_struct()
-        failed = run(
-            ctypes.addressof(struct),
-            *(tensor.data_ptr() for tensor in (origins, directions, depths, positions)),
-            *(len(depths), depths.shape[1], fine, 0 if len(positions) == 1 else fine),
+    def cast(camera: Tensor, box: Tensor, rays: CastRays, span: Tensor) -> bool:
+        results = (rays.directions, rays.near, rays.far, span)
+        return bool(library.cast(camera.data_ptr(), rays.side, box.data_ptr(), *(tensor.data_ptr() for tensor in results)))
+
+    def choose(rays: CastRays, numbers: Numbers, span: Tensor | None, ends: Tensor) -> tuple[Tensor, Tensor]:
+        pixels, reach = rays.near.new_empty(rays.near.shape, dtype=torch.int32), rays.near.new_empty(2, 3)
+        struct = _struct(rays, numbers)
+        found = library.choose(
+            ctypes.byref(struct), None if span is None else span.data_ptr(), pixels.data_ptr(), reach.data_ptr(), ends.data_ptr()
+        )
+        return pixels[:found], reach
+
+    def march(head: PackedHead, cutoffs: Cutoffs, rays: CastRays, numbers: Numbers, pixels: Tensor, picture: Picture) -> None:
+        head_struct, struct = head.as_struct(), _struct(rays, numbers, picture)
+        failed = library.march(
+            *(ctypes.byref(head_struct), ctypes.byref(struct), pixels.data_ptr(), len(pixels)),
             *(cutoffs.stop_below, cutoffs.colour_above, torch.get_num_threads()),
-            *(tensor.data_ptr() for tensor in results),
         )
         _require_memory(failed)
-        return results
 
-    return FusedMarcher(march_packed, MULTIPLE, project)
+    return FusedMarcher(WholeFrames(Steps(cast, choose, project, march)), MULTIPLE)
+
+
+def _struct(rays: CastRays, numbers: Numbers, picture: Picture | None = None) -> FrameRays:
+    """Holds addresses of tensors: keep them while it is in use."""
+    tensors = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, numbers.positions)
+    coarse, fine = numbers.jitter.shape[1], numbers.positions.shape[1]
+    strides = (count if len(of_rays) > 1 else 0 for count, of_rays in ((coarse, numbers.jitter), (fine, numbers.positions)))
+    images = (picture.features, picture.depth, picture.opacity) if picture else ()
+    return FrameRays(
+        *(rays.side, coarse, fine, (ctypes.c_float * 3)(*rays.origin)),
+        *(tensor.data_ptr() for tensor in tensors),
+        *strides,
+        *(image.data_ptr() for image in images),
+    )
 
 
 def _layers(window: render.plane_table.Window, struct: Window) -> list[tuple[Window, Sheets]]:

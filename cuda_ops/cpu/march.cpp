@@ -7,107 +7,19 @@
 // Hidden units are in base 2: log2(1 + 2^x), their weights scaled to match (PackedDecoder).
 //
 // cuda_ops/cpu/extension.py puts this text behind EXP2, LOG2_1P, the sizes that the structs have in Python, head.h,
-// vectors.h, denormals.h, calls.h, table.h and samples.h.
+// vectors.h, denormals.h, calls.h, cast.h, table.h, samples.h and workspace.h.
 
 namespace {
 
-const int WALK = 8;              // depths between two looks at whether a ray still sees anything
 const float UNSEEN = -1e30f;     // density of depths behind all that shows
-
-// Light along LANES rays: how much of it still passes, and what each interval takes away.
-struct Light {
-    Floats passing = all(1.0f);
-
-    // WALK intervals one after the other. z, d: rows of depths and densities, of which those before the first one are its beginning; an
-    // interval of no length takes nothing. weight: rows.
-    void take(const float* z, const float* d, float* weight) {
-        Floats density[WALK], left[WALK];
-        for (int i = 0; i < WALK; i++) density[i] = ((at(d + (i - 1) * LANES) + at(d + i * LANES)) * 0.5f - 1.0f) * LOG2_E;
-        softplus_2(density);
-        for (int i = 0; i < WALK; i++) density[i] = density[i] * (at(z + (i - 1) * LANES) - at(z + i * LANES));
-        power_of_2(density, left);  // what it lets pass: exp(-softplus * length), all in base 2
-        for (int i = 0; i < WALK; i++) {
-            const Floats alpha = 1.0f - left[i];
-            at(weight + i * LANES) = alpha * passing;
-            passing *= 1.0f - alpha + 1e-10f;
-        }
-    }
-};
-
-// Memory of one thread. Rows of LANES numbers have one ray per lane.
-class Workspace {
-  public:
-    Workspace(const Head& head, int coarse, int fine) {
-        const int depths = coarse + fine, shown = depths + LANES + SAMPLES_AT_ONCE;
-        lay_out(head, coarse, depths, shown);
-        memory = static_cast<char*>(std::malloc(used + 64));
-        if (!memory) return;
-        used = 64 - reinterpret_cast<uintptr_t>(memory) % 64;
-        lay_out(head, coarse, depths, shown);
-    }
-    ~Workspace() { std::free(memory); }
-    Workspace(const Workspace&) = delete;
-
-    char* memory = nullptr;
-    float *coarse_depth, *coarse_density, *cumulative, *bins;
-    float *depth, *density;  // [coarse + fine] all depths ascending, and the densities that the first pass has found there
-    float* weight;           // of the interval before each depth, those of the first pass, then those of the second
-    int32_t* source;         // of each depth: its number among the coarse, then the fine ones
-    float* hidden;           // [lane][coarse + fine][early units]
-    float *late_hidden, *shown_share, *shown_depth, *sums;
-    const float **early_row, **late_row;
-
-  private:
-    size_t used = 0;
-
-    template <class Number>
-    void place(Number*& rows, int64_t count) {
-        rows = reinterpret_cast<Number*>(reinterpret_cast<uintptr_t>(memory) + used);
-        used += (count * sizeof(Number) + 63) / 64 * 64;
-    }
-    void lay_out(const Head& head, int coarse, int depths, int shown) {
-        // Light takes a row before the first one, and full walks.
-        for (float** rows : {&coarse_depth, &coarse_density, &cumulative, &bins, &depth, &density, &weight}) {
-            const int64_t count = rows == &depth || rows == &density || rows == &weight ? depths : coarse;
-            place(*rows, (count + 1 + WALK) * LANES);
-            *rows += LANES;
-        }
-        place(source, LANES * depths);
-        place(hidden, (int64_t)LANES * depths * head.early_units);
-        place(late_hidden, (int64_t)shown * head.late_units);
-        place(shown_share, shown);
-        place(shown_depth, shown);
-        place(sums, head.varying);
-        place(early_row, shown);
-        place(late_row, shown);
-    }
-};
-
-// Some of a block's lanes.
-struct Chosen {
-    int count = 0, lane[LANES + LOOKED_UP_AT_ONCE];  // the last one again and again behind them
-    alignas(64) int32_t mask[LANES];  // -1 where chosen
-
-    template <class Wanted>
-    void choose(int lanes, Wanted wanted) {
-        count = 0;
-        for (int i = 0; i < LANES; i++) {
-            const bool in = i < lanes && wanted(i);
-            mask[i] = -in;
-            lane[count] = i;
-            count += in;
-        }
-        for (int i = 0; count && i < LOOKED_UP_AT_ONCE; i++) lane[count + i] = lane[count - 1];
-    }
-};
 
 struct Arguments {
     Head head;
-    const float *origins, *directions, *depths, *positions;
-    int64_t rays, positions_stride;
+    FrameRays frame;
+    const int32_t* pixels;
+    int64_t rays;
     int coarse, fine;
     float stop_below, colour_above;
-    float *colour, *depth, *opacity;
 };
 
 // UNITS and WINDOWS: the numbers of early units and windows where the compiler is to know them, else 0.
@@ -123,8 +35,10 @@ class Marcher : Arguments {
         return space.hidden + ((int64_t)lane * (coarse + fine) + sample) * early_units();
     }
     Floats densities(const Rays& rays, Floats depth, const Chosen& chosen, const int32_t* samples, Workspace& space) const;
-    void spread(int64_t first, int lanes, const int32_t* known, Workspace& space) const;
-    void colours(const Rays& rays, int64_t ray, int lane, int seen, Workspace& space) const;
+    void aim(const int32_t* pixel, Rays& block, Workspace& space) const;
+    void spread(const int32_t* pixel, const int32_t* known, Workspace& space) const;
+    void colours(const Rays& rays, int lane, int seen, Workspace& space) const;
+    void show(const int32_t* pixel, int lanes, Floats total, Floats distance, Workspace& space) const;
 };
 
 // Densities that the chosen lanes have at a depth, UNSEEN in the others; samples: under which number each lane keeps its hidden units.
@@ -172,15 +86,10 @@ inline void pad(float* z, float* d, int count) {
 template <int UNITS, int WINDOWS, bool STACKED>
 void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) const {
     const int lanes = rays - first < LANES ? rays - first : LANES;
+    int32_t pixel[LANES];
+    for (int lane = 0; lane < LANES; lane++) pixel[lane] = pixels[first + (lane < lanes ? lane : lanes - 1)];
     Rays block;
-    for (int lane = 0; lane < LANES; lane++) {
-        const int64_t ray = first + (lane < lanes ? lane : lanes - 1);
-        for (int axis = 0; axis < 3; axis++) {
-            block.origin[axis][lane] = origins[3 * ray + axis];
-            block.direction[axis][lane] = directions[3 * ray + axis];
-        }
-        for (int i = 0; i < coarse; i++) space.coarse_depth[i * LANES + lane] = depths[ray * coarse + i];
-    }
+    aim(pixel, block, space);
 
     // First pass. known: how many coarse densities of each ray have been worked out.
     Light light;
@@ -205,7 +114,7 @@ void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) co
         alive.choose(lanes, [&](int lane) { return alive.mask[lane] && light.passing[lane] >= stop_below; });
     }
 
-    spread(first, lanes, known, space);
+    spread(pixel, known, space);
 
     // Second pass.
     const int count = coarse + fine;
@@ -237,19 +146,54 @@ void Marcher<UNITS, WINDOWS, STACKED>::block(int64_t first, Workspace& space) co
     if (seen > count) seen = count;
     at(space.weight + seen * LANES) = Floats{};
 
-    distance /= total;
-    for (int lane = 0; lane < lanes; lane++) {
-        opacity[first + lane] = total[lane];
-        depth[first + lane] = distance[lane];
-        float* pixel = colour + (first + lane) * head.channels;
-        for (int channel = 0; channel < head.channels; channel++) pixel[channel] = total[lane] * head.constant[channel];
-        colours(block, first + lane, lane, seen, space);
+    for (int channel = 0; channel < head.channels; channel++) at(space.picture + channel * LANES) = total * head.constant[channel];
+    for (int lane = 0; lane < lanes; lane++) colours(block, lane, seen, space);
+    show(pixel, lanes, total, distance / total, space);
+}
+
+// The rays of some pixels, and their coarse depths.
+template <int UNITS, int WINDOWS, bool STACKED>
+void Marcher<UNITS, WINDOWS, STACKED>::aim(const int32_t* pixel, Rays& block, Workspace& space) const {
+    const int64_t all_pixels = (int64_t)frame.side * frame.side;
+    Floats near, far;
+    for (int lane = 0; lane < LANES; lane++) {
+        near[lane] = frame.near[pixel[lane]];
+        far[lane] = frame.far[pixel[lane]];
+    }
+    for (int axis = 0; axis < 3; axis++) {
+        block.origin[axis] = all(frame.origin[axis]);
+        for (int lane = 0; lane < LANES; lane++) block.direction[axis][lane] = frame.directions[axis * all_pixels + pixel[lane]];
+    }
+    for (int i = 0; i < coarse; i++) {
+        Floats jitter = all(frame.jitter[i]);
+        if (frame.jitter_stride)
+            for (int lane = 0; lane < LANES; lane++) jitter[lane] = frame.jitter[pixel[lane] * frame.jitter_stride + i];
+        at(space.coarse_depth + i * LANES) = depth_at(near, far, frame.strata[i], jitter, coarse - 1);
+    }
+}
+
+// Writes what was found into the picture; rays that have met what is infinite or not a number stay empty.
+template <int UNITS, int WINDOWS, bool STACKED>
+void Marcher<UNITS, WINDOWS, STACKED>::show(const int32_t* pixel, int lanes, Floats total, Floats distance, Workspace& space) const {
+    Floats sum = total;
+    for (int channel = 0; channel < head.channels; channel++) sum += at(space.picture + channel * LANES);
+    Chosen sound;
+    sound.choose(lanes, [&](int lane) { return sum[lane] - sum[lane] == 0; });
+    for (int k = 0; k < sound.count; k++) {
+        const int lane = sound.lane[k];
+        frame.opacity[pixel[lane]] = total[lane];
+        if (total[lane] > 0) frame.depth[pixel[lane]] = distance[lane];
+    }
+    for (int channel = 0; channel < head.channels; channel++) {
+        float* to = frame.features + channel * (int64_t)frame.side * frame.side;
+        const Floats value = at(space.picture + channel * LANES) * 2.0f - 1.0f;
+        for (int k = 0; k < sound.count; k++) to[pixel[sound.lane[k]]] = value[sound.lane[k]];
     }
 }
 
 // Fine depths, where the first pass found weight (spec 03 section 8), merged with the coarse ones.
 template <int UNITS, int WINDOWS, bool STACKED>
-void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const int32_t* known, Workspace& space) const {
+void Marcher<UNITS, WINDOWS, STACKED>::spread(const int32_t* pixel, const int32_t* known, Workspace& space) const {
     const int last = coarse - 3;  // number of the last bin in use
     auto row = [](float* rows, int i) -> Floats& { return at(rows + i * LANES); };
     float *weight = space.weight, *cumulative = space.cumulative, *bins = space.bins, *z = space.coarse_depth;
@@ -267,8 +211,9 @@ void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const in
     }
     for (int k = 0; k < coarse + fine; k++) at(space.source + k * LANES) = Ints{} - 1;
     for (int k = 0; k < fine; k++) {
-        Floats u;
-        for (int lane = 0; lane < LANES; lane++) u[lane] = positions[(first + (lane < lanes ? lane : 0)) * positions_stride + k];
+        Floats u = all(frame.positions[k]);
+        if (frame.positions_stride)
+            for (int lane = 0; lane < LANES; lane++) u[lane] = frame.positions[pixel[lane] * frame.positions_stride + k];
         Ints right = {};  // how many cumulative shares do not pass u
         for (int j = 0; j <= last; j++) right -= row(cumulative, j) <= u;
         // cumulative shares, bins and coarse depth around it; bin lo reaches from before coarse depth lo + 1 to beyond it
@@ -295,7 +240,7 @@ void Marcher<UNITS, WINDOWS, STACKED>::spread(int64_t first, int lanes, const in
 
 // Colours of one ray's samples that show.
 template <int UNITS, int WINDOWS, bool STACKED>
-void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int64_t ray, int lane, int seen, Workspace& space) const {
+void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int lane, int seen, Workspace& space) const {
     int shown = 0;
     for (int k = 0; k < seen; k++) {
         const float share = (space.weight[k * LANES + lane] + space.weight[(k + 1) * LANES + lane]) * 0.5f;
@@ -334,7 +279,7 @@ void Marcher<UNITS, WINDOWS, STACKED>::colours(const Rays& block, int64_t ray, i
         add_colours<2>(head, space.early_row, space.late_row, space.shown_share, shown, space.sums);
     else
         add_colours<1>(head, space.early_row, space.late_row, space.shown_share, shown, space.sums);
-    for (int i = 0; i < head.written; i++) colour[ray * head.channels + head.outputs[i]] = space.sums[i];
+    for (int i = 0; i < head.written; i++) space.picture[head.outputs[i] * LANES + lane] = space.sums[i];
 }
 
 template <int UNITS, int WINDOWS, bool STACKED>
@@ -359,14 +304,12 @@ int32_t march_all(const Arguments& arguments, int32_t threads) {
 
 }  // namespace
 
-// Marches rays; arguments and results are those of real3d_core.render.ray_marching.march_rays. positions_stride is 0 where all rays share
-// their positions, else their number. A ray is followed until less than stop_below of its light passes; samples add their colour if
-// their share exceeds colour_above (0 and -1: everything is worked out). Returns 0, or 1 for want of memory.
-int32_t march(const Head* head, const float* origins, const float* directions, const float* depths, const float* positions,
-              int64_t rays, int32_t coarse, int32_t fine, int64_t positions_stride, float stop_below, float colour_above, int32_t threads,
-              float* colour, float* depth, float* opacity) {
-    const Arguments arguments{*head,  origins, directions, depths,     positions,    rays,   positions_stride,
-                              coarse, fine,    stop_below, colour_above, colour, depth,  opacity};
+// Marches the rays of some pixels, and writes them into their frame's picture: features -1..1, opacity, and the depth where there is any.
+// A ray is followed until less than stop_below of its light passes; samples add their colour if their share exceeds colour_above (0 and
+// -1: everything is worked out). Returns 0, or 1 for want of memory.
+int32_t march(const Head* head, const FrameRays* rays, const int32_t* pixels, int64_t count, float stop_below, float colour_above,
+              int32_t threads) {
+    const Arguments arguments{*head, *rays, pixels, count, rays->coarse, rays->fine, stop_below, colour_above};
     if (head->window[0].through_length) {
         if (head->windows == 2 && head->early_units == 64) return march_all<64, 2, true>(arguments, threads);  // trained trigrids
         return march_all<0, 0, true>(arguments, threads);

@@ -273,11 +273,21 @@ def add_colours(raw, s, share, sums):
         sums[o] += share * (np.float32(1.002) / (ONE + power_of_2(min(raw[s, o] * -LOG2_E, HIGHEST))) - np.float32(0.001))
 
 
-TABLE, ROW, NUMBER = "float32[:,::1]", "float32[::1]", "float32"
+@njit(forceinline=True, **STRICT)
+def depths_between(near, far, strata, jitter, results):
+    """As coarse_depths of real3d_core.render, rounding for rounding."""
+    span = far - near
+    step = span / np.float32(len(strata) - 1)
+    for k in range(len(strata)):
+        results[k] = strata[k] * span + near + jitter[k] * step
+
+
+TABLE, ROW, NUMBER, PIXELS = "float32[:,::1]", "float32[::1]", "float32", "int32[::1]"
 SIGNATURE, TRIGRID_SIGNATURE = (
     f"""void(
-    {TABLE}, {TABLE}, {ROW}, {NUMBER}, float32[:,:,::1], float32[:,:,::1], {TABLE}, {ROW}, int32[::1],
-    int32[:,::1], {TABLE}, {stacks}, {TABLE}, {TABLE}, {TABLE}, {TABLE}, {NUMBER}, {NUMBER}, int64, int64, {TABLE}, {ROW}, {ROW}
+    {TABLE}, {TABLE}, {ROW}, {NUMBER}, float32[:,:,::1], float32[:,:,::1], {TABLE}, {ROW}, {PIXELS},
+    int32[:,::1], {TABLE}, {stacks}, {ROW}, {TABLE}, {ROW}, {ROW}, {ROW}, {TABLE}, {TABLE}, {PIXELS}, {NUMBER}, {NUMBER}, int64, int64,
+    {TABLE}, {ROW}, {ROW}
 )""".replace("\n", "")
     for stacks in (ROW, TABLE)
 )
@@ -285,9 +295,10 @@ SIGNATURE, TRIGRID_SIGNATURE = (
 
 def march(
     early, late, to_density, density_bias, to_colour, late_to_colour, colour_bias, constant, outputs,
-    windows, scales, stacks, origins, directions, depths, positions, stop_below, colour_above, first, stop, colour, depth, opacity,
+    windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
+    features, depth, opacity,
 ):  # fmt: skip
-    """Marches rays first..stop - 1; what is not named here is as in march.cpp.
+    """Draws pixels[first:stop]; what is not named here is as in march.cpp.
 
     Args:
         to_colour, late_to_colour: [varying / 4, 4, early or late units].
@@ -295,9 +306,10 @@ def march(
         windows: [K, 5] axis across, length across, axis down, length down, start.
         scales: [K, 4] scale and shift across, then down.
         stacks: [K, 4] axis, length, scale and shift through the layers of a trigrid; [0] for a triplane, which gets code of its own.
-        positions: [rays or 1, Nf].
+        jitter, positions: [M or 1, Nc or Nf].
+        features: [32, M]. depth, opacity: [M].
     """
-    coarse, fine = depths.shape[1], positions.shape[1]
+    coarse, fine = len(strata), positions.shape[1]
     count = coarse + fine
     early_units, late_units, varying = early.shape[1], late.shape[1], colour_bias.shape[1]
     ray = np.empty((BLOCK, 2, 3), np.float32)
@@ -308,18 +320,22 @@ def march(
     )
     hidden = np.empty((BLOCK, count, early_units), np.float32)
     late_hidden, unused = np.zeros((BLOCK, 2, late_units), np.float32), np.zeros(late_units, np.float32)
-    density, fine_z, cumulative = np.empty((BLOCK, coarse), np.float32), np.empty(fine, np.float32), np.empty(coarse, np.float32)
+    depths, density = np.empty((BLOCK, coarse), np.float32), np.empty((BLOCK, coarse), np.float32)
+    fine_z, cumulative = np.empty(fine, np.float32), np.empty(coarse, np.float32)
     merged_z, merged_density = np.empty((BLOCK, count), np.float32), np.empty((BLOCK, count), np.float32)
     weight = np.zeros((BLOCK, count + 1), np.float32)
     source, shown = np.empty((BLOCK, count), np.int32), np.empty(count + 1, np.int32)
     raw, sums = np.empty((2, varying), np.float32), np.empty(varying, np.float32)
     passing, known, seen = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    pixel, picture = np.empty(BLOCK, np.int32), np.empty((len(constant), BLOCK), np.float32)
 
     for block in range(first, stop, BLOCK):
         rays = min(BLOCK, stop - block)
         for r in range(rays):
+            pixel[r] = at = pixels[block + r]
             for axis in range(3):
-                ray[r, 0, axis], ray[r, 1, axis] = origins[block + r, axis], directions[block + r, axis]
+                ray[r, 0, axis], ray[r, 1, axis] = origin[axis], directions[axis, at]
+            depths_between(near[at], far[at], strata, jitter[at if len(jitter) > 1 else 0], depths[r])
 
         # First pass. known: how many coarse densities have been worked out.
         weight[:] = ZERO
@@ -329,7 +345,7 @@ def march(
             until = min(start + WALK, coarse)
             for r in range(rays):
                 if passing[r] >= stop_below:
-                    locate(windows, scales, stacks, ray[r], depths[block + r, start:until], places[r], beyond[r], points)
+                    locate(windows, scales, stacks, ray[r], depths[r, start:until], places[r], beyond[r], points)
                     known[r] = until
             for i in range(start, until):
                 for r in range(rays):
@@ -338,12 +354,12 @@ def march(
                         density[r, i] = product + density_bias
             for r in range(rays):
                 if known[r] == until:
-                    passing[r] = intervals(depths[block + r], density[r], start, until, passing[r], weight[r])
+                    passing[r] = intervals(depths[r], density[r], start, until, passing[r], weight[r])
 
         for r in range(rays):
             if fine:
-                spread(depths[block + r], weight[r], positions[block + r if len(positions) > 1 else 0], cumulative, fine_z)
-            merge(depths[block + r], fine_z, density[r], known[r], merged_z[r], merged_density[r], source[r])
+                spread(depths[r], weight[r], positions[pixel[r] if len(positions) > 1 else 0], cumulative, fine_z)
+            merge(depths[r], fine_z, density[r], known[r], merged_z[r], merged_density[r], source[r])
 
         # Second pass.
         weight[:] = ZERO
@@ -370,8 +386,6 @@ def march(
             for k in range(1, seen[r]):
                 total += weight[r, k]
                 distance += weight[r, k] * ((merged_z[r, k - 1] + merged_z[r, k]) * HALF)
-            opacity[block + r] = total
-            depth[block + r] = distance / total
 
             # Colours of the samples that show, two at a time. A sample's share of the pixel is the mean of the intervals around it.
             many = 0
@@ -393,8 +407,20 @@ def march(
                 for s in range(pair):
                     k = shown[one + s]
                     add_colours(raw, s, (weight[r, k] + weight[r, k + 1]) * HALF, sums)
+            check = total
             for channel in range(len(constant)):
-                colour[block + r, channel] = total * constant[channel]
+                picture[channel, r] = total * constant[channel]
             if many:
                 for o in range(len(outputs)):
-                    colour[block + r, outputs[o]] = sums[o]
+                    picture[outputs[o], r] = sums[o]
+            for channel in range(len(constant)):
+                check += picture[channel, r]
+            seen[r] = check - check == ZERO  # what is infinite or not a number leaves its ray empty
+            if seen[r]:
+                opacity[pixel[r]] = total
+                if total > ZERO:
+                    depth[pixel[r]] = distance / total
+        for channel in range(len(constant)):
+            for r in range(rays):
+                if seen[r]:
+                    features[channel, pixel[r]] = picture[channel, r] * np.float32(2) - ONE

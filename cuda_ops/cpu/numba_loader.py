@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,14 +21,15 @@ from torch import Tensor
 
 from ..build import Refusal, processor
 from ..build_cache import cache_folder, is_sealed, seal
-from ..fused_marching import Cutoffs, FusedMarcher, PackedHead, results_for
+from ..fused_marching import Cutoffs, FusedMarcher, PackedHead, project_by_torch
+from .frames import CastRays, Numbers, Picture, Steps, WholeFrames
 
 MULTIPLE = 16  # the widest vectors
 RAYS_AT_ONCE = 256  # of a thread
 WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start")
 SCALES = ("across_scale", "across_shift", "down_scale", "down_shift")
 STACKS = ("through_axis", "through_length", "through_scale", "through_shift")
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "polynomials.py"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("march_numba.py", "cast_numba.py", "polynomials.py"))
 
 _log = logging.getLogger(__name__)
 
@@ -39,52 +41,57 @@ def load() -> FusedMarcher:
         Refusal: numba is not installed.
     """
     kernel_of = cache(_kernel)
-    kernel_of(False)
+    cast_rays, choose_rays = kernel_of("cast_numba", "cast", "CAST"), kernel_of("cast_numba", "choose", "CHOOSE")
+    kernel_of()
 
-    def march_packed(head: PackedHead, cutoffs: Cutoffs, *rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        decoder, results = head.decoder, results_for(rays[0])
-        windows, scales, stacks = (
-            np.array([[getattr(window, name) for name in names] for window in head.windows], kind)
-            for names, kind in ((WHERE, np.int32), (SCALES, np.float32), (STACKS, np.float32))
-        )
-        trigrid = head.windows[0].through_length > 0
-        by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
-        to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
-        weights = (
-            decoder.to_density,
-            decoder.density_bias,
-            *to_colour,
-            decoder.colour_bias.repeat(2, 1),
-            decoder.constant,
-            decoder.outputs,
-        )
-        arguments = (
-            head.early,
-            head.late,
-            *weights,
-            windows,
-            scales,
-            stacks if trigrid else stacks[:0, 0],
-            *rays,
-            cutoffs.stop_below,
-            cutoffs.colour_above,
-        )
-        numbers, outputs = ([part.numpy() if isinstance(part, Tensor) else part for part in group] for group in (arguments, results))
-        count = len(rays[0])
-        kernel = kernel_of(trigrid)
+    def cast(camera: Tensor, box: Tensor, rays: CastRays, span: Tensor) -> bool:
+        return cast_rays(camera.numpy(), rays.side, *_arrays(box, rays.directions, rays.near, rays.far, span))
+
+    def choose(rays: CastRays, numbers: Numbers, span: Tensor | None, ends: Tensor) -> tuple[Tensor, Tensor]:
+        pixels, reach = rays.near.new_empty(rays.near.shape, dtype=torch.int32), rays.near.new_empty(2, 3)
+        origin, between = np.array(rays.origin, np.float32), span if span is not None else rays.near[:0]
+        tensors = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, between, pixels, reach, ends)
+        return pixels[: choose_rays(origin, rays.side, *_arrays(*tensors))], reach
+
+    def march(head: PackedHead, cutoffs: Cutoffs, rays: CastRays, numbers: Numbers, pixels: Tensor, picture: Picture) -> None:
+        trigrid, count = head.windows[0].through_length > 0, len(pixels)
+        kernel = kernel_of(signature="TRIGRID_SIGNATURE" if trigrid else "SIGNATURE")
+        frame = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, numbers.positions, pixels)
+        arguments = (*_head_arguments(head), np.array(rays.origin, np.float32), *_arrays(*frame), *vars(cutoffs).values())
+        results = _arrays(picture.features.flatten(1), picture.depth.flatten(), picture.opacity.flatten())
 
         def march_some(first: int, some: int = RAYS_AT_ONCE) -> None:
             with denormals_flushed():
-                kernel(*numbers, first, min(first + some, count), *outputs)
+                kernel(*arguments, first, min(first + some, count), *results)
 
         if torch.get_num_threads() == 1:
             march_some(0, count)
-            return results
+            return
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))
-        return results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(WholeFrames(Steps(cast, choose, project_by_torch, march)), MULTIPLE)
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.numpy() for tensor in tensors]
+
+
+def _head_arguments(head: PackedHead) -> tuple[np.ndarray | float, ...]:
+    """What the kernel wants to know of a head, in its order."""
+    decoder = head.decoder
+    windows, scales, stacks = (
+        np.array([[getattr(window, name) for name in names] for window in head.windows], kind)
+        for names, kind in ((WHERE, np.int32), (SCALES, np.float32), (STACKS, np.float32))
+    )
+    by_four = decoder.to_colour.T.unflatten(0, (-1, 4))
+    to_colour = (part.contiguous() for part in (by_four[..., : decoder.early_units], by_four[..., decoder.early_units :]))
+    return (
+        *_arrays(head.early, head.late, decoder.to_density),
+        decoder.density_bias,
+        *_arrays(*to_colour, decoder.colour_bias.repeat(2, 1), decoder.constant, decoder.outputs),
+        *(windows, scales, stacks if head.windows[0].through_length > 0 else stacks[:0, 0]),
+    )
 
 
 @contextmanager
@@ -98,15 +105,15 @@ def denormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(already)
 
 
-def _kernel(trigrid: bool = False) -> Callable[..., None]:
-    """The compiled function for triplanes or for trigrids; kept on disk if the cache folder can be written."""
+def _kernel(module: str = "march_numba", function: str = "march", signature: str = "SIGNATURE") -> Callable[..., Any]:
+    """A function of a module, compiled for the signature that the module names; kept on disk if the cache folder can be written."""
     try:
         numba = import_module("numba")
-        source = import_module(".march_numba", __package__)
+        source = import_module(f".{module}", __package__)
     except ImportError as failure:
         raise Refusal(f"numba is not installed or does not work here ({failure})") from None
     _log.info("numba compiles ray marching for this processor, unless it is in the cache; that takes some seconds")
-    signature = source.TRIGRID_SIGNATURE if trigrid else source.SIGNATURE
+    types = getattr(source, signature)
     folder = cache_folder() / f"numba-{_key(numba)}"
     if not is_sealed(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -114,7 +121,7 @@ def _kernel(trigrid: bool = False) -> Callable[..., None]:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            compiled = _compile(numba, source, signature, cache=True)
+            compiled = _compile(numba, getattr(source, function), types, cache=True)
             if not is_sealed(folder):
                 seal(folder)
             return compiled
@@ -122,12 +129,12 @@ def _kernel(trigrid: bool = False) -> Callable[..., None]:
             _log.debug("numba's cache in '%s' cannot be used: %s", folder, failure)
         finally:
             numba.config.CACHE_DIR = before
-    return _compile(numba, source, signature, cache=False)
+    return _compile(numba, getattr(source, function), types, cache=False)
 
 
-def _compile(numba: ModuleType, source: ModuleType, signature: str, cache: bool) -> Callable[..., None]:
+def _compile(numba: ModuleType, function: Callable[..., Any], signature: str, cache: bool) -> Callable[..., Any]:
     # No threads of numba's own: its simplest kind ends the whole program when two of Python's threads march at the same time.
-    return numba.njit(signature, nogil=True, cache=cache, **source.STRICT)(source.march)
+    return numba.njit(signature, nogil=True, cache=cache, error_model="numpy", fastmath=set())(function)
 
 
 def _key(numba: ModuleType) -> str:

@@ -1,7 +1,9 @@
 // Vectors of LANES numbers, and the functions of them that marching needs.
 
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..build import SECONDS, Refusal
 from ..build_cache import cache_folder, keep, kept
-from ..fused_marching import Cutoffs, FusedMarcher, PackedHead
+from ..fused_marching import Cutoffs, FusedMarcher, PackedHead, ray_by_ray
 from .launch import MULTIPLE, KernelShape, Launch, kernel_source
 
 OPTIONS = ("-std=c++17",)
@@ -78,7 +78,7 @@ def gpu_marcher(compiler: Compiler, driver: Driver) -> FusedMarcher:
             driver.launch(kernels[key], launch, torch.cuda.current_stream(device).cuda_stream)
         return launch.results
 
-    return FusedMarcher(march_packed, MULTIPLE)
+    return FusedMarcher(ray_by_ray(march_packed), MULTIPLE)
 
 
 def _kernel(compiler: Compiler, driver: Driver, capability: int, defines: tuple[str, ...]) -> ctypes.c_void_p:

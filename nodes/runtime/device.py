@@ -130,7 +130,7 @@ def new_built_in_avatar() -> Avatar:
     """The built-in avatar once more, with a memory of its own for what it makes of a portrait."""
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
-    return next(iter(built_in_kinds().values())).load(AvatarOptions(model_folders()))
+    return next(iter(built_in_kinds().values())).load(AvatarOptions(model_folders(), painting=cuda_ops.painting()))
 
 
 @lru_cache(1)
@@ -138,7 +138,7 @@ def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
     """The latest one is kept, with what it has made of its latest portrait."""
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
-    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders)))
+    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders, painting=cuda_ops.painting())))
 
 
 def backend_choices() -> list[str]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..one_thread import one_thread
 from ..portrait.boxes import Box
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
@@ -36,11 +37,13 @@ class PlaneBender:
         glasses = float((planes.person or {}).get(GLASSES, 0.0))
         self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses))
         self._texels = torch.from_numpy(np.stack(texel_centres())).float()
-        self._on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
-        sides = self._on_lattice[1, :, 0], self._on_lattice[0, 0]
+        on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
+        sides = on_lattice[1, :, 0], on_lattice[0, 0]
+        self._on_lattice, self._on_plane = on_lattice.permute(1, 2, 0)[None].contiguous(), 2 * self._texels
         self._cells = [(side.clamp(-1, 1).numpy() + 1) / 2 * (LATTICE - 1) for side in sides]  # of rows and columns; the border is repeated
         self._copies = _Copies(planes.features)
 
+    @one_thread()
     def __call__(self, coefficients: Tensor) -> Planes:
         features, changed = self._copies.take(len(coefficients))
         for number, frame in enumerate(coefficients.split(1)):  # sums round differently in company
@@ -56,10 +59,9 @@ class PlaneBender:
         if not moved.any():
             return None
         box = self._texels_about(moved)
-        on_lattice = self._on_lattice[channels(box)].permute(1, 2, 0)[None]
-        shifts = F.grid_sample(shifts[None], on_lattice, padding_mode="border", align_corners=True)[0]
-        points = self._texels[channels(box)] + shifts[:6].unflatten(0, (3, 2))
-        solid, face, jaw = points.permute(0, 2, 3, 1)[:, None] * 2
+        shifts = F.grid_sample(shifts[None], self._on_lattice[(slice(None), *box)], padding_mode="border", align_corners=True)[0]
+        points = torch.add(self._on_plane[channels(box)], shifts[:6].unflatten(0, (3, 2)), alpha=2)
+        solid, face, jaw = points.permute(0, 2, 3, 1)[:, None]
         rest, part = self._planes.features[:1, 0], front[channels(box)]
         skin, rest_uv = rest[:, : CARRIED.start + COLOUR.stop], rest[:, CARRIED][:, FACE_UV]
         part[: skin.shape[1]] = _look_up(skin, solid)

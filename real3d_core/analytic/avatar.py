@@ -21,6 +21,7 @@ from ..motion.blink import blink_curve
 from ..motion.editing import eased_in
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion, MotionBasis
+from ..one_thread import one_thread
 from ..portrait.crop import Backdrop
 from ..portrait.portrait import Portrait
 from ..progress import Progress, no_progress
@@ -41,6 +42,7 @@ from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
+from .painting import IN_TORCH, Painting
 from .solid import TEXELS
 
 _LOG = logging.getLogger("real3d")
@@ -51,13 +53,20 @@ _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never pas
 
 
 class AnalyticAvatar:
-    """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching."""
+    """Geometry and the photo's own pixels through the paper's planes, decoder shape and ray marching.
+
+    Args:
+        models: where the user keeps model files.
+        march_settings: how finely its heads are marched.
+        painting: the operators that frames are composed by.
+    """
 
     name = KIND.name
     motion_basis: MotionBasis = BASIS
 
-    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER):
+    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER, painting: Painting = IN_TORCH):
         self.march_settings = march_settings
+        self._painting = painting
         self._models = models
         self.decoder: PlaneDecoder = constructed_decoder()
         self._lifted: tuple[Portrait, Planes] | None = None
@@ -73,6 +82,7 @@ class AnalyticAvatar:
         """None."""
         return ()
 
+    @one_thread()
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
         with self._making:
@@ -80,6 +90,7 @@ class AnalyticAvatar:
                 self._lifted = (portrait, lift(portrait))
             return self._lifted[1]
 
+    @one_thread()
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
         """Bends the planes for every frame of a motion; only plane 0 changes.
 
@@ -156,6 +167,7 @@ class AnalyticAvatar:
             parallel=True,
         )
 
+    @one_thread()
     def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
         key = (portrait, size, render.features.shape[-1])
@@ -164,9 +176,10 @@ class AnalyticAvatar:
                 settings = replace(self.march_settings, resolution=key[2])
                 planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-                self._composing = (key, Composer(portrait, planes, at_rest, size))
+                self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
             return self._composing[1]
 
+    @one_thread()
     def audio_to_motion(self, sound: Sound, style: SpeechStyle = NATURAL, progress: Progress = no_progress) -> Motion:
         """Lips that follow the sounds (speech/controls.py) and a face that acts along (speech/acting.py), in one step.
 

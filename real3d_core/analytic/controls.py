@@ -64,6 +64,7 @@ _OPPOSITE = (0.7, 1.2)  # likewise below rest, where most controls mean little
 _LEFT_OVER = (0.08, 0.14)  # face heights, of the displacements that controls leave over: 0.04 and less in clear clips
 _ROUGH = (0.010, 0.015)  # face heights that a landmark lies off its neighbours by, of these: clips have 0.01, noise 0.04 and more
 _NEIGHBOURS = 6
+_NOTHING = 1e-6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _LOWER_EDGE = 17  # the middle of the lower lip's outer edge
@@ -116,6 +117,13 @@ class FaceControls:
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
+    def usual_displacements(self) -> Tensor:
+        """[B, 468], orthonormal: along each axis, all displacements are sums of these but for what is held back or left over."""
+        along_axes = [*self.directions.mT, self._spoken_from.T, self._chin.T]
+        together = torch.cat([*along_axes, *self._lips.directions()]) * self._free.T
+        _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
+        return usual[strengths > _NOTHING * strengths[0]].float()
+
     def _lips_together(self) -> Tensor:
         """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
@@ -135,10 +143,10 @@ class FaceControls:
         return opened * self._apart / (self._apart + JAW_GAP * opened).clamp_min(1e-6)
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
-        """What the controls leave over [N, 468, 3], as far as it is movement of skin: noise is held back as a whole."""
+        """What the controls leave over [N, 468, 3] (0 if nothing), as far as it is movement of skin: noise is held back as a whole."""
         shifts = coefficients[:, len(CONTROLS) :].reshape(-1, MESH_POINTS, 3)
         if not shifts.any():
-            return shifts
+            return shifts.new_zeros(())
         shifts = soft_length(shifts, *_LEFT_OVER)
         off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
@@ -232,12 +240,19 @@ class _LipClosing:
         self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
     def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
-        gap = (self._y + moved[..., 1])[:, self._upper_points] - (self._y + moved[..., 1])[:, self._lower_points]
+        y = self._y + moved[..., 1]
+        gap = y[:, self._upper_points] - y[:, self._lower_points]
         pressed = press[:, None] * (gap + firmly * torch.maximum(gap, self._own_gap))
         tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
         down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
         up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
-        return moved + torch.stack([torch.zeros_like(up), up - down, torch.zeros_like(up)], dim=-1)
+        closed = moved.clone()
+        closed[..., 1] += up - down
+        return closed
+
+    def directions(self) -> tuple[Tensor, Tensor]:
+        """[c, 468] each: what closing moves in each column of the upper lip, and of the lower one."""
+        return self._mix.T * self._follow_upper, self._mix.T * self._follow_lower
 
     def levelled(self, moved: Tensor) -> Tensor:
         """The same with both lips equally far forward, as lips are that touch."""

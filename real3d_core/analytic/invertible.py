@@ -17,6 +17,7 @@ _FIRST, _LAST = slice(None, -1), slice(1, None)
 _REACHES = (1, 1, 2, 2, 4, 4)  # cells over which rounds of smoothing go
 _CLOSE = 0.01  # cells of the lattice by which an inverse may be off
 _NEWTON_ROUNDS = 8
+_DONE = 2e-4  # cells; what a round moves less than this is exact
 _LONGEST_STEP = 3.0  # cells that a round may move a source
 
 
@@ -55,11 +56,14 @@ def inverse(field: Tensor, rounds: int) -> Tensor:
     """
     axis = torch.linspace(-1, 1, field.shape[-1], device=field.device)
     lattice = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
-    shift = -field
-    for _ in range(rounds):
-        shift = -_looked_up(field, lattice + shift)
     cell = 2 / (field.shape[-1] - 1)
-    missing = shift + _looked_up(field, lattice + shift)
+    points = lattice - field
+    for number in range(rounds):
+        before, points = points, lattice - _looked_up(field, points)
+        if number % 2 and (points - before).abs().amax() < _DONE * cell:
+            return points - lattice
+    missing = points - lattice + _looked_up(field, points)
+    shift = points - lattice
     for frame, off in enumerate(missing.square().sum(dim=1) > (_CLOSE * cell) ** 2):
         if off.any():
             shift[frame, :, off] = _newton(field[frame], lattice[:, off], -field[frame][:, off], cell)
@@ -80,7 +84,10 @@ def _newton(field: Tensor, targets: Tensor, shift: Tensor, cell: float) -> Tenso
         xx, yy = 1 + xx, 1 + yy
         area = (xx * yy - xy * yx).clamp_min(_NARROWEST)
         step = torch.stack([yy * missing[0] - xy * missing[1], xx * missing[1] - yx * missing[0]]) / area
-        shift = shift + step * (_LONGEST_STEP * cell / torch.hypot(*step).clamp_min(1e-12)).clamp(max=1)
+        length = torch.hypot(*step)
+        shift = shift + step * (_LONGEST_STEP * cell / length.clamp_min(1e-12)).clamp(max=1)
+        if length.amax() < _DONE * cell:
+            break
     return shift
 
 
@@ -98,12 +105,9 @@ def _gentle(fields: Tensor, cell: float) -> bool:
     frame, field, row, column = steep.nonzero(as_tuple=True)
     if not len(frame):
         return True
-    strains = [
-        _corner_strain(across[frame, field, :, row + below, column][None], down[frame, field, :, row, column + right][None])
-        for below in (0, 1)
-        for right in (0, 1)
-    ]
-    return bool(torch.stack(strains).amax() <= _FREE)
+    below, right = (torch.tensor(corners)[:, None] for corners in ((0, 0, 1, 1), (0, 1, 0, 1)))
+    slopes = across[frame, field, :, row + below, column], down[frame, field, :, row, column + right]
+    return bool(_corner_strain(*slopes).amax() <= _FREE)
 
 
 def _squared_slopes(slopes: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +126,7 @@ def _strain(fields: Tensor, cell: float) -> Tensor:
 
 
 def _corner_strain(across: Tensor, down: Tensor) -> Tensor:
-    """Slopes [..., 3, *, *] along x and y -> [..., *, *]."""
+    """Slopes [*, *, 3, ...] along x and y -> [*, *, ...]."""
     (xx, yx, zx), (xy, yy, zy) = across.unbind(2), down.unbind(2)
     # of a share f of the field, the area is 1 + f * trace + f^2 * determinant; 1 / f is the larger root of this
     trace, determinant, kept = xx + yy, xx * yy - xy * yx, 1 - _NARROWEST

@@ -18,8 +18,9 @@ def _load(options: AvatarOptions) -> Avatar:
             f"The built-in avatar does not use a checkpoint: remove '{options.checkpoint}', or choose the avatar 'real3d'."
         )
     from .avatar import AnalyticAvatar
+    from .painting import IN_TORCH
 
-    return AnalyticAvatar(options.models)
+    return AnalyticAvatar(options.models, painting=options.painting or IN_TORCH)
 
 
 def _motion_basis() -> MotionBasis:

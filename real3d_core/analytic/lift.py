@@ -46,7 +46,7 @@ def lift(portrait: Portrait) -> Planes:
 def _bounds(solid) -> Tensor:
     """A box about the head, with room for a dropped jaw."""
     x, y = (torch.from_numpy(axis).float() for axis in texel_centres())
-    head = solid.inside > -2
+    head = solid.inside > 0
     room = 0.02
     chin = 0.14 * solid.face_height
     return torch.tensor(

@@ -35,6 +35,7 @@ _LEAST = 0.02  # face heights from the middle of hair to its edge: from less no 
 _SHADED = 0.6  # of the jaw's brightness is the least that the shadow below it leaves; what is darker is hair or cloth
 _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above which a pixel at its edge is, and is not, believed
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
+_MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
 _HAIR = 0.15  # distance from the colour of the hair above
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
@@ -73,7 +74,7 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
 def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face_height: float) -> Picture:
     """Colours of a head, continued beyond its outline: smoothly, with the detail of the nearest hair that looks like it.
 
-    Below the jaw they go on as the face's: neither as its shadow nor as a collar or hair beside it.
+    Below the jaw they go on as the face's, as dark as the jaw's own edge is: not as a collar or hair beside it.
 
     Args:
         colours: [H, W, 3] in 0..1.
@@ -97,17 +98,37 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
-    darker, reach = _UNDER
-    depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (reach * face_height)
-    smooth *= 1 - darker * (jaw * np.clip(depth, 0, 1))[..., None]
-    beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
     low, high = _BELIEVED
     own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
-    low, high = _OF_THE_JAW
-    unlike = np.linalg.norm(colours - smooth * _shade(colours, smooth)[..., None], axis=2)
-    own = np.where(jaw, np.minimum(own, np.clip((high - unlike) / (high - low), 0, 1)), own)
+    smooth, own = _below_jaw(colours, smooth, own, jaw, sure, face, face_height)
+    beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
+    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
+
+
+def _below_jaw(
+    colours: Picture,
+    smooth: Picture,
+    own: np.ndarray,
+    jaw: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    face: np.ndarray,
+    face_height: float,
+) -> tuple[Picture, np.ndarray]:
+    """Smooth colours [H, W, 3] that go on below the jaw as dark as its edge is, and how far [H, W] the photo's own are believed there.
+
+    A light band below the jaw's shadow, or dark dots where it meets hair, would be seen as a line drawn along it.
+    """
+    shaded = smooth * _shade(colours, smooth)[..., None]
+    low, high = _OF_THE_JAW
+    like = np.clip((high - np.linalg.norm(colours - shaded, axis=2)) / (high - low), 0, 1)
+    mixed = cv2.erode(np.where(jaw, np.minimum(own, like), own).astype(np.float32), disc(_MIXED * face_height))
+    own = np.where(jaw, mixed, own)
+    edge = extend_outwards(shaded, (own > 0.5) & sure, blur=max(1.0, _FINE * face_height))
+    darker, reach = _UNDER
+    depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (reach * face_height)
+    under = smooth * (1 - darker * np.clip(depth, 0, 1))[..., None]
+    return np.where(jaw[..., None], np.minimum(edge, under), smooth), own
 
 
 def _shade(colours: Picture, smooth: Picture) -> np.ndarray:

@@ -16,12 +16,14 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
-from ..render.camera import camera_rays, farthest_turn
+from ..render.camera import farthest_turn, rays_through
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
 
 FACE_SHEET, JAW_SHEET, SKULL_SHEET = (slice(s.start - FACE_UV.start, s.stop - FACE_UV.start) for s in (FACE_UV, JAW_UV, SKULL_UV))
+
+PLACES_PER_CROP = 2 / (1 + 2 * MARGIN)
 
 _STEP = 4.0  # rays; a larger jump between the photo coordinates of neighbouring rays is a depth edge
 _STEP_BLUR = 1.2  # rays
@@ -33,6 +35,7 @@ _TURNED = math.radians(20)
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
+_SHARE = 6.0  # an edge that is a sixth hair goes on as one that is all hair: ears are there or not, never half there
 _ROUNDS = 4
 _ROUNDING = 1.5  # rays; what lacks more is no rounding: its surface carries other coordinates than those it is seen at
 _TAPS = 2  # rays to each side that have a part in an enlarged pixel
@@ -66,8 +69,8 @@ class RayPlaces:
     """Where in the photo the rays of one frame arrive.
 
     uv: [6, R, R] photo coordinates of the three sheets, continued beyond the head.
-    near: [1, R, R] 1 on the solid head and close to it, 0 away from it.
-    reached: [1, R, R] the same, whether or not what is there has moved.
+    near: [1, R, R] how far the photo's matte draws the outline: 1 at the rim of the solid head and close to it, 0 away from it.
+    reached: [1, R, R] 1 on the solid head and close to it, 0 away from it, whether or not what is there has moved.
     still: [1, R, R] 1 where the frame shows what the photo shows there, in its place.
     """
 
@@ -91,7 +94,7 @@ class RayCoordinates:
         (rays,) = FrameRays.of(at_rest)
         self._source = at_rest.cameras
         self._residual = _residual(self._corrected(rays)[0], rays.opacity)
-        self._rim = torch.cat([_rim(at_rest), hair], dim=1)
+        self._rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1)], dim=1)
         self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
         self._reached = torch.zeros(1, *hair.shape[-2:])
         unmoved = self(rays)
@@ -123,7 +126,7 @@ class RayCoordinates:
         reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
         beside = ((_SIDE_GROW - away) / 2).clamp(0, 1) * (1 - front) * hair  # the solid ends within the hair
         beside = blur(beside, _STEP_BLUR)  # else the rays' grid would show along it
-        near = torch.where(solid, 1.0, torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside))[0]
+        near = torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside)[0]
         return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
@@ -131,9 +134,10 @@ class RayCoordinates:
         side, known = rays.offset.shape[-1], rays.opacity > 0.5
         solid = listed(known)
         behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
-        origins, directions = (towards[0].mT.index_select(1, solid).mT for towards in camera_rays(rays.camera, side))
+        centres = pixel_centres(side).flatten(2)[0].index_select(1, solid)
+        origins, directions = (one[0] for one in rays_through(rays.camera, *centres.split(1)))
         points = origins + directions * depth[:, None]
-        uv = (rays.offset[:, FACE_SHEET] + pixel_centres(side)).flatten(2)[0].index_select(1, solid).T
+        uv = (rays.offset[0, FACE_SHEET].flatten(1).index_select(1, solid) + centres).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
         corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
         front = torch.ones_like(rays.opacity)
@@ -186,6 +190,12 @@ class Enlargement:
         """The box of the pixels that a box of rays has a part in."""
         rows, columns = (slice(self._pixels[rays.start].start, self._pixels[rays.stop - 1].stop) for rays in (down, across))
         return rows, columns
+
+
+@lru_cache(maxsize=8)
+def enlargement(rays: int, size: int, mode: str) -> Enlargement:
+    """The same one again."""
+    return Enlargement(rays, size, mode)
 
 
 def relative(part: Box, box: Box) -> Box:
@@ -336,7 +346,7 @@ def pixel_centres(side: int) -> Tensor:
 
 def plate_places(uv: Tensor) -> Tensor:
     """Crop coordinates to places in a plate, -1..1 from border to border."""
-    return (uv - 0.5) * (2 / (1 + 2 * MARGIN))
+    return (uv - 0.5) * PLACES_PER_CROP
 
 
 @lru_cache(maxsize=8)

@@ -17,9 +17,9 @@ from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
+from .painting import LookUp, Patch
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, listed, plate_places, relative
 
-_RIM = 2  # pixels at the rim of an eye's picture that are the plate's own, so that both give the same colour where they meet
 _TOGETHER = 1.3e-5  # of half a plate; sheets closer than this are one, the difference is rounding
 
 
@@ -48,10 +48,13 @@ class HeadSheets:
         plates: the portrait's layers at that size.
         face: maps of the face.
         from_rays: enlarges maps of rays to the frame's pixels.
+        look_up: finds colours in plates.
     """
 
-    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int):
-        self._head = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
+    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int, look_up: LookUp):
+        layers = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
+        self._head = layers.contiguous(memory_format=torch.channels_last)
+        self._look_up = look_up
         self._face = face
         self._from_rays = from_rays
         self._eyes = Eyes(plates.head, portrait.landmarks)
@@ -75,9 +78,7 @@ class HeadSheets:
         for part in parts:
             places = front[channels(part.box)]
             torch.where(part.jaw > 0.5, part.places[JAW_SHEET], places, out=places)
-        head = _sampled(self._head, front)
-        for eye in self._eyes(look):
-            self._show(eye, rays[FACE_SHEET], front, box, head[:3])
+        head = self._look_up(self._head, front, [self._patch(eye) for eye in self._eyes(look)])
         slant = _slant(camera) - self._source_slant
         for part in parts:
             self._show_mouth(part, head[:3][channels(part.box)], slant)
@@ -110,57 +111,34 @@ class HeadSheets:
         pixels = listed((part.jaw < 1) & ((part.jaw > 0) | (part.face < 1)))
         places = part.places.flatten(1).index_select(1, pixels)
         jaw, face = (one.flatten()[pixels] for one in (part.jaw, part.face))
-        mixed = _sampled(self._head[:, :3], places[FACE_SHEET, None])[:, 0]
+        mixed = self._look_up(self._head, places[FACE_SHEET, None], ())[:3, 0]
         inside = (face < 1).nonzero()[:, 0]
         if len(inside):
             skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
             painted = self._mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
             mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
-        mixed = torch.lerp(mixed, _sampled(self._head[:, :3], places[JAW_SHEET, None])[:, 0], jaw)
+        mixed = torch.lerp(mixed, self._look_up(self._head, places[JAW_SHEET, None], ())[:3, 0], jaw)
         width = part.jaw.shape[1]
         colour[:, pixels // width, pixels % width] = mixed
 
-    def _show(self, eye: Painted, rays: Tensor, front: Tensor, box: Box, colour: Tensor) -> None:
-        """Puts an eye into the colours [3, h, w] of the box, where the face sheet shows it.
-
-        Args:
-            rays: [2, R, R] places in the plates, of the face sheet.
-            front: [2, h, w] places at the pixels of the box, of the sheet in front.
-        """
-        size = torch.tensor(eye.picture.shape[1::-1])[:, None, None]
-        step = self._head.shape[-1] / size
-        start = step - 2 * torch.tensor(eye.corner)[:, None, None] / size - 1
-
-        def shown(at: Tensor, rim: float) -> tuple[Tensor, Tensor]:
-            """Places [2, ...] in the eye's picture, -1..1, and whether they lie in it."""
-            grid = torch.addcmul(start, at, step)
-            return grid, torch.logical_and(*(grid.abs() <= 1 - (2 * rim + 1) / size))
-
-        shared = common(self._from_rays.reached(shown(rays, 0)[1]), box)
-        if shared is None:
-            return
-        part = channels(relative(shared, box))
-        grid, within = shown(front[part], _RIM)
-        picture = torch.from_numpy(eye.picture).permute(2, 0, 1)[None]
-        painted = F.grid_sample(picture, grid.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
-        colour[part] = torch.where(within, painted, colour[part])
+    def _patch(self, eye: Painted) -> Patch:
+        """The plate about an eye, with its picture."""
+        (left, top), (height, width) = eye.corner, eye.picture.shape[:2]
+        cells = self._head[:, :, top : top + height, left : left + width].clone(memory_format=torch.channels_last)
+        cells[0, :3] = torch.from_numpy(eye.picture).permute(2, 0, 1)
+        return Patch(eye.corner, cells)
 
     def _over_lower(self, places: Tensor) -> Tensor:
         """[1, h, w] how far below the lower lip's edge places [6, h, w] are on the jaw."""
-        return self._look_up(places[JAW_SHEET], slice(FaceMap.BELOW_LOWER, FaceMap.BELOW_LOWER + 1))
+        return self._on_face(places[JAW_SHEET], slice(FaceMap.BELOW_LOWER, FaceMap.BELOW_LOWER + 1))
 
     def _over_upper(self, places: Tensor) -> Tensor:
         """[2, h, w] how far above the upper lip's edge they are on the face, and how far across."""
-        return self._look_up(places[FACE_SHEET], slice(FaceMap.ABOVE_UPPER, FaceMap.ACROSS + 1))
+        return self._on_face(places[FACE_SHEET], slice(FaceMap.ABOVE_UPPER, FaceMap.ACROSS + 1))
 
-    def _look_up(self, places: Tensor, maps: slice) -> Tensor:
+    def _on_face(self, places: Tensor, maps: slice) -> Tensor:
         grid = places.permute(1, 2, 0)[None] * (1 + 2 * MARGIN)
         return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
-
-
-def _sampled(plate: Tensor, places: Tensor) -> Tensor:
-    """Looks a plate [1, C, S, S] up at places [2, h, w] -> [C, h, w]."""
-    return F.grid_sample(plate, places.permute(1, 2, 0)[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
 
 
 def _slant(camera: Tensor) -> Tensor:

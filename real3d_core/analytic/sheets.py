@@ -26,6 +26,7 @@ from .invertible import inverse, unfolded
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
 _ROUNDS = 8
+_UNUSUAL = 1e-6  # face heights
 _GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
 
 
@@ -67,7 +68,8 @@ class Sheets:
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
         between = smooth_step((1.14 - np.abs(across)) / 0.20)
         apart = (jaw - face) * between.ravel()  # beyond the corners of the mouth the sheets are one
-        self._face, self._apart = _FieldPart(face), _FieldPart(apart)
+        self._usual = controls.usual_displacements()
+        self._face, self._apart = _FieldPart(face, self._usual), _FieldPart(apart, self._usual)
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
@@ -88,8 +90,10 @@ class Sheets:
 
     def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
         """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
-        moved = (self._controls.displacements(coefficients) * self.face_height)[0].T.contiguous()
-        face, apart = self._face(moved), self._apart(moved)
+        moved = self._controls.displacements(coefficients)[0].T
+        usual = moved @ self._usual.T
+        unusual = bool(((moved - usual @ self._usual).abs() > _UNUSUAL).any())
+        face, apart = ((part.of_all(moved) if unusual else part.of_usual(usual)) * self.face_height for part in (self._face, self._apart))
         return unfolded(face, face + apart, cell=self.side / (LATTICE - 1))
 
     def sample(self, values: Tensor, points: Tensor) -> Tensor:
@@ -118,17 +122,33 @@ def _field(rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.nd
 
 
 class _FieldPart:
-    """A matrix [468, L * L] from landmarks to the lattice, without the points that it leaves at rest."""
+    """A matrix [468, L * L] from landmarks to the lattice, without the rows and columns of the lattice that it leaves at rest.
 
-    def __init__(self, matrix: np.ndarray):
-        moved = np.flatnonzero(matrix.any(axis=0))
-        self._points, self._matrix = torch.from_numpy(moved), torch.from_numpy(matrix[:, moved]).float()
+    Args:
+        usual: [B, 468] that nearly all displacements are sums of, a tenth of the landmarks: the matrix is large, and read for every frame.
+    """
 
-    def __call__(self, moved: Tensor) -> Tensor:
+    def __init__(self, matrix: np.ndarray, usual: Tensor):
+        moved = matrix.any(axis=0).reshape(LATTICE, LATTICE)
+        down, across = moved.any(axis=1).nonzero()[0], moved.any(axis=0).nonzero()[0]
+        self._box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[(slice(None), *self._box)].reshape(MESH_POINTS, -1)
+        self._from_all = torch.from_numpy(within).float()
+        self._from_usual = torch.from_numpy(usual.double().numpy() @ within).float()
+
+    def of_all(self, moved: Tensor) -> Tensor:
         """Displacements of landmarks [3, 468] -> [1, 3, L, L]."""
-        field = moved.new_zeros(3, LATTICE**2)
-        field[:, self._points] = moved @ self._matrix
-        return field.view(1, 3, LATTICE, LATTICE)
+        return self._field(moved @ self._from_all)
+
+    def of_usual(self, shares: Tensor) -> Tensor:
+        """The same of displacements that are sums of usual ones, [3, B]."""
+        return self._field(shares @ self._from_usual)
+
+    def _field(self, within: Tensor) -> Tensor:
+        field = within.new_zeros(1, 3, LATTICE, LATTICE)
+        part = field[(..., *self._box)]
+        part.copy_(within.view(part.shape))
+        return field
 
 
 def _face_members(rest: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
-from ..portrait.segmentation import where_hair
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
 from .hidden_half import HiddenHalf
@@ -28,8 +27,7 @@ NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
-_SKIN_INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
-_INSET = 2.5  # texels from solid hair to the solid's rim, so that its blurred outline hides none of the matte's
+_INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _STEEPEST = 1.3  # of the hair's and ears' breadth in the photo is the most that they may fall off over it
 _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
@@ -62,7 +60,6 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
     seam = _seam_beside_face(landmarks, face_height)
-    hair = where_hair(distance_transform_edt(~in_face) / TEXELS / face_height)  # the outline away from the face
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
@@ -74,7 +71,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         uv = _seen_at(front, camera)
         mask, beside = sample_plate(layers, _enlarged(uv))[0].numpy()
         mask = np.maximum(mask * (1 - _THIN_HAIR * beside), half.amount * shown_face)
-        inside = _signed_distance(mask) - (_SKIN_INSET + (_INSET - _SKIN_INSET) * hair)
+        inside = _signed_distance(mask) - _INSET
         inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
         front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))

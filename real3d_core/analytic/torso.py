@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +13,10 @@ from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..smooth_step import eased
-from .ray_maps import Enlargement, extent, own_places, pixel_centres, plate_places, stillness
+from .ray_maps import extent, pixel_centres, plate_places, stillness
 from .solid import NECK_BEHIND
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
-
-
-@dataclass(frozen=True)
-class TorsoLayer:
-    """The torso of one frame.
-
-    rows: of the frame that may show it.
-    colour: [4, h, size] its colour (3) and opacity in these rows.
-    still: [1, size, size] how much it is in its place of the photo.
-    """
-
-    rows: slice
-    colour: Tensor
-    still: Tensor
 
 
 class Torso:
@@ -44,31 +29,17 @@ class Torso:
     """
 
     def __init__(self, portrait: Portrait, plate: Tensor, face_height: float, size: int):
-        self._plate = plate
+        self.plate = plate.contiguous(memory_format=torch.channels_last)
         self._top = _first_row(plate[:, 3:])
         self._size = size
         self._follow = _torso_follow(portrait, face_height)[0]
-        side = self._follow.shape[-1]
-        self._neck = _neck_points(portrait.camera, side)
-        self._from_follow = Enlargement(side, size, "bilinear")
-        self._latest: tuple[Tensor, TorsoLayer] | None = None
+        self._neck = _neck_points(portrait.camera, self._follow.shape[-1])
 
-    def __call__(self, camera: Tensor) -> TorsoLayer:
-        """The torso, its neck carried along by the head and its shoulders at rest; kept while the camera stays."""
-        latest = self._latest  # several threads compose
-        if latest is None or not torch.equal(latest[0], camera):
-            latest = self._latest = (camera, self._seen_from(camera))
-        return latest[1]
-
-    def _seen_from(self, camera: Tensor) -> TorsoLayer:
+    def carried(self, camera: Tensor) -> tuple[int, Tensor]:
+        """What a head that is seen by a camera [1, 25] does to the torso: `first_row` and `carried` of FrameLayers."""
         shift = (_seen(self._neck, camera[0]) - pixel_centres(self._follow.shape[-1])[0]) * self._follow
-        top = math.floor((self._top + float(shift[1].amin())) * self._size)  # no row above it can show any torso
-        whole = slice(0, self._size)
-        rows = slice(min(max(top, 0), self._size - 1), self._size)
-        moved = own_places(self._size)[:, rows] - self._from_follow(plate_places(0.5 + shift), (rows, whole))
-        grid = moved.permute(1, 2, 0)[None]
-        torso = F.grid_sample(self._plate, grid, padding_mode="border", align_corners=False)[0]
-        return TorsoLayer(rows, torso, self._from_follow(stillness(shift)[None], (whole, whole)))
+        top = math.floor((self._top + float(shift[1].amin())) * self._size)
+        return min(max(top, 0), self._size - 1), torch.cat([plate_places(0.5 + shift), stillness(shift)[None]])
 
 
 def _neck_points(source: Tensor, side: int) -> Tensor:

@@ -18,9 +18,12 @@ _FAR = 1e12  # longer vectors have no length in float32
 def soft_limit(values: Tensor, free: Tensor | float, most: Tensor | float) -> Tensor:
     """Values as they are up to `free` to either side, then bent so that they never pass `most`; what is no number becomes 0."""
     values = values.nan_to_num(nan=0.0)
+    far = values.abs()
+    if not (far > free).any():
+        return values
     free, most = (torch.as_tensor(bound, dtype=values.dtype, device=values.device) for bound in (free, most))
     room = most - free
-    beyond = (values.abs() - free).clamp_min(0)
+    beyond = (far - free).clamp_min(0)
     return torch.where(beyond > 0, values.sign() * (free + room * torch.tanh(beyond / room)), values)
 
 
@@ -28,6 +31,8 @@ def soft_length(vectors: Tensor, free: float, most: float) -> Tensor:
     """Vectors [..., D] of the same directions, their lengths limited like `soft_limit` does."""
     vectors = _finite(vectors)
     length = vectors.norm(dim=-1, keepdim=True)
+    if not (length > free).any():
+        return vectors
     return torch.where(length > free, vectors * (soft_limit(length, free, most) / length.clamp_min(1e-12)), vectors)
 
 

@@ -24,12 +24,12 @@ def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, f
     Args:
         frames: chunks [n, S, S, 3] in 0..1, made of the portrait whose `window` this is.
         window: the crop's place in the photo.
-        photo: [H, W, 3], the original: in 0..1, or uint8.
+        photo: [H, W, 3], the original: in 0..1, or uint8, as the frames then are: they take a quarter of the memory.
         feather: width of the soft edge, as a part of the window's side, 0..0.5. Where the window ends at the photo's own edge
             there is none.
 
     Returns:
-        chunks [n, H, W, 3] in 0..1.
+        chunks [n, H, W, 3] in 0..1, or uint8.
     """
     left, top, side = int(window.left), int(window.top), int(window.side)
     height, width = photo.shape[:2]
@@ -37,14 +37,15 @@ def paste_back(frames: FrameStream[Tensor], window: CropWindow, photo: Tensor, f
     across = _soft_edge(side, feather, left > 0, left + side < width)
 
     def paste(chunk: Tensor, start: int, stop: int) -> Tensor:
-        whole = torch.empty(len(chunk), height, width, 3)
+        whole = photo.expand(len(chunk), -1, -1, -1).clone()
         for picture, frame in zip(whole, chunk, strict=True):
-            picture.copy_(photo)
-            if photo.dtype == torch.uint8:
-                picture.div_(255)
             place = picture[top : top + side, left : left + side]
-            for rows, fitted in _fitted(frame.to(whole), side):
-                place[rows].lerp_(fitted, (down[rows, None] * across)[..., None])
+            for rows, fitted in _fitted(frame.cpu().float(), side):
+                share = (down[rows, None] * across)[..., None]
+                if whole.dtype == torch.uint8:
+                    place[rows] = place[rows].float().lerp_(fitted.mul_(255), share).round_()
+                else:
+                    place[rows].lerp_(fitted, share)
         return whole
 
     def one_by_one(start: int, stop: int, size: int) -> Iterator[tuple[int, int, Tensor]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..face.landmark_sets import CHIN, FOREHEAD
 from ..face.measures import face_height_of
+from ..memory import give_back
 from .boxes import Box, box_about
 from .inpaint import extend_outwards, gaussian_blur
 from .matting import unmixed
@@ -88,13 +89,17 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     away = away_from_face(landmarks, *person.shape)
     region, seam, firmness = head_region(landmarks, person, away)
     head = person * region
-    foreground, background = unmixed(photo, person, shown, 0.02 * face_height)
+    foreground, behind = unmixed(photo, person, shown, 0.02 * face_height)
+    background = _tensor(behind)
+    del behind
     hair = where_hair(away)
+    colours = _head_colours(photo, foreground, person, region, hair, face_height)
+    give_back()  # pictures in between are large
     return Plates(
         photo=_tensor(photo),
-        head=_tensor(_head_colours(photo, foreground, person, region, hair, face_height), firmness),
+        head=_tensor(colours, firmness),
         torso=_torso(foreground, person, head, region, seam, firmness, away, landmarks),
-        background=_tensor(background),
+        background=background,
         person=_tensor(person),
         head_mask=_tensor(head),
         hair=_tensor(hair),

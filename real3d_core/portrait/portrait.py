@@ -16,6 +16,7 @@ from ..face.canonical_face import canonical_face, head_pose
 from ..face.landmarks import FaceLandmarks, largest_first
 from ..media.pictures import opaque
 from ..mediapipe_models.model_files import ModelFolders
+from ..memory import give_back
 from ..ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .crop import CropWindow, crop_window
@@ -140,7 +141,9 @@ def prepare_portrait(
     person = _person(canvas, landmarks, valid, given, opacity, models)
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
+    give_back()
     plates = make_plates(canvas / np.float32(255), person, landmarks, shown)
+    give_back()
     crop_side = plates.crop_side
     points = (landmarks / crop_side - np.array([MARGIN, MARGIN, 0])).astype(np.float32)
     centre = points[:468].mean(0)

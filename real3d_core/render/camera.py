@@ -129,15 +129,22 @@ def camera_rays(cameras: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     Returns:
         origins [N, M, 3] (a view: one point per camera) and unit directions [N, M, 3]; rays in reading order.
     """
-    to_world, intrinsics = _split(cameras)
-    fx, skew, cx, fy, cy = (intrinsics[:, row, column, None] for row, column in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
     centres = (torch.arange(resolution, device=cameras.device, dtype=cameras.dtype) + 0.5) / resolution
     v, u = (axis.reshape(1, -1) for axis in torch.meshgrid(centres, centres, indexing="ij"))
+    return rays_through(cameras, u, v)
+
+
+def rays_through(cameras: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """The same through places u and v [1, M] of the picture, 0..1."""
+    to_world, intrinsics = _split(cameras)
+    fx, skew, cx, fy, cy = (intrinsics[:, row, column, None] for row, column in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
     y = (v - cy) / fy
     x = (u - cx + cy * skew / fy - skew * v / fy) / fx
-    towards = to_world[:, :3, :3] @ torch.stack([x, y, torch.ones_like(x)], dim=1)  # [N, 3, M]: norms over rows take a fraction of the time
-    directions = (towards / towards.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-12)).transpose(1, 2)
-    origins = to_world[:, None, :3, 3].expand_as(directions)
+    across, down, forward, position = to_world[:, :3, :, None].unbind(dim=2)
+    towards = across * x[:, None] + down * y[:, None] + forward  # [N, 3, M]; compiled marchers do the same, rounding for rounding
+    length = torch.linalg.vector_norm(towards, dim=1, keepdim=True).clamp_min(1e-12)  # correctly rounded, which sqrt is not
+    directions = (towards / length).transpose(1, 2)
+    origins = position.mT.expand_as(directions)
     return origins, directions
 
 

@@ -129,9 +129,10 @@ class PlaneTable:
         layout = [(columns[X], rows[Y], layers[Z], planes[0]), (columns[X], rows[Z], layers[Y], planes[1])]
         layout += [(columns[X], rows[Z], layers[Y], planes[2].mT)] if width == height else [(columns[Z], rows[X], layers[Y], planes[2])]
 
+        used = slice(int(channels[0]), int(channels[-1]) + 1) if len(channels) else slice(0)
         sheets: dict[tuple[Run, Run, Run | None], tuple[Tensor, ...]] = {}
         for across, down, through, plane in layout:
-            if not sheets or _is_anything(plane, channels):
+            if not sheets or _is_anything(plane[used]):
                 sheets[across, down, through] = (*sheets.get((across, down, through), ()), plane)
 
         windows, start = [], 0
@@ -182,9 +183,6 @@ class PlaneTable:
         return Corners(rows, shares)
 
 
-def _is_anything(plane: Tensor, channels: Tensor) -> bool:
-    """False only if all these channels (ascending) of a plane are zeros; a few texels mostly tell."""
-    if not len(channels):
-        return False
-    used = plane[channels[0] : channels[-1] + 1]
-    return bool(used[..., ::16, ::16].any() or torch.stack(used.aminmax()).any())
+def _is_anything(texels: Tensor) -> bool:
+    """False only if all are zeros (or so small that their squares are); a few mostly tell."""
+    return bool(texels[..., ::16, ::16].any() or torch.linalg.vector_norm(texels))

@@ -117,10 +117,22 @@ def march_frames(
             its samples lie in) -> the function that marches rays through them.
         planes, cameras: checked; settings, first_frame: see `march`.
     """
-    if len(planes) not in (1, len(cameras)):
-        raise Real3DError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras.")
+    require_as_many(planes, cameras)
     with full_float32(cameras.device):
         return _march_frames(prepare, planes, cameras, settings, first_frame)
+
+
+def require_as_many(planes: Planes, cameras: Tensor) -> None:
+    """Raises Real3DError unless there is one head, or one for each camera."""
+    if len(planes) not in (1, len(cameras)):
+        raise Real3DError(f"{len(planes)} heads cannot be seen by {len(cameras)} cameras: give one head, or as many as cameras.")
+
+
+def blind_camera(frame: int) -> Real3DError:
+    """What is to be raised where a camera has no rays."""
+    return Real3DError(
+        f"The camera of frame {frame} sees nothing: its numbers must be finite, its focal lengths not zero and its matrix a rotation."
+    )
 
 
 def _march_frames(
@@ -130,10 +142,7 @@ def _march_frames(
     origins, directions = camera_rays(cameras, side)
     sound = (directions.square().sum(-1) > 0.5).all(dim=1) & origins[:, 0].isfinite().all(dim=1)
     if not sound.all():
-        raise Real3DError(
-            f"The camera of frame {first_frame + int(sound.int().argmin())} sees nothing: its numbers must be finite, "
-            "its focal lengths not zero and its matrix a rotation."
-        )
+        raise blind_camera(first_frame + int(sound.int().argmin()))
     near, far, hit = ray_span(origins, directions, planes)
     marched = hit if planes.bounds is not None else hit.any().expand_as(hit)
 
@@ -156,15 +165,14 @@ def _march_frames(
         parts = (part.split(settings.rays_per_chunk) for part in (rays, starts, towards, depths))
         for chunk, start, toward, coarse in zip(*parts, strict=True):
             features[frame, chunk], depth[frame, chunk], opacity[frame, chunk] = march_rays(start, toward, coarse, _of(chunk, positions))
+    broken = ~(features.sum(dim=-1) + opacity).isfinite()
+    if broken.any():
+        features, opacity = features.masked_fill(broken[..., None], 0), opacity.masked_fill(broken, 0)
+        depth = depth.masked_fill(broken, torch.inf)
     if farthest:
         depth = depth.nan_to_num(nan=torch.inf).clamp(torch.stack(closest).amin(), torch.stack(farthest).amax())
     else:
         depth = origins.norm(dim=-1)
-
-    broken = ~(features.sum(dim=-1) + opacity).isfinite()
-    if broken.any():
-        features, opacity = features.masked_fill(broken[..., None], 0), opacity.masked_fill(broken, 0)
-        depth = depth.masked_fill(broken, depth.amax())
 
     def image(values: Tensor) -> Tensor:
         turned = values.new_empty(len(values), values.shape[2], side * side)
@@ -221,14 +229,21 @@ def ray_span(origins: Tensor, directions: Tensor, planes: Planes) -> tuple[Tenso
     Returns:
         near [N, M], far [N, M], hit [N, M] bool.
     """
-    half = origins.new_full((3,), planes.box_side / 2)
-    lower, upper = (-half, half) if planes.bounds is None else planes.bounds.to(origins)
+    lower, upper = marched_box(planes).to(origins)
     near, far = ray_box(origins, directions, lower, upper)
     hit = far > near
     if hit.any():
         first, last = near[hit].amin(), near[hit].amax()
         near, far = near.where(hit, first), far.where(hit, last)
     return near, far, hit
+
+
+def marched_box(planes: Planes) -> Tensor:
+    """[2, 3] float32 corners of the world box that is marched: the planes' bounds, or their cube."""
+    if planes.bounds is not None:
+        return planes.bounds
+    half = planes.features.new_full((3,), planes.box_side / 2, dtype=torch.float32)
+    return torch.stack([-half, half])
 
 
 def ray_box(origins: Tensor, directions: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import PipelineOptions, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
-from real3d_core.render.camera import matrix_to_euler
+from real3d_core.render.camera import matrix_to_euler, project
 from real3d_core.render.head import render_head
 from real3d_core.stream import FPS, together
 
@@ -28,6 +28,13 @@ from real3d_core.stream import FPS, together
 def frames_of(avatar, portrait, motion, background=None, **options):
     stream = render_frames(avatar, portrait, motion, PipelineOptions(**options), background=background)
     return torch.cat(list(stream.chunks(4)))
+
+
+def person_masks(avatar, portrait, motion):
+    """[T, 512, 512] in 0..1."""
+    planes, cameras = avatar.adapt(avatar.lift(portrait), motion), avatar.cameras(portrait, motion)
+    heads = render_head(planes, avatar.decoder, cameras, avatar.march_settings)
+    return avatar.person_mask(heads, portrait, motion).frames(0, len(motion)).numpy()
 
 
 def seen(frames):
@@ -82,6 +89,33 @@ def test_turning_the_head_turns_the_seen_head_by_as_much(avatar, portrait):
     turned = np.degrees((angles - angles[0]).numpy())
     assert abs(turned[1, 1] - 15) < 4
     assert abs(turned[2, 0] + 12) < 4
+
+
+@pytest.mark.parametrize("who", ["portrait", "smiling"])
+def test_a_head_that_sways_keeps_its_ears_and_hair(avatar, who, request):
+    """They once faded as soon as they moved: the solid ended within them, and what lay beyond it was shown by half."""
+    portrait = request.getfixturevalue(who)
+    euler = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, math.radians(8)]])
+    motion = Motion.still(BASIS, 2).with_pose(euler, turn_about_neck(euler))
+    at_rest, swayed = person_masks(avatar, portrait, motion)
+    before, after = (
+        project(avatar.lift(portrait).landmarks, camera)[0].numpy() * 512 - 0.5 for camera in avatar.cameras(portrait, motion).cameras
+    )
+    carried = cv2.warpAffine(at_rest, cv2.estimateAffine2D(before, after)[0], (512, 512))
+    person = cv2.erode((carried > 0.99).astype(np.uint8), np.ones((9, 9))) > 0
+    person[round(float(after[JAW_CORNERS, 1].min())) :] = False
+    assert person.sum() > 20000 and swayed[person].min() > 0.9
+
+
+def test_the_jaw_of_a_turned_face_is_a_smooth_line(avatar, smiling):
+    """It was serrated by the grid of the rays."""
+    euler = torch.tensor([[0.0, math.radians(25), 0.0]])
+    (mask,) = person_masks(avatar, smiling, Motion.still(BASIS, 1).with_pose(euler, turn_about_neck(euler)))
+    mouth, chin = (round(float(smiling.landmarks[point, 1]) * 512) for point in (13, CHIN))
+    beside = mask[mouth - 10 : (mouth + chin) // 2, ::-1]
+    outline = (1 - np.maximum.accumulate(beside, axis=1)).sum(axis=1)
+    rows = np.arange(len(outline))
+    assert np.std(outline - np.polyval(np.polyfit(rows, outline, 5), rows)) < 0.15
 
 
 @pytest.mark.parametrize("degrees", [-15, 15])

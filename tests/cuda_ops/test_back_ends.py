@@ -7,7 +7,6 @@ import torch
 from golden import load_vector
 from scenes import denser, golden_scene, noise_decoder, sharp_scene, soft_scene, solid_scene
 
-from cuda_ops import fused_marching
 from cuda_ops.fused_marching import Cutoffs
 from real3d_core.render import MarchSettings, PlaneDecoder, Planes, camera_from_pose, march
 
@@ -166,12 +165,19 @@ def test_neither_threads_nor_company_change_a_bit(marcher):
 
 
 @pytest.mark.parametrize("density", [0.0, 100.0, 600.0], ids=["soft", "wall", "steel"])
-def test_chunks_of_rays_change_no_bit(marcher, monkeypatch, density):
+def test_neighbours_change_no_bit_of_a_ray(marcher, density):
     # in a wall, whole blocks of rays see nothing any more before their depths are through
-    scene = denser(soft_scene(replace(QUICK, coarse=48, fine=48, rays_per_chunk=77)), density)
+    scene = denser(soft_scene(replace(QUICK, coarse=48, fine=48)), density)
     whole = picture(marcher, scene)
-    monkeypatch.setattr(fused_marching, "replace", lambda settings, **_: settings)  # the marcher asks for the whole frame at once
-    assert same(picture(marcher, scene), whole)
+    march = marcher.draw.steps.march
+
+    def pixel_by_pixel(*arguments):
+        *others, pixels, drawn = arguments
+        for some in pixels.flip(0).split(77):
+            march(*others, some.contiguous(), drawn)
+
+    apart = replace(marcher, draw=replace(marcher.draw, steps=replace(marcher.draw.steps, march=pixel_by_pixel)))
+    assert same(picture(apart, scene), whole)
 
 
 @pytest.mark.parametrize("flushed", [False, True])

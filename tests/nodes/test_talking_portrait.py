@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+import torch
 
 
 class TestSimple:
@@ -38,6 +39,10 @@ class TestSimple:
             simple(face_area=0.9)
         wide, close = (simple(face_area=area, framing="crop")[1] for area in (0.2, 0.5))
         assert (wide - close).abs().mean() > 0.02
+
+    def test_its_last_frame_is_an_image_like_any_other_within_the_whole_photo_too(self, simple):
+        last = simple(framing="whole photo")[1]
+        assert last.dtype == torch.float32 and 0.5 < last.max() <= 1
 
     def test_it_times_the_lips_by_the_words(self, host, simple, monkeypatch):
         styles = []

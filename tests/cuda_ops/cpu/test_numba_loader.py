@@ -16,7 +16,7 @@ from real3d_core.render import MarchSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = """
-SIGNATURE, STRICT = "int64(int64)", {}
+SIGNATURE = "int64(int64)"
 def march(number):
     return number + 1
 """
