@@ -40,7 +40,6 @@ def photos(images: Tensor) -> list[np.ndarray]:
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
 
 
-<<<<<<< HEAD
 def loaded_photo(path: Path) -> np.ndarray:
     """A photo file as ComfyUI's 'Load Image' and `photos` give it: uint8 [H, W, 3]; of an animation, the first frame.
 
@@ -61,11 +60,11 @@ def loaded_photo(path: Path) -> np.ndarray:
             return np.array((upright.point(lambda level: level * (1 / 255)) if sixteen_bits else upright).convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as failure:
         raise PictureError(f"The photo '{path.name}' cannot be read: choose another one.") from failure
-=======
+
+
 def floats(pictures: Tensor) -> Tensor:
     """Pictures in 0..1 or uint8 -> in 0..1, as ComfyUI keeps them."""
     return pictures.float() / 255 if pictures.dtype == torch.uint8 else pictures
->>>>>>> main
 
 
 def colours(images: Tensor) -> Tensor:

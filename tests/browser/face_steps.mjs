@@ -5,19 +5,16 @@ const TYPE = "Real3DDirectTheFace";
 const IMAGE = ".r3d-face .r3d-stage img";
 const face = () => digest(IMAGE);
 const hint = () => shown(".r3d-face .r3d-empty").innerText();
-const changedFrom = (before) => until(async () => !["", before].includes(await face()), 15000);
+const changedFrom = (before) => until(async () => !["", before].includes(await face()), 60000);
 
-/** The picture once it stays, as text. */
-async function atRest() {
-  let last = "";
+/** The picture once no other one is to come, as text. */
+async function atRest(stage = ".r3d-face .r3d-stage") {
+  let calm = 0;
   await until(async () => {
-    const now = await face();
-    await page.waitForTimeout(500);
-    const rests = now !== "" && now === last;
-    last = now;
-    return rests;
-  }, 15000);
-  return last;
+    calm = (await shown(stage).getAttribute("aria-busy")) === "false" ? calm + 1 : 0;
+    return calm > 3;
+  }, 60000);
+  return digest(`${stage} img:not([hidden])`);
 }
 
 const slide = (name, value) => page.locator(`.r3d-face input[aria-label="${name}"]`).first().evaluate((range, value) => {
@@ -108,19 +105,16 @@ export async function faceKeys(example) {
   await changedFrom("");
   const first = await atRest();
   const track = shown(".r3d-face .r3d-track");
-  const box = await track.boundingBox();
   const go = async (share) => {
-    const before = await face();
+    const box = await track.boundingBox();
     await page.mouse.click(box.x + box.width * share, box.y + 4);
-    await changedFrom(before);
     return atRest();
   };
   told.count = await page.locator(".r3d-face .r3d-key").count();
   told.scrubbed = [first, await go(0.2), await go(0.45)];
   told.smile = Number(await page.locator('.r3d-face input[aria-label="Expressions: Smile"]').first().inputValue());
   told.scrubbed.push(await go(0.002));
-  await go(0.3);
-  await page.mouse.click(box.x + box.width * 0.75, box.y + 4); // the face of the last keyframe is held
+  await go(0.75);
   await slide("Eyes: Gaze to the side", -0.4);
   told.set = await text();
   await press("Mirror the face, left and right");
@@ -180,12 +174,11 @@ export async function faceKeys(example) {
 export async function scenes(path, simple, edited) {
   const told = {};
   const visible = ".r3d-orbit .r3d-stage img:not([hidden])", size = () => page.locator(visible).first().evaluate((image) => image.naturalWidth);
-  const become = (selector, before) => until(async () => !["", before].includes(await digest(selector)), 15000);
+  const become = (selector, before) => until(async () => !["", before].includes(await digest(selector)), 60000);
   for (const [name, example, type] of [["path", path, "Real3DCameraPath"], ["simple", simple, "Real3DTalkingPortrait"]]) {
     await load(plan.examples[example], [type]);
     const appeared = await become(visible, "");
-    await page.waitForTimeout(1500);
-    const front = await digest(visible);
+    const front = await atRest(".r3d-orbit .r3d-stage");
     await picture(`scene_${name}`);
     const box = await shown(".r3d-orbit .r3d-stage").boundingBox();
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
@@ -194,12 +187,11 @@ export async function scenes(path, simple, edited) {
     await page.mouse.up();
     told[name] = { appeared, turned: await become(visible, front), yaw: (await values(type)).view_yaw, size: await size(), hint: await shown(".r3d-orbit .r3d-hint").innerText() };
     if (name !== "path") continue;
-    await page.waitForTimeout(1000);
-    const still = await digest(visible), track = await shown(".r3d-orbit .r3d-track").boundingBox();
+    const still = await atRest(".r3d-orbit .r3d-stage"), track = await shown(".r3d-orbit .r3d-track").boundingBox();
     await page.mouse.click(track.x + track.width * 0.3, track.y + 4);
     told.scrubbed = await become(visible, still);
     await page.evaluate((type) => window.app.graph.nodes.find((one) => one.type === type).setSize([620, 1400]), type);
-    told.grown = await until(async () => (await size()) === 512, 10000);
+    told.grown = await until(async () => (await size()) === 512, 60000);
   }
   if (plan.motion) {
     const selector = ".r3d-scene .r3d-stage img";
@@ -207,8 +199,7 @@ export async function scenes(path, simple, edited) {
     told.hint = await shown(".r3d-scene .r3d-empty").innerText();
     await say("Real3DEditMotion", { ...plan.motion, real3d_source: [plan.source], real3d_second: [] });
     told.edited = await become(selector, "");
-    await page.waitForTimeout(1500);
-    const first = await digest(selector), line = await shown(".r3d-scene .r3d-track").boundingBox();
+    const first = await atRest(".r3d-scene .r3d-stage"), line = await shown(".r3d-scene .r3d-track").boundingBox();
     await page.mouse.click(line.x + line.width * 0.34, line.y + 5);
     told.moment = await become(selector, first);
     await picture("scene_edit");

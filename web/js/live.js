@@ -41,6 +41,13 @@ export class LiveFace {
     this.wanted = wish ? JSON.stringify({ asker: this.asker, side: this.sideNow(), ...wish }) : "";
     if (!wish) this.image.hidden = true;
     if (!this.busy && this.wanted && this.wanted !== this.shown && performance.now() >= this.next) this.ask();
+    this.tellBusy();
+  }
+
+  /** Whether another picture is to come, for screen readers. */
+  tellBusy() {
+    const waits = Boolean(this.wanted) && (this.wanted !== this.shown || this.side !== this.fits);
+    this.image.parentElement.setAttribute("aria-busy", String(waits));
   }
 
   /** Shows the last picture of this place at once, as after undo, which creates its nodes anew. */
@@ -53,9 +60,9 @@ export class LiveFace {
 
   sideNow() {
     const box = this.image.parentElement.getBoundingClientRect();
-    const least = Math.min(Math.max(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, 256), SIDES[1]);
-    if (least === this.side || !box.width) this.sized = performance.now();
-    if (!this.side || performance.now() - this.sized > SETTLED) this.side = least;
+    this.fits = Math.min(Math.max(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, 256), SIDES[1]);
+    if (this.fits === this.side || !box.width) this.sized = performance.now();
+    if (!this.side || performance.now() - this.sized > SETTLED) this.side = this.fits;
     return this.side;
   }
 
@@ -72,6 +79,7 @@ export class LiveFace {
       }
     }
     this.busy = false;
+    this.tellBusy();
   }
 
   async take(asked, answer) {

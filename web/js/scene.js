@@ -9,7 +9,8 @@ const LEAST = 250;
 export function addScene(node) {
   const image = make("img", { alt: t("The edited motion"), draggable: "false", hidden: "" });
   const hint = make("p", { class: "r3d-empty", role: "status" });
-  const scene = liveScene(node, image, (sentence) => { hint.textContent = sentence; });
+  let said = "";
+  const scene = liveScene(node, image, (sentence) => { said = sentence; });
   const seconds = () => savedOutput(node, "real3d_seconds") || 0.04;
   const strip = keyframeStrip(node, {
     refresh, seconds, fps: () => 25, edits: () => false, keys: () => [], least: 0, label: t("Time in the motion"), sound: () => soundOf(node),
@@ -18,7 +19,7 @@ export function addScene(node) {
 
   function refresh() {
     const ran = Boolean(savedOutput(node, "real3d_source"));
-    if (!scene.want() || !ran) hint.textContent = t("Run once to see the face");
+    hint.textContent = scene.want() && ran ? said : t("Run once to see the face");
     strip.element.hidden = !ran;
     strip.refresh();
   }
