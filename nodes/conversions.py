@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, SoundError
 from .incoming_video import IncomingVideo, PictureBatch
+from .runtime.api import loader_of_images
 
 if TYPE_CHECKING:
     from ..real3d_core.media.sound import Sound
@@ -40,8 +41,11 @@ def photos(images: Tensor) -> list[np.ndarray]:
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
 
 
-def loaded_photo(path: Path) -> np.ndarray:
-    """A photo file as ComfyUI's 'Load Image' and `photos` give it: uint8 [H, W, 3]; of an animation, the first frame.
+def loaded_photo(choice: str, path: Path) -> np.ndarray:
+    """A photo as ComfyUI's 'Load Image' and `photos` give it: uint8 [H, W, 3 or 4]; of an animation, the first frame.
+
+    Args:
+        choice: of 'Load Image'. path: the file that it means.
 
     Raises:
         PictureError: it cannot be read, or its size is not supported.
@@ -55,10 +59,12 @@ def loaded_photo(path: Path) -> np.ndarray:
                     f"The photo '{path.name}' is {picture.width} x {picture.height} pixels: choose one between 32 x 32 pixels and 100 "
                     "megapixels."
                 )
-            upright = ImageOps.exif_transpose(picture)
-            sixteen_bits = upright.mode == "I"
-            return np.array((upright.point(lambda level: level * (1 / 255)) if sixteen_bits else upright).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as failure:
+            if load := loader_of_images():
+                return photos(load(choice)[:1])[0]
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except PictureError:
+        raise
+    except Exception as failure:  # whatever decoders raise
         raise PictureError(f"The photo '{path.name}' cannot be read: choose another one.") from failure
 
 

@@ -46,8 +46,9 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo file in ComfyUI's folders, and which face of it. `stamp` changes when the file does."""
+    """A choice of ComfyUI's 'Load Image', its file, and which face of it. `stamp` changes when the file does."""
 
+    choice: str
     path: Path
     stamp: tuple
     face_index: int
@@ -214,7 +215,7 @@ def _portrait(source: Source) -> Portrait:
 
     if isinstance(source, str):
         return PORTRAITS[source]
-    return prepared(loaded_photo(source.path), folders.model_folders(), None, source.face_index, source.face_area)
+    return prepared(loaded_photo(source.choice, source.path), folders.model_folders(), None, source.face_index, source.face_area)
 
 
 def _picture(face: _Face, motion: Motion, view: View | None, side: int) -> bytes:

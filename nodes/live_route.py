@@ -70,7 +70,7 @@ def wish_of(asked: Mapping[str, Any]) -> Wish:
 def _photo(name: str, asked: Mapping[str, Any]) -> Photo:
     path = photo_file(name)
     index, area = FACE_INDEX.check(asked.get("face_index", 0)), FACE_AREA.check(asked.get("face_area", DEFAULT_FACE_AREA))
-    return Photo(path, photo_stamp(path), int(index), float(area))
+    return Photo(name, path, photo_stamp(path), int(index), float(area))
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str:

@@ -6,7 +6,9 @@ import io
 import math
 import os
 import shutil
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -198,6 +200,23 @@ def test_a_file_that_is_no_photo_is_refused_in_one_sentence(route, live, host):
     for name, said in (("notes.png", "cannot be read"), ("nobody.png", "No face"), ("tiny.png", "8 x 8")):
         status, body = ask(route, photo={"file": name})
         assert status == 200 and said in body["error"]
+
+
+def test_the_photo_has_the_pixels_of_the_host_s_own_node(route, live, host, monkeypatch):
+    class LoadImage:
+        FUNCTION = "load"
+
+        def load(self, image):
+            assert image == PHOTO
+            return host.inputs["portrait_2.png"], None
+
+    monkeypatch.setitem(sys.modules, "nodes", types.SimpleNamespace(LoadImage=LoadImage))
+    shown = pixels(ask(route))
+    portrait = host.execute("Real3DPreparePortrait", image=host.inputs["portrait_2.png"])[0].items[0]
+    token = host.part("live_faces").PORTRAITS.keep(portrait)
+    assert np.abs(shown - pixels(ask(route, photo={"token": token}))).max() < 0.02
+    monkeypatch.setattr(LoadImage, "load", lambda self, image: 1 / 0)
+    assert "cannot be read" in ask(route, side=128)[1]["error"]
 
 
 def test_a_photo_that_changes_on_disk_is_another_photo(route, live, host):
