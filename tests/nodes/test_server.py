@@ -294,7 +294,8 @@ def test_a_face_answers_before_any_run_waits_during_one_and_shows_its_motion(ser
     assert rest[:2] == open_mouth[:2] == b"\xff\xd8" and rest != open_mouth == wished(server, {"amount": 0.0, "jaw_open": 0.8})
     refused = wished(server, {}, photo={"file": "../../../etc/passwd"})
     assert refused["state"] == "refused" and "cannot be used" in refused["error"]
-    graph = twin("directed_face", {**SMALL, "seed": 11})
+    closer = {"file": "real3d_portrait.jpg", "face_area": 0.21}  # newer hosts tell nothing of a node that they take from the cache
+    graph = twin("directed_face", {**SMALL, "seed": 11, "face_area": 0.21})
     (directs,) = numbers(graph, "Real3DDirectTheFace")
     number, seen = server.queue(graph), []
     while not server.get(f"/history/{number}"):
@@ -305,7 +306,7 @@ def test_a_face_answers_before_any_run_waits_during_one_and_shows_its_motion(ser
     speaking = wished(server, {"amount": 0.0}, motion=motion, time=0.4)
     assert speaking[:2] == b"\xff\xd8" and speaking != rest
     (token,) = outputs[prepared]["real3d_portrait"]
-    assert wished(server, {"amount": 0.0}, photo={"token": token}) == rest, "the portrait of the run is that of the file"
+    assert wished(server, {"amount": 0.0}, photo={"token": token}) == wished(server, {"amount": 0.0}, photo=closer), "one portrait"
     server.post("/real3d/live/release", {"asker": "test"})
     assert server.get("/real3d/faces") == {"faces": {}}
     saved = server.post("/real3d/faces", {"name": "Greeting", "amounts": {"smile": 0.5}})
