@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
+sys.path[:0] = [str(ROOT / "tests")]
 PHOTO = "real3d_portrait.jpg"
 
 
@@ -73,7 +73,7 @@ async def of_the_server(side: int, count: int) -> None:
 
 def in_the_page(url: str | None, count: int) -> None:
     import pytest
-    from test_page import looked, serving
+    from browser_page import looked, serving
 
     try:
         with tempfile.TemporaryDirectory() as folder, nullcontext({"url": url}) if url else serving(Path(folder)) as told:

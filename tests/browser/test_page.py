@@ -6,38 +6,12 @@ temporary files. With REAL3D_COMFYUI_URL in the environment the same is done wit
 
 import json
 import os
-import re
-import shutil
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from browser_page import EXAMPLES, ROOT, looked, serving
 
-FOLDER = Path(__file__).resolve().parent
-EXAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "example_workflows").glob("*.json"))}
 FACES = "mediapipe_face_fp32.safetensors"  # what the examples declare
 MODEL = {"name": FACES, "url": f"https://example.org/{FACES}", "folder": "/models/detection"}
-SECONDS = 480
-
-
-def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        pytest.skip("no Chromium is installed (name one in CHROMIUM): the page is not looked at")
-    return found
-
-
-def modules() -> str:
-    """A node_modules folder that holds playwright-core."""
-    places = [os.environ.get("COMFY_NODE_MODULES"), os.environ.get("NODE_PATH"), ROOT / "output" / "node" / "node_modules"]
-    for place in filter(None, places):
-        if shutil.which("node") and (Path(place) / "playwright-core").is_dir():
-            return str(place)
-    pytest.skip("playwright-core is not installed (npm install --prefix output/node playwright-core): the page is not looked at")
 
 
 @pytest.fixture(scope="module")
@@ -47,50 +21,14 @@ def served(tmp_path_factory):
         yield told
 
 
-@contextmanager
-def serving(folder: Path):
-    """The page's server in a folder of its own; its address and process, and what runs of nodes would tell the page."""
-    chromium(), modules()
-    pytest.importorskip("comfyui_frontend_package")
-    command = [sys.executable, str(FOLDER / "page_server.py"), str(folder / "comfy")]
-    with open(folder / "page_server.log", "w+") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            line = server.stdout.readline()
-            if not line:
-                log.seek(0)
-                pytest.fail(f"the page server did not start:\n{log.read()[-3000:]}")
-            yield {**json.loads(line), "process": server.pid, "log": folder / "page_server.log"}
-        finally:
-            server.kill()
-            server.wait(10)
-
-
-def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
-    """What look.mjs saw."""
-    pictures.mkdir(parents=True, exist_ok=True)
-    file = pictures / "plan.json"
-    whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "examples": EXAMPLES, "steps": steps, **plan}
-    file.write_text(json.dumps(whole), encoding="utf-8")
-    limit = SECONDS + plan.get("seconds", 0)
-    command = ["node", str(FOLDER / "look.mjs"), url, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=limit, encoding="utf-8")
-    assert done.stdout, done.stderr[-3000:]
-    seen = json.loads(done.stdout)
-    assert "failure" not in seen, seen["failure"]
-    return seen
-
-
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
 def seen(request, served, tmp_path_factory):
     steps = [["examples"], ["orbit", "Real3DCameraPath", "novel_view_orbit"], ["orbit", "Real3DTalkingPortrait", "simple"]]
     steps += [["keyframes", "keep_and_mix"], ["motion", "stage_by_stage"], ["rendering", "simple"], ["files", "keep_and_mix"]]
     steps += [["again", "Real3DTalkingPortrait", "simple"], ["again", "Real3DCameraPath", "novel_view_orbit"]]
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["models", "keep_and_mix"]]
-    steps += [["direct", "directed_face"], ["faceKeys", "directed_face"], ["manners", "directed_face"]]
-    steps += [["scenes", "novel_view_orbit", "simple", "driven_by_video"]]
     steps += [["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
-    told = {name: served[name] for name in ("head", "motion", "source", "frame", "folder")}
+    told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
     return looked(served["url"], pictures, steps, vue=vue, light=vue, model=MODEL, **told)
@@ -187,55 +125,6 @@ def test_a_camera_path_shows_the_numbers_of_its_mode(seen):
     assert told["disconnected"] == told["seen"]["dolly"] and told["inside"] == told["seen"]["orbit"]
 
 
-def test_the_face_answers_sliders_dragging_keys_and_the_pointer(seen):
-    told = seen["direct"]
-    turned = ("gaze_x", "gaze_y", "head_yaw", "head_pitch", "head_roll")
-    moved = {moment: {name: now[name] for name in turned} for moment, now in told.items() if isinstance(now, dict)}
-    assert told["appeared"] and told["rest"], "before any run"
-    assert told["slid"] == 0.8 and told["jaw"] not in (False, told["rest"]) and told["back"] == told["rest"], (
-        "zero sliders are the photo again"
-    )
-    assert told["keyed"] == 0.1 and told["undone"] == 0.08, "arrow keys move a slider, undo takes it back"
-    assert moved["dragged"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 18, "head_pitch": -9, "head_roll": 0}
-    assert moved["rolled"] == {**moved["dragged"], "head_roll": 15} and told["unrolled"] == 0
-    assert told["turned"] and told["turned"] not in (told["rest"], told["turnedBack"])
-    assert moved["arrows"] == {**moved["dragged"], "head_yaw": 10, "head_pitch": -7}
-    assert moved["home"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 0, "head_pitch": 0, "head_roll": 0}
-    assert told["followed"] and told["unset"] == 0.08, "eyes that follow the pointer change no slider"
-    assert moved["looking"]["gaze_x"] > 0.2 and moved["looking"]["gaze_y"] > 0.1, "until it is pressed"
-    assert not any(moved["reset"].values()) and told["end"] == told["rest"]
-
-
-def test_the_face_is_directed_over_time(seen):
-    told = seen["faceKeys"]
-    rest, surprised, smiling, back = told["scrubbed"]
-    assert told["count"] == 3 and len({rest, surprised, smiling}) == 3 and back == rest and told["smile"] == 0.9
-    assert told["set"] == f"{told['before']}\n3: smile = 0.9, gaze_x = -0.4", "a slider sets the whole face of its moment"
-    assert told["mirrored"] == told["set"].replace("-0.4", "0.4") == told["undone"]
-    assert told["pasted"] == told["mirrored"].replace("0: neutral", "0: smile = 0.9, gaze_x = 0.4", 1)
-    assert told["end"] == "4.00" and 0.2 < told["playing"] < 4 and told["paused"]
-    assert told["drawn"] == [3, 1], "the speech that comes in"
-    assert (told["replace"], told["scale"]) == ("jaw_open = replace", "jaw_open = scale")
-    assert told["saved"] == "Greeting" and told["loaded"]["smile"] == 0.65 and told["forgotten"] == 1, "a face is kept, and let go"
-
-
-def test_the_same_face_is_seen_in_other_nodes(seen):
-    told = seen["scenes"]
-    for name in ("path", "simple"):
-        assert told[name]["appeared"] and told[name]["turned"] and told[name]["yaw"] == 20 and not told[name]["hint"], name
-    assert told["scrubbed"] and told["grown"], "the strip shows the frame of its moment, as large as the node"
-    assert told["hint"] == "Run once to see the face" and told["edited"] and told["moment"]
-
-
-def test_the_face_keeps_its_manners(seen):
-    told = seen["manners"]
-    assert told["whileRunning"] == 0 and told["afterwards"], "nothing is asked for while a workflow runs"
-    assert told["whileHidden"] == 0 and told["back"]
-    assert told["lost"] and told["healed"]
-    assert "cannot be used" in told["refused"] and told["unknown"] == "Run once to see the face"
-    assert told["released"] and told["afterRemoval"] == 0 and told["images"] == 0
-
-
 def test_the_picture_of_the_head_grows_with_its_node(seen):
     (low, _), (high, side) = seen["modes"]["small"], seen["modes"]["large"]
     assert high > 2 * low and 300 < side <= 384
@@ -270,32 +159,6 @@ def test_the_model_that_finds_faces_is_offered_where_there_is_none(seen):
         told = seen["models"][answer]
         assert all(part in told["text"] for part in MODEL.values()) and told["dialogs"] == 1
         assert told["fetched"] == fetched and not told["askedAgain"]
-
-
-MONKEY = (int(os.environ.get("REAL3D_MONKEY_SECONDS", "12")), int(os.environ.get("REAL3D_MONKEY_SEED", "1")))
-MORE_MEMORY = 50e6  # bytes that a server may take for whatever is done to its faces, once it has drawn as many as it keeps
-
-
-def test_a_monkey_at_the_face_leaves_nothing_behind(served, tmp_path):
-    """REAL3D_MONKEY_SECONDS=600 lets it play for ten minutes, REAL3D_MONKEY_SEED makes it another one."""
-    looked(served["url"], tmp_path / "before", [["monkey", "directed_face", 10, 0]], vue=False, light=False)
-    before, quiet = memory(served["process"]), served["log"].read_text(errors="replace").count("Traceback")
-    steps = [["monkey", "directed_face", *MONKEY]]
-    seen = looked(served["url"], tmp_path, steps, vue=False, light=False, seconds=MONKEY[0])
-    told = seen["monkey"]
-    assert not seen["problems"] and not [note for note in seen["notes"] if note.startswith("page error")]
-    assert sum(told["counted"].values()) > 10 and told["elements"] == told["nodes"], "a picture for each node"
-    assert told["orphans"] == [0, 0], "nothing is asked for without a node"
-    assert served["log"].read_text(errors="replace").count("Traceback") == quiet
-    if before is not None:
-        assert memory(served["process"]) - before < MORE_MEMORY
-
-
-def memory(process: int) -> int | None:
-    """Bytes that a process has; None where the system does not tell."""
-    status = Path(f"/proc/{process}/status")
-    found = re.search(r"VmRSS:\s*(\d+)", status.read_text()) if status.is_file() else None
-    return None if found is None else 1024 * int(found[1])
 
 
 def test_the_page_speaks_chinese(served, tmp_path):
