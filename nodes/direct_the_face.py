@@ -128,7 +128,7 @@ class DirectTheFace(io.ComfyNode):
         return io.NodeOutput(after, _stills(portraits, after), ui=shown | shown_portrait(portraits[0]))
 
 
-def directed_by(directions: Mapping[str, object], motion: Motion, first: int = 0) -> Motion:
+def directed_by(directions: Mapping[str, Any], motion: Motion, first: int = 0) -> Motion:
     """A motion as the node's inputs say.
 
     Args:
@@ -146,12 +146,12 @@ def directed_by(directions: Mapping[str, object], motion: Motion, first: int = 0
     if keyframes.strip():
         curves = face_keyframes(keyframes, first + len(motion), motion.fps)
         expressions, by_hand = ({name: curve[first:] for name, curve in some.items()} for some in curves)
-    else:
-        expressions = {name: float(directions.get(name, 0.0)) for name in EXPRESSIONS}
-        if "expression" in directions:
-            expressions[directions["expression"]] += float(directions.get("amount", 0.0))
-        by_hand = {name: float(directions.get(name, 0.0)) for name in SLIDERS}
-    return moved_by_hand(directed(motion, expressions), by_hand, ways)
+        return moved_by_hand(directed(motion, expressions), by_hand, ways)
+    amounts = {name: float(directions.get(name, 0.0)) for name in (*EXPRESSIONS, *SLIDERS)}
+    if "expression" in directions:
+        amounts[directions["expression"]] += float(directions.get("amount", 0.0))
+    mixed = directed(motion, {name: amounts[name] for name in EXPRESSIONS})
+    return moved_by_hand(mixed, {name: amounts[name] for name in SLIDERS}, ways)
 
 
 def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tuple[Motion, None]:

@@ -69,5 +69,5 @@ class PreparePortrait(io.ComfyNode):
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
         masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]
-        pictures = ((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers)
-        return io.NodeOutput(Portraits(tuple(prepared)), *pictures, *masks, ui=shown_portrait(prepared[0]))
+        shown = ((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers)
+        return io.NodeOutput(Portraits(tuple(prepared)), *shown, *masks, ui=shown_portrait(prepared[0]))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import unicodedata
 from collections.abc import Mapping
-from numbers import Real
 from pathlib import Path
 
 from ..real3d_core.errors import Real3DError
@@ -73,7 +72,7 @@ def _amounts(amounts: object) -> dict[str, float]:
         raise Real3DError("A face is amounts by the name of a slider.")
     for name, amount in amounts.items():
         allowed = EXPRESSION if name in EXPRESSIONS else BY_HAND.get(name)
-        if allowed is None or isinstance(amount, bool) or not isinstance(amount, Real):
+        if allowed is None or isinstance(amount, bool) or not isinstance(amount, (int, float)):
             raise Real3DError(f"A face has no {str(name)[:60]!a}: its amounts are numbers by the name of a slider.")
         allowed.check(amount)
     return {name: round(float(amount), 4) for name, amount in amounts.items() if amount}

@@ -79,8 +79,8 @@ class Motion:
 
     def part(self, start: int, stop: int) -> Motion:
         """The frames start..stop-1."""
-        parts = (track[start:stop] for track in (self.expression, self.euler, self.translation))
-        return Motion(self.basis, *parts, self.fps)
+        expression, euler, translation = (track[start:stop] for track in (self.expression, self.euler, self.translation))
+        return replace(self, expression=expression, euler=euler, translation=translation)
 
     def resampled(self, fps: float, frames: int) -> Motion:
         """The same movement as `frames` frames at another rate: linear between frames, the last one held."""
