@@ -120,7 +120,7 @@ def at_rest(make) -> float:
         sound = make(random, 6 * 16000)
         sound = sound / (np.abs(sound).max() + 1e-9) * 10 ** (-random.uniform(0, 40) / 20)
         curves = speech_controls(sound.astype(np.float32), 150, FPS)
-        shares.append(np.max([curve for name, curve in curves.items() if name != "brow_raise"], axis=0) <= 0.05)
+        shares.append(np.max(list(curves.values()), axis=0) <= 0.05)
     return float(np.mean(shares))
 
 

@@ -57,6 +57,7 @@ _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
+_BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
 _STRENGTH = (1.6, 2.2)  # of a control: what faces do, and what is never passed
@@ -93,6 +94,7 @@ class FaceControls:
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
         self._lips = _LipClosing(self.rest)
+        self._own_smile = self._smile_of_rest()
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
@@ -102,9 +104,10 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again. `lips_press` takes away its part of whatever gap the others
-        leave between the lips, and `lip_lower_tuck` brings the lower lip up through most of what is left. Blinks and gaze move no
-        landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves farther than a face can.
+        whose lips close over what they show and open again, and `frown` takes away what is left of the photo's smile. `lips_press`
+        takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck` brings the lower lip up through most
+        of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
+        farther than a face can.
         """
         controls = coefficients[:, : len(CONTROLS)]
         controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
@@ -113,7 +116,9 @@ class FaceControls:
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
-        moved = moved + speaking * (self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin)
+        frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
+        mouth = self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin
+        moved = moved + speaking * (mouth - frown * (1 - _RELAXED) * self._own_smile)
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
@@ -124,13 +129,17 @@ class FaceControls:
         _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
         return usual[strengths > _NOTHING * strengths[0]].float()
 
-    def _lips_together(self) -> Tensor:
-        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+    def _smile_of_rest(self) -> Tensor:
+        """[468, 3] displacements that this face's own smile has made."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
         smile = self.directions[CONTROLS.index("smile")]
         full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
-        moved = -_RELAXED * min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        return min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+
+    def _lips_together(self) -> Tensor:
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+        moved = -_RELAXED * self._own_smile
         if not parted(self.rest.numpy()):
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
@@ -138,9 +147,10 @@ class FaceControls:
         return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
 
     def _opened_by_lips(self, controls: Tensor) -> Tensor:
-        """[N] the part of `jaw_open` that a spoken mouth opens without its chin: lips that the photo shows apart first go back there."""
+        """[N] the part of `jaw_open` that lips open without the chin; those that the photo shows apart first go back there."""
         opened = controls[:, CONTROLS.index("jaw_open")].clamp_min(0)
-        return opened * self._apart / (self._apart + JAW_GAP * opened).clamp_min(1e-6)
+        gap = JAW_GAP * opened
+        return opened * (1 - (1 - _BY_LIPS) * gap / (self._apart + gap).clamp_min(1e-6))
 
     def _left_over(self, coefficients: Tensor) -> Tensor:
         """What the controls leave over [N, 468, 3] (0 if nothing), as far as it is movement of skin: noise is held back as a whole."""

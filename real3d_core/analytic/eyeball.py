@@ -51,11 +51,12 @@ class Eyeball:
         self._lit = clean + self._glint
 
     def __call__(self, shift: np.ndarray) -> np.ndarray:
-        """[h, w, 3] in even light, with the iris moved by (x, y) pixels; catchlights stay where the light puts them."""
+        """[h, w, 3] in even light, with the iris moved by (x, y) pixels; catchlights stay where the light puts them, while it is there."""
         x, y = (axis - np.float32(way) for axis, way in zip((self._shape.x, self._shape.y), shift, strict=True))
         iris = cv2.remap(self._iris, x, y, cv2.INTER_LINEAR) if shift.any() else self._iris
         plain = iris[..., :3] + (1 - iris[..., 3:]) * self._white
-        return lit(plain, self._glint, self._lit)
+        on_iris = (iris[..., 3:] / np.maximum(self._iris[..., 3:], 1e-3)).clip(0, 1)
+        return lit(plain, self._glint * on_iris, self._lit)
 
 
 def is_seen(picture: np.ndarray, shape: EyeShape, centre: np.ndarray, radius: float, skin: float) -> bool:

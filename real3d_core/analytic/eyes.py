@@ -40,7 +40,7 @@ _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, an
 _REACH = 0.55  # widths of an eye that its picture reaches beyond it
 _RIM = 0.045  # widths of an eye: softness of the lids' edges
 _RISES = 0.1  # a lower lid's part of the way when an eye closes
-_HANG = 0.05  # widths of an eye by which a closed lid's edge lies below the lower one's
+_HANG = 0.08  # widths of an eye by which a closed lid's edge lies below the lower one's
 _SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
 
 
@@ -59,7 +59,7 @@ class Eye:
         self._picture, self._shape, self._level = picture, shape, level
         self._soft = max(_RIM, 1.2 / shape.width)
         self._ball = Eyeball(picture, shape, iris[0], _radius(iris))
-        self._lid = Lid(picture, shape)
+        self._lid = Lid(picture, shape, glasses)
         self._frame = glasses * self._lid.before_skin
         at_rest = self._ball(np.zeros(2))
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
@@ -135,6 +135,7 @@ class Eyes:
         skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])
         glasses = glasses_worn(head[:, :3], landmarks)
         self._eyes = []
+        self._profile = any(folded(points[lid]) for upper, lower, *_ in _SIDES for lid in (upper, lower))
         for number, (upper, lower, brow, iris) in enumerate(_SIDES):
             lids = points[[*upper, *lower]]
             reach = _REACH * np.linalg.norm(points[upper[-1]] - points[upper[0]])
@@ -151,7 +152,13 @@ class Eyes:
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""
         moving = [(number, corner, eye) for number, corner, eye in self._eyes if any(look.gaze) or look.closed[number] > 0]
-        return [Painted(corner, eye(look.gaze, look.closed[number])) for number, corner, eye in moving]
+        return [Painted(corner, eye(self._possible(look.gaze, number), look.closed[number])) for number, corner, eye in moving]
+
+    def _possible(self, gaze: tuple[float, float], number: int) -> tuple[float, float]:
+        """On the side of a head the iris meets the inner corner: no white is seen there that a turn to the temple or up could bare."""
+        if not self._profile:
+            return gaze
+        return (min(gaze[0], 0.0) if number else max(gaze[0], 0.0)), min(gaze[1], 0.0)
 
 
 def _radius(iris: np.ndarray) -> float:

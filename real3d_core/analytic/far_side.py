@@ -56,16 +56,19 @@ class FarSide:
         side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1) * ((_WIDEST - inside[:, 0]) / (0.3 * _WIDEST)).clamp(0, 1)
         return torch.lerp(met, beyond, side[:, None]), side
 
-    def beyond_rim(self, uv: Tensor, away: Tensor) -> Tensor:
+    def beyond_rim(self, uv: Tensor, away: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be added to photo coordinates [1, 2, R, R] of rays `away` [1, 1, R, R] rays beyond the solid head, so that they see
         the photo as far beyond its rim: a far side ends where it turns away, some way before the rim, and rays beside one another at
         different places. Nothing is added far from the rim, in the middle of the face.
+
+        Returns also the sine [1, 1, R, R] of the angle by which the rim turns away from this camera [1, 25], negative on the near side.
         """
         grid = uv.permute(0, 2, 3, 1) * 2 - 1
         inwards, inside = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False).split([2, 1], dim=1)
         inside = inside * away.shape[-1]
         lacking = (inside + away - _JITTER).clamp_min(0) * ((_TURNS_AWAY - inside) / 2).clamp(0, 1)
-        return -inwards * lacking / away.shape[-1]
+        shift = -camera[0, :16].reshape(4, 4)[:3, 2] @ self._photo_axes
+        return -inwards * lacking / away.shape[-1], (inwards * shift[:, None, None]).sum(dim=1, keepdim=True)
 
     def _to_surface(self, behind: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """How far [n] the rays must go on (mostly back) to end on the front surface, and 1 where it is not the head's there, but beyond.

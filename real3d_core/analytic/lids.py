@@ -17,7 +17,7 @@ _UNDER_BROW = 0.45  # of the way to the brow, likewise
 _SETTLES = 0.3  # below a raised lower lid's edge the skin stays
 _DRAWN = 0.22  # a lid's travel until its skin is smooth
 _SKIN = (0.25, 0.4)  # logarithm of how much darker or lighter even and rough skin may be
-_UNFOLDS = 0.6  # how much of the fold above a closed lid is gone
+_UNFOLDS = 0.8  # how much of the fold above a closed lid is gone
 _DARK_LASHES = 25  # percentile
 _FRINGE, _FRINGE_LENGTH = 0.3, 0.12  # how dark lashes are that hang below it, and how long they are
 _GLOSS = 0.06  # how much lighter a drawn lid is where it is roundest
@@ -33,12 +33,13 @@ class Lid:
 
     Args:
         picture: [h, w, 3] about the eye, 0..1.
+        glasses: 0..1, how surely the eye is behind some; else what is dark above it is the fold of an open lid, which a closed one lacks.
 
     Attributes:
         before_skin: [h, w, 1] in 0..1: what about the eye is not skin, such as the frame of glasses.
     """
 
-    def __init__(self, picture: np.ndarray, shape: EyeShape):
+    def __init__(self, picture: np.ndarray, shape: EyeShape, glasses: float):
         self._picture = picture
         self._shape = shape
         grey, above = picture.mean(axis=2), shape.top - shape.down
@@ -58,7 +59,7 @@ class Lid:
             cv2.GaussianBlur(cv2.dilate(area.astype(np.uint8), np.ones((3, 3))).astype(np.float32), (0, 0), soft)
             for area in (eye | wing, wing)
         )
-        folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * alike
+        folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * (1 - glasses * (1 - alike))
         self._covered = np.maximum(eye, folded)[..., None]
         self._skin = picture + (skin + self._grain(alike) - picture) * self._covered
         self._wing = wing[..., None]

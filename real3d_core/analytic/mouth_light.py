@@ -38,8 +38,7 @@ class MouthLight:
 
     def __init__(self, photo: Tensor, landmarks: Tensor, teeth: Tensor | None):
         points = landmarks[:, :2]
-        height = float(face_height_of(points.numpy()))
-        cheeks = [_around(photo, points[place], 0.04 * height) for place in _CHEEKS]
+        cheeks = _cheeks(photo, landmarks)
         cheek = torch.stack(cheeks).mean(0)
         right, left = (float(_luma(side)) for side in cheeks)
         self._slope = 0.6 * (left - right) / max(left + right, 1e-3) / _ACROSS
@@ -49,7 +48,7 @@ class MouthLight:
                 for inner, outer in ((UPPER_INNER_LIP, UPPER_OUTER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP))
             ]
         ).mean(0)
-        light = (cheek / _luma(cheek).clamp_min(0.02) / cheek.new_tensor(_SKIN)).clamp(0.5, 2) ** _TINT
+        light = tint(photo, landmarks) ** _TINT
         brightness = cheek.new_tensor(min(_TEETH_OVER_CHEEK * max(left, right), _BRIGHTEST))
         white = cheek.new_tensor(_TEETH) * light
         self.teeth = brightness * white / _luma(white) if teeth is None else teeth
@@ -79,6 +78,18 @@ class MouthLight:
         self._tone = torch.linalg.lstsq(powers, colours).solution
         off = float((powers @ self._tone - colours).square().mean().sqrt())
         self._one_tone = float(np.clip((_GREY[1] - off) / (_GREY[1] - _GREY[0]), 0, 1))
+
+
+def tint(photo: Tensor, landmarks: Tensor) -> Tensor:
+    """[3] the colour of the light, about 1, if the cheeks are of most people's colour."""
+    cheek = torch.stack(_cheeks(photo, landmarks)).mean(0)
+    return (cheek / _luma(cheek).clamp_min(0.02) / cheek.new_tensor(_SKIN)).clamp(0.5, 2)
+
+
+def _cheeks(photo: Tensor, landmarks: Tensor) -> list[Tensor]:
+    points = landmarks[:, :2]
+    reach = 0.04 * float(face_height_of(points.numpy()))
+    return [_around(photo, points[place], reach) for place in _CHEEKS]
 
 
 def _all_over() -> Tensor:

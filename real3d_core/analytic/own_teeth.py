@@ -9,6 +9,7 @@ from torch import Tensor
 from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP
 from ..face.measures import face_height_of, parted
 from .face_map import inner_lips, line
+from .mouth_light import tint
 from .solid import sample_places
 
 _COLUMNS, _ROWS = 65, 48
@@ -52,7 +53,7 @@ class OwnTeeth:
         self.upper_middle, self.lower_middle = float(tops[middle]), float(ends[middle])
         self.has_teeth = self.has_lower_teeth = False
         if self.shown:
-            self._find(tops, ends, points)
+            self._find(tops, ends, points, tint(photo, landmarks).double().numpy())
 
     def places(self, uv: Tensor) -> Tensor:
         """Photo coordinates [K, 2] -> across and down [K, 2]."""
@@ -87,13 +88,13 @@ class OwnTeeth:
     def _at(self, curve: np.ndarray, x: Tensor) -> Tensor:
         return torch.from_numpy(np.interp(x.numpy(), self._x, curve)).float()
 
-    def _find(self, tops: np.ndarray, ends: np.ndarray, points: np.ndarray) -> None:
+    def _find(self, tops: np.ndarray, ends: np.ndarray, points: np.ndarray, light: np.ndarray) -> None:
         share = (np.arange(_ROWS) + 0.5) / _ROWS
         down = tops[:, None] + (ends - tops)[:, None] * share
         grid = np.stack(np.broadcast_arrays(self._x[:, None], down), axis=-1)
         colours = self._seen(grid)
         lip = self._seen(self._frame.local((points[LOWER_INNER_LIP] + points[LOWER_OUTER_LIP])[3:-3] / 2) / self._height)
-        like, lips = _whiteness(colours), np.median(_whiteness(lip))
+        like, lips = _whiteness(colours / light), np.median(_whiteness(lip / light))
         brightest = np.quantile(like, 0.9)
         gap = ends - tops
         last = np.maximum(ends - np.minimum(_REST_OF_GAP, 0.3 * gap), tops)
@@ -117,7 +118,7 @@ class OwnTeeth:
 
 
 def _whiteness(colours: np.ndarray) -> np.ndarray:
-    """[..., 3] -> [...]: bright, and not red as lips and gums are."""
+    """[..., 3] in white light -> [...]: bright, and not red as lips and gums are."""
     return colours.min(axis=-1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
-from ..render.camera import farthest_turn, rays_through
+from ..render.camera import rays_through
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
@@ -30,8 +29,9 @@ _STEP_BLUR = 1.2  # rays
 _GROW = 12  # rays by which coordinates are continued beyond the head
 _SKIN_GROW = 4
 _SIDE_GROW = 2.5
-_TURNED_GROW = 5  # of a head that is turned by _TURNED and more: squeezed hair ends sooner
-_TURNED = math.radians(20)
+_FAR_GROW = 0.4  # of an outline that turns away, times the sine of the angle by which it does: the side beyond it is hidden
+_AWAY_BLUR = 2.0  # rays
+_SHARPEST = 0.7  # rays over which strands end at least
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
@@ -92,7 +92,6 @@ class RayCoordinates:
     def __init__(self, at_rest: HeadRender, hair: Tensor, far_side: FarSide):
         self._far_side = far_side
         (rays,) = FrameRays.of(at_rest)
-        self._source = at_rest.cameras
         self._residual = _residual(self._corrected(rays)[0], rays.opacity)
         self._rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1)], dim=1)
         self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
@@ -114,15 +113,17 @@ class RayCoordinates:
         offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        beyond = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away) * (~solid)
+        beyond, turned = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away, rays.camera)
+        beyond = beyond * (~solid)
         pairs = without_steps(offset + _three_times(beyond))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
             self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
         uv = (pairs + error).flatten(0, 1)
         still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
-        reach = _GROW - (_GROW - _TURNED_GROW) * min(1.0, farthest_turn(rays.camera, self._source) / _TURNED)
-        strands, skin = ((reach - away) / 4).clamp(0, 1), ((_SKIN_GROW - away) / 2).clamp(0, 1)
+        reach = (_FAR_GROW / turned.clamp_min(1e-3)).clamp_max(_GROW)
+        strands = ((reach - blur(away, _AWAY_BLUR)) / (reach / 3).clamp_min(_SHARPEST)).clamp(0, 1)
+        skin = ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
         beside = ((_SIDE_GROW - away) / 2).clamp(0, 1) * (1 - front) * hair  # the solid ends within the hair
         beside = blur(beside, _STEP_BLUR)  # else the rays' grid would show along it

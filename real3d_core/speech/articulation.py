@@ -18,7 +18,6 @@ LONG_SILENCE = 0.2  # seconds; shorter gaps without any sound belong to stop con
 LONGEST_BREATH = 0.8  # seconds; in a longer pause the mouth returns to its rest
 BREATH_OPENING = 0.1  # in a short pause between words people breathe in with their lips a little apart
 STRESS_OPENING = 0.15  # relative gain of opening per standard deviation of loudness among the vowels nearby
-STRESS_BROWS = 0.3
 SWELL = 0.4  # part of the opening that comes and goes with the voice, so that a long vowel is not a frozen mouth
 SET_IN = 0.1  # seconds before its first sound at which a mouth is half set for speech, at least
 KEPT = 0.8  # seconds that it stays so before and after speech, unless the sound itself is off
@@ -71,7 +70,6 @@ def articulate(shares: np.ndarray, level: np.ndarray) -> Articulation:
         "lips_wide": _blend(shares, _column("width"), "hold", SHAPE_LEAD, windows),
         "lips_round": _blend(shares, _column("rounding"), "hold", SHAPE_LEAD, windows),
         "lip_upper_raise": _blend(shares, _column("upper"), "hold", 0.0, windows),
-        "brow_raise": _brows(spans, stress, steps),
         "speaking": _speaking(spans, level),
     }
     return Articulation(curves, _held(spans, CLOSED, "press"), _held(spans, TEETH, "teeth"))
@@ -197,16 +195,6 @@ def _blend(shares: np.ndarray, shape: np.ndarray, dominance: str, lead: float, w
     blended = np.stack(blends)
     index = np.arange(len(windows))
     return (1.0 - between) * blended[lower, index] + between * blended[lower + 1, index]
-
-
-def _brows(spans: list[_Span], stress: np.ndarray, steps: int) -> np.ndarray:
-    """[N] brows lifted a little on the loudest vowels."""
-    lifted = np.zeros(steps)
-    for span, loud in zip(spans, stress, strict=True):
-        if loud > 0.8:
-            lifted[span.start : span.end] = STRESS_BROWS * (loud - 0.5)
-    hann = np.hanning(int(0.5 * STEP_RATE))
-    return np.clip(convolve1d(lifted, hann / hann.sum(), mode="constant") * 2.0, 0.0, STRESS_BROWS)
 
 
 def _speaking(spans: list[_Span], level: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from .spelling import questions_of
 from .viseme_network import viseme_posteriors
 from .visemes import NAMES, VISEME_OF_SOUND
 
-SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "brow_raise", "speaking")
+SPEECH_CONTROLS = ("jaw_open", "lips_wide", "lips_round", "lips_press", "lip_lower_tuck", "lip_upper_raise", "speaking")
 MOUTH_SIZE = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise")  # what the amplitude scales
 
 RAMP = 0.06  # seconds in which lips close or open around a closure
@@ -68,7 +68,7 @@ def speech_controls(
     if acting:
         questions = asked(articulation.words, questions_of(transcript or ""))
         for name, curve in acted_face(prosody(samples), times, curves["lips_wide"], seed, questions).items():
-            curves[name] = curves.get(name, 0.0) + acting * curve
+            curves[name] = acting * curve
     names = dict.fromkeys((*SPEECH_CONTROLS, *(ACTED if acting else ())))
     return {name: np.clip(curves[name], 0.0, 1.0).astype(np.float32) for name in names}
 

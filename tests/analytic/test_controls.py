@@ -78,6 +78,16 @@ def test_half_of_a_smile_stays_while_the_mouth_speaks(closed, smiling):
     assert 0.3 < (spoken - none) / (all_of_it - none) < 0.65
 
 
+def test_nobody_frowns_with_a_smile(closed, smiling):
+    """Sad and angry people kept half of the photo's smile."""
+
+    def raised(points):
+        return points[MOUTH_CORNERS, 1].mean() - points[[13, 14], 1].mean()
+
+    usual, own = (raised(shape(face, speaking=1.0, frown=1.0)) for face in (closed, smiling))
+    assert usual < -0.015 and abs(own - usual) < 0.012
+
+
 def test_a_dropped_jaw_is_lifted_rather_than_its_lips_stretched(gaping):
     assert shape(gaping, speaking=1.0)[CHIN, 1] > gaping.rest[CHIN, 1] + 0.015
 
@@ -90,6 +100,17 @@ def test_lips_that_a_smile_parts_close_and_open_without_the_chin(closed, smiling
 
     assert abs(dropped(smiling)) < 0.012
     assert 0.2 < dropped(smiling, jaw_open=0.6) / dropped(closed, jaw_open=0.6) < 0.75
+
+
+@pytest.mark.parametrize("jaw_open", [0.3, 0.9])
+def test_lips_do_a_third_of_a_spoken_opening_themselves(closed, jaw_open):
+    """In talking clips the chin goes half as far as the lips part, or less; more draws every vowel out into another face."""
+
+    def chin(**said):
+        return closed.rest[CHIN, 1] - shape(closed, jaw_open=jaw_open, **said)[CHIN, 1]
+
+    assert 0.55 < chin(speaking=1.0) / chin() < 0.75
+    assert gap(shape(closed, jaw_open=jaw_open, speaking=1.0)) == pytest.approx(gap(shape(closed, jaw_open=jaw_open)), abs=1e-3)
 
 
 def test_lips_that_touch_stay_where_they_are(closed):

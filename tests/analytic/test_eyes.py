@@ -108,6 +108,24 @@ def test_closed_eyes_stay_closed(portrait, plate):
     assert Eyes(plate, asleep)(Look(gaze=(0.1, 0.0), closed=(1.0, 1.0))) == []
 
 
+def test_a_closed_lid_has_no_deep_fold(portrait):
+    """That of the open lid once stayed above the line of lashes: the two made a ring about every closed eye."""
+    plate, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    folded = plate[0].permute(1, 2, 0).numpy().copy()
+    for upper in (RIGHT_UPPER_LID, LEFT_UPPER_LID):
+        lid = points[upper]
+        fold = lid[2:-2] - [0, 0.16 * np.linalg.norm(lid[-1] - lid[0])]
+        cv2.polylines(folded, [np.round(fold).astype(np.int32)], False, (0.3, 0.2, 0.15), 2, cv2.LINE_AA)
+    folded = torch.from_numpy(folded).permute(2, 0, 1)[None]
+    smooth, creased = (Eyes(one, portrait.landmarks)(Look(closed=(1.0, 1.0))) for one in (plate, folded))
+    for bare, closed in zip(smooth, creased, strict=True):
+        before = np.abs(original(plate, bare) - original(folded, bare)).mean(axis=2)
+        after = np.abs(bare.picture - closed.picture).mean(axis=2)
+        fold = before > 0.25
+        assert fold.sum() > 20
+        assert after[fold].mean() < 0.42 * before[fold].mean()
+
+
 def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     """MediaPipe sees about half of it: less than of real eyes, whose catchlights move a little."""
     angles = [(0, 0), (12, 0), (-12, 0), (0, 8), (0, -8)]
@@ -131,8 +149,36 @@ def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
         assert after[bright] > before[bright] - 0.05
 
 
+def test_a_catchlight_goes_out_when_the_iris_leaves_it(portrait):
+    """On the white it was a ghost of the iris that had been there."""
+    plate = drawn(portrait)
+    picture, points = plate[0].permute(1, 2, 0).numpy(), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    for ring in (RIGHT_IRIS, LEFT_IRIS):
+        radius = np.linalg.norm(points[ring[1:]] - points[ring[0]], axis=1).mean()
+        cv2.circle(picture, np.round(points[ring[0]] + [0.7 * radius, 0]).astype(int).tolist(), 1, (1, 1, 1), -1)
+    eyes = Eyes(plate, portrait.landmarks)
+    assert all(painted.picture.max() > 0.95 for painted in eyes(Look(gaze=(0.05, 0.0))))
+    assert all(painted.picture.max() < 0.9 for painted in eyes(Look(gaze=(-0.5, 0.0))))
+
+
 def test_the_side_of_the_head_that_the_photo_hides_has_no_eye(plate, portrait):
-    turned = portrait.landmarks.clone()
-    turned[[386, 385, 384], 0] = turned[263, 0] + 0.01  # what the landmark model makes of an eye behind the nose
-    (painted,) = Eyes(plate, turned)(Look(gaze=(0.1, 0.0)))
+    (painted,) = Eyes(plate, in_profile(portrait))(Look(gaze=(0.1, 0.0)))
     assert painted.corner == Eyes(plate, portrait.landmarks)(Look(gaze=(0.1, 0.0)))[0].corner
+
+
+def test_in_profile_no_white_is_made_up_between_iris_and_nose(portrait):
+    """A bright crescent once stood there when the eye turned to the temple or up."""
+    plate = drawn(portrait)
+    eyes = Eyes(plate, in_profile(portrait))
+    for gaze in ((-0.3, 0.0), (0.0, 0.2)):
+        (painted,) = eyes(Look(gaze=gaze))
+        assert np.abs(painted.picture - original(plate, painted)).max() < 0.05
+    (painted,) = eyes(Look(gaze=(0.3, 0.0)))
+    assert np.abs(painted.picture - original(plate, painted)).max() > 0.3
+
+
+def in_profile(portrait):
+    """What the landmark model makes of an eye behind the nose."""
+    turned = portrait.landmarks.clone()
+    turned[[386, 385, 384], 0] = turned[263, 0] + 0.01
+    return turned

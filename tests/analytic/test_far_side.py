@@ -68,6 +68,21 @@ def test_the_side_goes_on_instead_of_repeating_the_rim(avatar, portrait, head, d
     assert after[both].median() > 0.5 > before[both].median()
 
 
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_hair_beyond_an_outline_that_turns_away_is_hidden(avatar, portrait, head, degrees):
+    """A tuft of it once stood out at the far temple, and ended where hair does."""
+    planes, coordinates = head
+    for angle, hidden in ((0, False), (degrees, True)):
+        rays = turned(avatar, portrait, planes, angle)
+        brows = slice(*(portrait.landmarks[[10, 168], 1] * RAYS).round().int().tolist())
+        solid, near = (one[0, brows] for one in (rays.opacity[0] > 0.95, coordinates(rays).near))
+        if degrees > 0:
+            solid, near = solid.flip(1), near.flip(1)
+        rim = solid.int().argmax(dim=1)
+        beyond = near[torch.arange(len(near)), rim - 3]
+        assert (beyond < 0.1).all() if hidden else (beyond > 0.9).all()
+
+
 def test_nothing_is_corrected_where_nothing_has_moved(avatar, portrait, head):
     planes, coordinates = head
     (rays,) = FrameRays.of(march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings))

@@ -102,6 +102,17 @@ def test_teeth_lie_behind_the_lips(portrait):
     assert (beside[:51] - in_front[10:]).abs().mean() < 0.2 * (beside[:51] - in_front[:51]).abs().mean()
 
 
+@pytest.mark.parametrize("light", [(0.6, 0.9, 1.2), (1.2, 0.9, 0.6), (0.7, 1.1, 0.8)], ids=["blue", "warm", "green"])
+def test_teeth_are_found_in_light_of_any_colour(smiling, light):
+    """In blue light they were taken for lips: the widest mouths had no teeth."""
+    colours = (1.0, 1.0, 1.0), light
+    photos = ((smiling.plates.photo * torch.tensor(one).view(1, 3, 1, 1)).clamp(0, 1) for one in colours)
+    white, tinted = (OwnTeeth(photo, smiling.landmarks) for photo in photos)
+    across = torch.linspace(-0.5, 0.5, 21) * white.half_width
+    assert tinted.has_teeth
+    assert (tinted.bite(across) - white.bite(across)).abs().max() < 0.006
+
+
 def test_no_teeth_are_found_in_a_dark_open_mouth(smiling):
     """And none in a mouth that is closed."""
     plates: Plates = smiling.plates
