@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from . import example_files as example_files
 from . import landmark_models as landmark_models
+from . import live_route as live_route
+from . import saved_faces as saved_faces
 from .audio_to_motion import AudioToMotion
 from .camera_path import CameraPathNode
 from .convert_motion import ConvertMotion

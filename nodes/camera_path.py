@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from ..real3d_core.ranges import FRAME_RATE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW
 from .inputs import number, place_inputs
+from .live_faces import frame_at, one_frame, shown_source
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
 from .viewer_camera import ViewerCameraSocket, camera_info_of, scene_camera
+
+if TYPE_CHECKING:
+    from ..real3d_core.motion.motion import Motion
+    from ..real3d_core.render.camera_paths import View
 
 MODES = ("static", "orbit", "dolly", "keyframes")
 MOST_FRAMES = 90000
@@ -110,17 +118,11 @@ class CameraPathNode(io.ComfyNode):
         if motion is not None:
             frames, fps = len(motion), motion.fps
         fps = float(exact_rate(fps))
-        if mode == "orbit":
-            view = camera_paths.orbit_view(frames, fps, yaw, pitch, period)
-        elif mode == "dolly":
-            view = camera_paths.dolly_view(frames, distance_start, distance_end)
-        elif mode == "keyframes":
-            view = camera_paths.keyframe_view(keyframes, frames, fps)
-        else:
-            view = camera_paths.static_view(frames)
+        numbers = (yaw, pitch, period, distance_start, distance_end, keyframes, view_yaw, view_pitch, view_distance)
         viewer = scene_camera(camera_info)
         viewer_place = viewer.place()
-        view = view.from_place(view_yaw, view_pitch, view_distance).from_place(*viewer_place)
+        view = _view_along(mode, frames, fps, *numbers).from_place(*viewer_place)
+        shown = None if motion is None else shown_source(motion)
         first_camera = camera_info_of(viewer.at_start_of(view))
 
         def pose_from_viewer(euler, translation):
@@ -130,11 +132,57 @@ class CameraPathNode(io.ComfyNode):
             euler, translation = (torch.zeros(frames, 3), torch.zeros(frames, 3)) if motion is None else (motion.euler, motion.translation)
             frontal = camera_paths.viewed_from(euler, translation, view, fps)
             return io.NodeOutput(
-                Cameras((lambda avatar: frontal,), (pose_from_viewer(torch.zeros(1, 3), torch.zeros(1, 3)),)), first_camera
+                Cameras((lambda avatar: frontal,), (pose_from_viewer(torch.zeros(1, 3), torch.zeros(1, 3)),)), first_camera, ui=shown
             )
 
         def path_of(one):
             return lambda avatar: avatar.cameras(one, Motion.still(avatar.motion_basis, frames, fps) if motion is None else motion, view)
 
         poses = tuple(pose_from_viewer(one.euler, one.translation) for one in portrait.items)
-        return io.NodeOutput(Cameras(tuple(map(path_of, portrait.items)), poses), first_camera)
+        return io.NodeOutput(Cameras(tuple(map(path_of, portrait.items)), poses), first_camera, ui=shown)
+
+
+def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tuple[Motion, View]:
+    """One frame of the motion of the node's last run, seen from where its widgets say.
+
+    Args:
+        values: of the node's widgets, by name.
+        time: seconds.
+    """
+    from ..real3d_core.stream import exact_rate
+
+    fps = float(exact_rate(values["fps"])) if motion is None else motion.fps
+    frame, frames = frame_at(time, fps), values["frames"] if motion is None else len(motion)
+    if values["mode"] == "keyframes":
+        frames = max(frames, frame + 1)  # the strip shows keyframes beyond the end of the path, too
+    frame = min(frame, frames - 1)
+    view = _view_along(**{**values, "frames": frames, "fps": fps})
+    return one_frame(motion, frame), view.part(frame, frame + 1)
+
+
+def _view_along(
+    mode: str,
+    frames: int,
+    fps: float,
+    yaw: float,
+    pitch: float,
+    period: float,
+    distance_start: float,
+    distance_end: float,
+    keyframes: str,
+    view_yaw: float,
+    view_pitch: float,
+    view_distance: float,
+) -> View:
+    """The path by the node's widgets."""
+    from ..real3d_core.render import camera_paths
+
+    if mode == "orbit":
+        view = camera_paths.orbit_view(frames, fps, yaw, pitch, period)
+    elif mode == "dolly":
+        view = camera_paths.dolly_view(frames, distance_start, distance_end)
+    elif mode == "keyframes":
+        view = camera_paths.keyframe_view(keyframes, frames, fps)
+    else:
+        view = camera_paths.static_view(frames)
+    return view.from_place(view_yaw, view_pitch, view_distance)

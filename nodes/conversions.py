@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, SoundError
 from .incoming_video import IncomingVideo, PictureBatch
+from .runtime.api import loader_of_images
 
 if TYPE_CHECKING:
     from ..real3d_core.media.sound import Sound
@@ -37,6 +39,33 @@ def photos(images: Tensor) -> list[np.ndarray]:
         )
     coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
     return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
+
+
+def loaded_photo(choice: str, path: Path) -> np.ndarray:
+    """A photo as ComfyUI's 'Load Image' and `photos` give it: uint8 [H, W, 3 or 4]; of an animation, the first frame.
+
+    Args:
+        choice: of 'Load Image'. path: the file that it means.
+
+    Raises:
+        PictureError: it cannot be read, or its size is not supported.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as picture:
+            if min(picture.size) < 32 or picture.width * picture.height > _LARGEST_PHOTO:
+                raise PictureError(
+                    f"The photo '{path.name}' is {picture.width} x {picture.height} pixels: choose one between 32 x 32 pixels and 100 "
+                    "megapixels."
+                )
+            if load := loader_of_images():
+                return photos(load(choice)[:1])[0]
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except PictureError:
+        raise
+    except Exception as failure:  # whatever decoders raise
+        raise PictureError(f"The photo '{path.name}' cannot be read: choose another one.") from failure
 
 
 def floats(pictures: Tensor) -> Tensor:

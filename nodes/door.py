@@ -101,6 +101,23 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     return node
 
 
+def widget_values(node: type[io.ComfyNode], given: Mapping[str, object]) -> dict[str, Any]:
+    """The values of a node's widgets by name: those given, and the defaults of the others.
+
+    Raises:
+        Real3DError: a value is none of its widget, or the node has no such widget.
+    """
+    widgets = {one.id: one for one in node.GET_SCHEMA().inputs if hasattr(one, "default")}
+    for name in given:
+        if name not in widgets:
+            raise Real3DError(f"The node has no input {str(name)[:60]!a}: give one of {', '.join(widgets)}.")
+    values = {name: given.get(name, one.default) for name, one in widgets.items()}
+    for name, one in widgets.items():
+        if check := _check(one):
+            check(values[name])
+    return values
+
+
 def _check(one: io.Input) -> Callable[[Any], object] | None:
     """A function that raises Real3DError for a wrong value of an input; None if its schema does not restrict the values."""
     if isinstance(one, io.Combo.Input):

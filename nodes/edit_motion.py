@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import FRAME_RATE
 from .conversions import LONGEST
 from .inputs import number
+from .live_faces import frame_at, one_frame, shown_source
 from .preview import shown_motion
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
+if TYPE_CHECKING:
+    from ..real3d_core.motion.motion import Motion
+
 COMBINE = ("join", "mix")
+_MOST_SHOWN = 15_000  # frames that are edited for a single picture
 LOOPS = ("once", "again", "to and fro")
 
 
@@ -95,14 +104,43 @@ class EditMotion(io.ComfyNode):
         second=None,
         fps: float = 0.0,
     ) -> io.NodeOutput:
-        from ..real3d_core.motion import editing
-        from ..real3d_core.stream import exact_rate
+        numbers = (expression_gain, pose_gain, control_gains, smooth, speed, start, end, combine, mix, overlap, loop, loop_seconds, fps)
+        edited = _edited(motion, second, *numbers)
+        return io.NodeOutput(edited, ui=shown_motion(edited) | shown_source(motion, second))
 
-        motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
-        motion = editing.retimed(editing.smoothed(motion, smooth), speed)
-        motion = editing.trimmed(motion, start, end or None)
-        if second is not None:
-            motion = editing.joined(motion, second, overlap) if combine == "join" else editing.mixed(motion, second, mix)
-        motion = editing.looped(motion, loop_seconds, loop)
-        motion = editing.at_rate(motion, float(exact_rate(FRAME_RATE.check(fps)))) if fps else motion
-        return io.NodeOutput(motion, ui=shown_motion(motion))
+
+def moment(values: Mapping[str, Any], motion: Motion | None, time: float, second: Motion | None = None) -> tuple[Motion, None]:
+    """One frame of the motions of the node's last run, edited as its widgets say now."""
+    if motion is not None and len(motion) > _MOST_SHOWN:
+        raise Real3DError("This motion is too long to be shown while it is edited: run the workflow to see it.")
+    edited = None if motion is None else _edited(motion, second, **values)
+    return one_frame(edited, 0 if edited is None else frame_at(time, edited.fps)), None
+
+
+def _edited(
+    motion: Motion,
+    second: Motion | None,
+    expression_gain: float,
+    pose_gain: float,
+    control_gains: str,
+    smooth: float,
+    speed: float,
+    start: float,
+    end: float,
+    combine: str,
+    mix: float,
+    overlap: float,
+    loop: str,
+    loop_seconds: float,
+    fps: float,
+) -> Motion:
+    from ..real3d_core.motion import editing
+    from ..real3d_core.stream import exact_rate
+
+    motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
+    motion = editing.retimed(editing.smoothed(motion, smooth), speed)
+    motion = editing.trimmed(motion, start, end or None)
+    if second is not None:
+        motion = editing.joined(motion, second, overlap) if combine == "join" else editing.mixed(motion, second, mix)
+    motion = editing.looped(motion, loop_seconds, loop)
+    return editing.at_rate(motion, float(exact_rate(FRAME_RATE.check(fps)))) if fps else motion

@@ -7,6 +7,7 @@ import torch
 from .conversions import person_masks, photos
 from .face_landmarks import FaceLandmarksSocket, faces_in_photos
 from .inputs import face_inputs
+from .live_faces import shown_portrait
 from .runtime import folders, progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Portraits, PortraitSocket
@@ -68,4 +69,5 @@ class PreparePortrait(io.ComfyNode):
             show(len(prepared))
         layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
         masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]
-        return io.NodeOutput(Portraits(tuple(prepared)), *((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers), *masks)
+        shown = ((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers)
+        return io.NodeOutput(Portraits(tuple(prepared)), *shown, *masks, ui=shown_portrait(prepared[0]))

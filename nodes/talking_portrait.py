@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
 from .conversions import driving_clip, floats, photos, sound
@@ -18,12 +21,17 @@ from .inputs import (
     sound_input,
     transcript_input,
 )
-from .preview import shown_head
+from .live_faces import frame_at, one_frame, shown_portrait, shown_source
+from .preview import shown_head, shown_motion
 from .rendered_video import RenderedVideo
 from .runtime import device, folders, progress, server
 from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket
 from .talking_portrait_to_video import metadata
+
+if TYPE_CHECKING:
+    from ..real3d_core.motion.motion import Motion
+    from ..real3d_core.render.camera_paths import View
 
 POSES = ("auto", "sway", "static", "driving", "orbit")
 BLINKS = ("auto", "natural", "periodic", "none", "driving")
@@ -161,8 +169,17 @@ class TalkingPortrait(io.ComfyNode):
         if made.track is not None:
             server.show_bridged(cls, made.track.gaps())
         first = made.portraits[0]
-        preview = shown_head(avatar, made.rest, first.euler, first.translation)
+        preview = shown_head(avatar, made.rest, first.euler, first.translation) | shown_portrait(first)
+        preview |= shown_motion(made.motion, made.soundtrack) | shown_source(made.motion)
         films = zip(made.films, made.sizes, strict=True)
         videos = [RenderedVideo(frames, shape, made.soundtrack, metadata(avatar, provenance)) for frames, shape in films]
         last = torch.cat([floats(frames.frames(len(frames) - 1, len(frames))) for frames in made.films])
         return io.NodeOutput(videos, last, made.motion.fps, ui=preview)
+
+
+def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tuple[Motion, View]:
+    """One frame of the last run's motion, seen from where the widgets say now; a face at rest before a run."""
+    from ..real3d_core.render.camera_paths import static_view
+
+    view = static_view(1).from_place(values["view_yaw"], values["view_pitch"], values["view_distance"])
+    return one_frame(motion, 0 if motion is None else frame_at(time, motion.fps)), view

@@ -50,6 +50,25 @@ DEFAULT_FACE_AREA = 0.2
 MOUTH = Range("The mouth's amplitude", 0, 3)
 ACTING = Range("The acting", 0, 2)
 EXPRESSION = Range("The amount of an expression", 0, 1)
+_FROM_REST, _BOTH_WAYS, _TURN = (0, 1), (-1, 1), (-45, 45)  # the last: degrees
+BY_HAND = {
+    name: Range(f"The amount of {name}", *bounds)
+    for bounds, names in (
+        (_BOTH_WAYS, ("gaze_x", "gaze_y")),
+        (_FROM_REST, ("blink_left", "blink_right")),
+        (_BOTH_WAYS, ("lids_wide",)),
+        (_FROM_REST, ("lids_tight",)),
+        (_BOTH_WAYS, ("brow_raise", "brow_inner_raise", "brow_outer_left", "brow_outer_right")),
+        (_FROM_REST, ("brow_furrow", "cheek_raise", "jaw_open")),
+        (_BOTH_WAYS, ("lips_wide",)),
+        (_FROM_REST, ("lips_round", "lips_press", "lip_upper_raise", "lip_lower_drop")),
+        (_BOTH_WAYS, ("mouth_smile",)),
+        (_FROM_REST, ("frown",)),
+        (_TURN, ("head_yaw", "head_pitch", "head_roll")),
+    )
+    for name in names
+}
+"""What a hand sets on a face, by the name of its slider; 0 changes nothing (motion/by_hand.py)."""
 TEMPERATURE = Range("The temperature", 0, 1)
 GAZE = Range("The amount of gaze", 0, 2)
 POSE_AMOUNT = Range("The pose amount", -3, 3)

@@ -64,7 +64,7 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
         return
     give_back()  # each thread has a heap of its own
     pending: deque[Future[Done]] = deque()
-    pool = ThreadPoolExecutor(count, "real3d", initializer=_on_one_thread)
+    pool = ThreadPoolExecutor(count, "real3d", initializer=on_one_thread)
     all_there = Barrier(count, timeout=_BEGINS_WITHIN)
     try:
         list(pool.map(lambda _: all_there.wait(), range(count)))  # no thread of the host's that begins later finds the setting changed
@@ -81,7 +81,7 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Do
         give_back()
 
 
-def _on_one_thread() -> None:
+def on_one_thread() -> None:
     """From now on PyTorch computes on the calling thread alone, which it has not used yet; on other threads as before.
 
     PyTorch also remembers the number for threads that use it for the first time: for those it is put back, on such a thread.

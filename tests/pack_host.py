@@ -75,6 +75,8 @@ class Host:
         api.InputImpl = types.SimpleNamespace(VideoFromFile=VideoFromFile)
         api.Types = types.SimpleNamespace(VideoComponents=types.SimpleNamespace)
         _forget_stand_in("torchvision")
+        blocking = types.SimpleNamespace(ExecutionBlocker=lambda sentence: types.SimpleNamespace(message=sentence))
+        sys.modules.setdefault("comfy_execution.graph_utils", blocking)
         self.folder = folder
         self.module = self._load()
         listed = asyncio.run(self._listed())

@@ -9,6 +9,8 @@ import pytest
 import torch
 from conftest import ROOT
 
+from real3d_core.motion.by_hand import ways_of
+from real3d_core.motion.expressions import face_keyframes
 from real3d_core.render import camera_paths
 
 SCRIPTS = sorted((ROOT / "web" / "js").glob("*"))
@@ -16,7 +18,7 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
 
 
 def test_they_are_small_and_nobody_else_s():
-    assert sum(path.stat().st_size for path in SCRIPTS) < 60_000
+    assert sum(path.stat().st_size for path in SCRIPTS) < 100_000
     imported = re.findall(r'from "([^"]+)"', SOURCE)
     assert imported and all(re.fullmatch(r"\./\w+\.js|\.\./\.\./\.\./scripts/(app|api)\.js", name) for name in imported)
 
@@ -47,12 +49,13 @@ PATHS = [
 ]
 
 
-def calculated(script: str) -> object:
-    """What a script that imports web/js/views.js prints as JSON."""
+def calculated(script: str, *files: str) -> object:
+    """What a script that imports web/js/views.js, and files that import nothing else, prints as JSON."""
     node = shutil.which("node")
     if not node:
         pytest.skip("there is no Node.js")
-    source = (ROOT / "web" / "js" / "views.js").read_text(encoding="utf-8")
+    source = "\n".join((ROOT / "web" / "js" / name).read_text(encoding="utf-8") for name in ("views.js", *files))
+    source = re.sub(r"^import .*$", "", source, flags=re.MULTILINE)
     done = subprocess.run([node, "--input-type=module", "-"], input=f"{source}\n{script}", capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -97,3 +100,45 @@ console.log(JSON.stringify({{
     assert told["moved"] == "0: 0 0 0 1\n2: 9 0 0 1\n2.5: 5 0 0 1"
     for text in (told["added"], told["without"], told["moved"]):
         camera_paths.keyframe_view(text, 10, 25.0)
+
+
+FACE = "# a remark\n0: neutral\n1.5: smile = 0.8, gaze_x = -0.3\n3: surprised; head_yaw = 12.5, gaze_x = .2\n4:"
+
+
+def test_the_page_knows_what_the_face_does():
+    frames, fps = 120, 25.0
+    script = f"""
+const keys = parseFaceKeys({json.dumps(FACE)});
+console.log(JSON.stringify(Array.from({{ length: {frames} }}, (_, i) => faceAt(keys, i / {fps}))))"""
+    expressions, by_hand = face_keyframes(FACE, frames, fps)
+    shown = calculated(script, "face_keys.js")
+    assert set(shown[0]) == {"neutral", "smile", "surprised", "gaze_x", "head_yaw"}
+    for name in shown[0]:
+        expected = {**expressions, **by_hand}[name]
+        assert torch.allclose(torch.tensor([face[name] for face in shown], dtype=torch.float32), expected, atol=2e-4), name
+
+
+def test_faces_are_edited_as_text():
+    script = f"""
+const text = {json.dumps(FACE)};
+const keys = parseFaceKeys(text);
+console.log(JSON.stringify({{
+  added: withFaceKey(text, null, 2, {{ gaze_y: 0.25, smile: 0, head_roll: -3 }}),
+  set: withFaceKey(text, keys[1], 1.5, {{ smile: 0.9 }}),
+  moved: withFaceKey(text, keys[1], 3.5, keys[1].values),
+  first: withFaceKey("", null, 0, {{}}),
+  mirrored: mirrored({{ gaze_x: 0.5, gaze_y: 0.1, head_yaw: -4, blink_left: 1, brow_outer_left: 0.2, brow_outer_right: 0.4, smile: 1 }}),
+  hostile: parseFaceKeys("x: smile\\n-1: smile\\n1: smile = much\\n1 smile").length,
+  ways: parseWays("jaw_open = scale, gaze_x: replace"),
+  written: formatWays({{ jaw_open: "scale", gaze_x: "add", frown: "replace" }}),
+}}))"""
+    told = calculated(script, "face_keys.js")
+    assert "\n2: gaze_y = 0.25, head_roll = -3\n3:" in told["added"] and "# a remark" in told["added"]
+    assert told["set"] == FACE.replace("smile = 0.8, gaze_x = -0.3", "smile = 0.9")
+    assert told["moved"].splitlines()[3] == "3.5: smile = 0.8, gaze_x = -0.3" and told["first"] == "0:" and told["hostile"] == 0
+    expected = {"gaze_x": -0.5, "gaze_y": 0.1, "head_yaw": 4, "brow_outer_left": 0.4, "brow_outer_right": 0.2, "smile": 1}
+    assert told["mirrored"] == expected | {"blink_left": 0, "blink_right": 1}
+    assert told["ways"] == {"jaw_open": "scale", "gaze_x": "replace"} and told["written"] == "jaw_open = scale, frown = replace"
+    for text in (told["added"], told["set"], told["moved"], told["first"]):
+        face_keyframes(text, 10, 25.0)
+    assert ways_of(told["written"]) == {"jaw_open": "scale", "frown": "replace"}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io
 
 from ...real3d_core.errors import Real3DError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Interrupted = model_management.InterruptProcessingException
 """Raised when the user pressed cancel."""
@@ -33,6 +38,15 @@ def blocked(sentence: str) -> object:
     from comfy_execution.graph_utils import ExecutionBlocker
 
     return ExecutionBlocker(sentence)
+
+
+def loader_of_images() -> Callable[[str], Tensor] | None:
+    """What ComfyUI's 'Load Image' does, from its choice to an IMAGE: decoders differ, so that others would give other pixels.
+
+    None where ComfyUI has no such node.
+    """
+    node = getattr(sys.modules.get("nodes"), "LoadImage", None)
+    return None if node is None else lambda choice: getattr(node(), node.FUNCTION)(choice)[0]
 
 
 def executing_node() -> str | None:

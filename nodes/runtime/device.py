@@ -126,6 +126,13 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
 
+def new_built_in_avatar() -> Avatar:
+    """The built-in avatar once more, with a memory of its own for what it makes of a portrait."""
+    from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
+
+    return next(iter(built_in_kinds().values())).load(AvatarOptions(model_folders(), painting=cuda_ops.painting()))
+
+
 @lru_cache(1)
 def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
     """The latest one is kept, with what it has made of its latest portrait."""

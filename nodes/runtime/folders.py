@@ -145,6 +145,27 @@ def kept_file(choice: str) -> Path:
     return path
 
 
+def photo_file(choice: str) -> Path:
+    """The file of a choice of ComfyUI's 'Load Image', which may name the output or temporary folder: "photo.png [output]".
+
+    Raises:
+        Real3DError: it does not exist, or the name points outside ComfyUI's folders.
+    """
+    refuse_hostile(choice, "photo")
+    name, root = folder_paths.annotated_filepath(choice)
+    folder = os.path.abspath(root or folder_paths.get_input_directory())
+    path = os.path.abspath(folder_paths.get_annotated_filepath(choice))
+    refuse_hostile(name, "photo")
+    if os.path.commonpath((folder, path)) != folder or not os.path.isfile(path):
+        raise Real3DError(f"There is no photo '{choice[:80]}' in ComfyUI's folders: choose another one.")
+    return Path(path)
+
+
+def photo_stamp(path: Path) -> tuple:
+    """Changes when a file does."""
+    return _stamp(path)
+
+
 def kept_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
     return _stamp(kept_file(choice))

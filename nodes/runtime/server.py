@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
+
+MOST_JSON = 2**17  # bytes of a request
 
 
 def running_server() -> Any | None:
@@ -47,11 +50,18 @@ def serve(path: str, answer: Callable[[str, Mapping[str, str]], Awaitable[tuple[
         return web.Response(status=status, body=body, content_type=kind if status == 200 else "text/plain", headers=headers)
 
 
-def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tuple[int, object]]]) -> None:
-    """Adds a route to ComfyUI's server whose bodies are JSON.
+def workflow_is_running() -> bool:
+    """Whether ComfyUI's server has anything in its queue."""
+    queue = getattr(running_server(), "prompt_queue", None)
+    return queue is not None and queue.get_tasks_remaining() > 0
+
+
+def serve_json(method: str, path: str, answer: Callable[..., Awaitable[tuple[int, object]]], user_file: str | None = None) -> None:
+    """Adds a route to ComfyUI's server whose bodies are JSON; a body of bytes is a JPEG.
 
     Args:
         answer: the body of the request, None with GET -> status and body.
+        user_file: name of a file in the folder of the user who asks, whose path `answer` is then given, too.
     """
     server = running_server()
     if server is None:
@@ -63,9 +73,17 @@ def serve_json(method: str, path: str, answer: Callable[[object], Awaitable[tupl
 
         if method != "GET" and request.content_type != "application/json":  # other sites' forms cannot send it
             return web.json_response({"error": "Send JSON."}, status=415)
+        if method != "GET" and (request.content_length or MOST_JSON + 1) > MOST_JSON:
+            return web.json_response({"error": f"Send at most {MOST_JSON} bytes."}, status=413)
         try:
             asked = None if method == "GET" else await request.json()
         except ValueError:
             return web.json_response({"error": "This is not JSON."}, status=400)
-        status, body = await answer(asked)
+        status, body = await (answer(asked) if user_file is None else answer(asked, _in_user_folder(server, request, user_file)))
+        if isinstance(body, bytes):
+            return web.Response(status=status, body=body, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
         return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _in_user_folder(server: Any, request: Any, name: str) -> Path:
+    return Path(server.user_manager.get_request_user_filepath(request, name, create_dir=False))

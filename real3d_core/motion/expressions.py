@@ -9,12 +9,13 @@ import math
 import re
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import Real3DError
 from ..keyframes import between_keyframes, keyframes
-from ..ranges import refuse_unknown
+from ..ranges import BY_HAND, EXPRESSION, refuse_unknown
 from .motion import Motion
 
 EXPRESSIONS: dict[str, dict[str, float]] = {
@@ -42,6 +43,7 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
 }
 """By name the controls that make it and how far, at full amount; all others that any of them has are at rest."""
 
+_KEYED = (*EXPRESSIONS, *BY_HAND)
 DIRECTED = tuple(dict.fromkeys(name for controls in EXPRESSIONS.values() for name in controls))
 _SPOKEN = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "speaking")  # speech comes first
 _UNDERLINING = ("brow_raise", "brow_inner_raise", "brow_outer_left", "brow_outer_right", "brow_furrow", "lids_wide", "lids_tight")
@@ -79,33 +81,43 @@ def directed(motion: Motion, amounts: Mapping[str, Tensor | float]) -> Motion:
     return motion.with_controls(**curves)
 
 
-def expression_keyframes(text: str, frames: int, fps: float) -> dict[str, Tensor]:
-    """Amounts [frames] of all expressions, softly through keyframes, one per line: seconds, then the whole mix at that moment.
+def face_keyframes(text: str, frames: int, fps: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """All expressions, and what is set by hand, each [frames]: softly through keyframes, one per line: seconds, then the whole face.
+
+    What no line names is left out of the second; what some lines do not name is 0 there.
 
     Example:
-        >>> expression_keyframes("0: neutral\\n1: smile = 0.8, surprised = 0.2", 26, 25.0)["smile"][-1]
-        tensor(0.8000)
+        >>> expressions, by_hand = face_keyframes("0: neutral\\n1: smile = 0.8, gaze_x = -0.3", 26, 25.0)
+        >>> expressions["smile"][-1], by_hand["gaze_x"][-1]
+        (tensor(0.8000), tensor(-0.3000))
 
     Raises:
         Real3DError: a line cannot be read, times repeat, or there is none.
     """
-    times, values = keyframes(text, _keyframe, "face", "'0: neutral' or '1.5: smile = 0.8, sad = 0.2' (seconds: expression = amount)")
-    curves = torch.from_numpy(between_keyframes(times, values, frames, fps)).float()
-    return dict(zip(EXPRESSIONS, curves.unbind(1), strict=True))
+    example = "'0: neutral' or '1.5: smile = 0.8, gaze_x = -0.3' (seconds: expression or control = amount)"
+    times, values = keyframes(text, _keyframe, "face", example)
+    named = dict(zip(_KEYED, ~np.isnan(values).all(axis=0), strict=True))
+    between = torch.from_numpy(between_keyframes(times, np.nan_to_num(values), frames, fps)).float()
+    curves = dict(zip(_KEYED, between.unbind(1), strict=True))
+    return {name: curves[name] for name in EXPRESSIONS}, {name: curves[name] for name in BY_HAND if named[name]}
 
 
 def _keyframe(line: str) -> tuple[float, ...]:
-    """Seconds, and the amount of every expression."""
-    number = r"(?:\d+\.?\d*|\.\d+)"
-    found = re.fullmatch(rf"({number})\s*:\s*(.*)", line.strip())
-    amounts = dict.fromkeys(EXPRESSIONS, 0.0)
+    """Seconds, and the amount of everything in `_KEYED`; NaN for controls that it does not name."""
+    number = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+    found = re.fullmatch(rf"({number.removeprefix('[+-]?')})\s*:\s*(.*)", line.strip())
+    amounts = dict.fromkeys(EXPRESSIONS, 0.0) | dict.fromkeys(BY_HAND, math.nan)
     for part in filter(None, re.split(r"[,;]\s*", found[2])) if found else [line]:
         named = re.fullmatch(rf"(\w+)(?:\s*[=:]\s*({number}))?", part.strip())
-        if not found or not named or float(named[2] or 1) > 1:
+        if not found or not named:
             raise Real3DError(
-                f"The keyframe '{line.strip()[:60]}' cannot be read: write seconds: expression = amount from 0 to 1, such as "
-                "1.5: smile = 0.8, sad = 0.2."
+                f"The keyframe '{line.strip()[:60]}' cannot be read: write seconds: name = amount, name = amount, such as "
+                "1.5: smile = 0.8, gaze_x = -0.3."
             )
-        refuse_unknown(named[1], EXPRESSIONS, "expression")
-        amounts[named[1]] = float(named[2] or 1)
+        name, amount = named[1], float(named[2] or 1)
+        refuse_unknown(name, _KEYED, "expression or control")
+        try:
+            amounts[name] = BY_HAND.get(name, EXPRESSION).check(amount)
+        except Real3DError as refusal:
+            raise Real3DError(f"The keyframe '{line.strip()[:60]}' cannot be used. {refusal}") from None
     return (float(found[1]) if found else math.nan, *amounts.values())

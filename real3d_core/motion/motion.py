@@ -77,6 +77,11 @@ class Motion:
         """The same expressions on another head pose, both [T, 3]."""
         return replace(self, euler=euler, translation=translation)
 
+    def part(self, start: int, stop: int) -> Motion:
+        """The frames start..stop-1."""
+        expression, euler, translation = (track[start:stop] for track in (self.expression, self.euler, self.translation))
+        return replace(self, expression=expression, euler=euler, translation=translation)
+
     def resampled(self, fps: float, frames: int) -> Motion:
         """The same movement as `frames` frames at another rate: linear between frames, the last one held."""
         times = (torch.arange(frames) + 0.5) * (self.fps / fps) - 0.5

@@ -38,6 +38,10 @@ class View:
         turned = self.angles + torch.deg2rad(torch.tensor([pitch, yaw, roll]))
         return View(turned, self.distance * distance)
 
+    def part(self, start: int, stop: int) -> View:
+        """The frames start..stop-1."""
+        return View(self.angles[start:stop], self.distance[start:stop])
+
 
 def static_view(frames: int) -> View:
     """A viewer who does not move."""

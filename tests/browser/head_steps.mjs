@@ -1,10 +1,10 @@
 // Steps that turn the head: dragged, steered by keyframes, undone, copied, seen in every mode and inside subgraphs.
 import {
-  dragStage, drawing, face, faceAtRest, fit, heads, headsAtRest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values, where,
+  dragStage, drawing, face, faceAtRest, fit, heads, headsAtRest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values, where, withoutPhotos,
 } from "./page.mjs";
 
 export async function orbit(type, example) {
-  await load(plan.examples[example], [type]);
+  await load(withoutPhotos(plan.examples[example]), [type]);
   const told = { type, before: await values(type), drawn: await drawing() };
   const place = await where(type);
   await dragStage(60, -25);
@@ -48,7 +48,7 @@ export async function orbit(type, example) {
 /** Keyframes: added, moved, deleted with the keys, and steered by dragging. */
 export async function keyframes(example) {
   const type = "Real3DCameraPath";
-  await load(plan.examples[example], [type]);
+  await load(withoutPhotos(plan.examples[example]), [type]);
   const told = { before: (await values(type)).keyframes };
   const track = shown(".r3d-track");
   const box = await track.boundingBox();
@@ -95,7 +95,7 @@ async function settleUndo() {
 
 /** The head is dragged, undone, done again, copied and loaded anew; what is seen must be what the widgets hold. */
 export async function again(type, example) {
-  await load(plan.examples[example], [type]);
+  await load(withoutPhotos(plan.examples[example]), [type]);
   const owner = type === "Real3DCameraPath" ? "Real3DRenderHead" : type;
   await say(owner, { real3d_head: [plan.head] });
   await until(async () => (await face()) !== "");
@@ -156,7 +156,7 @@ export async function again(type, example) {
 /** Which widgets of a camera path can be seen in each mode, and its orbit picture when the node is made larger. */
 export async function modes(example) {
   const type = "Real3DCameraPath";
-  await load(plan.examples[example], [type]);
+  await load(withoutPhotos(plan.examples[example]), [type]);
   await say("Real3DRenderHead", { real3d_head: [plan.head] });
   const told = { seen: {}, before: await values(type) };
   const choose = async (mode) => {
@@ -196,7 +196,7 @@ export async function modes(example) {
   told.large = await size();
   await picture("grown");
   // a number of another mode is connected, and then the node is put into a subgraph
-  await load(plan.examples[example], [type]);
+  await load(withoutPhotos(plan.examples[example]), [type]);
   await choose("dolly");
   const connect = (from) => page.evaluate(([type, from]) => {
     const { graph } = window.app, path = graph.nodes.find((one) => one.type === type), slot = path.inputs.findIndex((one) => one.name === "yaw");
@@ -252,7 +252,7 @@ export async function subgraphs(path, simple) {
     }, id);
     await page.waitForTimeout(600);
   };
-  await load(plan.examples[path]);
+  await load(withoutPhotos(plan.examples[path]));
   const [camera, motion] = [await wrap("Real3DCameraPath", 2), await wrap("Real3DAudioToMotion", 1)];
   await say("Real3DRenderHead", { real3d_head: [plan.head] });
   await say("Real3DAudioToMotion", { ...plan.motion, real3d_seconds: [0.6] }, motion);
@@ -265,7 +265,7 @@ export async function subgraphs(path, simple) {
   await press("Control+z");
   await until(async () => JSON.stringify(await heads()) !== JSON.stringify(told.pathDragged)); // undo loads the whole graph, which takes a while
   told.pathUndone = await headsAtRest();
-  await load(plan.examples[simple]);
+  await load(withoutPhotos(plan.examples[simple]));
   const id = await wrap("Real3DTalkingPortrait", 2);
   await say("Real3DTalkingPortrait", { real3d_head: [plan.head] }, id);
   await open(id);

@@ -4,12 +4,14 @@
 //
 // PLAN.json: {modules, chromium, pictures, vue, light, locale, examples: {name: workflow}, said: {node type: output of a run},
 // steps: [...], run: name of an example to queue}. What is true or false of the page is for the caller to judge.
+import * as faceSteps from "./face_steps.mjs";
 import * as headSteps from "./head_steps.mjs";
 import { browser, open, picture, plan, seen, watch } from "./page.mjs";
+import * as monkeySteps from "./monkey_steps.mjs";
 import * as runSteps from "./run_steps.mjs";
 import * as workflowSteps from "./workflow_steps.mjs";
 
-const steps = { ...headSteps, ...runSteps, ...workflowSteps };
+const steps = { ...faceSteps, ...headSteps, ...monkeySteps, ...runSteps, ...workflowSteps };
 
 let status = 0;
 try {

@@ -58,6 +58,19 @@ export async function load(workflow, types = null) {
   await fit(types);
 }
 
+/** A workflow whose photos come from nowhere, so that no live face is shown. */
+export function withoutPhotos(workflow) {
+  const bare = JSON.parse(JSON.stringify(workflow));
+  const photos = bare.nodes.filter((node) => node.type === "LoadImage").map((node) => node.id);
+  const gone = new Set(bare.links.filter((link) => photos.includes(link[1])).map(([id]) => id));
+  bare.links = bare.links.filter(([id]) => !gone.has(id));
+  for (const node of bare.nodes) {
+    for (const input of node.inputs ?? []) if (gone.has(input.link)) input.link = null;
+    for (const output of node.outputs ?? []) output.links = (output.links ?? []).filter((id) => !gone.has(id));
+  }
+  return bare;
+}
+
 export async function fit(types) {
   await page.evaluate((types) => {
     const { graph, canvas } = window.app;
@@ -100,13 +113,15 @@ await page.addInitScript(() => {
   };
 });
 
-/** The rendered picture of the orbit view as a digest, "" if there is none. */
-export const face = () => page.evaluate(async () => {
-  const image = document.querySelector(".r3d-stage img");
+/** The pixels of a picture as a digest, "" if there is none. */
+export const digest = (selector) => page.evaluate(async (selector) => {
+  const image = document.querySelector(selector);
   const pixels = image && !image.hidden && image.src ? await globalThis.pixelsOf(image.src) : null;
   if (!pixels) return "";
   return `${pixels.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(pixels)))].slice(0, 6).join(".")}`;
-});
+}, selector);
+/** The rendered picture of the orbit view. */
+export const face = () => digest(".r3d-orbit .r3d-stage img:not([hidden])");
 /** The same once it stays. */
 export async function faceAtRest() {
   let last = null;

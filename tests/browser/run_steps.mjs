@@ -7,9 +7,9 @@ export async function motion(example) {
   const told = { hint: await shown(".r3d-motion .r3d-empty").innerText(), hinted: await shown(".r3d-motion .r3d-empty").isVisible() };
   await picture("motion_hint");
   if (plan.motion) await say(type, plan.motion);
-  await until(async () => (await page.locator(".r3d-curve").count()) > 0);
-  told.curves = await page.locator(".r3d-curve").count();
-  told.wave = await page.locator(".r3d-wave").count();
+  await until(async () => (await page.locator(".r3d-motion .r3d-curve").count()) > 0);
+  told.curves = await page.locator(".r3d-motion .r3d-curve").count();
+  told.wave = await page.locator(".r3d-motion .r3d-wave").count();
   const box = await shown(".r3d-motion-track").boundingBox();
   await page.mouse.move(box.x + box.width * 0.25, box.y + 20);
   await page.waitForTimeout(100);
@@ -25,13 +25,13 @@ export async function motion(example) {
   if (plan.motion) {
     // the page is opened anew, and the next run takes the node from the cache
     await load(plan.examples[example], [type]);
-    told.reopened = await page.locator(".r3d-curve").count();
+    told.reopened = await page.locator(".r3d-motion .r3d-curve").count();
     const id = await idOf(type);
     await page.request.post(`${url}/test/ran`, { data: { [id]: plan.motion } });
     await tell("execution_cached", { prompt_id: "again", nodes: [id] });
     await tell("executing", { node: null, prompt_id: "again" });
-    await until(async () => (await page.locator(".r3d-curve").count()) > 0);
-    told.cached = await page.locator(".r3d-curve").count();
+    await until(async () => (await page.locator(".r3d-motion .r3d-curve").count()) > 0);
+    told.cached = await page.locator(".r3d-motion .r3d-curve").count();
   }
   seen.motion = told;
 }
@@ -81,7 +81,7 @@ export async function run(example, types, changes) {
   await fit(types);
   seen.run.face = await faceAtRest();
   seen.run.told = await page.locator(".r3d-rendering output").allInnerTexts();
-  seen.run.curves = await page.locator(".r3d-curve").count();
+  seen.run.curves = await page.locator(".r3d-motion .r3d-curve").count();
   await picture(`run_${example}_after`);
   await dragStage(-90, 20);
   seen.run.faceTurned = await faceAtRest();

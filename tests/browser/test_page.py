@@ -6,70 +6,19 @@ temporary files. With REAL3D_COMFYUI_URL in the environment the same is done wit
 
 import json
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from browser_page import EXAMPLES, ROOT, looked, serving
 
-FOLDER = Path(__file__).resolve().parent
-EXAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "example_workflows").glob("*.json"))}
 FACES = "mediapipe_face_fp32.safetensors"  # what the examples declare
 MODEL = {"name": FACES, "url": f"https://example.org/{FACES}", "folder": "/models/detection"}
-SECONDS = 480
-
-
-def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        pytest.skip("no Chromium is installed (name one in CHROMIUM): the page is not looked at")
-    return found
-
-
-def modules() -> str:
-    """A node_modules folder that holds playwright-core."""
-    places = [os.environ.get("COMFY_NODE_MODULES"), os.environ.get("NODE_PATH"), ROOT / "output" / "node" / "node_modules"]
-    for place in filter(None, places):
-        if shutil.which("node") and (Path(place) / "playwright-core").is_dir():
-            return str(place)
-    pytest.skip("playwright-core is not installed (npm install --prefix output/node playwright-core): the page is not looked at")
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of the page, and what runs of nodes would tell it."""
-    chromium(), modules()
-    pytest.importorskip("comfyui_frontend_package")
-    command = [sys.executable, str(FOLDER / "page_server.py"), str(tmp_path_factory.mktemp("page") / "comfy")]
-    with open(tmp_path_factory.mktemp("log") / "page_server.log", "w+") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            line = server.stdout.readline()
-            if not line:
-                log.seek(0)
-                pytest.fail(f"the page server did not start:\n{log.read()[-3000:]}")
-            yield json.loads(line)
-        finally:
-            server.kill()
-            server.wait(10)
-
-
-def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
-    """What look.mjs saw."""
-    pictures.mkdir(parents=True, exist_ok=True)
-    file = pictures / "plan.json"
-    whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "examples": EXAMPLES, "steps": steps, **plan}
-    file.write_text(json.dumps(whole), encoding="utf-8")
-    done = subprocess.run(
-        ["node", str(FOLDER / "look.mjs"), url, str(file)], capture_output=True, text=True, timeout=SECONDS, encoding="utf-8"
-    )
-    assert done.stdout, done.stderr[-3000:]
-    seen = json.loads(done.stdout)
-    assert "failure" not in seen, seen["failure"]
-    return seen
+    with serving(tmp_path_factory.mktemp("page")) as told:
+        yield told
 
 
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])

@@ -5,7 +5,7 @@ import torch
 
 from real3d_core.analytic.controls import BASIS
 from real3d_core.errors import Real3DError
-from real3d_core.motion.expressions import DIRECTED, EXPRESSIONS, directed, expression_keyframes
+from real3d_core.motion.expressions import DIRECTED, EXPRESSIONS, directed, face_keyframes
 from real3d_core.motion.motion import Motion, MotionBasis
 
 
@@ -66,8 +66,8 @@ def test_expressions_are_mixed_and_share_what_is_more_than_one():
 
 
 def test_keyframes_lead_softly_from_one_mix_to_the_next():
-    curves = expression_keyframes("# a comment\n2: sad = .5; angry = 0.25\n\n0: smile\n", 76, 25.0)
-    assert tuple(curves) == tuple(EXPRESSIONS)
+    curves, by_hand = face_keyframes("# a comment\n2: sad = .5; angry = 0.25\n\n0: smile\n", 76, 25.0)
+    assert tuple(curves) == tuple(EXPRESSIONS) and not by_hand
     assert curves["smile"][0] == 1 and curves["smile"][50] == 0 and curves["sad"][50] == 0.5 and curves["angry"][75] == 0.25
     assert (curves["sad"][:51].diff() >= 0).all() and curves["sad"].diff().abs().max() < 0.03
     assert not curves["neutral"].any()
@@ -76,20 +76,39 @@ def test_keyframes_lead_softly_from_one_mix_to_the_next():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "# nothing", "smile", "1 smile", "x: smile", "0: smile = 2", "0: smile = -1", "0: smile = much", "0: smile 1"]
+    "text",
+    [
+        "",
+        "# nothing",
+        "smile",
+        "1 smile",
+        "x: smile",
+        "0: smile = 2",
+        "0: smile = -1",
+        "0: smile = much",
+        "0: smile 1",
+        "0: gaze_x = 1.5",
+        "0: blink_left = -0.1",
+    ],
 )
 def test_a_keyframe_that_is_none_is_refused(text):
     with pytest.raises(Real3DError, match="keyframe"):
-        expression_keyframes(text, 10, 25.0)
+        face_keyframes(text, 10, 25.0)
+
+
+def test_keyframes_hold_what_is_set_by_hand_and_only_that():
+    _, by_hand = face_keyframes("0: neutral, brow_raise = 0\n1: gaze_x = -0.4, head_yaw = 12.5", 26, 25.0)
+    assert set(by_hand) == {"gaze_x", "head_yaw", "brow_raise"} and not by_hand["brow_raise"].any()
+    assert by_hand["gaze_x"][0] == 0 and by_hand["gaze_x"][-1] == -0.4 and by_hand["head_yaw"][-1] == 12.5
 
 
 def test_a_time_that_repeats_is_refused():
     with pytest.raises(Real3DError, match="same time"):
-        expression_keyframes("1: smile\n1.0: sad", 10, 25.0)
+        face_keyframes("1: smile\n1.0: sad", 10, 25.0)
 
 
 def test_an_expression_that_there_is_not_is_answered_with_those_that_there_are():
-    for refused in (lambda: directed(speaking(), {"bored": 1.0}), lambda: expression_keyframes("0: bored", 5, 25.0)):
+    for refused in (lambda: directed(speaking(), {"bored": 1.0}), lambda: face_keyframes("0: bored", 5, 25.0)):
         with pytest.raises(Real3DError, match=r"'bored': choose one of neutral, smile"):
             refused()
 

@@ -280,6 +280,40 @@ def test_memory_does_not_grow_with_the_length_of_a_film(tmp_path, assets, checko
     assert long - short < 150
 
 
+def wished(server, values: dict, **others):
+    """The answer to a wish for a face: a JPEG, or what is said instead of one."""
+    wish = {"asker": "test", "node": "Real3DDirectTheFace", "photo": {"file": "real3d_portrait.jpg"}, "values": values, **others}
+    request = urllib.request.Request(server.url + "/real3d/live", json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        body = answer.read()
+    return body if answer.headers["Content-Type"] == "image/jpeg" else json.loads(body)
+
+
+def test_a_face_answers_before_any_run_waits_during_one_and_shows_its_motion(server):
+    rest, open_mouth = wished(server, {"amount": 0.0}), wished(server, {"amount": 0.0, "jaw_open": 0.8})
+    assert rest[:2] == open_mouth[:2] == b"\xff\xd8" and rest != open_mouth == wished(server, {"amount": 0.0, "jaw_open": 0.8})
+    refused = wished(server, {}, photo={"file": "../../../etc/passwd"})
+    assert refused["state"] == "refused" and "cannot be used" in refused["error"]
+    closer = {"file": "real3d_portrait.jpg", "face_area": 0.21}  # newer hosts tell nothing of a node that they take from the cache
+    graph = twin("directed_face", {**SMALL, "seed": 11, "face_area": 0.21})
+    (directs,) = numbers(graph, "Real3DDirectTheFace")
+    number, seen = server.queue(graph), []
+    while not server.get(f"/history/{number}"):
+        seen.append(wished(server, {"amount": 0.0}))
+    assert {"state": "busy"} in seen
+    outputs = server.get(f"/history/{number}")[number]["outputs"]
+    (motion,), (prepared,) = outputs[directs]["real3d_source"], numbers(graph, "Real3DPreparePortrait")
+    speaking = wished(server, {"amount": 0.0}, motion=motion, time=0.4)
+    assert speaking[:2] == b"\xff\xd8" and speaking != rest
+    (token,) = outputs[prepared]["real3d_portrait"]
+    assert wished(server, {"amount": 0.0}, photo={"token": token}) == wished(server, {"amount": 0.0}, photo=closer), "one portrait"
+    server.post("/real3d/live/release", {"asker": "test"})
+    assert server.get("/real3d/faces") == {"faces": {}}
+    saved = server.post("/real3d/faces", {"name": "Greeting", "amounts": {"smile": 0.5}})
+    assert saved == server.get("/real3d/faces") == {"faces": {"Greeting": {"smile": 0.5}}}
+    assert [path.name for path in server.base.joinpath("user").rglob("real3d_faces.json")] == ["real3d_faces.json"]
+
+
 def test_a_hostile_workflow_is_refused_by_the_server(server):
     graph = twin("simple", SMALL)
     graph["90"] = {"class_type": "Real3DLoadAvatar", "inputs": {"avatar": "../../../etc/passwd"}}

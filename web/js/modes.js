@@ -4,7 +4,7 @@ import { widgetOf } from "./page.js";
 
 const NUMBERS = { orbit: ["yaw", "pitch", "period"], dolly: ["distance_start", "distance_end"], keyframes: ["keyframes"] };
 
-function connected(node, name) {
+export function isConnected(node, name) {
   const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
   return slot >= 0 && node.isInputConnected(slot);
 }
@@ -19,13 +19,19 @@ function hide(widget, hidden) {
   else delete widget.computeSize;
 }
 
-export function showNumbersOfMode(node) {
-  const mode = connected(node, "mode") ? null : widgetOf(node, "mode").value; // null: known only on the server
-  const wrong = Object.entries(NUMBERS)
-    .flatMap(([owner, names]) => names.map((name) => [widgetOf(node, name), mode !== null && mode !== owner && !connected(node, name)]))
-    .filter(([widget, hidden]) => Boolean(widget.options.hidden) !== hidden); // the page also hides widgets itself
+/** Hides widgets of these names that are not connected, and shows those of `others`. */
+export function hideWidgets(node, names, others = []) {
+  const wrong = [...names.map((name) => [name, true]), ...others.map((name) => [name, false])]
+    .map(([name, hidden]) => [widgetOf(node, name), hidden && !isConnected(node, name)])
+    .filter(([widget, hidden]) => widget && Boolean(widget.options.hidden) !== hidden); // the page also hides widgets itself
   if (!wrong.length) return;
   for (const [widget, hidden] of wrong) hide(widget, hidden);
   node.widgets.push(node.widgets.pop()); // Nodes 2.0 does not track changes inside a widget, only of the list of widgets
   node.setDirtyCanvas(true, true);
+}
+
+export function showNumbersOfMode(node) {
+  const mode = isConnected(node, "mode") ? null : widgetOf(node, "mode").value; // null: known only on the server
+  const of = (wanted) => Object.entries(NUMBERS).filter(([owner]) => (mode === null || mode === owner) === wanted).flatMap(([, names]) => names);
+  hideWidgets(node, of(false), of(true));
 }

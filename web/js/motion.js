@@ -1,6 +1,6 @@
 // The motion timeline: curves of face and head over the waveform.
 
-import { addElement, drag, keepFresh, make, outputOf, saveOutput, t } from "./page.js";
+import { addElement, drag, keepFresh, make, outputOf, saveOutput, seenOf, t } from "./page.js";
 import { clamp } from "./views.js";
 
 const HEIGHT = 168;
@@ -21,14 +21,34 @@ function wave(sound) {
   return `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
 }
 
+const SPEECH_CURVES = ["jaw", "lips", "blink"];
+const drawnOf = new WeakMap(); // drawing -> the output that it shows
+
+/** Draws the sound's wave and the speech's curves of a run behind something else. */
+export function drawSpeech(drawing, output) {
+  const known = output?.real3d_curves?.length ? output : null;
+  if ((drawnOf.get(drawing) ?? null) === known) return;
+  drawnOf.set(drawing, known);
+  drawing.setAttribute("viewBox", `0 0 ${WIDTH} ${FACE[1] + FACE[0]}`);
+  const parts = [];
+  if (known?.real3d_sound?.length > 1) parts.push(make("path", { d: wave(known.real3d_sound), class: "r3d-wave" }));
+  known?.real3d_names.forEach((name, i) => {
+    if (SPEECH_CURVES.includes(name)) parts.push(make("path", { d: polyline(known.real3d_curves[i], ...FACE, name === "lips" ? -1 : 0, 1), class: `r3d-curve r3d-c-${name}` }));
+  });
+  drawing.replaceChildren(...parts);
+}
+
 export function addMotionLine(node) {
   const drawing = make("svg", { viewBox: `0 0 ${WIDTH} ${POSE[1] + 4}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const legend = make("div", { class: "r3d-legend" });
   const hint = make("p", { class: "r3d-empty" }, t("Run the workflow to see the motion of the face and the head"));
   const line = make("div", { class: "r3d-motion-track", tabindex: "0", role: "slider", "aria-label": t("Time in the motion"), "aria-valuemin": "0" }, drawing);
   const root = make("div", { class: "r3d-motion" }, line, legend, hint);
-  let drawn = null;
-  let time = 0, hovered = null;
+  let drawn = null, hovered = null;
+  const goTo = (time) => {
+    seenOf(node).time = time;
+    refresh();
+  };
 
   const known = () => {
     const output = outputOf(node);
@@ -61,7 +81,7 @@ export function addMotionLine(node) {
     if (output !== drawn) draw(output);
     drawn = output;
     const seconds = output.real3d_seconds[0];
-    const at = clamp(hovered ?? time, 0, seconds);
+    const at = clamp(hovered ?? seenOf(node).time ?? 0, 0, seconds);
     const cursor = drawing.lastChild;
     for (const end of ["x1", "x2"]) cursor.setAttribute(end, ((at / seconds) * WIDTH).toFixed(1));
     const [clock, ...labels] = legend.children;
@@ -82,14 +102,13 @@ export function addMotionLine(node) {
   };
   line.addEventListener("pointermove", (event) => { hovered = timeAt(event); refresh(); });
   line.addEventListener("pointerleave", () => { hovered = null; refresh(); });
-  drag(line, (event) => { time = timeAt(event); refresh(); }, (x, y, event) => { time = timeAt(event); refresh(); });
+  drag(line, (event) => goTo(timeAt(event)), (x, y, event) => goTo(timeAt(event)));
   line.addEventListener("keydown", (event) => {
-    const seconds = known()?.real3d_seconds[0] ?? 0;
+    const seconds = known()?.real3d_seconds[0] ?? 0, time = seenOf(node).time ?? 0;
     const to = { ArrowLeft: time - 0.04, ArrowRight: time + 0.04, PageDown: time - 1, PageUp: time + 1, Home: 0, End: seconds }[event.key];
     if (to === undefined) return;
-    time = clamp(to, 0, seconds);
     hovered = null;
-    refresh();
+    goTo(clamp(to, 0, seconds));
     event.preventDefault();
   });
 

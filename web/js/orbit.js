@@ -2,8 +2,11 @@
 
 import { api } from "../../../scripts/api.js";
 import { drawHead } from "./head.js";
+import { liveScene, soundOf, spokenOf } from "./live.js";
 import { showNumbersOfMode } from "./modes.js";
-import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
+import { drawSpeech } from "./motion.js";
+import { keyframeStrip } from "./strip.js";
+import { addElement, after, changed, drag, everyNode, keepFresh, make, origins, outputOf, saveOutput, savedOutput, seenOf, setWidget, t, widgetOf } from "./page.js";
 import { clamp, fromPlace, parseKeyframes, viewAt, withChangedKeyframe, within, withKeyframe, withoutKeyframe } from "./views.js";
 
 const DEGREES_PER_PIXEL = 0.4;
@@ -84,7 +87,7 @@ function secondsOfMotion(node, hops = 20) {
 
 export function addOrbitView(node) {
   const isPath = node.comfyClass === "Real3DCameraPath";
-  const image = make("img", { alt: "", draggable: "false", hidden: "" });
+  const image = make("img", { alt: "", draggable: "false", hidden: "" }), face = make("img", { alt: "", draggable: "false", hidden: "" });
   const drawn = make("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
   const numbers = make("output", { class: "r3d-numbers" });
   const hint = make("span", { class: "r3d-hint" });
@@ -99,7 +102,7 @@ export function addOrbitView(node) {
       role: "application",
       "aria-label": t("Head preview. Arrow keys rotate it, plus and minus change the distance, Home resets it to the front."),
     },
-    drawn, image, hint, numbers,
+    drawn, image, face, hint, numbers,
   );
   const root = make("div", { class: "r3d-orbit" }, make("div", { class: "r3d-frame" }, stage, front));
 
@@ -111,7 +114,6 @@ export function addOrbitView(node) {
   const fps = () => Math.max(Number(value("fps")) || 25, 1);
   const editsKeys = () => isPath && value("mode") === "keyframes";
   const keys = () => parseKeyframes(String(value("keyframes") ?? ""));
-  const keyNow = () => keys().find((key) => Math.abs(key.time - time()) < 0.5 / fps());
   const pathSeconds = () => secondsOfMotion(node) || Math.max(Number(value("frames")) || 1, 1) / fps();
   const seconds = () => Math.max(pathSeconds(), ...(editsKeys() ? keys().map((key) => key.time) : []), 0.04);
   const path = () => ({
@@ -120,6 +122,8 @@ export function addOrbitView(node) {
     keyframes: String(value("keyframes") ?? ""), seconds: pathSeconds() - 1 / fps(),
   });
   const ownView = () => (isPath ? viewAt(path(), time()) : [0, 0, 0, 1]);
+  let said = ""; // of the live picture
+  const scene = liveScene(node, face, (sentence) => { said = sentence; signature = ""; });
   const picture = new Picture(image, () => {
     gone = headOf(node) ?? null;
     image.hidden = true;
@@ -131,7 +135,7 @@ export function addOrbitView(node) {
     if (editsKeys()) {
       const [, , roll] = ownView();
       const view = within([Math.round(yaw), Math.round(pitch), roll, +distance.toFixed(2)]);
-      const text = String(value("keyframes") ?? ""), key = keyNow();
+      const text = String(value("keyframes") ?? ""), key = strip.keyNow();
       setWidget(node, "keyframes", key ? withChangedKeyframe(text, key, key.time, view) : withKeyframe(text, +time().toFixed(3), view));
     } else {
       [yaw, pitch, distance].forEach((wanted, i) => {
@@ -148,22 +152,25 @@ export function addOrbitView(node) {
 
   function refresh() {
     if (isPath) showNumbersOfMode(node);
-    const token = headOf(node);
+    const seen = scene.want(), alive = seen && !face.hidden;
+    const token = seen ? null : headOf(node);
     const live = token && token !== gone;
     const view = fromPlace(ownView(), place());
     const box = stage.getBoundingClientRect();
     const side = clamp(Math.ceil((Math.min(box.width, box.height) * devicePixelRatio) / STEP) * STEP, ...SIDES);
-    const now = JSON.stringify([view, live && token, live && side, time(), isPath && [path(), seconds()]]);
+    const now = JSON.stringify([view, live && token, live && side, seen, alive, said, time(), isPath && [path(), seconds()]]);
     if (now === signature) return;
     signature = now;
     if (live) picture.want(token, view, side);
     else image.hidden = true;
-    drawn.toggleAttribute("hidden", !image.hidden);
-    if (image.hidden) drawHead(drawn, view);
-    hint.textContent = live ? "" : t("Run the workflow to see the head");
+    drawn.toggleAttribute("hidden", !image.hidden || alive);
+    if (image.hidden && !alive) drawHead(drawn, view);
+    hint.textContent = live || alive ? "" : said || t("Run the workflow to see the head");
     const [yaw, pitch, , distance] = view;
     numbers.textContent = t("yaw {0}°  pitch {1}°  distance {2}", Math.round(yaw), Math.round(pitch), distance.toFixed(2));
-    strip?.refresh();
+    drawSpeech(strip.drawing, isPath ? spokenOf(node) : outputOf(node));
+    strip.element.hidden = !isPath && !(savedOutput(node, "real3d_seconds") > 0.04);
+    strip.refresh();
   }
   image.addEventListener("load", () => drawn.toggleAttribute("hidden", true));
 
@@ -184,7 +191,7 @@ export function addOrbitView(node) {
       "+": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)], "=": [yaw, pitch, clamp(distance - 0.05, 0.5, 2)],
       "-": [yaw, pitch, clamp(distance + 0.05, 0.5, 2)], Home: [0, 0, 1],
     }[event.key];
-    if (event.key === "Delete" && strip) strip.remove(keyNow());
+    if (event.key === "Delete" && isPath) strip.remove(strip.keyNow());
     else if (!to) return;
     else turn(...to);
     event.preventDefault();
@@ -192,119 +199,32 @@ export function addOrbitView(node) {
   });
   front.addEventListener("click", () => { turn(0, 0, 1); changed(); });
 
-  const strip = isPath ? keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) : null;
-  function goTo(wanted) {
-    seenOf(node).time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
-    refresh();
-  }
-  if (strip) root.append(strip.element);
-  addElement(node, "orbit", root, STAGE + (strip ? STRIP : 0));
+  const text = () => String(value("keyframes") ?? "");
+  const strip = isPath ? keyframeStrip(node, {
+    fps, seconds, keys, refresh,
+    edits: editsKeys,
+    least: 1, // a path needs at least one
+    label: t("Time on the camera path"),
+    add() {
+      const view = ownView();
+      if (!editsKeys()) setWidget(node, "mode", "keyframes");
+      if (!strip.keyNow()) setWidget(node, "keyframes", withKeyframe(text(), +time().toFixed(3), view));
+    },
+    move: (key, to) => setWidget(node, "keyframes", withChangedKeyframe(text(), key, to, key.view)),
+    remove: (key) => setWidget(node, "keyframes", withoutKeyframe(text(), key)),
+    sound: () => soundOf(node),
+  }) : keyframeStrip(node, {
+    fps, refresh, edits: () => false, keys: () => [], least: 0,
+    seconds: () => savedOutput(node, "real3d_seconds") || 0.04,
+    label: t("Time in the motion"),
+    sound: () => soundOf(node),
+  });
+  root.append(strip.element);
+  addElement(node, "orbit", root, STAGE + (isPath ? STRIP : 0));
+  for (const name of ["real3d_source", "real3d_seconds"]) saveOutput(node, name);
   keepFresh(node, root, refresh);
   after(node, "onConfigure", refresh);
   if (isPath) after(widgetOf(node, "mode"), "callback", refresh); // before Nodes 2.0 renders it
   after(node, "onRemoved", () => picture.drop());
   refresh();
-}
-
-/** The timeline of a camera path: a playhead, and a diamond for each keyframe. */
-function keyframeStrip({ node, value, fps, seconds, keys, keyNow, editsKeys, ownView, refresh, time, goTo }) {
-  const track = make("div", { class: "r3d-track", tabindex: "0", role: "slider", "aria-label": t("Time on the camera path"), "aria-valuemin": "0" });
-  const head = make("div", { class: "r3d-playhead" });
-  const clock = make("span", { class: "r3d-clock" });
-  const button = (sign, label, act) => make("button", { type: "button", class: "r3d-button", title: label, "aria-label": label, onclick: act }, sign);
-  const adding = button("+", t("Add a keyframe here"), () => add());
-  const removing = button("−", t("Delete the keyframe here"), () => remove(keyNow()));
-  const element = make("div", { class: "r3d-strip" }, track, make("div", { class: "r3d-row" }, clock, adding, removing));
-  track.append(head);
-  const text = () => String(value("keyframes") ?? "");
-  const diamonds = new Map();
-
-  function add() {
-    const view = ownView();
-    if (!editsKeys()) setWidget(node, "mode", "keyframes");
-    if (!keyNow()) setWidget(node, "keyframes", withKeyframe(text(), +time().toFixed(3), view));
-    refresh();
-    changed();
-  }
-  function remove(key) {
-    if (!key || !editsKeys() || keys().length < 2) return; // a path needs at least one
-    setWidget(node, "keyframes", withoutKeyframe(text(), key));
-    refresh();
-    changed();
-  }
-  function move(key, wanted) {
-    const to = +(clamp(Math.round(wanted * fps()) / fps(), 0, 600)).toFixed(3);
-    if (keys().some((one) => one.line !== key.line && Math.abs(one.time - to) < 0.5 / fps())) return key; // taken
-    setWidget(node, "keyframes", withChangedKeyframe(text(), key, to, key.view));
-    goTo(to);
-    return keys().find((one) => Math.abs(one.time - to) < 1e-6) ?? key;
-  }
-  const timeAt = (event) => {
-    const box = track.getBoundingClientRect();
-    return ((event.clientX - box.left) / box.width) * seconds();
-  };
-
-  drag(track, (event) => { if (event.target.closest(".r3d-key")) return false; goTo(timeAt(event)); }, (x, y, event) => goTo(timeAt(event)));
-  track.addEventListener("keydown", (event) => {
-    if (event.target !== track) return;
-    const to = { ArrowLeft: time() - 1 / fps(), ArrowRight: time() + 1 / fps(), Home: 0, End: seconds() }[event.key];
-    if (event.key === "Delete") remove(keyNow());
-    else if (event.key === "Enter") add();
-    else if (to === undefined) return;
-    else goTo(to);
-    event.preventDefault();
-  });
-
-  function diamond(index) {
-    const shown = make("button", { type: "button", class: "r3d-key" });
-    const own = () => keys()[index];
-    let held, from, scale;
-    drag(shown, () => {
-      held = own();
-      from = held.time;
-      scale = seconds();
-      goTo(from);
-      return editsKeys();
-    }, (x) => { held = move(held, from + (x / track.getBoundingClientRect().width) * scale); });
-    shown.addEventListener("click", () => own() && goTo(own().time));
-    shown.addEventListener("keydown", (event) => {
-      const key = own(), step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!key || !editsKeys()) return;
-      if (event.key === "Delete") {
-        remove(key);
-        track.focus();
-      } else if (step) {
-        const moved = move(key, key.time + step / fps());
-        diamonds.get(keys().findIndex((one) => one.line === moved.line))?.focus();
-        changed();
-      } else return;
-      event.preventDefault();
-    });
-    return shown;
-  }
-
-  return {
-    element,
-    remove,
-    refresh() {
-      const all = keys(), length = seconds(), now = keyNow();
-      all.forEach((key, index) => {
-        if (!diamonds.has(index)) diamonds.set(index, track.appendChild(diamond(index)));
-        const shown = diamonds.get(index);
-        shown.style.left = `${clamp(key.time / length, 0, 1) * 100}%`;
-        shown.setAttribute("aria-label", t("Keyframe at {0} s. Arrow keys move it, Delete removes it.", key.time));
-        shown.title = `${key.time} s`;
-        shown.classList.toggle("r3d-now", key === now || key.line === now?.line);
-      });
-      for (const [index, shown] of diamonds) if (index >= all.length) { shown.remove(); diamonds.delete(index); }
-      element.classList.toggle("r3d-idle", !editsKeys());
-      head.style.left = `${clamp(time() / length, 0, 1) * 100}%`;
-      track.setAttribute("aria-valuemax", length.toFixed(2));
-      track.setAttribute("aria-valuenow", time().toFixed(2));
-      track.setAttribute("aria-valuetext", `${time().toFixed(2)} s`);
-      clock.textContent = `${time().toFixed(2)} / ${length.toFixed(2)} s`;
-      adding.disabled = editsKeys() && Boolean(now);
-      removing.disabled = !editsKeys() || !now || all.length < 2;
-    },
-  };
 }

@@ -43,15 +43,26 @@ export function setWidget(node, name, value) {
   node.setDirtyCanvas?.(true, true);
 }
 
+const changeTracker = () => app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+
 /** Begins one undo step of the page; returns the function that ends it. */
-function step() {
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+export function step() {
+  const tracker = changeTracker();
   tracker?.beforeChange();
   return () => tracker?.afterChange();
 }
 
 /** Marks the workflow as changed, for undo and the unsaved indicator. */
 export const changed = () => step()();
+
+/** A listener for keys on inputs, where the page leaves undo to the browser, which has none for sliders. */
+export function undoneBy(event) {
+  const key = event.key.toLowerCase();
+  if (!(event.ctrlKey || event.metaKey) || !["z", "y"].includes(key)) return;
+  event.preventDefault();
+  if (key === "y" || event.shiftKey) changeTracker()?.redo();
+  else changeTracker()?.undo();
+}
 
 let elements = 0;
 

@@ -2,18 +2,22 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { addFace, rememberPortrait } from "./face.js";
 import { addMotionLine } from "./motion.js";
 import { addOrbitView, rememberHead } from "./orbit.js";
 import { loadWords, nodeOfServer, setOutput } from "./page.js";
+import { addScene } from "./scene.js";
 import { addRendering } from "./rendering.js";
 
 const PARTS = {
   Real3DCameraPath: [addOrbitView],
   Real3DRenderHead: [rememberHead],
-  Real3DTalkingPortrait: [rememberHead, addOrbitView, addRendering],
+  Real3DPreparePortrait: [rememberPortrait],
+  Real3DDirectTheFace: [addFace],
+  Real3DTalkingPortrait: [rememberHead, rememberPortrait, addOrbitView, addRendering],
   Real3DAudioToMotion: [addMotionLine],
   Real3DVideoToMotion: [addMotionLine],
-  Real3DEditMotion: [addMotionLine],
+  Real3DEditMotion: [addMotionLine, addScene],
   Real3DTalkingPortraitToVideo: [addRendering],
   Real3DSuperResolution: [addRendering],
   Real3DPasteBack: [addRendering],

@@ -19,30 +19,29 @@ export function parseKeyframes(text) {
   return keys.sort((a, b) => a.time - b.time);
 }
 
-const short = (value, digits) => String(+value.toFixed(digits));
+export const short = (value, digits) => String(+value.toFixed(digits));
 export const formatKeyframe = (time, [yaw, pitch, roll, distance]) =>
   `${short(time, 3)}: ${short(yaw, 1)} ${short(pitch, 1)} ${short(roll, 1)} ${short(distance, 3)}`;
 
-/** The text with a keyframe inserted in order of time; comments and other lines are kept. */
-export function withKeyframe(text, time, view) {
+/** The text with a line inserted in order of time; comments and other lines are kept. keys: [{line, time}] of the text. */
+export function withLine(text, keys, time, line) {
   const lines = text.trim() ? text.trimEnd().split("\n") : [];
-  const next = parseKeyframes(text).find((key) => key.time > time);
-  lines.splice(next?.line ?? lines.length, 0, formatKeyframe(time, view));
+  const next = keys.find((key) => key.time > time);
+  lines.splice(next?.line ?? lines.length, 0, line);
   return lines.join("\n");
 }
 
-export function withoutKeyframe(text, key) {
-  return text.split("\n").filter((_, number) => number !== key.line).join("\n");
-}
+export const withoutKeyframe = (text, key) => text.split("\n").filter((_, number) => number !== key.line).join("\n");
+
+export const withKeyframe = (text, time, view) => withLine(text, parseKeyframes(text), time, formatKeyframe(time, view));
 
 export function withChangedKeyframe(text, key, time, view) {
-  return time === key.time
-    ? text.split("\n").map((line, number) => (number === key.line ? formatKeyframe(time, view) : line)).join("\n")
-    : withKeyframe(withoutKeyframe(text, key), time, view);
+  if (time === key.time) return text.split("\n").map((line, number) => (number === key.line ? formatKeyframe(time, view) : line)).join("\n");
+  return withKeyframe(withoutKeyframe(text, key), time, view);
 }
 
 /** Monotone cubic interpolation (PCHIP) of values [n] at ascending times [n]. */
-function interpolated(times, values, at) {
+export function interpolated(times, values, at) {
   const n = times.length;
   if (n === 1 || at <= times[0]) return values[0];
   if (at >= times[n - 1]) return values[n - 1];

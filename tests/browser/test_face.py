@@ -1,0 +1,114 @@
+"""The live face in the page, in both renderers: sliders, dragging, the pointer, keyframes, manners, and whatever a monkey does.
+
+Needs what test_page.py needs, and is skipped without. With REAL3D_COMFYUI_URL the face of that running ComfyUI is directed, too.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from browser_page import looked, serving
+
+MONKEY = (int(os.environ.get("REAL3D_MONKEY_SECONDS", "12")), int(os.environ.get("REAL3D_MONKEY_SEED", "1")))
+MORE_MEMORY = 50e6  # bytes that a server may take for whatever is done to its faces, once it has drawn as many as it keeps
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of the page, and what runs of nodes would tell it."""
+    with serving(tmp_path_factory.mktemp("page")) as told:
+        yield told
+
+
+@pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
+def seen(request, served, tmp_path_factory):
+    steps = [["direct", "directed_face"], ["faceKeys", "directed_face"], ["manners", "directed_face"]]
+    steps += [["scenes", "novel_view_orbit", "simple", "driven_by_video"]]
+    told = {name: served[name] for name in ("head", "motion", "source", "frame", "folder")}
+    vue = request.param == "nodes 2.0"
+    return looked(served["url"], tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_"), steps, vue=vue, light=vue, **told)
+
+
+def test_the_page_has_nothing_to_complain_about(seen):
+    assert not seen["problems"]
+
+
+def test_the_face_answers_sliders_dragging_keys_and_the_pointer(seen):
+    told = seen["direct"]
+    turned = ("gaze_x", "gaze_y", "head_yaw", "head_pitch", "head_roll")
+    moved = {moment: {name: now[name] for name in turned} for moment, now in told.items() if isinstance(now, dict)}
+    assert told["appeared"] and told["rest"], "before any run"
+    assert told["slid"] == 0.8 and told["jaw"] not in (False, told["rest"]) and told["back"] == told["rest"], (
+        "zero sliders are the photo again"
+    )
+    assert told["keyed"] == 0.1 and told["undone"] == 0.08, "arrow keys move a slider, undo takes it back"
+    assert moved["dragged"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 18, "head_pitch": -9, "head_roll": 0}
+    assert moved["rolled"] == {**moved["dragged"], "head_roll": 15} and told["unrolled"] == 0
+    assert told["turned"] and told["turned"] not in (told["rest"], told["turnedBack"])
+    assert moved["arrows"] == {**moved["dragged"], "head_yaw": 10, "head_pitch": -7}
+    assert moved["home"] == {"gaze_x": 0.08, "gaze_y": 0, "head_yaw": 0, "head_pitch": 0, "head_roll": 0}
+    assert told["followed"] and told["unset"] == 0.08, "eyes that follow the pointer change no slider"
+    assert moved["looking"]["gaze_x"] > 0.2 and moved["looking"]["gaze_y"] > 0.1, "until it is pressed"
+    assert not any(moved["reset"].values()) and told["end"] == told["rest"]
+
+
+def test_the_face_is_directed_over_time(seen):
+    told = seen["faceKeys"]
+    rest, surprised, smiling, back = told["scrubbed"]
+    assert told["count"] == 3 and len({rest, surprised, smiling}) == 3 and back == rest and told["smile"] == 0.9
+    assert told["set"] == f"{told['before']}\n3: smile = 0.9, gaze_x = -0.4", "a slider sets the whole face of its moment"
+    assert told["mirrored"] == told["set"].replace("-0.4", "0.4") == told["undone"]
+    assert told["pasted"] == told["mirrored"].replace("0: neutral", "0: smile = 0.9, gaze_x = 0.4", 1)
+    assert told["end"] == "4.00" and 0.2 < told["playing"] < 4 and told["paused"]
+    assert told["drawn"] == [3, 1], "the speech that comes in"
+    assert (told["replace"], told["scale"]) == ("jaw_open = replace", "jaw_open = scale")
+    assert told["saved"] == "Greeting" and told["loaded"]["smile"] == 0.65 and told["forgotten"] == 1, "a face is kept, and let go"
+
+
+def test_the_same_face_is_seen_in_other_nodes(seen):
+    told = seen["scenes"]
+    for name in ("path", "simple"):
+        assert told[name]["appeared"] and told[name]["turned"] and told[name]["yaw"] == 20 and not told[name]["hint"], name
+    assert told["scrubbed"] and told["grown"], "the strip shows the frame of its moment, as large as the node"
+    assert told["hint"] == "Run once to see the face" and told["edited"] and told["moment"]
+
+
+def test_the_face_keeps_its_manners(seen):
+    told = seen["manners"]
+    assert told["whileRunning"] == 0 and told["afterwards"], "nothing is asked for while a workflow runs"
+    assert told["whileHidden"] == 0 and told["back"]
+    assert told["lost"] and told["healed"]
+    assert "cannot be used" in told["refused"] and told["unknown"] == "Run once to see the face"
+    assert told["released"] and told["afterRemoval"] == 0 and told["images"] == 0
+
+
+def test_a_monkey_at_the_face_leaves_nothing_behind(served, tmp_path):
+    """REAL3D_MONKEY_SECONDS=600 lets it play for ten minutes, REAL3D_MONKEY_SEED makes it another one."""
+    looked(served["url"], tmp_path / "before", [["monkey", "directed_face", 10, 0]], vue=False, light=False)
+    before, quiet = memory(served["process"]), served["log"].read_text(errors="replace").count("Traceback")
+    steps = [["monkey", "directed_face", *MONKEY]]
+    seen = looked(served["url"], tmp_path, steps, vue=False, light=False, seconds=MONKEY[0])
+    told = seen["monkey"]
+    assert not seen["problems"] and not [note for note in seen["notes"] if note.startswith("page error")]
+    assert sum(told["counted"].values()) > 10 and told["elements"] == told["nodes"], "a picture for each node"
+    assert told["orphans"] == [0, 0], "nothing is asked for without a node"
+    assert served["log"].read_text(errors="replace").count("Traceback") == quiet
+    if before is not None:
+        assert memory(served["process"]) - before < MORE_MEMORY
+
+
+def memory(process: int) -> int | None:
+    """Bytes that a process has; None where the system does not tell."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmRSS:\s*(\d+)", status.read_text()) if status.is_file() else None
+    return None if found is None else 1024 * int(found[1])
+
+
+def test_the_face_of_a_real_host_is_directed(tmp_path):
+    url = os.environ.get("REAL3D_COMFYUI_URL")
+    if not url:
+        pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack")
+    seen = looked(url, tmp_path, [["direct", "directed_face"]], vue=False, light=False)
+    told = seen["direct"]
+    assert not seen["problems"] and told["appeared"] and told["jaw"] != told["rest"] == told["back"] == told["end"] and told["followed"]

@@ -1,0 +1,385 @@
+"""The live faces: what a page may wish for, that the newest wish wins, and that what is kept is bounded and released."""
+
+import asyncio
+import gc
+import io
+import math
+import os
+import shutil
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+import torch
+from pack_host import ROOT
+from PIL import Image
+
+PHOTO = "real3d_portrait.jpg"
+
+
+@pytest.fixture(scope="module")
+def faces(host):
+    shutil.copy(ROOT / "example_workflows" / "input" / PHOTO, host.folder / "input")
+    return host.part("live_faces")
+
+
+@pytest.fixture(scope="module")
+def route(host, faces):
+    return host.part("live_route")
+
+
+@pytest.fixture
+def live(route, faces, monkeypatch):
+    """An empty room in place of the pack's."""
+    fresh = faces.LiveFaces()
+    monkeypatch.setattr(route, "LIVE", fresh)
+    return fresh
+
+
+def ask(route, given=None, **others) -> tuple[int, object]:
+    wish = {
+        "asker": "page",
+        "node": "Real3DDirectTheFace",
+        "photo": {"file": PHOTO},
+        "values": {"amount": 0.0, **(given or {})},
+        "side": 256,
+    }
+    return asyncio.run(route.answer({**wish, **others}))
+
+
+def pixels(answered: tuple[int, object]) -> np.ndarray:
+    status, jpeg = answered
+    assert status == 200 and isinstance(jpeg, bytes), answered
+    return np.array(Image.open(io.BytesIO(jpeg))).astype(float) / 255
+
+
+def test_a_slider_moves_the_face_and_zero_is_the_photo(host, route, live):
+    rest, photo = pixels(ask(route)), host.inputs[PHOTO]
+    assert rest.shape == (256, 256, 3)
+    (portrait,) = host.execute("Real3DPreparePortrait", image=photo)[0].items
+    crop = portrait.image[0].permute(1, 2, 0).reshape(256, 2, 256, 2, 3).mean(dim=(1, 3)) / 2 + 0.5
+    assert np.abs(rest - crop.numpy()).mean() < 0.02, "zero sliders show the photo itself"
+    for values in ({"jaw_open": 0.8}, {"gaze_x": -0.6}, {"head_yaw": 15.0}, {"smile": 1.0}, {"keyframes": "0: blink_left = 1"}):
+        moved = np.abs(pixels(ask(route, values)) - rest)
+        assert moved.max() > 0.2, values
+    assert np.array_equal(pixels(ask(route)), rest), "and back"
+
+
+def test_the_live_frame_is_the_film_s(host, route, live):
+    """The same node with the same inputs: what its motion renders, at the moment that was wished for."""
+    values = {"keyframes": "0: neutral\n1: smile = 0.6, gaze_x = 0.3, head_yaw = 8", "seconds": 1.2}
+    (portrait,) = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items
+    motion = host.execute("Real3DDirectTheFace", **values)[0]
+    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
+    with torch.inference_mode():
+        film = pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256))
+        for frame in (0, 13, 25):
+            shown = pixels(ask(route, values, time=frame / motion.fps))
+            assert np.abs(film.frames(frame, frame + 1)[0].numpy() - shown).mean() < 0.02
+
+
+def test_a_run_s_motion_is_shown_at_its_moment(host, route, live, faces):
+    basis = host.core("analytic.controls").BASIS
+    spoken = host.core("motion.motion").Motion.still(basis, 50).with_controls(jaw_open=torch.linspace(0, 1, 50))
+    node = host.part("direct_the_face").DirectTheFace
+    (token,) = node.execute(motion=spoken, seconds=1.0, expression="smile", amount=0.0, keyframes="").ui["real3d_source"]
+    early, late = (pixels(ask(route, motion=token, time=time)) for time in (0.0, 1.9))
+    assert np.abs(early - late).max() > 0.2
+    assert np.array_equal(pixels(ask(route, motion=token, time=3000.0)), pixels(ask(route, motion=token, time=1.96))), "it ends at its end"
+    del spoken
+    gc.collect()
+    assert ask(route, motion=token) == (200, {"state": "gone"}), "the page keeps no motion alive"
+
+
+def spoken_motion(host):
+    """A mouth that opens while the head turns."""
+    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 50)
+    turn = torch.linspace(0, 0.2, 50)[:, None] * torch.tensor([0.0, 1.0, 0.0])
+    return motion.with_controls(jaw_open=torch.linspace(0, 1, 50)).with_pose(turn, torch.zeros(50, 3))
+
+
+def film(host, motion, view=None):
+    (portrait,) = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items
+    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
+    with torch.inference_mode():
+        return pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256), view=view)
+
+
+def is_frame(frames, number: int, shown: np.ndarray) -> bool:
+    with torch.inference_mode():
+        return np.abs(frames.frames(number, number + 1)[0].numpy() - shown).mean() < 0.02
+
+
+def test_a_camera_path_is_seen_along_its_strip(host, route, live):
+    motion, paths = spoken_motion(host), host.core("render.camera_paths")
+    values = {"mode": "orbit", "yaw": 30.0, "pitch": 5.0, "period": 2.0, "view_yaw": 5.0}
+    shown = host.nodes["Real3DCameraPath"].execute(**defaults(host, "Real3DCameraPath") | values, motion=motion).ui["real3d_source"][0]
+    frames = film(host, motion, paths.orbit_view(50, 25.0, 30.0, 5.0, 2.0).from_place(5.0, 0.0, 1.0))
+    for number in (0, 12, 37):
+        asked = {"node": "Real3DCameraPath", "values": values, "motion": shown, "time": number / 25}
+        assert is_frame(frames, number, pixels(ask(route, **asked))), number
+    alone = [pixels(ask(route, node="Real3DCameraPath", values={**values, "fps": 30.0}, time=time)) for time in (0.0, 0.5)]
+    assert np.abs(alone[0] - alone[1]).max() > 0.2, "a path without a motion, at its own rate"
+    beyond = {"mode": "keyframes", "keyframes": "0: 0 0\n9: 40 0", "frames": 10}
+    assert ask(route, node="Real3DCameraPath", values=beyond, time=9.0)[0] == 200, "keyframes beyond the end are seen, too"
+
+
+def test_an_edited_motion_is_seen_before_it_runs_again(host, route, live):
+    motion, second = spoken_motion(host), spoken_motion(host)
+    ran = host.nodes["Real3DEditMotion"].execute(**defaults(host, "Real3DEditMotion"), motion=motion, second=second)
+    tokens = {"motion": ran.ui["real3d_source"][0], "second": ran.ui["real3d_second"][0]}
+    values = {"expression_gain": 0.5, "speed": 2.0, "overlap": 0.0}
+    edited = host.execute("Real3DEditMotion", motion=motion, second=second, **values)[0]
+    for number in (10, 40):
+        shown = pixels(ask(route, node="Real3DEditMotion", values=values, time=number / 25, **tokens))
+        assert is_frame(film(host, edited), number, shown), number
+    assert ask(route, node="Real3DCameraPath", values={}, **tokens)[0] == 400, "no other node has a second motion"
+
+
+def test_the_simple_node_shows_its_run_from_where_its_widgets_say(host, route, live):
+    node = host.nodes["Real3DTalkingPortrait"]
+    given = {"image": host.inputs[PHOTO], "audio": host.inputs["voice.wav"], "size": 64}
+    with torch.inference_mode():
+        ran = node.execute(**defaults(host, "Real3DTalkingPortrait") | given)
+    assert ran.ui["real3d_curves"] and ran.ui["real3d_sound"]
+    motion = host.part("live_faces").MOTIONS[ran.ui["real3d_source"][0]]
+    shown = {"node": "Real3DTalkingPortrait", "values": {"view_yaw": 12.0}, "motion": ran.ui["real3d_source"][0], "time": 0.4}
+    view = host.core("render.camera_paths").static_view(len(motion)).from_place(12.0)
+    assert is_frame(film(host, motion, view), 10, pixels(ask(route, **shown)))
+
+
+def defaults(host, node_id: str) -> dict:
+    inputs = host.nodes[node_id].GET_SCHEMA().inputs
+    return {one.id: one.default for one in inputs if getattr(one, "default", None) is not None and not one.optional}
+
+
+def test_the_portrait_of_a_run_is_shown_by_its_token(host, route, live):
+    photo = host.inputs["portrait_2.png"]
+    with torch.inference_mode():
+        output = host.nodes["Real3DPreparePortrait"].execute(image=photo, face_index=0, face_area=0.2)
+    (token,) = output.ui["real3d_portrait"]
+    rest = pixels(ask(route, photo={"token": token}))
+    assert np.abs(rest - pixels(ask(route))).mean() > 0.05, "another photo"
+    assert ask(route, photo={"token": "nobody"}) == (200, {"state": "gone"})
+
+
+def test_a_still_is_the_first_frame_of_the_connected_photo(host, faces):
+    motion, still = host.execute("Real3DDirectTheFace", photo=host.inputs[PHOTO], amount=0.0, jaw_open=0.7)
+    assert still.shape == (1, 512, 512, 3) and motion.control("jaw_open").unique().tolist() == [pytest.approx(0.7)]
+    portrait = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0]
+    (again,) = host.execute("Real3DDirectTheFace", photo=portrait, amount=0.0, jaw_open=0.7)[1]
+    assert (again - still[0]).abs().max() < 0.02
+
+
+HOSTILE_FILES = (
+    "../secret.png",
+    "..\\secret.png",
+    "/etc/passwd",
+    "C:\\secret.png",
+    "a\0b.png",
+    "sub/../../x.png",
+    "../x.png [output]",
+    "x [temp]",
+)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE_FILES, "nowhere.jpg", "."])
+def test_a_name_that_leaves_the_folders_is_refused(route, live, host, name):
+    (host.folder / "secret.png").write_bytes((host.folder / "input" / PHOTO).read_bytes())
+    status, body = ask(route, photo={"file": name})
+    assert status == 200 and body["state"] == "refused" and str(host.folder) not in body["error"]
+    assert len(live) == 0
+
+
+def test_a_file_that_is_no_photo_is_refused_in_one_sentence(route, live, host):
+    (host.folder / "input" / "notes.png").write_text("not a picture")
+    Image.new("RGB", (300, 300)).save(host.folder / "input" / "nobody.png")
+    Image.new("RGB", (8, 8)).save(host.folder / "input" / "tiny.png")
+    for name, said in (("notes.png", "cannot be read"), ("nobody.png", "No face"), ("tiny.png", "8 x 8")):
+        status, body = ask(route, photo={"file": name})
+        assert status == 200 and said in body["error"]
+
+
+def test_the_photo_has_the_pixels_of_the_host_s_own_node(route, live, host, monkeypatch):
+    class LoadImage:
+        FUNCTION = "load"
+
+        def load(self, image):
+            assert image == PHOTO
+            return host.inputs["portrait_2.png"], None
+
+    monkeypatch.setitem(sys.modules, "nodes", types.SimpleNamespace(LoadImage=LoadImage))
+    shown = pixels(ask(route))
+    portrait = host.execute("Real3DPreparePortrait", image=host.inputs["portrait_2.png"])[0].items[0]
+    token = host.part("live_faces").PORTRAITS.keep(portrait)
+    assert np.abs(shown - pixels(ask(route, photo={"token": token}))).max() < 0.02
+    monkeypatch.setattr(LoadImage, "load", lambda self, image: 1 / 0)
+    assert "cannot be read" in ask(route, side=128)[1]["error"]
+
+
+def test_a_photo_that_changes_on_disk_is_another_photo(route, live, host):
+    path = host.folder / "input" / "mine.png"
+    Image.open(host.folder / "input" / PHOTO).save(path)
+    before = pixels(ask(route, photo={"file": "mine.png"}))
+    Image.fromarray((host.inputs["portrait_2.png"][0] * 255).byte().numpy()).save(path)
+    os.utime(path, ns=(1, 1))
+    assert np.abs(pixels(ask(route, photo={"file": "mine.png"})) - before).mean() > 0.05
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        *({name: value} for name in ("asker", "node") for value in (None, "", 3, "x" * 401, ["a"])),
+        *({"photo": photo} for photo in (None, "file.png", {}, {"file": 3}, {"file": ""}, {"token": None})),
+        *({"values": values} for values in ([], "jaw_open", {"jaw_open": None}, {"jaw_open": [1]}, {"keyframes": "x" * 20_001})),
+        *({"side": side} for side in (0, 127, 513, 256.5, "256", math.nan, 10**30)),
+        *({"time": time} for time in (-1, 3601, math.nan, math.inf, "0", None)),
+        {"motion": 3},
+        {"node": "Real3DSaveMotion"},
+    ],
+    ids=str,
+)
+def test_what_is_no_wish_is_refused_before_anything_is_done(route, live, wish):
+    status, body = ask(route, **wish)
+    assert status == 400 and len(body["error"]) < 400 and len(live) == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"jaw_open": 9},
+        {"head_yaw": -46},
+        {"gaze_x": math.nan},
+        {"expression": "bored"},
+        {"keyframes": "x"},
+        {"ways": "x"},
+        {"photo": "x.png"},
+        {"nose": 1},
+    ],
+    ids=str,
+)
+def test_values_that_the_node_does_not_take_are_refused(route, live, values):
+    status, body = ask(route, values)
+    assert status == 200 and body["state"] == "refused" and body["error"].endswith(".")
+
+
+def test_of_many_wishes_only_the_newest_is_drawn(faces, monkeypatch):
+    begun, go, drawn = threading.Event(), threading.Event(), []
+
+    def slow(asker, wish):
+        drawn.append((asker, wish.side))
+        begun.set()
+        assert go.wait(10)
+        return b"picture"
+
+    live = faces.LiveFaces()
+    monkeypatch.setattr(live, "_drawn", slow)
+    first = live.picture("a", faces.Wish(None, 0, None))
+    assert begun.wait(10)
+    mine = [live.picture("a", faces.Wish(None, number, None)) for number in range(1, 30)]
+    other = live.picture("b", faces.Wish(None, 99, None))
+    go.set()
+    assert first.result(10) == other.result(10) == b"picture"
+    assert [one.result(10) for one in mine] == [None] * 28 + [b"picture"]
+    assert drawn == [("a", 0), ("a", 29), ("b", 99)], "each asker has its turn"
+
+
+def test_askers_are_bounded_and_a_release_drops_the_wish(faces, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+    live = faces.LiveFaces()
+    monkeypatch.setattr(live, "_drawn", lambda asker, wish: begun.set() or (go.wait(10) and b"picture"))
+    live.picture("first", faces.Wish(None, 0, None))
+    assert begun.wait(10)
+    waiting = [live.picture(str(number), faces.Wish(None, 0, None)) for number in range(faces.MOST_ASKERS)]
+    with pytest.raises(faces.Busy):
+        live.picture("one too many", faces.Wish(None, 0, None))
+    released = live.release("3")
+    go.set()
+    released.result(10)
+    assert [one.result(10) for one in waiting] == [b"picture"] * 3 + [None] + [b"picture"] * (faces.MOST_ASKERS - 4)
+    assert not live._wishes
+
+
+def test_a_wish_is_dropped_while_a_workflow_runs(route, faces, monkeypatch):
+    running = [True]
+    monkeypatch.setattr(route, "LIVE", faces.LiveFaces(lambda: running[0]))
+    assert ask(route) == (200, {"state": "busy"})
+    running[0] = False
+    assert ask(route)[0] == 200
+
+
+def test_a_queue_that_holds_anything_counts_as_running(host, monkeypatch):
+    import server
+
+    class Queue:
+        def get_tasks_remaining(self):
+            return 1
+
+    class Instance:
+        prompt_queue = Queue()
+
+    part = host.part("runtime.server")
+    assert not part.workflow_is_running()
+    monkeypatch.setattr(server.PromptServer, "instance", Instance())
+    assert part.workflow_is_running()
+
+
+def test_faces_are_bounded_and_freed_with_their_askers(route, live, faces, monkeypatch):
+    for number, side in enumerate((128, 192, 256, 320)):
+        assert ask(route, asker=str(number), side=side)[0] == 200
+    assert len(live) == faces.MOST_FACES
+    monkeypatch.setattr(faces, "GRACE", 0.0)
+    live.release("1").result(10)
+    live.free_unwatched().result(10)
+    assert len(live) == faces.MOST_FACES - 1
+    for number in range(4):
+        asyncio.run(route.answer_release({"asker": str(number)}))
+    live.free_unwatched().result(10)
+    assert len(live) == 0
+
+
+def test_a_face_that_nobody_asks_for_is_freed(route, live, faces, monkeypatch):
+    assert ask(route)[0] == 200
+    live.sweep().result(10)
+    assert len(live) == 1
+    monkeypatch.setattr(faces, "IDLE", 0.0)
+    live.sweep().result(10)
+    assert len(live) == 0
+
+
+def test_a_failure_of_the_drawing_itself_does_not_stop_the_next_wish(route, live, monkeypatch):
+    monkeypatch.setattr(live, "_face", lambda source, side: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ask(route)
+    monkeypatch.undo()
+    monkeypatch.setattr(route, "LIVE", live)
+    assert ask(route)[0] == 200
+
+
+def test_the_route_as_the_server_serves_it(host, route, live, monkeypatch):
+    import server
+    from aiohttp import web
+    from aiohttp.test_utils import TestClient, TestServer
+
+    class Instance:
+        routes = web.RouteTableDef()
+
+    monkeypatch.setattr(server.PromptServer, "instance", Instance())
+    part = host.part("runtime.server")
+    part.serve_json("POST", "/real3d/live", route.answer)
+    wish = {"asker": "a", "node": "Real3DDirectTheFace", "photo": {"file": PHOTO}, "values": {}}
+
+    async def talk():
+        application = web.Application()
+        application.add_routes(Instance.routes)
+        async with TestClient(TestServer(application)) as client:
+            good = await client.post("/real3d/live", json=wish)
+            large = await client.post("/real3d/live", json={**wish, "values": {"keyframes": "x" * part.MOST_JSON}})
+            form = await client.post("/real3d/live", data={"asker": "a"})
+            broken = await client.post("/real3d/live", data=b"{", headers={"Content-Type": "application/json"})
+            bad = await client.post("/real3d/live", json=[])
+            return good.content_type, (await good.read())[:2], [one.status for one in (good, large, form, broken, bad)]
+
+    assert asyncio.run(talk()) == ("image/jpeg", b"\xff\xd8", [200, 413, 415, 400, 400])
