@@ -258,8 +258,7 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
             }
             if (lacking) {
                 if (replaced) still *= shown;
-                const Four lacks = {lacking[pixel], lacking[pixel + area], lacking[pixel + 2 * area], 0};
-                colour += lacks * still;
+                if (still > 0) colour += Four{lacking[pixel], lacking[pixel + area], lacking[pixel + 2 * area], 0} * still;
                 const Four black = {}, white = {1, 1, 1, 1};
                 colour = colour > black ? colour : black;
                 colour = colour < white ? colour : white;

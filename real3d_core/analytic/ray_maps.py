@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
-from ..render.camera import rays_through
+from ..render.camera import lines_of_sight
 from ..render.ray_marching import HeadRender
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
@@ -136,8 +136,9 @@ class RayCoordinates:
         solid = listed(known)
         behind, evened, depth = (one.flatten().index_select(0, solid) for one in (rays.behind, _evened(rays.behind, known), rays.depth))
         centres = pixel_centres(side).flatten(2)[0].index_select(1, solid)
-        origins, directions = (one[0] for one in rays_through(rays.camera, *centres.split(1)))
-        points = origins + directions * depth[:, None]
+        position, towards = (one[0] for one in lines_of_sight(rays.camera, *centres.split(1)))
+        directions = (towards * towards.square().sum(dim=0).rsqrt()).T
+        points = position.T + directions * depth[:, None]
         uv = (rays.offset[0, FACE_SHEET].flatten(1).index_select(1, solid) + centres).T
         shift, on_side = self._far_side(uv, behind, evened, points, directions)
         corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])

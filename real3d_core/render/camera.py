@@ -131,21 +131,20 @@ def camera_rays(cameras: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     """
     centres = (torch.arange(resolution, device=cameras.device, dtype=cameras.dtype) + 0.5) / resolution
     v, u = (axis.reshape(1, -1) for axis in torch.meshgrid(centres, centres, indexing="ij"))
-    return rays_through(cameras, u, v)
+    position, towards = lines_of_sight(cameras, u, v)
+    length = torch.linalg.vector_norm(towards, dim=1, keepdim=True).clamp_min(1e-12)  # correctly rounded, which sqrt is not
+    directions = (towards / length).transpose(1, 2)
+    return position.mT.expand_as(directions), directions
 
 
-def rays_through(cameras: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """The same through places u and v [1, M] of the picture, 0..1."""
+def lines_of_sight(cameras: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Where cameras [N, 25] are [N, 3, 1], and the ways [N, 3, M], not unit vectors, that they see places u and v [1, M], 0..1, in."""
     to_world, intrinsics = _split(cameras)
     fx, skew, cx, fy, cy = (intrinsics[:, row, column, None] for row, column in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
     y = (v - cy) / fy
     x = (u - cx + cy * skew / fy - skew * v / fy) / fx
     across, down, forward, position = to_world[:, :3, :, None].unbind(dim=2)
-    towards = across * x[:, None] + down * y[:, None] + forward  # [N, 3, M]; compiled marchers do the same, rounding for rounding
-    length = torch.linalg.vector_norm(towards, dim=1, keepdim=True).clamp_min(1e-12)  # correctly rounded, which sqrt is not
-    directions = (towards / length).transpose(1, 2)
-    origins = position.mT.expand_as(directions)
-    return origins, directions
+    return position, across * x[:, None] + down * y[:, None] + forward  # compiled marchers do the same, rounding for rounding
 
 
 def project(points: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
