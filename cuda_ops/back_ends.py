@@ -112,7 +112,7 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
     """
     device = torch.device(device)
     if prefer == "auto":
-        prefer = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+        prefer = preferred()
     if prefer not in ("auto", *NAMES):
         raise core.errors.Real3DError(f"There is no ray-marching back end '{prefer[:40]}': choose one of auto, {', '.join(NAMES)}.")
     key = (device, prefer, trigrids)
@@ -120,6 +120,11 @@ def chosen(device: torch.device | str = "cpu", prefer: str = "auto", trigrids: b
         if key not in _chosen:
             _chosen[key] = _choose(*key)
         return _chosen[key]
+
+
+def preferred() -> str:
+    """The name of the back end that the environment prefers; "auto": none."""
+    return os.environ.get(VARIABLE, "").strip().lower() or "auto"
 
 
 def _choose(device: torch.device, prefer: str, trigrids: bool) -> BackEnd:

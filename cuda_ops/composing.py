@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import core
-from .back_ends import VARIABLE
+from .back_ends import preferred
 from .build import Refusal
 
 TOLERANCE = 1e-4
@@ -39,7 +38,7 @@ def painting() -> core.painting.Painting:
 
 def chosen() -> tuple[str, core.painting.Painting]:
     """The back end's name and its operators; built at the first call. One that fails in whatever way is passed over."""
-    return _chosen(os.environ.get(VARIABLE, "").strip().lower() or "auto")
+    return _chosen(preferred())
 
 
 @cache

@@ -14,7 +14,7 @@ from .direct_the_face import DirectTheFace
 from .door import widget_values
 from .edit_motion import EditMotion
 from .live_faces import GRACE, IDLE, MOTIONS, SIDES, Busy, LiveFaces, Photo, Source, Wish
-from .runtime.folders import photo_file, photo_stamp
+from .runtime.folders import photo_file, stamp
 from .runtime.server import serve_json, workflow_is_running
 from .talking_portrait import TalkingPortrait
 
@@ -70,7 +70,7 @@ def wish_of(asked: Mapping[str, Any]) -> Wish:
 def _photo(name: str, asked: Mapping[str, Any]) -> Photo:
     path = photo_file(name)
     index, area = FACE_INDEX.check(asked.get("face_index", 0)), FACE_AREA.check(asked.get("face_area", DEFAULT_FACE_AREA))
-    return Photo(name, path, photo_stamp(path), int(index), float(area))
+    return Photo(name, path, stamp(path), int(index), float(area))
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str:

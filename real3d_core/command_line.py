@@ -29,6 +29,7 @@ from .options import refuse_idle
 from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.crop import square_backdrop
 from .provenance import provenance
+from .render.head import March
 from .render.table_marching import march_table
 
 CHUNK = 4  # frames that networks compute at once
@@ -61,8 +62,7 @@ def run(options: argparse.Namespace) -> None:
     _refuse_unusable_paths(options)
     source, given = avatar_source(options), read_inputs(options)
     avatar = load_avatar(options.avatar, source)
-    fast, show = fast_operators(), _ProgressLine()
-    march = march_table if fast is None else fast.march
+    fast, show = _fast_operators(), _ProgressLine()
     made = talking_portraits(
         avatar,
         [given.photo],
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         given.clip,
         given.mask,
         given.background,
-        march=march,
+        march=marcher(),
         progress=show,
     )
     (frames,) = made.films
@@ -96,7 +96,7 @@ def avatar_source(options: argparse.Namespace) -> AvatarOptions:
     Raises:
         Real3DError: there is no such device.
     """
-    fast = fast_operators()
+    fast = _fast_operators()
     return AvatarOptions(
         ModelFolders((options.models or DEFAULT_FOLDER,)),
         options.checkpoint,
@@ -162,7 +162,13 @@ def _given(**values) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def fast_operators() -> ModuleType | None:
+def marcher() -> March:
+    """The function that marches rays: the fast one where it is at hand."""
+    fast = _fast_operators()
+    return march_table if fast is None else fast.march
+
+
+def _fast_operators() -> ModuleType | None:
     """The folder `cuda_ops` beside this package, whose operators are fast; the core also works without it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "cuda_ops" / "__init__.py").is_file():

@@ -209,8 +209,12 @@ def talking_portraits(
         render_frames(avatar, one, motion, options, photo, background, view, march) for one, photo in zip(portraits, photos, strict=True)
     ]
     sizes = [film_size(portrait, options) for portrait in portraits]
-    soundtrack = clip.sound() if sound is None and clip is not None else sound
-    return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack, track, rest)
+    return TalkingPortraits(tuple(portraits), motion, tuple(films), tuple(sizes), soundtrack(sound, clip), track, rest)
+
+
+def soundtrack(sound: Sound | None, clip: DrivingClip | None) -> Sound | None:
+    """What is heard in a film: the voice, without it the clip's own sound; None: silence."""
+    return clip.sound() if sound is None and clip is not None else sound
 
 
 def prepared(photo: np.ndarray, models: ModelFolders, mask: np.ndarray | None, face_index: int, face_area: float) -> Portrait:

@@ -126,19 +126,18 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
 
-def new_built_in_avatar() -> Avatar:
-    """The built-in avatar once more, with a memory of its own for what it makes of a portrait."""
+def new_built_in_avatar(choice: str | None = None, models: ModelFolders | None = None) -> Avatar:
+    """A built-in avatar, the first one for None, with a memory of its own for what it makes of a portrait."""
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
-    return next(iter(built_in_kinds().values())).load(AvatarOptions(model_folders(), painting=cuda_ops.painting()))
+    kinds = built_in_kinds()
+    return kinds[choice or next(iter(kinds))].load(AvatarOptions(models or model_folders(), painting=cuda_ops.painting()))
 
 
 @lru_cache(1)
 def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
     """The latest one is kept, with what it has made of its latest portrait."""
-    from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
-
-    return HostedAvatar(built_in_kinds()[choice].load(AvatarOptions(folders, painting=cuda_ops.painting())))
+    return HostedAvatar(new_built_in_avatar(choice, folders))
 
 
 def backend_choices() -> list[str]:

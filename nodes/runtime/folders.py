@@ -63,7 +63,7 @@ def avatar_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
     from ...real3d_core.avatar_kinds import built_in_kinds
 
-    return () if choice in built_in_kinds() else _stamp(_model_path(choice))
+    return () if choice in built_in_kinds() else stamp(_model_path(choice))
 
 
 @cache
@@ -111,7 +111,7 @@ def kept_choices(kind: str) -> list[str]:
     found = []
     for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
         paths = sorted(Path(root).rglob("*")) if Path(root).is_dir() else []
-        files = [path for path in paths if path.suffix.lower() in _KEPT and path.is_file() and _kept_kind(path, *_stamp(path)[1:]) == kind]
+        files = [path for path in paths if path.suffix.lower() in _KEPT and path.is_file() and _kept_kind(path, *stamp(path)[1:]) == kind]
         found += [path.relative_to(root).as_posix() + mark for path in files]
     return found or [NOTHING_KEPT]
 
@@ -161,14 +161,9 @@ def photo_file(choice: str) -> Path:
     return Path(path)
 
 
-def photo_stamp(path: Path) -> tuple:
-    """Changes when a file does."""
-    return _stamp(path)
-
-
 def kept_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
-    return _stamp(kept_file(choice))
+    return stamp(kept_file(choice))
 
 
 def _model_path(choice: str) -> Path:
@@ -191,6 +186,6 @@ def refuse_hostile(name: str, what: str) -> None:
         raise Real3DError(f"The {what} {str(name)[:80]!a} cannot be used: choose a name inside ComfyUI's own folders.")
 
 
-def _stamp(path: Path) -> tuple:
+def stamp(path: Path) -> tuple:
     state = path.stat()
     return (path.name, state.st_mtime_ns, state.st_size)

@@ -80,7 +80,9 @@ class Composer:
 
     def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size] in 0..1: head and torso together against the background."""
-        return torch.stack([self._paint(layers, self._lacking, None, False)[1] for layers in self._layers(render, looks, head_threshold)])
+        return torch.stack(
+            [self._paint(layers, self._background[0], None, False)[1] for layers in self._layers(render, looks, head_threshold)]
+        )
 
     def _what_is_lacking(self, photo: Tensor, at_rest: HeadRender) -> Tensor:
         """[3, size, size]: what the layers in their places lack of the photo; added wherever nothing has moved, so that frame 0 is it."""

@@ -104,8 +104,9 @@ def face_keyframes(text: str, frames: int, fps: float) -> tuple[dict[str, Tensor
 
 def _keyframe(line: str) -> tuple[float, ...]:
     """Seconds, and the amount of everything in `_KEYED`; NaN for controls that it does not name."""
-    number = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-    found = re.fullmatch(rf"({number.removeprefix('[+-]?')})\s*:\s*(.*)", line.strip())
+    unsigned = r"(?:\d+\.?\d*|\.\d+)"
+    number = rf"[+-]?{unsigned}"
+    found = re.fullmatch(rf"({unsigned})\s*:\s*(.*)", line.strip())
     amounts = dict.fromkeys(EXPRESSIONS, 0.0) | dict.fromkeys(BY_HAND, math.nan)
     for part in filter(None, re.split(r"[,;]\s*", found[2])) if found else [line]:
         named = re.fullmatch(rf"(\w+)(?:\s*[=:]\s*({number}))?", part.strip())

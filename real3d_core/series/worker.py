@@ -14,18 +14,16 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..avatar_kinds import load_avatar, load_motion
-from ..command_line import CHUNK, Inputs, avatar_source, fast_operators, read_inputs
+from ..command_line import CHUNK, Inputs, avatar_source, marcher, read_inputs
 from ..errors import OutputError, Real3DError, brief, one_line
 from ..media.contact_sheet import contact_sheet
 from ..media.film import write_video
-from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
 from ..memory import peak_memory
 from ..motion.motion import Motion
 from ..motion.motion_files import save_motion
-from ..pipeline import follow, make_motion, prepared, render_frames
+from ..pipeline import follow, make_motion, prepared, render_frames, soundtrack
 from ..provenance import provenance
-from ..render.table_marching import march_table
 from ..stream import FrameStream
 from .folders import Folders
 from .parts import cut, joined
@@ -71,7 +69,7 @@ class Worker:
         if len(cut(len(frames), rate, task.longest, CHUNK)) > 1:
             return Result(len(frames), str(rate), whole=False)
         made = self._desk / "film.mp4"
-        write_video(made, frames, _soundtrack(given), CHUNK, metadata=self._metadata(task.job))
+        write_video(made, frames, soundtrack(given.sound, given.clip), CHUNK, metadata=self._metadata(task.job))
         self._finish(task.job, made, frames)
         return Result(len(frames), str(rate))
 
@@ -88,7 +86,7 @@ class Worker:
         parts = [(start, self._folders.part(task.job.key, start, stop)) for start, stop in task.parts]
         rate = given.choices.rate
         made = self._desk / "film.mp4"
-        joined(made, parts, rate, _soundtrack(given), self._metadata(task.job))
+        joined(made, parts, rate, soundtrack(given.sound, given.clip), self._metadata(task.job))
         self._finish(task.job, made, self._frames(task.job, given) if task.job.options.contact_sheet else None)
         return Result(task.parts[-1][1], str(rate))
 
@@ -106,10 +104,8 @@ class Worker:
         avatar, models = self._avatar_of(job)
         motion = self._motion_of(job, avatar, models, given)
         portrait = prepared(given.photo, models, given.mask, choices.face_index, choices.face_area)
-        fast = fast_operators()
-        march = march_table if fast is None else fast.march
         photo = given.photo if options.paste_back else None
-        return render_frames(avatar, portrait, motion, choices, photo, given.background, march=march)
+        return render_frames(avatar, portrait, motion, choices, photo, given.background, march=marcher())
 
     def _avatar_of(self, job: Job) -> tuple[Avatar, ModelFolders]:
         key = tuple(getattr(job.options, name) for name in _OF_THE_AVATAR)
@@ -135,10 +131,6 @@ class Worker:
 
     def _metadata(self, job: Job) -> dict[str, str] | None:
         return provenance(job.options.avatar) if job.options.provenance else None
-
-
-def _soundtrack(given: Inputs) -> Sound | None:
-    return given.clip.sound() if given.sound is None and given.clip is not None else given.sound
 
 
 def _put(made: Path, target: Path) -> None:

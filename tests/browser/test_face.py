@@ -8,17 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from browser_page import looked, serving
+from browser_page import looked
 
 MONKEY = (int(os.environ.get("REAL3D_MONKEY_SECONDS", "12")), int(os.environ.get("REAL3D_MONKEY_SEED", "1")))
 MORE_MEMORY = 50e6  # bytes that a server may take for whatever is done to its faces, once it has drawn as many as it keeps
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The address of the page, and what runs of nodes would tell it."""
-    with serving(tmp_path_factory.mktemp("page")) as told:
-        yield told
 
 
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])

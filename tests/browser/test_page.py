@@ -8,17 +8,10 @@ import json
 import os
 
 import pytest
-from browser_page import EXAMPLES, ROOT, looked, serving
+from browser_page import EXAMPLES, ROOT, looked
 
 FACES = "mediapipe_face_fp32.safetensors"  # what the examples declare
 MODEL = {"name": FACES, "url": f"https://example.org/{FACES}", "folder": "/models/detection"}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The address of the page, and what runs of nodes would tell it."""
-    with serving(tmp_path_factory.mktemp("page")) as told:
-        yield told
 
 
 @pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
