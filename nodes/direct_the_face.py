@@ -164,7 +164,7 @@ def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tup
 
 
 def _portraits(photo) -> tuple:
-    from ..real3d_core.pipeline import prepared
+    from ..real3d_core.portrait.remembered import prepared
     from ..real3d_core.ranges import DEFAULT_FACE_AREA
 
     if isinstance(photo, Portraits):

@@ -211,7 +211,7 @@ class LiveFaces:
 
 
 def _portrait(source: Source) -> Portrait:
-    from ..real3d_core.pipeline import prepared
+    from ..real3d_core.portrait.remembered import prepared
 
     if isinstance(source, str):
         return PORTRAITS[source]

@@ -7,9 +7,7 @@ photo --prepare_portrait--> Portrait --lift--> Planes --adapt(Motion)--> Planes 
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +28,8 @@ from .motion.motion import Motion
 from .motion.pose import orbit, speech_sway, turn_about_neck
 from .portrait.crop import Backdrop
 from .portrait.paste import paste_back
-from .portrait.portrait import Portrait, prepare_portrait
+from .portrait.portrait import Portrait
+from .portrait.remembered import prepared
 from .progress import Progress, no_progress
 from .ranges import (
     ACTING,
@@ -59,9 +58,6 @@ from .stream import FPS, FrameStream, exact_rate, mirror_index
 
 FRAMINGS = ("crop", "whole photo", "side by side")
 HEAD_MOVEMENTS = ("keep", "static", "sway", "driving", "orbit")
-
-_REMEMBERED = 2  # portraits; each takes tens of megabytes
-_PREPARED: OrderedDict[tuple, Portrait] = OrderedDict()
 
 Place = tuple[float, float, float]  # of the viewer: yaw and pitch in degrees, distance in the camera's own
 AT_THE_CAMERA: Place = (0.0, 0.0, 1.0)
@@ -215,19 +211,6 @@ def talking_portraits(
 def soundtrack(sound: Sound | None, clip: DrivingClip | None) -> Sound | None:
     """What is heard in a film: the voice, without it the clip's own sound; None: silence."""
     return clip.sound() if sound is None and clip is not None else sound
-
-
-def prepared(photo: np.ndarray, models: ModelFolders, mask: np.ndarray | None, face_index: int, face_area: float) -> Portrait:
-    """`prepare_portrait`; the latest portraits are remembered, so that the next film of the same photo begins at once."""
-    pictures = tuple(
-        None if one is None else (one.shape, hashlib.blake2b(np.ascontiguousarray(one).data).digest()) for one in (photo, mask)
-    )
-    key = (pictures, models, face_index, face_area, torch.is_inference_mode_enabled())
-    portrait = _PREPARED.pop(key, None) or prepare_portrait(photo, models, mask, face_index, face_area)
-    _PREPARED[key] = portrait
-    while len(_PREPARED) > _REMEMBERED:
-        _PREPARED.popitem(last=False)
-    return portrait
 
 
 def refuse_impossible(options: PipelineOptions, sound: Sound | None, clip_frames: int | None) -> None:

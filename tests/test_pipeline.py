@@ -20,6 +20,7 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.gaze import gaze_of
 from real3d_core.motion.motion import Motion, MotionBasis
 from real3d_core.pipeline import PipelineOptions, make_motion, refuse_impossible, with_head_pose
+from real3d_core.portrait import remembered
 from real3d_core.stream import exact_rate
 
 
@@ -106,10 +107,10 @@ def test_the_next_film_of_a_photo_prepares_nothing_again(avatar, assets, monkeyp
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: work.append(name) or real(*given))
 
-    counted(pipeline, "prepare_portrait")
+    counted(remembered, "prepare_portrait")
     counted(analytic_avatar, "lift")
     counted(analytic_avatar, "PlaneBender")
-    monkeypatch.setattr(pipeline, "_PREPARED", pipeline.OrderedDict())
+    monkeypatch.setattr(remembered, "_PREPARED", remembered.OrderedDict())
     photo = load_picture(assets / "portraits" / "synthetic_p002.jpg")
 
     def film(seconds, picture=photo, **chosen):
@@ -121,7 +122,7 @@ def test_the_next_film_of_a_photo_prepares_nothing_again(avatar, assets, monkeyp
         work.clear()
         film(0.5, **changed)
         assert work == ["prepare_portrait", "lift", "PlaneBender"]
-    assert len(pipeline._PREPARED) == 2
+    assert len(remembered._PREPARED) == 2
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(30.0, 60), (23.976, 48), (29.97, 60), (59.94, 120), (1.0, 2), (120.0, 240)])

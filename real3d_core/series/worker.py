@@ -22,7 +22,8 @@ from ..mediapipe_models.model_files import ModelFolders
 from ..memory import peak_memory
 from ..motion.motion import Motion
 from ..motion.motion_files import save_motion
-from ..pipeline import follow, make_motion, prepared, render_frames, soundtrack
+from ..pipeline import follow, make_motion, render_frames, soundtrack
+from ..portrait.remembered import prepared
 from ..provenance import provenance
 from ..stream import FrameStream
 from .folders import Folders
