@@ -9,10 +9,11 @@ extern "C" {
 
 // The same fields as in paint_extension.py.
 struct Layers {
-    const float* torso;    // [torso_side, torso_side, 4]
-    const float* carried;  // [3, coarse, coarse]
-    const float* head;     // [5, height, width] colour, firmness and matte; channels and rows are so many numbers apart:
-    const float* outline;  // [3, rays, rays]
+    const float* torso;                // [torso_side, torso_side, 4]
+    const unsigned char* torso_cells;  // of CELL x CELL pixels: whether there is any torso in them or right beside them
+    const float* carried;              // [3, coarse, coarse]
+    const float* head;                 // [5, height, width] colour, firmness and matte; channels and rows are so many numbers apart:
+    const float* outline;              // [3, rays, rays]
     int64_t head_channel, head_row;
     int32_t torso_side, first_row, coarse, rays, size;
     int32_t top, left, height, width;  // the box
@@ -89,57 +90,67 @@ inline Cells cells_around(const float* plate, int32_t height, int32_t width, int
 }
 
 // Three maps [3, side, side], enlarged along x to `width` pixels from pixel `left` of `size` on when a row is first asked for, then along y;
-// beyond the border they go on.
+// beyond the border they go on. Bilinear (2 taps) or bicubic (4).
+template <int TAPS>
 class Enlarged {
   public:
-    Enlarged(const float* maps, int32_t side, int32_t size, int32_t left, int32_t width, bool cubic)
-        : maps(maps), side(side), size(size), width(width), taps(cubic ? 4 : 2), before(width), weights(taps * width),
-          holds(taps, -1), kept(3 * taps * width), mixed(3 * width) {
-        for (int32_t x = 0; x < width; x++) before[x] = place(left + x, &weights[x], width);
+    Enlarged(const float* maps, int32_t side, int32_t size, int32_t left, int32_t width)
+        : maps(maps), side(side), size(size), width(width), before(width), weights(TAPS * width), padded(side + 2 * BEYOND),
+          kept(3 * TAPS * width), mixed(3 * width) {
+        for (int32_t x = 0; x < width; x++) before[x] = place(left + x, &weights[x], width) + BEYOND;
+        for (int32_t k = 0; k < TAPS; k++) holds[k] = -1;
     }
 
     // The three maps in a row of pixels.
     const float* row(int32_t y) {
-        float share[4];
+        float share[TAPS];
         const int32_t first = place(y, share, 1);
-        const float* rows[4];
-        for (int32_t k = 0; k < taps; k++) rows[k] = along(between(first + k, 0, side - 1));
-        for (int32_t x = 0; x < 3 * width; x++) mixed[x] = rows[0][x] * share[0] + rows[1][x] * share[1];
-        for (int32_t x = 0; x < 3 * width && taps == 4; x++) mixed[x] += rows[2][x] * share[2] + rows[3][x] * share[3];
+        const float* rows[TAPS];
+        for (int32_t k = 0; k < TAPS; k++) rows[k] = along(between(first + k, 0, side - 1));
+        for (int32_t x = 0; x < 3 * width; x++) {
+            float sum = rows[0][x] * share[0];
+            for (int32_t k = 1; k < TAPS; k++) sum += rows[k][x] * share[k];
+            mixed[x] = sum;
+        }
         return mixed.data();
     }
 
   private:
+    static const int32_t BEYOND = 2;
     const float* const maps;
-    const int32_t side, size, width, taps;
+    const int32_t side, size, width;
     std::vector<int32_t> before;
-    std::vector<float> weights;
-    std::vector<int32_t> holds;
-    std::vector<float> kept, mixed;
+    std::vector<float> weights, padded, kept, mixed;
+    int32_t holds[TAPS];
 
     // The first of the values that have a part in a pixel, and their parts.
     int32_t place(int32_t pixel, float* weight, int32_t apart) const {
         float place = (pixel + 0.5f) * side / size - 0.5f;
-        if (taps == 2) place = between(place, 0.0f, side - 1.0f);
+        if (TAPS == 2) place = between(place, 0.0f, side - 1.0f);
         const float whole = std::floor(place);
-        if (taps == 4) {
-            ::cubic(place - whole, weight, apart);
+        if (TAPS == 4) {
+            cubic(place - whole, weight, apart);
         } else {
             weight[0] = 1 - (place - whole);
             weight[apart] = place - whole;
         }
-        return static_cast<int32_t>(whole) - (taps == 4);
+        return static_cast<int32_t>(whole) - (TAPS == 4);
     }
     const float* along(int32_t row) {
-        float* const values = &kept[3 * width * (row % taps)];
-        if (holds[row % taps] == row) return values;
-        holds[row % taps] = row;
+        float* const values = &kept[3 * width * (row % TAPS)];
+        if (holds[row % TAPS] == row) return values;
+        holds[row % TAPS] = row;
         for (int32_t map = 0; map < 3; map++) {
             const float* const from = maps + (static_cast<int64_t>(map) * side + row) * side;
+            for (int32_t k = 0; k < BEYOND; k++) {
+                padded[k] = from[0];
+                padded[side + BEYOND + k] = from[side - 1];
+            }
+            for (int32_t k = 0; k < side; k++) padded[BEYOND + k] = from[k];
             float* const to = values + map * width;
             for (int32_t x = 0; x < width; x++) {
-                float sum = 0;
-                for (int32_t k = 0; k < taps; k++) sum += from[between(before[x] + k, 0, side - 1)] * weights[k * width + x];
+                float sum = padded[before[x]] * weights[x];
+                for (int32_t k = 1; k < TAPS; k++) sum += padded[before[x] + k] * weights[k * width + x];
                 to[x] = sum;
             }
         }
@@ -215,7 +226,9 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
     const Layers& layers = *given;
     const int32_t size = layers.size, left = layers.left, width = layers.width;
     const int64_t area = static_cast<int64_t>(size) * size;
-    Enlarged carried(layers.carried, layers.coarse, size, 0, size, false), outline(layers.outline, layers.rays, size, left, width, true);
+    Enlarged<2> carried(layers.carried, layers.coarse, size, 0, size);
+    Enlarged<4> outline(layers.outline, layers.rays, size, left, width);
+    const int32_t cells_per_row = (layers.torso_side + CELL - 1) / CELL;
     std::vector<Four> found(size);
     std::vector<float> own(size), covers(size), giving(size), still(size), right(size), down(size), torso(4 * size), colour(3 * size);
     const float* const opacity = &torso[3 * size];
@@ -248,8 +261,9 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
                 down[x] = between(((own[y] - away[size + x] + 1) * side - 1) / 2, 0.0f, side - 1);
             }
             for (int32_t x = 0; x < size; x++) {
-                const bool hidden = covers[x] == 1 && giving[x] == 0;
-                found[x] = hidden ? Four{} : looked_up(layers.torso, layers.torso_side, right[x], down[x]);
+                const unsigned char* const cells = layers.torso_cells + static_cast<int32_t>(down[x]) / CELL * cells_per_row;
+                const bool nothing = !cells[static_cast<int32_t>(right[x]) / CELL] || (covers[x] == 1 && giving[x] == 0);
+                found[x] = nothing ? Four{} : looked_up(layers.torso, layers.torso_side, right[x], down[x]);
             }
             for (int32_t x = 0; x < size; x++) {
                 for (int32_t channel = 0; channel < 4; channel++) torso[channel * size + x] = found[x][channel];

@@ -27,7 +27,7 @@ class Layers(ctypes.Structure):
     """FrameLayers; the same fields in paint.cpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("torso", "carried", "head", "outline")),
+        *((name, ctypes.c_void_p) for name in ("torso", "torso_cells", "carried", "head", "outline")),
         *((name, ctypes.c_int64) for name in ("head_channel", "head_row")),
         *((name, ctypes.c_int32) for name in ("torso_side", "first_row", "coarse", "rays", "size", "top", "left", "height", "width")),
         *((name, ctypes.c_float) for name in ("opaque_from", "places_per_crop")),
@@ -36,7 +36,7 @@ class Layers(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n"
+    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n#define CELL {painting.CELL}\n"
     return sizes + SOURCE.read_text(encoding="utf-8")
 
 
@@ -76,7 +76,7 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         torso = layers.torso.contiguous(memory_format=torch.channels_last)
         backdrop = backdrop if backdrop[0].is_contiguous() else backdrop.contiguous()
         head = layers.head if layers.head.stride(2) == 1 else layers.head.contiguous()
-        tensors = [torso, layers.carried.contiguous(), head, layers.outline.contiguous()]
+        tensors = [torso, layers.torso_cells.contiguous(), layers.carried.contiguous(), head, layers.outline.contiguous()]
         struct = Layers(
             *(tensor.data_ptr() for tensor in tensors),
             *head.stride()[:2],
