@@ -52,7 +52,8 @@ class Composer:
         self._size, self._paint = size, painting.paint
         self._background = _fit(plates.crop(plates.background), size)
         rays = at_rest.opacity.shape[-1]
-        self._coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays), FarSide(portrait, planes, at_rest))
+        coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays), FarSide(portrait, planes, at_rest))
+        self._coordinates = painting.coordinates(coordinates, *FrameRays.of(at_rest))
         self._from_rays = enlargement(rays, size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size, painting.look_up)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
