@@ -48,6 +48,7 @@ class RayEngine:
         self._ray = ray
         self._folders = folders
         self._actors: dict[int, Any] = {}
+        self._desks: dict[int, Path] = {}
         self._names: dict[int, str] = {}
         self._answers: dict[Any, int] = {}  # answers that are waited for -> place
         resources = ray.cluster_resources()
@@ -100,8 +101,10 @@ class RayEngine:
 
     def _start(self, place: int) -> None:
         self._starts[place] += 1
-        clear(self._folders.desk(str(place)))
-        self._actors[place] = self._actor.remote(self._folders, str(place))
+        if place in self._desks:
+            clear(self._desks[place])
+        self._desks[place] = desk = self._folders.new_desk(place)
+        self._actors[place] = self._actor.remote(self._folders, desk)
         self._answers[self._actors[place].name.remote()] = place
 
 
@@ -119,12 +122,12 @@ def _refuse_silent(address: str) -> None:
 class _Actor:
     """A worker as Ray runs it; the dashboard shows its tasks by name, and what it has done as metrics."""
 
-    def __init__(self, folders: Folders, place: str):
+    def __init__(self, folders: Folders, desk: Path):
         from ray.util.metrics import Counter
 
         from .worker import Worker
 
-        self._worker = Worker(folders, place)
+        self._worker = Worker(folders, desk)
         self._frames = Counter("real3d_frames", "Frames rendered.")
         self._failures = Counter("real3d_failures", "Tasks that failed.")
 
