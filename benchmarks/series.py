@@ -12,6 +12,7 @@ Processor time is user and system time of all processes together, so other load 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -21,13 +22,16 @@ import tempfile
 import time
 import wave
 from collections import Counter
+from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
 
 import av
 import numpy as np
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 ASSETS = ROOT / "assets"
 PORTRAITS = sorted((ASSETS / "portraits").glob("*.[jp][pn]g"))[:4]
 VOICES = sorted((ASSETS / "speech").glob("*_en.wav"))
@@ -134,6 +138,60 @@ def cluster(options: argparse.Namespace, folder: Path) -> None:
         f"exit status {status}; {films} films, {len(aside)} set aside, {len(lost)} tasks lost with a node, {max(done.values())} time each"
     )
     print("\n".join(aside))
+    compared(folder, jobs, "long.mp4", sorted(tuple(entry["part"]) for entry in entries if entry["state"] == "done" and "part" in entry))
+
+
+def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, int]]) -> None:
+    """A film of parts with the same film rendered here in one piece: each part of that is encoded again, which gives the same bytes only
+    if the frames are the same."""
+    from real3d_core.command_line import CHUNK
+    from real3d_core.media.encoding import in_8_bits
+    from real3d_core.media.film import write_video
+    from real3d_core.stream import FrameStream
+
+    frames, sound = in_one_piece(folder, jobs, name)
+    pictures = torch.cat([in_8_bits(chunk) for chunk in frames.chunks(CHUNK)])
+    made = folder / "films" / name
+    packets, shown = encoded(made), decoded(made)
+    equal = seamless = len(pictures) == len(packets) == len(shown) and [time for time, _ in shown] == [
+        Fraction(k) / Fraction(frames.fps) for k in range(len(shown))
+    ]
+    for start, stop in cuts:
+        write_video(folder / "part.mp4", FrameStream(stop - start, frames.fps, lambda a, b, s=start: pictures[s + a : s + b]), None, CHUNK)
+        equal &= encoded(folder / "part.mp4") == packets[start:stop]
+        seamless &= [picture for _, picture in decoded(folder / "part.mp4")] == [picture for _, picture in shown[start:stop]]
+    write_video(folder / "whole.mp4", FrameStream(len(pictures), frames.fps, lambda a, b: pictures[a:b]), sound, CHUNK)
+    print(f"{len(pictures)} frames in {len(cuts)} parts: encoded as those of one piece: {equal}; decoded across all seams: {seamless};")
+    print(f"sound equal to the sample: {sounds_equal(folder / 'whole.mp4', made)}")
+
+
+def in_one_piece(folder: Path, jobs: list[dict], name: str):
+    """The frames of a film, computed when they are asked for, and its sound."""
+    from real3d_core.avatar_kinds import load_avatar
+    from real3d_core.command_line import avatar_source, marcher, read_inputs
+    from real3d_core.pipeline import make_motion, render_frames
+    from real3d_core.portrait.remembered import prepared
+    from real3d_core.series.jobs import read_jobs
+
+    series(jobs, folder)
+    options = next(job.options for job in read_jobs(folder / "jobs.jsonl", folder)[0] if job.name == name)
+    given, source = read_inputs(options), avatar_source(options)
+    avatar = load_avatar(options.avatar, source)
+    motion = make_motion(avatar, given.choices, given.sound, None)
+    portrait = prepared(given.photo, source.models, None, given.choices.face_index, given.choices.face_area)
+    return render_frames(avatar, portrait, motion, given.choices, march=marcher()), given.sound
+
+
+def encoded(film: Path) -> list[bytes]:
+    """The pictures of a film in the order of decoding."""
+    with av.open(str(film)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def decoded(film: Path) -> list[tuple[Fraction, bytes]]:
+    """(seconds, digest) of each picture."""
+    with av.open(str(film)) as container:
+        return [(frame.pts * frame.time_base, hashlib.sha1(frame.to_ndarray()).digest()) for frame in container.decode(video=0)]
 
 
 def some_jobs(folder: Path, count: int, seconds: float, size: int, seeds: bool = False, sizes: tuple[int, ...] = ()) -> list[dict]:

@@ -28,7 +28,7 @@ from ..portrait.remembered import prepared
 from ..provenance import provenance
 from ..stream import FrameStream
 from .folders import Folders
-from .parts import cut, joined
+from .parts import Part, cut, joined
 from .tasks import Job, Result, Task
 
 _OF_THE_AVATAR = ("avatar", "checkpoint", "models", "device", "half", "own_expression")
@@ -86,12 +86,11 @@ class Worker:
 
     def _join(self, task: Task) -> Result:
         given = read_inputs(task.job.options)
-        parts = [(start, self._folders.part(task.job.key, start, stop)) for start, stop in task.parts]
-        rate = given.choices.rate
+        parts = [Part.of(self._folders.part(task.job.key, start, stop)) for start, stop in task.parts]
         made = self._desk / "film.mp4"
-        joined(made, parts, rate, soundtrack(given.sound, given.clip), self._metadata(task.job))
+        joined(made, parts, soundtrack(given.sound, given.clip), self._metadata(task.job))
         self._finish(task.job, made, self._frames(task.job, given) if task.job.options.contact_sheet else None)
-        return Result(task.parts[-1][1], str(rate))
+        return Result(task.parts[-1][1], str(given.choices.rate))
 
     def _finish(self, job: Job, film: Path, frames: FrameStream[Tensor] | None) -> None:
         """The film comes last: where it stands, all of it is done."""
