@@ -150,7 +150,8 @@ def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, in
     from real3d_core.stream import FrameStream
 
     frames, sound = in_one_piece(folder, jobs, name)
-    pictures = torch.cat([in_8_bits(chunk) for chunk in frames.chunks(CHUNK)])
+    with torch.inference_mode():
+        pictures = torch.cat([in_8_bits(chunk) for chunk in frames.chunks(CHUNK)])
     made = folder / "films" / name
     packets, shown = encoded(made), decoded(made)
     equal = seamless = len(pictures) == len(packets) == len(shown) and [time for time, _ in shown] == [

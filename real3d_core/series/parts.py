@@ -39,7 +39,7 @@ def cut(frames: int, fps: Fraction, seconds: float, multiple: int) -> tuple[tupl
 class Part:
     """Pictures of a film, as they are encoded in a file.
 
-    rate: frames per second. frames: how many. first: time of the first one, in frames. delay: frames by which decoding runs ahead of showing.
+    rate: frames per second. frames: how many. first: its time, in frames. delay: frames by which decoding is ahead.
     encoding: what has to be the same in all parts of a film.
     """
 
