@@ -120,10 +120,10 @@ def cluster(options: argparse.Namespace, folder: Path) -> None:
     long = spoken(folder / "long.wav", options.long)
     jobs.append({"portrait": str(PORTRAITS[0]), "audio": str(long), "size": 64, "out": "long.mp4"})
     jobs += [{**jobs[0], "portrait": "none.png", "out": "bad.mp4"}, {**jobs[0], "size": 7, "out": "worse.mp4"}]
-    command = series(jobs, folder, "--part", options.long / 8, "--ray", nodes.address)
+    command = series(jobs, folder, "--part", options.long / 20, "--ray", nodes.address)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while run.poll() is None and sum(entry["state"] == "done" for entry in manifest(folder)) < 4:
-            time.sleep(0.1)
+        while run.poll() is None and sum(entry["step"] == "part" for entry in manifest(folder)) < 3:
+            time.sleep(0.1)  # until it is in the midst of the long film
         nodes.remove_node(dying, allow_graceful=False)
         time.sleep(5)
         nodes.add_node(**node)
