@@ -14,6 +14,7 @@ import torch
 
 from ..errors import OutputError, SoundError
 from ..files import written_whole
+from ..media.container import picture_track
 from ..media.encoding import CONTAINERS, Encoding
 from ..media.film import sound_packets
 from ..media.sound import Sound
@@ -59,12 +60,12 @@ class Part:
         """
         try:
             with av.open(str(path)) as source:
-                stream = source.streams.video[0]
+                stream = _pictures(source)
                 context = stream.codec_context
                 rate = exact_rate(float(stream.average_rate or 0) or FPS)
-                packets = [(packet.pts * packet.time_base * rate, packet.is_keyframe) for packet in _packets(source, stream)]
+                packets = [(seconds * rate, packet.is_keyframe) for packet, seconds in _packets(source, stream)]
                 encoding = context.name, context.extradata, stream.width, stream.height, context.pix_fmt
-        except (av.FFmpegError, IndexError) as failure:
+        except (av.FFmpegError, LookupError) as failure:
             raise OutputError(f"The part '{path.name}' cannot be read: it is damaged, or no video at all.") from failure
         first = min((time for time, _ in packets), default=Fraction(0))
         numbers = [round(time - first) for time, _ in packets]
@@ -102,7 +103,7 @@ def joined(path: str | os.PathLike, parts: Sequence[Part], sound: Sound | None, 
             kind, options = CONTAINERS[encoding.container], encoding.container_options
             with av.open(str(temporary), "w", format=kind, options=options) as film, av.open(str(parts[0].path)) as first:
                 film.metadata.update(metadata or {})
-                pictures = film.add_stream_from_template(first.streams.video[0])
+                pictures = film.add_stream_from_template(_pictures(first))
                 pictures.time_base = 1 / parts[0].rate
                 heard = iter(()) if sound is None else sound_packets(film, sound, encoding.audio_codec)
                 _mux(film, pictures, parts, heard)
@@ -137,9 +138,18 @@ def sound_of_parts(parts: Sequence[tuple[float, Sound | None]]) -> Sound | None:
     return Sound(torch.cat(pieces, dim=1), rate)
 
 
-def _packets(source: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """Of the pictures, in the order in which they are decoded."""
-    return (packet for packet in source.demux(stream) if packet.size and packet.pts is not None)
+def _pictures(source: av.container.InputContainer) -> av.VideoStream:
+    track = picture_track(source)
+    if track is None:
+        raise LookupError("no pictures")
+    return track
+
+
+def _packets(source: av.container.InputContainer, stream: av.VideoStream) -> Iterator[tuple[av.Packet, Fraction]]:
+    """The pictures in the order in which they are decoded, each with the second in which it is shown."""
+    for packet in source.demux(stream):
+        if packet.size and packet.pts is not None and packet.time_base is not None:
+            yield packet, packet.pts * packet.time_base
 
 
 def _mux(
@@ -153,10 +163,9 @@ def _mux(
     sound_end, start = 0.0, 0
     for part in parts:
         with av.open(str(part.path)) as source:
-            stream = source.streams.video[0]
-            for place, packet in enumerate(_packets(source, stream)):
-                assert packet.pts is not None and packet.time_base is not None
-                packet.pts = start + round(packet.pts * packet.time_base * rate - part.first)
+            stream = _pictures(source)
+            for place, (packet, seconds) in enumerate(_packets(source, stream)):
+                packet.pts = start + round(seconds * rate - part.first)
                 packet.dts = start + place - delay
                 packet.duration, packet.time_base = 1, 1 / rate
                 packet.stream = pictures
