@@ -37,7 +37,7 @@ def photos(images: Tensor) -> list[np.ndarray]:
         raise PictureError(f"The batch has {len(images)} photos: connect at most {_MOST_PHOTOS}, or use 'Video to motion' for a video.")
     refuse_odd_size("image", images.shape[2], images.shape[1])
     coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
-    return [in_8_bits(picture.float().nan_to_num()).numpy() for picture in coloured]
+    return [in_8_bits(picture.float().nan_to_num())[0].numpy() for picture in coloured.split(1)]
 
 
 def loaded_photo(choice: str, path: Path) -> np.ndarray:

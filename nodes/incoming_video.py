@@ -55,7 +55,7 @@ class PictureBatch:
         from ..real3d_core.media.encoding import in_8_bits
 
         for number in nearest_frames(len(self.images), self.fps, fps, first):
-            yield in_8_bits(self.images[number, ..., :3].float()).numpy()
+            yield in_8_bits(self.images[number : number + 1, ..., :3])[0].numpy()
 
     def sound(self) -> Sound | None:
         from ..real3d_core.media.sound import sound_from_waveform

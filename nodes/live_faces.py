@@ -225,7 +225,7 @@ def _picture(face: _Face, motion: Motion, view: View | None, side: int) -> bytes
     from ..real3d_core.pipeline import PipelineOptions, render_frames
 
     frames = render_frames(face.avatar, face.portrait, motion, PipelineOptions(size=side), view=view, march=device.marcher("auto"))
-    pixels = in_8_bits(frames.frames(0, 1)[0]).numpy()
+    pixels = in_8_bits(frames.frames(0, 1))[0].numpy()
     encoded = byte_io.BytesIO()
     Image.fromarray(pixels).save(encoded, format="JPEG", quality=_QUALITY, subsampling=0)
     return encoded.getvalue()
