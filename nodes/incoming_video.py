@@ -96,6 +96,15 @@ class IncomingVideo:
             return self._video.sound
         return self._source.sound()
 
+    def file(self) -> Path:
+        """A film file of the VIDEO: its own if it is unedited; otherwise one that it is saved to, removed together with this object."""
+        clip = None if isinstance(self._video, RenderedVideo) else self._streamed()
+        if clip is not None and not clip.start and clip.stop == math.inf:
+            return clip.path
+        path = self._temporary(".mp4")
+        _answer(lambda: self._video.save_to(str(path)))
+        return path
+
     @cached_property
     def _source(self) -> Clip | PictureBatch:
         in_memory = getattr(InputImpl, "VideoFromComponents", None)
