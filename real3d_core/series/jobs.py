@@ -127,7 +127,7 @@ def _options(line: str) -> argparse.Namespace:
 
 
 @cache
-def _film_parser() -> _JobParser:
+def _film_parser() -> Parser:
     return parser(_JobParser)
 
 

@@ -62,7 +62,7 @@ class Part:
                 stream = source.streams.video[0]
                 context = stream.codec_context
                 rate = exact_rate(float(stream.average_rate or 0) or FPS)
-                packets = [(packet.pts * packet.time_base * rate, packet.is_keyframe) for packet in _packets(source, stream)]
+                packets = [((packet.pts or 0) * packet.time_base * rate, packet.is_keyframe) for packet in _packets(source, stream)]
                 encoding = context.name, context.extradata, stream.width, stream.height, context.pix_fmt
         except (av.FFmpegError, IndexError) as failure:
             raise OutputError(f"The part '{path.name}' cannot be read: it is damaged, or no video at all.") from failure
