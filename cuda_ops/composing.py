@@ -73,7 +73,8 @@ def _check(compiled: core.painting.Painting) -> None:
 
     plate, places, patch = numbers(1, 5, 12, 12), 3 * numbers(2, 16, 20) - 1.5, core.painting.Patch((3, 4), numbers(1, 5, 6, 7))
     layers = core.painting.FrameLayers(
-        numbers(1, 4, 12, 12), 3, 0.1 * numbers(3, 4, 4), (slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9
+        *(numbers(1, 4, 12, 12), 3, torch.ones(1, 1, dtype=torch.bool), 0.1 * numbers(3, 4, 4)),
+        *((slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9),
     )
     beside = numbers(3, 24, 24), numbers(3, 24, 24) - 0.5, True
     expected, found = (

@@ -52,8 +52,10 @@ class PictureBatch:
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
         """Resampled to `fps`: for each time step, the frame nearest in time."""
+        from ..real3d_core.media.encoding import in_8_bits
+
         for number in nearest_frames(len(self.images), self.fps, fps, first):
-            yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
+            yield in_8_bits(self.images[number : number + 1, ..., :3])[0].numpy()
 
     def sound(self) -> Sound | None:
         from ..real3d_core.media.sound import sound_from_waveform

@@ -106,7 +106,8 @@ class Composer:
         box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
         outline = torch.cat([_contoured(solid), places.near, places.still])
         head = self._head(places.uv, box, rays.camera, look)
-        return FrameLayers(self._torso.plate, *self._torso.carried(rays.camera), box, head, outline, _contoured(head_threshold))
+        first_row, carried = self._torso.carried(rays.camera)
+        return FrameLayers(self._torso.plate, first_row, self._torso.cells, carried, box, head, outline, _contoured(head_threshold))
 
 
 def _contoured(opacity: Value) -> Value:

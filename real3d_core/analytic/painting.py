@@ -13,6 +13,8 @@ from ..portrait.boxes import Box
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
 from .ray_maps import channels, enlargement, own_places
 
+CELL = 16
+
 
 @dataclass(frozen=True)
 class FrameLayers:
@@ -20,6 +22,7 @@ class FrameLayers:
 
     torso: [1, 4, S, S] a plate, channels last: colour and opacity.
     first_row: no row of the frame above it shows any torso.
+    torso_cells: [c, c] bool, in which cells of CELL x CELL pixels of that plate, or right beside them, there is any torso.
     carried: [3, r, r] how far the torso is carried there, x and y in places of the plate, and how much it is in its place of the photo.
     box: the pixels in which the head may show.
     head: [5, h, w] in the box: the head's colour, how firmly it covers, and the photo's matte.
@@ -30,6 +33,7 @@ class FrameLayers:
 
     torso: Tensor
     first_row: int
+    torso_cells: Tensor
     carried: Tensor
     box: Box
     head: Tensor

@@ -151,11 +151,12 @@ class Enlargement:
     """Maps of `rays` x `rays` values, enlarged to some of `size` x `size` pixels.
 
     Args:
+        rays: along a side.
         mode: "bicubic" or "bilinear".
     """
 
     def __init__(self, rays: int, size: int, mode: str):
-        self._rays, self._size = rays, size
+        self.rays, self._size = rays, size
         self._mode = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}[mode]
         weights = F.interpolate(torch.eye(rays)[None, None], size=(size, rays), mode=mode, align_corners=False)[0, 0]
         self._pixels = [extent(heard) for heard in (weights != 0).T]  # those in which each ray has a part
@@ -170,16 +171,16 @@ class Enlargement:
 
     def _source(self, pixels: slice) -> tuple[slice, int, slice]:
         """The rays from which some pixels are enlarged, how many pixels these make, and which of them are wanted."""
-        each, rest = divmod(self._size, self._rays)
+        each, rest = divmod(self._size, self.rays)
         if rest:
-            return slice(0, self._rays), self._size, pixels
-        rays = slice(max(pixels.start // each - _TAPS, 0), min(-(-pixels.stop // each) + _TAPS, self._rays))
+            return slice(0, self.rays), self._size, pixels
+        rays = slice(max(pixels.start // each - _TAPS, 0), min(-(-pixels.stop // each) + _TAPS, self.rays))
         first = rays.start * each
         return rays, (rays.stop - rays.start) * each, slice(pixels.start - first, pixels.stop - first)
 
     def places(self, places: Tensor, box: Box) -> Tensor:
         """Places in plates [2 n, rays, rays] (see `plate_places`), in turn x and y, at the pixels of the box; exact up to the border."""
-        offsets = places.unflatten(0, (-1, 2)) - own_places(self._rays)
+        offsets = places.unflatten(0, (-1, 2)) - own_places(self.rays)
         enlarged = self(offsets.flatten(0, 1), box)
         enlarged.unflatten(0, (-1, 2)).add_(own_places(self._size)[channels(box)])
         return enlarged
