@@ -232,7 +232,7 @@ export async function manners(example) {
   await page.route("**/real3d/live", (route) => route.abort());
   await slide("Mouth: Jaw", 0.7);
   told.lost = await until(async () => (await hint()).includes("does not answer"));
-  const before = await atRest();
+  const before = await face(); // it stays busy, since another picture is to come
   await picture("face_lost");
   await page.unroute("**/real3d/live");
   told.healed = (await changedFrom(before)) && (await until(async () => !(await hint())));
