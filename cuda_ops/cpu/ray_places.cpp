@@ -13,7 +13,7 @@ extern "C" {
 struct Known {
     const float* from_rim;  // [rays, rays] away from the rim inwards, x and y, and how far inside of it
     const float* front;     // [texels, texels] height of the front surface, its slopes along x and y, and texels within the silhouette
-    const float* shown;     // [rays, rays] whether the photo shows the rim, and whether hair
+    const float* shown;     // [rays, rays] whether the photo shows the rim, whether hair, and how near to hair that hangs down
     const float* residual;  // [rays, rays] what coordinates lack, u and v
     const float* in_place;  // [6, rays, rays] where rays arrive at rest
     const float* reached;   // [rays, rays] how far the head at rest reaches
@@ -36,7 +36,8 @@ int32_t ray_places(const Known* known, const Frame* frame, float* uv, float* nea
 
 namespace {
 
-const int VALUES = 9;  // of a ray: six offsets, whether the photo shows the rim, whether hair, whether it is the head's front
+// Of a ray: six offsets, whether the photo shows the rim, whether hair, how near to hanging hair, whether it is the head's front.
+const int VALUES = 10, RIM = 6, HAIR = 7, HANGING = 8, IN_FRONT = 9;
 typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 inline float within(float value, float low, float high) {  // low, if it is not a number
@@ -204,9 +205,8 @@ class Places {
             for (int32_t sheet = 0; sheet < 3; sheet++) value(2 * sheet + axis)[ray] += shift;
         }
         const Quad shown = sampled(known.shown, side, value(0)[ray] + u, value(1)[ray] + v);
-        value(6)[ray] = shown[0];
-        value(7)[ray] = shown[1];
-        value(8)[ray] = 1 - on_side;
+        for (int32_t k = 0; k < 3; k++) value(RIM + k)[ray] = shown[k];
+        value(IN_FRONT)[ray] = 1 - on_side;
     }
     Quad on_front(const float* point, const float* direction, float way) const {
         return sampled(known.front, known.texels, point[0] + way * direction[0] + 0.5f, point[1] + way * direction[1] + 0.5f);
@@ -317,7 +317,7 @@ class Places {
     }
 
     void outline() {
-        float *const far = scratch.data(), *const beside = far + count, *const front = value(8), *const hair = value(7);
+        float *const far = scratch.data(), *const beside = far + count, *const front = value(IN_FRONT), *const hair = value(HAIR);
         for (int32_t ray = 0; ray < count; ray++) beside[ray] = within((SIDE_GROW - away[ray]) / 2, 0, 1) * (1 - front[ray]) * hair[ray];
         blur(away.data(), AWAY_BLUR, far);
         blur(beside, STEP_BLUR, near);
@@ -329,9 +329,10 @@ class Places {
                 moved = moved > x * x + y * y ? moved : x * x + y * y;
             }
             const float unmoved = within(1 - std::sqrt(moved) / MOVED, 0, 1);
-            const float rim = within(value(6)[ray], 0, 1) * front[ray];
+            const float rim = within(value(RIM)[ray], 0, 1) * front[ray];
             float reach = FAR_GROW / (turned[ray] > 1e-3f ? turned[ray] : 1e-3f);
             reach = reach < GROW ? reach : GROW;
+            reach += (GROW - reach) * value(HANGING)[ray];
             const float strands = within((reach - far[ray]) / (reach / 3 > SHARPEST ? reach / 3 : SHARPEST), 0, 1);
             const float skin = within((SKIN_GROW - away[ray]) / 2, 0, 1);
             const float carried = skin * rim + (within(GROW - away[ray], 0, 1) - skin * rim) * hair[ray];

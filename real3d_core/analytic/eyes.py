@@ -82,7 +82,7 @@ class Eye:
         skin = self._lid.below(bottom, smooth)
         under = skin + (ball - skin) * between
         lid = self._lid.skin(edge, smooth)
-        painted = self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth)
+        painted = self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth, part)
         return (painted + (self._picture - painted) * self._frame).clip(0, 1).astype(np.float32)
 
     def _shaded(self, ball: np.ndarray, edge: np.ndarray, bottom: np.ndarray) -> np.ndarray:

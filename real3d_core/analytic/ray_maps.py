@@ -16,8 +16,10 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
+from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import lines_of_sight
 from ..render.ray_marching import HeadRender
+from ..smooth_step import smooth_step
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
 
@@ -109,20 +111,21 @@ class RayCoordinates:
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
         hair: [1, 1, R, R], where the photo's outline is hair, not skin.
+        hanging: [1, 1, R, R], how near to hair that hangs down on the torso: so near, hair goes on beyond any outline.
         far_side: corrects coordinates where the photo does not show the head.
 
     Attributes:
         far_side: the same.
         residual: [1, 2, R, R] what rendered coordinates lack, at the coordinates.
-        rim: [1, 2, R, R] where the photo shows the rim of the solid, and where hair.
+        rim: [1, 3, R, R] where the photo shows the rim of the solid, where hair, and how near to hair that hangs down.
         in_place, reached: [6, R, R] and [1, R, R] `uv` and `reached` of the unmoved head.
     """
 
-    def __init__(self, at_rest: HeadRender, hair: Tensor, far_side: FarSide):
+    def __init__(self, at_rest: HeadRender, hair: Tensor, hanging: Tensor, far_side: FarSide):
         self.far_side = far_side
         (rays,) = FrameRays.of(at_rest)
         self.residual = _residual(self._corrected(rays)[0], rays.opacity)
-        self.rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1)], dim=1)
+        self.rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1), hanging], dim=1)
         self.in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
         self.reached = torch.zeros(1, *hair.shape[-2:])
         unmoved = self(rays)
@@ -139,7 +142,7 @@ class RayCoordinates:
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
         rim = F.grid_sample(self.rim, grid, padding_mode="border", align_corners=False)
         grown, away = continued(torch.cat([offset, rim, front], dim=1), solid)
-        offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
+        offset, rim, hair, hanging, front = grown.split([6, 1, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
         beyond, turned = self.far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away, rays.camera)
@@ -150,7 +153,7 @@ class RayCoordinates:
         )
         uv = (pairs + error).flatten(0, 1)
         still = stillness((uv - self.in_place).unflatten(0, (3, 2))).amin(dim=0)
-        reach = (_FAR_GROW / turned.clamp_min(1e-3)).clamp_max(_GROW)
+        reach = torch.lerp((_FAR_GROW / turned.clamp_min(1e-3)).clamp_max(_GROW), turned.new_tensor(_GROW), hanging)
         strands = ((reach - blur(away, _AWAY_BLUR)) / (reach / 3).clamp_min(_SHARPEST)).clamp(0, 1)
         skin = ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
@@ -300,6 +303,17 @@ def _rim(at_rest: HeadRender) -> Tensor:
     """
     depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
     return ((_RIM - depth) / 5).clamp(0, 1)[None, None]
+
+
+def near_hanging_hair(hair: Tensor, torso: Tensor, face_height: float) -> Tensor:
+    """[1, 1, R, R]: 1 where hair hangs down on the torso, falling to 0 as high above it as the seam between head and torso reaches.
+
+    Args:
+        hair, torso: [1, 1, R, R] in 0..1.
+        face_height: in crop units.
+    """
+    away = distance_transform_edt((hair[0, 0] * torso[0, 0]).numpy() < 0.5) / hair.shape[-1]
+    return torch.from_numpy(1 - smooth_step(away / (BROADEST_SEAM * face_height))).float()[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:

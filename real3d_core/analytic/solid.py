@@ -18,6 +18,7 @@ from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
+from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
 from .hidden_half import HiddenHalf
@@ -59,7 +60,6 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     landmarks = landmarks_in_world(portrait)
     face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
-    seam = _seam_beside_face(landmarks, face_height)
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
@@ -74,6 +74,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         inside = _signed_distance(mask) - _INSET
         inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
+        seam = _seam_beside_face(landmarks, face_height, steepest)
         front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
@@ -222,13 +223,16 @@ def _back(
     return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 
-def _seam_beside_face(landmarks: np.ndarray, face_height: float) -> np.ndarray:
-    """[256, 256]: 1 where hair beside the face goes on as the torso's, falling to 0 upwards and towards the face."""
+def _seam_beside_face(landmarks: np.ndarray, face_height: float, steepest: np.ndarray) -> np.ndarray:
+    """[256, 256]: 1 where hair beside the face goes on as the torso's, falling to 0 upwards, where it hangs down above the whole seam, and
+    towards the face.
+    """
     x, y = texel_centres()
     corners = landmarks[JAW_CORNERS]
     beside = np.maximum(corners[:, 0].min() - x, x - corners[:, 0].max()) / face_height
-    above = (y - corners[:, 1].mean()) / (0.4 * face_height)
-    return np.clip(beside / 0.15, 0, 1) * (1 - smooth_step(above))
+    hanging = (_STEEPEST - steepest) / (_STEEPEST - _LONG_HAIR)
+    above = (y - corners[:, 1].mean()) / face_height - BROADEST_SEAM * hanging
+    return np.clip(beside / 0.15, 0, 1) * (1 - smooth_step(above / 0.4))
 
 
 def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:

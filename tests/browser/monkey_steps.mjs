@@ -1,4 +1,5 @@
 // Steps that use the live face for a while: at random, by a seed; and again and again, to see how fast it answers.
+import fs from "node:fs";
 import { load, page, picture, plan, seen, tell, until } from "./page.mjs";
 
 const TYPE = "Real3DDirectTheFace";
@@ -13,6 +14,12 @@ function random(seed) {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** Bytes that a process has; null where the system does not tell. */
+function memory(process) {
+  const status = `/proc/${process}/status`;
+  return fs.existsSync(status) ? 1024 * Number(fs.readFileSync(status, "utf8").match(/VmRSS:\s*(\d+)/)[1]) : null;
 }
 
 /** Random sliders, drags, scrubs, keyframes, undo, copies, deletions and runs for some seconds; what is left then. */
@@ -86,15 +93,16 @@ export async function monkey(example, seconds, seed, really = false) {
   if (really) await page.evaluate(() => window.app.api.interrupt(null));
   await page.waitForTimeout(1500);
   await picture("monkey");
-  seen.monkey = { counted, nodes: await nodes(), elements: await page.locator(FACE).count(), playing: await page.locator(`${FACE} [aria-label="Pause"]`).count() };
+  const told = { counted, nodes: await nodes(), elements: await page.locator(FACE).count(), playing: await page.locator(`${FACE} [aria-label="Pause"]`).count() };
   // all are gone, and nothing is asked for any more
   const asked = [];
   page.on("request", (request) => { if (request.url().endsWith("/real3d/live")) asked.push(request.url()); });
   await page.evaluate(() => window.app.graph.clear());
-  await page.waitForTimeout(800);
+  await page.waitForTimeout(300);
   asked.length = 0;
-  await page.waitForTimeout(1200);
-  seen.monkey.orphans = [asked.length, await page.locator(FACE).count()];
+  await page.waitForTimeout(700);
+  told.orphans = [asked.length, await page.locator(FACE).count()];
+  (seen.monkeys ??= []).push({ ...told, memory: memory(plan.process) });
 }
 
 /** Milliseconds from each of some random movements of a slider to the picture that shows it. */

@@ -32,7 +32,8 @@ def scene(assets):
         planes = avatar.lift(portrait)
         at_rest = march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings)
         hair = torch.nn.functional.interpolate(portrait.plates.crop(portrait.plates.hair), size=at_rest.opacity.shape[-2:], mode="area")
-        return avatar, portrait, RayCoordinates(at_rest, hair, FarSide(portrait, planes, at_rest)), *FrameRays.of(at_rest)
+        hanging = (1.5 * hair - 0.5).clamp(0, 1)
+        return avatar, portrait, RayCoordinates(at_rest, hair, hanging, FarSide(portrait, planes, at_rest)), *FrameRays.of(at_rest)
 
 
 @pytest.fixture(scope="module")
