@@ -115,7 +115,6 @@ class RayCoordinates:
         far_side: corrects coordinates where the photo does not show the head.
 
     Attributes:
-        far_side: the same.
         residual: [1, 2, R, R] what rendered coordinates lack, at the coordinates.
         rim: [1, 3, R, R] where the photo shows the rim of the solid, where hair, and how near to hair that hangs down.
         in_place, reached: [6, R, R] and [1, R, R] `uv` and `reached` of the unmoved head.
