@@ -31,6 +31,9 @@ def painting() -> core.painting.Painting:
     def look_up(plate: Tensor, places: Tensor, patches: Sequence[core.painting.Patch] = ()) -> Tensor:
         return chosen()[1].look_up(plate, places, patches)
 
+    def look_up_rays(plate: Tensor, places: Tensor, *beside) -> Tensor:
+        return chosen()[1].look_up_rays(plate, places, *beside)
+
     def paint(layers: core.painting.FrameLayers, *beside) -> tuple[Tensor, Tensor]:
         return chosen()[1].paint(layers, *beside)
 
@@ -43,7 +46,7 @@ def painting() -> core.painting.Painting:
         _log.info("Where rays arrive is found by torch (not by %s: it differs from PyTorch)", name)
         return readable
 
-    return core.painting.Painting(look_up, paint, coordinates)
+    return core.painting.Painting(look_up, look_up_rays, paint, coordinates)
 
 
 def chosen() -> tuple[str, core.painting.Painting]:
@@ -87,8 +90,10 @@ def _check(compiled: core.painting.Painting) -> None:
         *((slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9),
     )
     beside = numbers(3, 24, 24), numbers(3, 24, 24) - 0.5, True
+    by_rays = 3 * numbers(2, 6, 6) - 1.5, 24, layers.box, [patch]
     expected, found = (
-        (operators.look_up(plate, places, [patch]), *operators.paint(layers, *beside)) for operators in (core.painting.IN_TORCH, compiled)
+        (operators.look_up(plate, places, [patch]), operators.look_up_rays(plate, *by_rays), *operators.paint(layers, *beside))
+        for operators in (core.painting.IN_TORCH, compiled)
     )
     difference = max((a - b).abs().max().item() for a, b in zip(expected, found, strict=True))
     if not difference <= TOLERANCE:

@@ -1,4 +1,5 @@
-// The two operators of composing, as real3d_core/analytic/painting.py defines them: a plate looked up at places, and the layers painted.
+// The operators of composing, as real3d_core/analytic/painting.py defines them: a plate looked up at places or by rays, and the layers
+// painted.
 
 #include <cmath>
 #include <cstdint>
@@ -26,11 +27,19 @@ struct Patch {
     int32_t left, top, height, width;
 };
 
-static_assert(sizeof(Patch) == PATCH_BYTES, "paint_extension.py has other fields");
+// What colours are looked up in; behind the patches' cells MOST further numbers are free. The same fields as in paint_extension.py.
+struct Plate {
+    const float* cells;  // [height, width, channels <= MOST]
+    const Patch* patches;
+    int32_t height, width, channels, patch_count;
+};
+
+static_assert(sizeof(Patch) == PATCH_BYTES && sizeof(Plate) == PLATE_BYTES, "paint_extension.py has other fields");
 static_assert(sizeof(Layers) == LAYERS_BYTES, "paint_extension.py has other fields");
 
-void look_up(const float* plate, int32_t height, int32_t width, int32_t channels, const float* x, const float* y, int64_t count,
-             const Patch* patches, int32_t patch_count, float* found);
+void look_up(const Plate* plate, const float* x, const float* y, int64_t count, float* found);
+int32_t look_up_rays(const Plate* plate, const float* away, int32_t rays, int32_t size, int32_t top, int32_t left, int32_t height,
+                     int32_t width, float places_per_crop, float* found);
 int32_t paint(const Layers* layers, const float* backdrop, int64_t backdrop_channel, const float* lacking, int32_t replaced, float* picture,
               float* person);
 }
@@ -73,41 +82,42 @@ struct Cells {
 };
 
 // Those of the last patch that holds all of them, else the plate's; none where they reach beyond the plate. A whole Eight may be read at each.
-inline Cells cells_around(const float* plate, int32_t height, int32_t width, int32_t channels, const Patch* patches, int32_t patch_count,
-                          int32_t left, int32_t above) {
-    for (int32_t k = patch_count - 1; k >= 0; k--) {
+inline Cells cells_around(const Plate& plate, int32_t left, int32_t above) {
+    const Patch* const patches = plate.patches;
+    const int32_t channels = plate.channels;
+    for (int32_t k = plate.patch_count - 1; k >= 0; k--) {
         const int32_t x = left - patches[k].left, y = above - patches[k].top;
         if (x >= 0 && y >= 0 && x + 3 < patches[k].width && y + 3 < patches[k].height) {
             const int64_t row = static_cast<int64_t>(patches[k].width) * channels;
             return {patches[k].cells + y * row + static_cast<int64_t>(x) * channels, row};
         }
     }
-    const int64_t row = static_cast<int64_t>(width) * channels;
-    if (left >= 0 && above >= 0 && left + 4 < width && above + 4 < height) {
-        return {plate + above * row + static_cast<int64_t>(left) * channels, row};
+    const int64_t row = static_cast<int64_t>(plate.width) * channels;
+    if (left >= 0 && above >= 0 && left + 4 < plate.width && above + 4 < plate.height) {
+        return {plate.cells + above * row + static_cast<int64_t>(left) * channels, row};
     }
     return {nullptr, 0};
 }
 
-// Three maps [3, side, side], enlarged along x to `width` pixels from pixel `left` of `size` on when a row is first asked for, then along y;
+// MAPS maps [MAPS, side, side], enlarged along x to `width` pixels from pixel `left` of `size` on when a row is first asked for, then along y;
 // beyond the border they go on. Bilinear (2 taps) or bicubic (4).
-template <int TAPS>
+template <int TAPS, int MAPS>
 class Enlarged {
   public:
     Enlarged(const float* maps, int32_t side, int32_t size, int32_t left, int32_t width)
         : maps(maps), side(side), size(size), width(width), before(width), weights(TAPS * width), padded(side + 2 * BEYOND),
-          kept(3 * TAPS * width), mixed(3 * width) {
+          kept(MAPS * TAPS * width), mixed(MAPS * width) {
         for (int32_t x = 0; x < width; x++) before[x] = place(left + x, &weights[x], width) + BEYOND;
         for (int32_t k = 0; k < TAPS; k++) holds[k] = -1;
     }
 
-    // The three maps in a row of pixels.
+    // The maps in a row of pixels.
     const float* row(int32_t y) {
         float share[TAPS];
         const int32_t first = place(y, share, 1);
         const float* rows[TAPS];
         for (int32_t k = 0; k < TAPS; k++) rows[k] = along(between(first + k, 0, side - 1));
-        for (int32_t x = 0; x < 3 * width; x++) {
+        for (int32_t x = 0; x < MAPS * width; x++) {
             float sum = rows[0][x] * share[0];
             for (int32_t k = 1; k < TAPS; k++) sum += rows[k][x] * share[k];
             mixed[x] = sum;
@@ -137,10 +147,10 @@ class Enlarged {
         return static_cast<int32_t>(whole) - (TAPS == 4);
     }
     const float* along(int32_t row) {
-        float* const values = &kept[3 * width * (row % TAPS)];
+        float* const values = &kept[MAPS * width * (row % TAPS)];
         if (holds[row % TAPS] == row) return values;
         holds[row % TAPS] = row;
-        for (int32_t map = 0; map < 3; map++) {
+        for (int32_t map = 0; map < MAPS; map++) {
             const float* const from = maps + (static_cast<int64_t>(map) * side + row) * side;
             for (int32_t k = 0; k < BEYOND; k++) {
                 padded[k] = from[0];
@@ -170,53 +180,79 @@ inline Four looked_up(const float* plate, int32_t side, float x, float y) {
     return top + (bottom - top) * down;
 }
 
-}  // namespace
-
-// plate [height, width, channels <= MOST], x and y [count] in it -> found [channels, count]. Behind the patches' cells MOST further
-// numbers are free.
-void look_up(const float* plate, int32_t height, int32_t width, int32_t channels, const float* x, const float* y, int64_t count,
-             const Patch* patches, int32_t patch_count, float* found) {
+// Bicubic; colours of up to BLOCK places, those of a channel `apart` numbers from those of the one before it.
+void look_up_some(const Plate& plate, const float* x, const float* y, int32_t some, float* found, int64_t apart) {
+    const int32_t height = plate.height, width = plate.width, channels = plate.channels;
     const int64_t row = static_cast<int64_t>(width) * channels;
     float across[BLOCK], down[BLOCK], by_column[4 * BLOCK], by_row[4 * BLOCK];
-    for (int64_t start = 0; start < count; start += BLOCK) {
-        const int32_t some = count - start < BLOCK ? static_cast<int32_t>(count - start) : BLOCK;
-        for (int32_t k = 0; k < some; k++) {  // this loop and the next become vectors
-            const float place = between(((x[start + k] + 1) * width - 1) / 2, -4.0f, width + 3.0f);
-            across[k] = std::floor(place);
-            cubic(place - across[k], by_column + k, BLOCK);
-        }
-        for (int32_t k = 0; k < some; k++) {
-            const float place = between(((y[start + k] + 1) * height - 1) / 2, -4.0f, height + 3.0f);
-            down[k] = std::floor(place);
-            cubic(place - down[k], by_row + k, BLOCK);
-        }
-        Eight colour[BLOCK];
-        for (int32_t k = 0; k < some; k++) {
-            const int32_t left = static_cast<int32_t>(across[k]) - 1, above = static_cast<int32_t>(down[k]) - 1;
-            const Cells cells = cells_around(plate, height, width, channels, patches, patch_count, left, above);
-            const float* line = cells.first;
-            Eight sum = {};
-            if (line) {
-                for (int32_t j = 0; j < 4; j++, line += cells.row) {
-                    Eight along = eight(line) * by_column[k];
-                    for (int32_t i = 1; i < 4; i++) along += eight(line + i * channels) * by_column[i * BLOCK + k];
-                    sum += along * by_row[j * BLOCK + k];
-                }
-            } else {
-                for (int32_t j = 0; j < 4; j++) {
-                    const float* const border = plate + between(above + j, 0, height - 1) * row;
-                    for (int32_t i = 0; i < 4; i++) {
-                        const int64_t column = between(left + i, 0, width - 1);
-                        sum += alone(border + column * channels, channels) * (by_column[i * BLOCK + k] * by_row[j * BLOCK + k]);
-                    }
+    for (int32_t k = 0; k < some; k++) {  // this loop and the next become vectors
+        const float place = between(((x[k] + 1) * width - 1) / 2, -4.0f, width + 3.0f);
+        across[k] = std::floor(place);
+        cubic(place - across[k], by_column + k, BLOCK);
+    }
+    for (int32_t k = 0; k < some; k++) {
+        const float place = between(((y[k] + 1) * height - 1) / 2, -4.0f, height + 3.0f);
+        down[k] = std::floor(place);
+        cubic(place - down[k], by_row + k, BLOCK);
+    }
+    Eight colour[BLOCK];
+    for (int32_t k = 0; k < some; k++) {
+        const int32_t left = static_cast<int32_t>(across[k]) - 1, above = static_cast<int32_t>(down[k]) - 1;
+        const Cells cells = cells_around(plate, left, above);
+        const float* line = cells.first;
+        Eight sum = {};
+        if (line) {
+            for (int32_t j = 0; j < 4; j++, line += cells.row) {
+                Eight along = eight(line) * by_column[k];
+                for (int32_t i = 1; i < 4; i++) along += eight(line + i * channels) * by_column[i * BLOCK + k];
+                sum += along * by_row[j * BLOCK + k];
+            }
+        } else {
+            for (int32_t j = 0; j < 4; j++) {
+                const float* const border = plate.cells + between(above + j, 0, height - 1) * row;
+                for (int32_t i = 0; i < 4; i++) {
+                    const int64_t column = between(left + i, 0, width - 1);
+                    sum += alone(border + column * channels, channels) * (by_column[i * BLOCK + k] * by_row[j * BLOCK + k]);
                 }
             }
-            colour[k] = sum;
         }
-        for (int32_t c = 0; c < channels; c++) {
-            for (int32_t k = 0; k < some; k++) found[c * count + start + k] = colour[k][c];
+        colour[k] = sum;
+    }
+    for (int32_t c = 0; c < channels; c++) {
+        for (int32_t k = 0; k < some; k++) found[c * apart + k] = colour[k][c];
+    }
+}
+
+}  // namespace
+
+// x and y [count] in the plate -> found [channels, count].
+void look_up(const Plate* plate, const float* x, const float* y, int64_t count, float* found) {
+    for (int64_t k = 0; k < count; k += BLOCK) {
+        look_up_some(*plate, x + k, y + k, static_cast<int32_t>(count - k < BLOCK ? count - k : BLOCK), found + k, count);
+    }
+}
+
+// away [2, rays, rays], how far from their own places the rays arrive in the plate -> found [channels, height, width] for some pixels of
+// size * size. Returns whether there was too little memory.
+int32_t look_up_rays(const Plate* plate, const float* away, int32_t rays, int32_t size, int32_t top, int32_t left, int32_t height,
+                     int32_t width, float places_per_crop, float* found) try {
+    Enlarged<4, 2> enlarged(away, rays, size, left, width);
+    std::vector<float> own(size), x(width), y(width);
+    for (int32_t k = 0; k < size; k++) own[k] = ((k + 0.5f) / size - 0.5f) * places_per_crop;
+    for (int32_t row = 0; row < height; row++) {
+        const float* const shift = enlarged.row(top + row);
+        for (int32_t k = 0; k < width; k++) {
+            x[k] = own[left + k] + shift[k];
+            y[k] = own[top + row] + shift[width + k];
+        }
+        for (int32_t k = 0; k < width; k += BLOCK) {
+            float* const to = found + static_cast<int64_t>(row) * width + k;
+            look_up_some(*plate, &x[k], &y[k], width - k < BLOCK ? width - k : BLOCK, to, static_cast<int64_t>(height) * width);
         }
     }
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
 }
 
 // backdrop [3, size, size], lacking the same or null -> picture [size, size, 3] and person [size, size]. Returns whether there was too
@@ -226,8 +262,8 @@ int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_chann
     const Layers& layers = *given;
     const int32_t size = layers.size, left = layers.left, width = layers.width;
     const int64_t area = static_cast<int64_t>(size) * size;
-    Enlarged<2> carried(layers.carried, layers.coarse, size, 0, size);
-    Enlarged<4> outline(layers.outline, layers.rays, size, left, width);
+    Enlarged<2, 3> carried(layers.carried, layers.coarse, size, 0, size);
+    Enlarged<4, 3> outline(layers.outline, layers.rays, size, left, width);
     const int32_t cells_per_row = (layers.torso_side + CELL - 1) / CELL;
     std::vector<Four> found(size);
     std::vector<float> own(size), covers(size), giving(size), still(size), right(size), down(size), torso(4 * size), colour(3 * size);

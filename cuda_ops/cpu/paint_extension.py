@@ -24,6 +24,15 @@ class Patch(ctypes.Structure):
     _fields_ = [("cells", ctypes.c_void_p), *((name, ctypes.c_int32) for name in ("left", "top", "height", "width"))]
 
 
+class Plate(ctypes.Structure):
+    """The same fields in paint.cpp."""
+
+    _fields_ = [
+        *(("cells", ctypes.c_void_p), ("patches", ctypes.POINTER(Patch))),
+        *((name, ctypes.c_int32) for name in ("height", "width", "channels", "patch_count")),
+    ]
+
+
 class Layers(ctypes.Structure):
     """FrameLayers; the same fields in paint.cpp."""
 
@@ -37,8 +46,9 @@ class Layers(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n#define CELL {painting.CELL}\n"
-    return sizes + SOURCE.read_text(encoding="utf-8")
+    structs = {"LAYERS": Layers, "PATCH": Patch, "PLATE": Plate}
+    numbers = {f"{name}_BYTES": ctypes.sizeof(struct) for name, struct in structs.items()} | {"CELL": painting.CELL}
+    return "".join(f"#define {name} {number}\n" for name, number in numbers.items()) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
@@ -52,24 +62,32 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
     """
     library = built_library("paint_cpu", source(), flags)
     number, pointer, long = ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64
-    find, draw = library.look_up, library.paint
-    find.argtypes = [pointer, number, number, number, pointer, pointer, long, pointer, number, pointer]
+    find, find_by_rays, draw = library.look_up, library.look_up_rays, library.paint
+    find.argtypes = [pointer, pointer, pointer, long, pointer]
     find.restype = None
+    find_by_rays.argtypes = [pointer, pointer, *[number] * 6, ctypes.c_float, pointer]
+    find_by_rays.restype = number
     draw.argtypes = [pointer, pointer, long, pointer, number, pointer, pointer]
     draw.restype = number
 
     def look_up(plate: Tensor, places: Tensor, patches: Sequence[painting.Patch] = ()) -> Tensor:
-        plate, places = plate.contiguous(memory_format=torch.channels_last), places.contiguous()
-        (_, channels, height, width), (rows, columns) = plate.shape, places.shape[1:]
-        count = rows * columns
-        found = torch.empty(channels, rows, columns)
-        cells = [_with_room_behind(patch.cells) for patch in patches]
-        structs = [Patch(memory.data_ptr(), *patch.corner, *patch.cells.shape[2:]) for patch, memory in zip(patches, cells, strict=True)]
+        places = places.contiguous()
+        found = torch.empty(plate.shape[1], *places.shape[1:])
+        struct, _memory = _plate(plate, patches)
         x, y = places
-        find(
-            *(plate.data_ptr(), height, width, channels, x.data_ptr(), y.data_ptr(), count),
-            *((Patch * len(structs))(*structs), len(structs), found.data_ptr()),
+        find(ctypes.addressof(struct), x.data_ptr(), y.data_ptr(), x.numel(), found.data_ptr())
+        return found
+
+    def look_up_rays(plate: Tensor, places: Tensor, size: int, box: painting.Box, patches: Sequence[painting.Patch] = ()) -> Tensor:
+        rays, (rows, columns) = places.shape[-1], box
+        away = places - painting.own_places(rays)
+        found = torch.empty(plate.shape[1], rows.stop - rows.start, columns.stop - columns.start)
+        struct, _memory = _plate(plate, patches)
+        failed = find_by_rays(
+            *(ctypes.addressof(struct), away.data_ptr(), rays, size, rows.start, columns.start, *found.shape[1:]),
+            *(painting.PLACES_PER_CROP, found.data_ptr()),
         )
+        _require_memory(failed)
         return found
 
     def paint(layers: painting.FrameLayers, backdrop: Tensor, lacking: Tensor | None, replaced: bool) -> tuple[Tensor, Tensor]:
@@ -91,12 +109,26 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
             *(ctypes.addressof(struct), backdrop.data_ptr(), backdrop.stride(0), None if lacks is None else lacks.data_ptr()),
             *(replaced, picture.data_ptr(), person.data_ptr()),
         )
-        if failed:
-            raise MemoryError("there is not enough memory to compose a frame")
+        _require_memory(failed)
         return picture, person
 
     coordinates = ray_places_extension.load(flags)
-    return painting.Painting(look_up, paint, lambda readable, at_rest: coordinates(readable))
+    return painting.Painting(look_up, look_up_rays, paint, lambda readable, at_rest: coordinates(readable))
+
+
+def _plate(plate: Tensor, patches: Sequence[painting.Patch]) -> tuple[Plate, list[object]]:
+    """Also what it holds the addresses of."""
+    plate = plate.contiguous(memory_format=torch.channels_last)
+    cells = [_with_room_behind(patch.cells) for patch in patches]
+    structs = [Patch(memory.data_ptr(), *patch.corner, *patch.cells.shape[2:]) for patch, memory in zip(patches, cells, strict=True)]
+    array = (Patch * len(structs))(*structs)
+    _, channels, height, width = plate.shape
+    return Plate(plate.data_ptr(), array, height, width, channels, len(structs)), [plate, cells, array]
+
+
+def _require_memory(failed: int) -> None:
+    if failed:
+        raise MemoryError("there is not enough memory to compose a frame")
 
 
 def _with_room_behind(cells: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Composer:
         coordinates = RayCoordinates(at_rest, hair, hanging, FarSide(portrait, planes, at_rest))
         self._coordinates = painting.coordinates(coordinates, *FrameRays.of(at_rest))
         self._from_rays = enlargement(rays, size, "bicubic")
-        self._head = HeadSheets(portrait, plates, face, self._from_rays, size, painting.look_up)
+        self._head = HeadSheets(portrait, plates, face, self._from_rays, size, painting)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)
         self._latest: tuple[HeadRender, tuple[list[Look], float], list[FrameLayers]] | None = None
         self._lacking = self._what_is_lacking(_fit(plates.crop(plates.photo), size)[0], at_rest)

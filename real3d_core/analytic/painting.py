@@ -56,6 +56,9 @@ class Patch:
 LookUp = Callable[[Tensor, Tensor, Sequence[Patch]], Tensor]
 """The signature of `look_up`."""
 
+LookUpRays = Callable[[Tensor, Tensor, int, Box, Sequence[Patch]], Tensor]
+"""The signature of `look_up_rays`."""
+
 Paint = Callable[[FrameLayers, Tensor, "Tensor | None", bool], tuple[Tensor, Tensor]]
 """The signature of `paint`."""
 
@@ -68,6 +71,7 @@ class Painting:
     """
 
     look_up: LookUp
+    look_up_rays: LookUpRays
     paint: Paint
     coordinates: Callable[[RayCoordinates, FrameRays], FindPlaces]
 
@@ -92,6 +96,11 @@ def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Ten
         within = (on_patch[:, row, column, None] * 2 + 1) / side - 1
         found[:, row, column] = _bicubic(patch.cells, within)[..., 0]
     return found
+
+
+def look_up_rays(plate: Tensor, places: Tensor, size: int, box: Box, patches: Sequence[Patch] = ()) -> Tensor:
+    """The colours [C, h, w] of a plate in a box of size x size pixels, at which rays arrive at `places` [2, R, R] of it."""
+    return look_up(plate, enlargement(places.shape[-1], size, "bicubic").places(places, box), patches)
 
 
 def _bicubic(plate: Tensor, places: Tensor) -> Tensor:
@@ -139,4 +148,4 @@ def _carried_torso(layers: FrameLayers, size: int) -> tuple[Tensor, Tensor]:
     return torso, still
 
 
-IN_TORCH = Painting(look_up, paint, lambda coordinates, at_rest: coordinates)
+IN_TORCH = Painting(look_up, look_up_rays, paint, lambda coordinates, at_rest: coordinates)

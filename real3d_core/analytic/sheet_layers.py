@@ -17,7 +17,7 @@ from ..render.camera import HEAD_CENTRE
 from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
-from .painting import LookUp, Patch
+from .painting import Painting, Patch
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, extent, listed, plate_places, relative
 
 _AROUND = np.ones((3, 3), np.uint8)
@@ -49,13 +49,13 @@ class HeadSheets:
         plates: the portrait's layers at that size.
         face: maps of the face.
         from_rays: enlarges maps of rays to the frame's pixels.
-        look_up: finds colours in plates.
+        painting: the operators that find colours in plates.
     """
 
-    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int, look_up: LookUp):
+    def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int, painting: Painting):
         layers = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
         self._head = layers.contiguous(memory_format=torch.channels_last)
-        self._look_up = look_up
+        self._size, self._look_up, self._look_up_rays = size, painting.look_up, painting.look_up_rays
         self._face = face
         self._from_rays = from_rays
         self._eyes = Eyes(plates.head, portrait.landmarks)
@@ -75,13 +75,14 @@ class HeadSheets:
         """
         rays = plate_places(uv)
         seen, seams = self._seen(rays)
-        front = self._from_rays.places(seen, box)
+        eyes = [self._patch(eye) for eye in self._eyes(look)]
+        head = self._look_up_rays(self._head, seen, self._size, box, eyes)
         shared = [common(seam, box) for seam in seams]
         parts = [self._part(rays, pixels, relative(pixels, box)) for pixels in shared if pixels is not None]
-        for part in parts:
-            torch.where(part.jaw > 0.5, part.places[JAW_SHEET], part.places[FACE_SHEET], out=front[channels(part.box)])
-        head = self._look_up(self._head, front, [self._patch(eye) for eye in self._eyes(look)])
         slant = _slant(camera) - self._source_slant
+        for part in parts:
+            front = torch.where(part.jaw > 0.5, part.places[JAW_SHEET], part.places[FACE_SHEET])
+            head[channels(part.box)] = self._look_up(self._head, front, eyes)
         for part in parts:
             self._show_mouth(part, head[:3][channels(part.box)], slant)
         return head

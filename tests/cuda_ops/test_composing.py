@@ -11,7 +11,8 @@ import torch
 from cuda_ops import composing
 from cuda_ops.build import Refusal
 from cuda_ops.composing import COMPILED
-from real3d_core.analytic.painting import CELL, IN_TORCH, FrameLayers, Painting, Patch
+from real3d_core.analytic.painting import CELL, IN_TORCH, FrameLayers, Patch
+from real3d_core.analytic.ray_maps import pixel_centres, plate_places
 
 SIZE, RAYS = 50, 16  # pixels that are no multiple of the rays
 
@@ -62,6 +63,14 @@ def test_any_number_of_places(fast, shape):
     plate, places = numbers(1, 5, 9, 9), numbers(2, *shape, low=-1, high=1)
     found = fast.look_up(plate, places)
     assert found.shape == (5, *shape) and torch.allclose(found, IN_TORCH.look_up(plate, places), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [32, 50])
+def test_rays_look_up_the_pixels_of_a_box(fast, size):
+    plate, places = numbers(1, 5, 21, 30), plate_places(pixel_centres(RAYS)[0]) + numbers(2, RAYS, RAYS, low=-0.2, high=0.2)
+    given = (plate, places, size, (slice(0, 29), slice(3, size)), [Patch((4, 3), numbers(1, 5, 9, 8, seed=1))])
+    found, expected = (operators.look_up_rays(*given) for operators in (fast, IN_TORCH))
+    assert found.shape == expected.shape and (found - expected).abs().max() < 1e-5
 
 
 def test_patches_take_the_place_of_a_part_of_the_plate(fast):
@@ -146,7 +155,7 @@ def fail():
 
 
 def wrong():
-    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint, IN_TORCH.coordinates)
+    return replace(IN_TORCH, look_up=lambda *given: IN_TORCH.look_up(*given) + 1e-3)
 
 
 @pytest.mark.parametrize("load", [refuse, fail, wrong])
