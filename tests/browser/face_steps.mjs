@@ -135,7 +135,7 @@ export async function faceKeys(example) {
   told.end = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
   await page.keyboard.press("Home");
   await press("Play");
-  await page.waitForTimeout(1200);
+  await until(async () => Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow")) > 0.2, 10000);
   told.playing = Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow"));
   await press("Pause");
   const paused = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
