@@ -29,7 +29,7 @@ from .sheet_layers import HeadSheets
 from .torso import Torso
 
 _CONTOUR_BLUR = 2.0  # rays
-_CONTOUR_CONTRAST = 3.8
+_CONTOUR_CONTRAST = 6.0
 
 
 class Composer:

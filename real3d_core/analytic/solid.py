@@ -30,6 +30,8 @@ _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
 _INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _STEEPEST = 1.3  # of the hair's and ears' breadth in the photo is the most that they may fall off over it
+_STEEPEST_RIM = 2.0  # the most that the face itself may fall off near its rim
+_RIM = 0.12  # face heights, that rim
 _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
@@ -192,7 +194,21 @@ def _close(
     surface = np.where(in_face, face_depth, outside)
     soft = gaussian_filter(surface, 2.0)
     keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
-    return surface * keep + soft * (1 - keep)
+    return _no_steeper(surface * keep + soft * (1 - keep), binary_erosion(in_face, iterations=round(_RIM * face_height * TEXELS)))
+
+
+def _no_steeper(surface: np.ndarray, inner_face: np.ndarray) -> np.ndarray:
+    """Depth brought forward around the inner face, so that along x and y it nowhere falls off by more than _STEEPEST_RIM: MediaPipe's face
+    ends in a cliff, over which a turned head would show few of the photo's pixels drawn out into bars.
+    """
+    raised = np.where(inner_face, -np.inf, surface)
+    for axis in (1, 0):
+        slope = np.moveaxis(_STEEPEST_RIM / TEXELS * np.indices(surface.shape)[axis], axis, 0)
+        raised = np.moveaxis(raised, axis, 0)
+        from_before = np.maximum.accumulate(raised + slope) - slope
+        from_behind = np.maximum.accumulate((raised - slope)[::-1])[::-1] + slope
+        raised = np.moveaxis(np.maximum(from_before, from_behind), 0, axis)
+    return np.where(inner_face, surface, raised)
 
 
 def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:

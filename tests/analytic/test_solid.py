@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from real3d_core.analytic.solid import NECK_BEHIND, head_solid, texel_centres
-from real3d_core.face.landmark_sets import EARS, JAW_CORNERS
+from real3d_core.analytic.solid import NECK_BEHIND, TEXELS, head_solid, texel_centres
+from real3d_core.face.landmark_sets import EARS, FACE_OVAL, JAW_CORNERS, MIDLINE, MOUTH_CORNERS
 from real3d_core.portrait.segmentation import BROADEST_SEAM
 from real3d_core.render.camera import HEAD_CENTRE
 
@@ -44,3 +44,16 @@ def test_hair_that_hangs_down_moves_as_the_torso_does_along_the_whole_seam(solid
     row = int(np.argmin(np.abs(y[:, 0] - top)))
     inside = np.flatnonzero(solid.inside.numpy()[row] > 0)
     assert np.abs(solid.front.numpy()[row, inside[[0, -1]]] - (HEAD_CENTRE[2] - NECK_BEHIND)).max() < 0.01 * solid.face_height
+
+
+@pytest.mark.parametrize("who", ["curls", "smiling", "long"])
+def test_a_face_does_not_end_in_a_cliff(solids, who):
+    """Few of the photo's pixels lay on it, so a turned head drew them out into bars along the near cheek, with a comb where hair begins."""
+    solid = solids[who]
+    landmarks, (x, y) = solid.landmarks.numpy(), texel_centres()
+    face = landmarks[FACE_OVAL]
+    beside = np.abs(x - landmarks[MIDLINE, 0].mean()) > 0.4 * np.ptp(face[:, 0])
+    level = (y < landmarks[EARS, 1].mean()) & (y > landmarks[MOUTH_CORNERS, 1].mean()) & (solid.inside.numpy() > 1)
+    slope = np.abs(np.gradient(solid.front.numpy(), axis=1)) * TEXELS
+    assert (beside & level).sum() > 200
+    assert slope[beside & level].max() < 2.1

@@ -118,6 +118,18 @@ export async function faceKeys(example) {
   await go(0.75);
   await slide("Eyes: Gaze to the side", -0.4);
   told.set = await text();
+  const easing = page.locator(".r3d-face .r3d-easing").first();
+  told.lastEasing = await easing.isDisabled();
+  await go(0.45);
+  await easing.selectOption("hold");
+  told.eased = await text();
+  const here = await atRest();
+  told.held = here === (await go(0.6));
+  await easing.focus();
+  await page.keyboard.press("Control+z");
+  await until(async () => (await text()) === told.set);
+  told.uneased = await text();
+  await go(0.75);
   await press("Mirror the face, left and right");
   told.mirrored = await text();
   await press("Copy the face");
@@ -135,7 +147,7 @@ export async function faceKeys(example) {
   told.end = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
   await page.keyboard.press("Home");
   await press("Play");
-  await page.waitForTimeout(1200);
+  await until(async () => Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow")) > 0.2, 10000);
   told.playing = Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow"));
   await press("Pause");
   const paused = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");

@@ -22,10 +22,21 @@ function memory(process) {
   return fs.existsSync(status) ? 1024 * Number(fs.readFileSync(status, "utf8").match(/VmRSS:\s*(\d+)/)[1]) : null;
 }
 
-/** Random sliders, drags, scrubs, keyframes, undo, copies, deletions and runs for some seconds; what is left then. */
+/** A workflow whose film is small. */
+export function small(workflow) {
+  const other = JSON.parse(JSON.stringify(workflow));
+  other.nodes.find((node) => node.type === "Real3DTalkingPortraitToVideo").widgets_values[1] = 256;
+  return other;
+}
+
+/**
+ * Random sliders, drags, scrubs, keyframes, undo, copies, deletions and runs for some seconds; what is left then.
+ * really: whether workflows run, on a real server, and every other one is interrupted; else the page is told so.
+ */
 export async function monkey(example, seconds, seed, really = false) {
-  await load(plan.examples[example], [TYPE]);
+  await load(small(plan.examples[example]), [TYPE]);
   await until(() => page.locator(`${FACE} img:not([hidden])`).count(), 20000);
+  let runs = false;
   const dice = random(seed), pick = (list) => list[Math.floor(dice() * list.length)];
   const counted = {};
   const nodes = () => page.evaluate((type) => window.app.graph.nodes.filter((one) => one.type === type).length, TYPE);
@@ -79,7 +90,8 @@ export async function monkey(example, seconds, seed, really = false) {
       graph.remove(graph.nodes.filter((node) => node.type === type).pop());
     }, TYPE),
     async run() {
-      if (really) await page.evaluate(() => window.app.queuePrompt(0));
+      runs = !runs;
+      if (really) await page.evaluate((runs) => (runs ? window.app.queuePrompt(0) : (window.app.api ?? window.comfyAPI.api.api).interrupt(null)), runs);
       else for (const remaining of [1, 0]) await tell("status", { status: { exec_info: { queue_remaining: remaining } } });
     },
   };
@@ -90,7 +102,7 @@ export async function monkey(example, seconds, seed, really = false) {
     counted[name] = (counted[name] ?? 0) + 1;
     await page.waitForTimeout(100 * dice());
   }
-  if (really) await page.evaluate(() => window.app.api.interrupt(null));
+  if (really) await page.evaluate(() => (window.app.api ?? window.comfyAPI.api.api).interrupt(null));
   await page.waitForTimeout(1500);
   await picture("monkey");
   const told = { counted, nodes: await nodes(), elements: await page.locator(FACE).count(), playing: await page.locator(`${FACE} [aria-label="Pause"]`).count() };

@@ -49,6 +49,8 @@ def test_the_face_is_directed_over_time(seen):
     rest, surprised, smiling, back = told["scrubbed"]
     assert told["count"] == 3 and len({rest, surprised, smiling}) == 3 and back == rest and told["smile"] == 0.9
     assert told["set"] == f"{told['before']}\n3: smile = 0.9, gaze_x = -0.4", "a slider sets the whole face of its moment"
+    held = told["set"].replace("1.8: ", "1.8 hold: ")
+    assert told["lastEasing"] and told["eased"] == held != told["set"] == told["uneased"] and told["held"], "how a keyframe leads on"
     assert told["mirrored"] == told["set"].replace("-0.4", "0.4") == told["undone"]
     assert told["pasted"] == told["mirrored"].replace("0: neutral", "0: smile = 0.9, gaze_x = 0.4", 1)
     assert told["end"] == "4.00" and 0.2 < told["playing"] < 4 and told["paused"]
