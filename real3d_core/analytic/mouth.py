@@ -6,6 +6,8 @@ the lips is seen elsewhere when the head turns: shifted in proportion to its dep
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -184,10 +186,16 @@ class MouthInterior:
 
 def _tooth(x: Tensor, widths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """Where within its tooth a place is, -1..1, and the tooth's number from the middle."""
-    ends = torch.tensor(widths).cumsum(0)
-    number = torch.bucketize(x.abs(), ends).clamp(max=len(widths) - 1)
-    width = torch.tensor(widths)[number]
-    return ((x.abs() - ends[number]) / width * 2 + 1).clamp(-1, 1), number
+    width, ends = _teeth(widths)
+    away = x.abs()
+    number = torch.bucketize(away, ends).clamp_(max=len(widths) - 1)
+    return ((away - ends[number]) / width[number] * 2 + 1).clamp_(-1, 1), number
+
+
+@lru_cache
+def _teeth(widths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Widths of teeth, and how far from the middle each ends."""
+    return torch.tensor(widths), torch.tensor(widths).cumsum(0)
 
 
 def _share(value: Tensor, start: float, stop: float) -> Tensor:

@@ -55,6 +55,7 @@ class MouthLight:
         flesh = (0.6 * lips + 0.4 * cheek) * cheek.new_tensor(_WET)
         self.flesh = flesh * (_FLESH_OVER_CHEEK * max(left, right) / _luma(flesh).clamp_min(0.02)).clamp_min(1)
         self.gums = self.flesh * 0.95
+        self._reflected = _REFLECTED * (self.flesh / _luma(self.flesh).clamp_min(0.02) - 1)
         self._fit_tone(torch.cat([sample_places(photo, _all_over()), sample_places(photo, points[MOUTH])]))
 
     def across(self, x: Tensor) -> Tensor:
@@ -63,8 +64,8 @@ class MouthLight:
 
     def shaded(self, colour: Tensor, lit: Tensor) -> Tensor:
         """A colour [3] or colours [K, 3] where only so much of the light [K] falls: what the flesh around reflects tints the shade."""
-        warm = 1 + _REFLECTED * (1 - lit[:, None]).clamp_min(0) * (self.flesh / _luma(self.flesh).clamp_min(0.02) - 1)
-        return colour * lit[:, None] * warm
+        lit = lit[:, None]
+        return colour * lit * (1 + (1 - lit).clamp_min(0) * self._reflected)
 
     def toned(self, colours: Tensor) -> Tensor:
         """Colours [..., 3] as a photo of one tone shows them; one with colours leaves them."""
