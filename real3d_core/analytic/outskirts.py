@@ -38,7 +38,8 @@ _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above wh
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
-_COVERED = 0.6  # of a pixel at the outline covered by hair is enough to tell its colour
+_SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
+_COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
 _HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
 _HAIR = 0.15  # distance from the colour of the hair above
@@ -96,20 +97,23 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
-    hair = _hair(colours, matte, sure, lower, inside, height, face_height)
-    known = sure | hair
-    inner = _blurred(colours * known[..., None], fine) / np.maximum(_blurred(known.astype(np.float32), fine), 0.05)[..., None]
+    hair, fringe = _hair(colours, matte, sure, lower, inside, height, face_height)
+    inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, hair))
     rim = np.dstack([inner, hair]).astype(np.float32)
-    grown = extend_outwards(rim, known, blur=max(1.0, fine))
-    grown += (extend_outwards(rim, hair, blur=max(1.0, fine)) - grown) * _behind_ears(height, hair, face_height)[..., None]
+    grown = extend_outwards(rim, sure, blur=max(1.0, fine))
+    if hair.any():
+        to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
+        beside_hair = ~sure * np.clip((to_skin - to_hair) / fine + 0.5, 0, 1)
+        weight = np.maximum(beside_hair, _behind_ears(height, hair, face_height))[..., None]
+        grown += (extend_outwards(np.dstack([inner_hair, hair]).astype(np.float32), hair, blur=max(1.0, fine)) - grown) * weight
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
     low, high = _BELIEVED
     own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw, sure, face, face_height)
-    beyond = ~known & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    continued = smooth + hairy * _scattered(np.where(known[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
+    beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
+    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
 
@@ -159,8 +163,6 @@ def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: floa
 
 def _behind_ears(height: np.ndarray, hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
     """[H, W] in 0..1: how much of what goes on beyond the outline beside the ears is hair, although the nearest is their skin."""
-    if not hair.any():
-        return np.zeros(hair.shape, np.float32)
     low, high, fading = _EARS
     beside = smooth_step((height - low) / fading) * smooth_step((high - height) / fading)
     away = cv2.distanceTransform((~hair).astype(np.uint8), cv2.DIST_L2, 5) / face_height
@@ -175,25 +177,28 @@ def _hair(
     inside: np.ndarray,
     height: np.ndarray,
     face_height: float,
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
 
-    So neither the jaw's shadow nor a collar is hair. Beside the ears it is what is more like the hair above them than like skin.
+    So neither the jaw's shadow nor a collar is hair. Beside the ears it is what is much more like the hair above them than like skin.
+
+    Returns also where hair, as it seems, covers the outline in part: it is too mixed to tell the hair's colour.
     """
     skin = np.median(colours[inside > 0], axis=0)
     smooth = _blurred(colours, 0.01 * face_height)
     unlike_skin = (inside == 0) & (np.linalg.norm(smooth - skin, axis=2) > _SKIN)
-    upper = (sure | ((matte > _COVERED) & (height > 0))) & unlike_skin & ~lower
+    upper = sure & unlike_skin & ~lower
+    fringe = (matte > _COVERED) & (height > 0) & unlike_skin & ~sure
     above = upper & (height > _EARS[1])
     if not above.any():
-        return upper
+        return upper, fringe
     unlike_hair = np.linalg.norm(smooth - np.median(colours[above], axis=0), axis=2)
-    upper &= (height > _EARS[1]) | (unlike_hair < np.linalg.norm(smooth - skin, axis=2))
+    upper &= (height > _EARS[1]) | (unlike_hair < _SURELY_HAIR * np.linalg.norm(smooth - skin, axis=2))
     broad = cv2.morphologyEx(unlike_skin.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
     like_hair = np.linalg.norm(smooth - np.median(colours[upper], axis=0), axis=2) < _HAIR
     _, labels, stats, _ = cv2.connectedComponentsWithStats((sure & lower & broad & like_hair).astype(np.uint8))
     large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > (_STRAND * face_height) ** 2) + 1
-    return upper | np.isin(labels, large)
+    return upper | np.isin(labels, large), fringe
 
 
 def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
@@ -222,6 +227,11 @@ def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair:
         total[here] += detail[there] * (weight * alike)[..., None]
         weights[here] += weight**2
     return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
+
+
+def _mean_of(colours: Picture, chosen: NDArray[np.bool_], sigma: float) -> np.ndarray:
+    """[H, W, 3]: blurred colours of the chosen pixels [H, W] alone."""
+    return _blurred(colours * chosen[..., None], sigma) / np.maximum(_blurred(chosen.astype(np.float32), sigma), 0.05)[..., None]
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:

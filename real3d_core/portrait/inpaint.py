@@ -73,11 +73,6 @@ def _softly_extended(image: np.ndarray, mask: np.ndarray, blur: float) -> np.nda
     return _blurred_and_enlarged(nearest, mask, blur)
 
 
-def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """A picture [H, W, C] blurred, as small as the blur allows: the time does not grow with `sigma` (pixels)."""
-    return _blurred_and_enlarged(cv2.resize(image, _size_for(sigma, image), interpolation=cv2.INTER_AREA), image, sigma)
-
-
 def _size_for(blur: float, image: np.ndarray) -> tuple[int, int]:
     """Width and height of the smallest picture that shows all that such a blur leaves of one."""
     less = max(1, int(blur / _NARROWEST))

@@ -14,7 +14,7 @@ from ..face.measures import face_height_of
 from ..memory import give_back
 from ..smooth_step import smooth_step
 from .boxes import Box, box_about
-from .inpaint import extend_outwards, gaussian_blur
+from .inpaint import extend_outwards
 from .matting import unmixed
 from .segmentation import BROADEST_SEAM, away_from_face, disc, head_region, where_hair
 
@@ -174,8 +174,11 @@ def _torso(
     behind = covered & _below_mouth(landmarks, box) & goes_on
     well_behind = behind & _away_from_hair(covered, inside, foreground[box], away[box], face_height)
     continued, (neck, bare) = neck, _bare_neck(neck, foreground[box], well_behind, covered, away[box], face_height)
-    as_below = (neck == continued).all(axis=2, keepdims=True)
-    neck = neck + as_below * _mirrored_detail(foreground[below], first_below, visible, face_height)
+    first_row = int(behind.any(axis=1).argmax())
+    lower = slice(first_row, None)
+    as_below = (neck[lower] == continued[lower]).all(axis=2, keepdims=True)
+    neck = neck.copy()
+    neck[lower] += as_below * _mirrored_detail(foreground[below], first_below[lower], visible, first_row, face_height)
     hair_behind = ~bare & (away[box] > _BESIDE_FACE)
     behind_edge = first_below - np.arange(len(first_below))[:, None]
     hidden = behind & (depth_inside > _NECK_INSET * face_height + _TAPER * behind_edge * hair_behind)
@@ -225,7 +228,7 @@ def _continued_upwards(photo: np.ndarray, first_below: np.ndarray, visible: np.n
     """
     reach = max(1, round(0.03 * face_height))
     smooth = cv2.blur(photo, (1, reach))
-    neck, edge = (gaussian_blur(_below(smooth, first_below + down), max(0.8, 0.02 * face_height)) for down in (reach, reach // 2))
+    neck, edge = (_softly_below(smooth, first_below + down, max(0.8, 0.02 * face_height)) for down in (reach, reach // 2))
     away = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)[: len(first_below)] / face_height
     shaded = edge.sum(axis=2) / np.maximum(neck.sum(axis=2), 0.05)
     shade = np.minimum(np.clip(1 - 0.8 * away, 0.7, 1), np.maximum(shaded, _DARKEST))
@@ -234,20 +237,35 @@ def _continued_upwards(photo: np.ndarray, first_below: np.ndarray, visible: np.n
     return continued
 
 
-def _mirrored_detail(photo: np.ndarray, first_below: np.ndarray, visible: np.ndarray, face_height: float) -> np.ndarray:
-    """What each hidden pixel of the upper rows has in place of texture: that of the visible rows below it, repeated upside down and up."""
-    fine, margin = max(0.8, _FINE * face_height), round(_FINE * face_height)
-    weight = cv2.GaussianBlur(visible.astype(np.float32), (0, 0), fine)
-    smooth = cv2.GaussianBlur(photo * visible[..., None], (0, 0), fine) / np.maximum(weight, 0.05)[..., None]
+def _mirrored_detail(photo: np.ndarray, first_below: np.ndarray, visible: np.ndarray, first_row: int, face_height: float) -> np.ndarray:
+    """What each hidden pixel has in place of texture: that of the visible rows below it, repeated upside down and up.
+
+    Args:
+        photo, visible: [H, W, 3], [H, W].
+        first_below: [h, W] for the hidden pixels, the number of the first visible row below each.
+        first_row: of the hidden pixels.
+    """
+    fine, margin, longest = max(0.8, _FINE * face_height), round(_FINE * face_height), round(_LONGEST * face_height)
     top = first_below[0] + margin
-    start = _below(smooth, top[None])
-    columns = np.abs(smooth - start).max(axis=2) > _UNLIKE
-    ends = _first_below(columns | ~visible)[np.minimum(top, len(visible) - 1), np.arange(len(top))]
-    rows = np.clip(ends - top - margin, 0, round(_LONGEST * face_height)).astype(np.float32)
+    used = slice(max(int(top.min()) - 3 * margin, 0), int(top[top < len(visible)].max(initial=0)) + longest + 3 * margin)
+    photo, visible, top = photo[used], visible[used], top - used.start
+    weight = cv2.GaussianBlur(visible.astype(np.float32), (0, 0), fine)
+    smooth = cv2.GaussianBlur(cv2.copyTo(photo, visible.astype(np.uint8)), (0, 0), fine) / np.maximum(weight, 0.05)[..., None]
+    other = np.abs(smooth - _below(smooth, top[None])).max(axis=2) > _UNLIKE
+    ends = _first_below(other | ~visible)[np.minimum(top, len(visible) - 1), np.arange(len(top))]
+    rows = np.clip(ends - top - margin, 0, longest).astype(np.float32)
     rows = cv2.blur(cv2.erode(rows[None], np.ones((1, 2 * margin + 1))), (2 * margin + 1, 1))[0]
-    steps = (first_below - np.arange(len(first_below))[:, None]) % np.maximum(2 * rows, 1)
+    steps = (first_below - first_row - np.arange(len(first_below))[:, None]) % np.maximum(2 * rows, 1)
     places = (top + np.minimum(steps, 2 * rows - steps).clip(0)).astype(int)
     return _below(photo - smooth, places) * (rows > 2 * margin)[None, :, None]
+
+
+def _softly_below(picture: np.ndarray, rows: np.ndarray, sigma: float) -> np.ndarray:
+    """`_below`, blurred; computed for as few pixels as the blur allows."""
+    less = max(1, int(sigma / 2))
+    columns = np.arange(0, rows.shape[1], less)
+    few = picture[np.minimum(rows[::less, ::less], len(picture) - 1), columns]
+    return cv2.resize(cv2.GaussianBlur(few, (0, 0), sigma / less), rows.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _below(picture: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from real3d_core.portrait.inpaint import extend_outwards, gaussian_blur, push_pull
+from real3d_core.portrait.inpaint import extend_outwards, push_pull
 
 HEIGHT, WIDTH = 220, 300
 
@@ -44,11 +44,6 @@ def test_what_is_known_everywhere_or_nowhere_is_kept(picture):
     everywhere = np.ones((HEIGHT, WIDTH), bool)
     assert (extend_outwards(picture, everywhere, 4) == picture).all()
     assert (extend_outwards(picture, ~everywhere, 4) == picture).all()
-
-
-@pytest.mark.parametrize("sigma", [0.8, 4.5, 14.0])
-def test_a_blur_on_a_small_picture_is_that_of_the_whole(picture, sigma):
-    assert np.abs(gaussian_blur(picture, sigma) - cv2.GaussianBlur(picture, (0, 0), sigma)).max() < 0.02
 
 
 def test_a_mask_fills_as_the_same_trust_does_and_keeps_what_is_known(picture, known):
