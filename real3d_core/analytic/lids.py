@@ -7,7 +7,7 @@ import numpy as np
 
 from ..portrait.inpaint import push_pull
 from ..smooth_step import smooth_step
-from .eye_shape import EyeShape
+from .eye_shape import EyeShape, coloured
 
 # Lengths are in widths of the eye, from corner to corner.
 _LASHES = 0.10  # the strip above a lid's edge that moves with it as one
@@ -42,7 +42,7 @@ class Lid:
         glasses: 0..1, how surely the eye is behind some; else what is dark above it is the fold of an open lid, which a closed one lacks.
 
     Attributes:
-        before_skin: [h, w, 1] in 0..1: what about the eye is not skin, such as the frame of glasses.
+        before_skin: [h, w, 3] in 0..1: what about the eye is not skin, such as the frame of glasses.
     """
 
     def __init__(self, picture: np.ndarray, shape: EyeShape, glasses: float):
@@ -66,13 +66,14 @@ class Lid:
             for area in (eye | wing, wing)
         )
         folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * (1 - glasses * (1 - alike))
-        self._covered = np.maximum(eye, folded)[..., None]
+        self._covered = coloured(np.maximum(eye, folded).astype(np.float32))
         self._skin = picture + (skin + self._grain(alike) - picture) * self._covered
-        self._wing = wing[..., None]
+        self._wing = coloured(wing)
         away_from_eye = np.maximum.reduce([above, shape.down - shape.bottom, 2 * np.abs(shape.along) - 1])
-        self.before_skin = ((1 - alike) * smooth_step((away_from_eye - _LASHES) / _BEYOND_LASHES))[..., None]
+        self.before_skin = coloured(((1 - alike) * smooth_step((away_from_eye - _LASHES) / _BEYOND_LASHES)).astype(np.float32))
         edge = picture[(np.abs(shape.along) < 0.5) & (above > -0.01) & (above < 0.05)]
-        self._lash = np.minimum(np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone, _CONTACT * tone)
+        lash = np.minimum(np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone, _CONTACT * tone)
+        self._lash = np.full_like(picture, lash.astype(np.float32))
         self._hairs = self._lashes_of_photo(above)
         roots = cv2.GaussianBlur(shape.pulled(self._hairs, -(_ROOTS - above)), (0, 0), max(0.7, 0.03 * shape.width))
         self._roots = np.maximum(roots, _PALEST)
@@ -89,7 +90,7 @@ class Lid:
             return moved
         shade = _ROUND * np.exp(-np.clip(above, 0, None) / 0.08) * shape.arch
         shade = shade - _GLOSS * np.exp(-(((above - 0.22) / 0.1) ** 2)) * shape.arch
-        return moved + (self._skin * (1 - shade[..., None] * self._covered) - moved) * drawn
+        return moved + (self._skin * (1 - coloured(shade) * self._covered) - moved) * drawn
 
     def below(self, edge: np.ndarray, drawn: float) -> np.ndarray:
         """[h, w, 3]: the lower lid with its edge at `edge` [h, w], without the upper one's lashes that hung there."""
@@ -112,7 +113,7 @@ class Lid:
         hairs = shape.pulled(self._hairs, np.where(beside > 0, shape.top - beside - shape.down, shape.x.max()))
         line = np.maximum(self._roots * np.exp(-((above / _LINE) ** 2)), hairs * (beside > 0))
         line *= np.clip((0.65 - shape.outward) / 0.15, 0, 1) * np.clip((0.55 + shape.outward) / 0.1, 0, 1)
-        return picture + (self._lash - picture) * (drawn * line)[..., None]
+        return picture + (self._lash - picture) * coloured(drawn * line)
 
     def _lashes_of_photo(self, above: np.ndarray) -> np.ndarray:
         """[h, w] in 0..1: how much of each pixel above the open lid's edge is lash."""
