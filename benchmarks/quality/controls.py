@@ -1,8 +1,8 @@
 """Rows about single controls of a face: does a look at the picture find the movement that a control names, and how much of others.
 
 Each control that a hand can set is swept from one end of its range to the other, and MediaPipe's 52 ARKit blendshapes are read from every
-frame. Those that the control names are averaged, with their signs: their correlation with the control is the first row; the second is the
-largest change of any other one, over the change of the average. Faces turned less than 20 degrees only.
+frame, each in 0..1. Those that the control names are averaged, with their signs: rows are their correlation with the control, how far they
+change, and the largest change of any other one, elsewhere in the face and in the same part of it. Faces turned less than 20 degrees only.
 
 The detector mixes them itself. While real people blink (may_5s.mp4, carphone.mp4), for each 1 of eyeBlink it reads 0.7 of eyeLookDown and
 0.5 to 0.8 of eyeSquint more. It hardly ever reads cheekSquint or mouthFrown.
@@ -10,6 +10,7 @@ The detector mixes them itself. While real people blink (may_5s.mp4, carphone.mp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -28,6 +29,7 @@ from .subject import NoFaceSeen, Subject, as_bytes
 
 _STEPS = 5  # from rest to the end of a range
 _SIDES = ("Left", "Right")
+_PARTS = {("eye",): "eyes", ("brow",): "brows", ("cheek", "nose"): "cheeks", ("mouth", "jaw", "tongue"): "mouth"}
 
 
 def _both(*names: str) -> tuple[str, ...]:
@@ -82,36 +84,54 @@ def blendshapes(frame: np.ndarray) -> dict[str, float]:
     return {shape.category_name: shape.score for shape in found[0] if shape.category_name != "_neutral"}
 
 
-def followed(amounts: np.ndarray, seen: list[dict[str, float]], named: tuple[str, ...]) -> tuple[float, float]:
-    """Correlation of a control [T] with the average of what it names, and the largest other change over that average's.
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of one control.
 
-    Args:
-        seen: the blendshapes at each amount.
+    correlation: of its amount with the average of what it names.
+    change: of that average.
+    elsewhere, beside: the largest change of any other blendshape, in other parts of the face and in the same one.
     """
+
+    correlation: float
+    change: float
+    elsewhere: float
+    beside: float
+
+
+def followed(amounts: np.ndarray, seen: list[dict[str, float]], named: tuple[str, ...]) -> Seen:
+    """Of a control [T], from the blendshapes at each amount."""
     signs = {name.removeprefix("-"): -1.0 if name.startswith("-") else 1.0 for name in named}
     own = np.array([np.mean([sign * shapes[name] for name, sign in signs.items()]) for shapes in seen])
-    others = [np.ptp([shapes[name] for shapes in seen]) for name in seen[0] if name not in signs]
-    if np.ptp(own) < 1e-6:
-        return 0.0, np.inf
-    return float(np.corrcoef(amounts, own)[0, 1]), float(max(others) / np.ptp(own))
+    part = {_part_of(name) for name in signs}
+    others = {name: float(np.ptp([shapes[name] for shapes in seen])) for name in seen[0] if name not in signs}
+    beside, elsewhere = ([change for name, change in others.items() if (_part_of(name) in part) == near] for near in (True, False))
+    correlation = float(np.corrcoef(amounts, own)[0, 1]) if np.ptp(own) > 1e-6 else 0.0
+    return Seen(correlation, float(np.ptp(own)), max(elsewhere, default=0.0), max(beside, default=0.0))
 
 
-def _swept(subject: Subject, control: str) -> tuple[float, float]:
+def _part_of(name: str) -> str:
+    return next(part for starts, part in _PARTS.items() if name.startswith(starts))
+
+
+def _swept(subject: Subject, control: str) -> Seen:
     span = BY_HAND[control]
     amounts = np.linspace(span.low, span.high, _STEPS if span.low == 0 else 2 * _STEPS - 1)
     frames = subject.render(moved_by_hand(Motion.still(BASIS, len(amounts)), {control: torch.from_numpy(amounts).float()}))
     return followed(amounts, [blendshapes(frame) for frame in frames], NAMED[control])
 
 
-def _measured(which: int, control: str, subject: Subject) -> list[float]:
-    return [subject.once(_swept, control)[which]] if subject.frontal else []
+def _measured(what: str, control: str, subject: Subject) -> list[float]:
+    return [getattr(subject.once(_swept, control), what)] if subject.frontal else []
 
 
 ROWS = tuple(
-    row
+    Row(f"{control}_{what}", title.format(control), bar, partial(_measured, what, control), 2)
     for control in NAMED
-    for row in (
-        Row(f"{control}_seen", f"{control} swept: correlation", at_least(0.95), partial(_measured, 0, control), 2),
-        Row(f"{control}_alone", "    largest other change", at_most(0.15), partial(_measured, 1, control), 2),
+    for what, title, bar in (
+        ("correlation", "{} swept: correlation", at_least(0.95)),
+        ("change", "    change of what it names", at_least(0.1)),
+        ("elsewhere", "    largest other change, elsewhere", at_most(0.15)),
+        ("beside", "    in the same part of the face", at_most(0.15)),
     )
 )

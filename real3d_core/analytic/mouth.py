@@ -27,12 +27,13 @@ _TEETH_DEPTH, _TONGUE_DEPTH = 0.03, 0.08  # behind the lips
 _LIP_SHADE = (0.55, 0.022)  # brightness right below the upper lip, and how far its shade reaches
 _LOWER_LIGHT = 0.80
 _ROLL, _ROLL_SHADE = 0.014, 0.45  # how far a lip's wet inside is seen behind its edge, and how bright its far end is
-_ROLL_STARTS = 0.005  # from the edge, where a photo's lip has its own colour
+_ROLL_STARTS = 0.007  # from the edge, where a photo's lip has its own colour
 _NARROW = (0.50, 0.045)  # brightness between lips that hardly part, and the gap from which on teeth have all their light
 _UNDER_LIP = (0.35, 0.008)  # how much darker all is right at the upper lip, and how far that reaches
 _CAST = (0.45, 0.014)  # how much darker the cavity is right below the upper teeth, and how far their shadow reaches
 _CLINGS = 0.012  # a narrower gap below the photo's own teeth shows nothing of the cavity: lips alone have moved
-_THROAT, _INNER_CHEEK = 0.20, 0.64  # brightness of the flesh in the middle and at the sides
+_THROAT, _INNER_CHEEK = 0.20, 0.70  # brightness of the flesh in the middle and at the sides
+_HOLLOW, _DEEPEST = 0.34, 0.58  # how much darker cheeks are at the upper lip, and how far down they are brightest
 _STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them,
 _AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
@@ -68,10 +69,12 @@ class MouthInterior:
         above_lower = (own.lower_lip(jaw[:, 0]) - jaw[:, 1]).clamp_min(0)
         narrow = _lit_between(below_upper + above_lower)
         shade = self._light.across(skull[:, 0]) * narrow * (_LIP_SHADE[0] + (1 - _LIP_SHADE[0]) * _share(below_upper, 0, _LIP_SHADE[1]))
+        down = below_upper / (below_upper + above_lower).clamp_min(1e-4)
+        hollow = 1 - _HOLLOW * ((down - _DEEPEST) / _DEEPEST).square()
         bone = torch.stack([skull[:, 0], jaw[:, 1]], dim=1)  # lips that broaden or purse take no teeth along
         upper, lower = skull + slant * _TEETH_DEPTH, bone + slant * _TEETH_DEPTH
 
-        colour = self._light.toned(self._behind_teeth(skull, bone + slant * _TONGUE_DEPTH, upper, lower, shade, opened))
+        colour = self._light.toned(self._behind_teeth(skull, bone + slant * _TONGUE_DEPTH, upper, lower, shade, opened, hollow))
         own_light = (narrow / _lit_between(own.lower_lip(skull[:, 0]) - own.upper_lip(skull[:, 0]))).clamp(max=1)[:, None]
         if own.shown:
             row, covers = self._own_lower(lower, opened, parts)
@@ -87,12 +90,14 @@ class MouthInterior:
         under_lip = 1 - _UNDER_LIP[0] * _share(opened, 0, _CLINGS) * (1 - _share(below_upper, 0, _UNDER_LIP[1]))
         return self._over(colour * under_lip[:, None], self._inside_of_lip(jaw, above_lower, opened)).clamp(0, 1)
 
-    def _behind_teeth(self, skull: Tensor, tongue: Tensor, upper: Tensor, lower: Tensor, shade: Tensor, opened: Tensor) -> Tensor:
+    def _behind_teeth(
+        self, skull: Tensor, tongue: Tensor, upper: Tensor, lower: Tensor, shade: Tensor, opened: Tensor, hollow: Tensor
+    ) -> Tensor:
         """The cavity with the tongue, in the shadow of the upper teeth, and the lower row in front of it."""
         wide = _share(opened, *_OPENS)
         middle = 1 - (skull[:, 0] / self._own.half_width).square().clamp(max=1)
         shadow = 1 - _CAST[0] * middle * torch.exp(self._above_edge(upper).clamp(max=0) / _CAST[1])
-        cavity = self._cavity(tongue, wide) * (self._light.across(skull[:, 0]) * shadow)[:, None]
+        cavity = self._cavity(tongue, wide) * (self._light.across(skull[:, 0]) * shadow * hollow)[:, None]
         row, covers = self._lower_row(lower, wide)
         return self._over(cavity, (self._light.shaded(row, shade), covers))
 

@@ -21,6 +21,7 @@ from .painting import Painting, Patch
 from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, extent, listed, plate_places, relative
 
 _AROUND = np.ones((3, 3), np.uint8)
+_CONTACT, _PARTED = 0.008, 0.03  # face heights: lower lip that shows the dark line of lips that touch, and a gap in which none is left
 _TOGETHER = 5e-6  # of half a plate; sheets closer than this are one, the difference is rounding
 
 
@@ -124,7 +125,18 @@ class HeadSheets:
         (below_lower,), (above_upper, across) = self._over_lower(places), self._over_upper(places)
         above = _edge(above_upper + self._pixel, self._pixel)  # by one pixel, so that closed lips show no inside
         beside = _edge(across.abs() - self._face.half_width, self._pixel)  # there the lips are one
-        return MouthPart(box, places, _edge(below_lower, self._pixel), torch.maximum(above, beside), above_upper)
+        below_contact = below_lower - self._contact(places, across)
+        return MouthPart(box, places, _edge(below_contact, self._pixel), torch.maximum(above, beside), above_upper)
+
+    def _contact(self, places: Tensor, across: Tensor) -> Tensor | float:
+        """[h, w] face heights below the lower lip's edge in which its wet inside is shown instead of the photo's line between the lips.
+
+        Less towards the corners of the mouth, where the lip itself is not higher.
+        """
+        if self._face.open_at_rest:
+            return 0.0
+        apart = (places[FACE_SHEET][1] - places[JAW_SHEET][1]) * ((0.5 + MARGIN) / self._face.face_height)
+        return _CONTACT * (apart / _PARTED).clamp(0, 1) * (1 - (across / self._face.half_width).square()).clamp_min(0)
 
     def _show_mouth(self, part: MouthPart, colour: Tensor, slant: Tensor) -> None:
         """Mixes face, jaw and the inside of the mouth into colours [3, h, w], wherever more than one of them is seen."""

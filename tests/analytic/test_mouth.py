@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,11 +11,11 @@ from real3d_core.analytic.controls import BASIS, LOWER_LIP, UPPER_LIP
 from real3d_core.analytic.mouth import MouthInterior
 from real3d_core.analytic.own_teeth import OwnTeeth
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import MOUTH
+from real3d_core.face.landmark_sets import MOUTH, UPPER_INNER_LIP
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, render_frames
-from real3d_core.portrait.plates import Plates
+from real3d_core.portrait.plates import Plates, plate_pixels
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 
@@ -122,11 +123,16 @@ def test_no_teeth_are_found_in_a_dark_open_mouth(smiling):
 
 @pytest.fixture(scope="module")
 def smiling_mouth(smiling):
-    """The inside of a smile at places across and below the middle between its corners, while the jaw and the lower lip have moved."""
-    own = OwnTeeth(smiling.plates.photo, smiling.landmarks)
-    mouth = MouthInterior(smiling.plates.photo, smiling.landmarks, pixel=0.004)
-    height = float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm())
-    right, left = smiling.landmarks[[61, 291], :2]
+    """The inside of a smile."""
+    return inside(smiling)
+
+
+def inside(portrait):
+    """The inside of a mouth at places across and below the middle between its corners, while the jaw and the lower lip have moved."""
+    own = OwnTeeth(portrait.plates.photo, portrait.landmarks)
+    mouth = MouthInterior(portrait.plates.photo, portrait.landmarks, pixel=0.004)
+    height = float((portrait.landmarks[10, :2] - portrait.landmarks[152, :2]).norm())
+    right, left = portrait.landmarks[[61, 291], :2]
     along = (left - right) / (left - right).norm()
     axes = torch.stack([along, torch.stack([-along[1], along[0]])])
 
@@ -169,3 +175,30 @@ def test_the_lower_lip_rolls_inwards_without_an_edge(smiling_mouth, smiling):
     lip = own.sample(torch.stack([across, own.lower_lip(across) + 0.006], dim=1))
     just_inside = colours(across, edge + 0.08 - 0.001, 0.08)
     assert (just_inside - lip).abs().mean() < 0.03
+
+
+def test_cheeks_are_seen_hollow_in_the_corners_of_a_made_up_mouth(portrait):
+    """They once were flat wedges of one red."""
+    own, colours = inside(portrait)
+    across = torch.cat([side * torch.linspace(0.70, 0.85, 7) * own.half_width for side in (-1, 1)])
+    under_lip, middle = (float((colours(across, torch.full_like(across, way * 0.08), 0.08) @ LUMA).mean()) for way in (0.2, 0.6))
+    assert middle > 1.2 * under_lip
+
+
+def test_the_line_between_closed_lips_does_not_stay_on_the_lower_one(avatar, portrait):
+    """It was a dark arc between the lower teeth and the lip of every opened mouth."""
+
+    def lined(plate):
+        """With a line of a colour that no face has."""
+        side = plate.shape[-1]
+        picture = plate[0].permute(1, 2, 0).numpy().copy()
+        lips = plate_pixels(portrait.landmarks[UPPER_INNER_LIP, :2].double().numpy(), side)
+        cv2.polylines(picture, [np.round(lips).astype(np.int32)], False, (0.0, 1.0, 0.0), 3)
+        return torch.from_numpy(picture).permute(2, 0, 1)[None]
+
+    rows, columns = around_mouth(portrait)
+    seen = opened(avatar, toned(portrait, lined), jaw_open=0.8)[rows, columns]
+    green = (seen[..., 1] - seen[..., [0, 2]].amax(dim=-1) > 0.15).float()
+    width = green.shape[1]
+    upper, lower = green[:, width // 3 : -width // 3].split([20, len(green) - 20])
+    assert upper.sum() > 20 and lower.sum() < 0.3 * upper.sum()

@@ -13,10 +13,12 @@ def test_every_control_of_the_face_is_swept():
 
 def test_what_a_control_names_counts_apart_from_what_else_moves():
     amounts = np.linspace(-1, 1, 5)
-    seen = [{"up": 0.5 + 0.2 * x, "down": 0.5 - 0.2 * x, "other": 0.1 * x} for x in amounts]
-    assert followed(amounts, seen, ("up", "-down")) == pytest.approx((1.0, 0.5))
-    assert followed(amounts, seen, ("other",)) == pytest.approx((1.0, 2.0))
+    seen = [
+        {"browUp": 0.5 + 0.2 * x, "browDown": 0.5 - 0.2 * x, "browInner": 0.1 * x, "eyeWide": 0.05 * x, "jawOpen": 0.0} for x in amounts
+    ]
+    measured = followed(amounts, seen, ("browUp", "-browDown"))
+    assert vars(measured) == pytest.approx({"correlation": 1.0, "change": 0.4, "elsewhere": 0.1, "beside": 0.2})
 
 
-def test_a_control_that_nobody_sees_is_not_followed():
-    assert followed(np.linspace(0, 1, 5), [{"own": 0.0, "other": 0.0}] * 5, ("own",)) == (0.0, np.inf)
+def test_a_control_that_nobody_sees_does_not_correlate():
+    assert followed(np.linspace(0, 1, 5), [{"jawOpen": 0.0, "eyeWide": 0.0}] * 5, ("jawOpen",)).correlation == 0
