@@ -104,10 +104,9 @@ def real(request, tmp_path_factory):
     if not url:
         pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack")
     steps = [["filmed", "directed_greeting", 3.04, [0.28, 0.8, 1.52, 3.0]], ["direct", "directed_face"]]
-    seen = looked(
-        url, tmp_path_factory.mktemp("real") / request.param.replace(" ", "_"), steps, vue=request.param == "nodes 2.0", light=False
-    )
-    if request.param == "nodes 2.0" and "filmed" not in seen:
+    vue, pictures = request.param == "nodes 2.0", tmp_path_factory.mktemp("real") / request.param.replace(" ", "_")
+    seen = looked(url, pictures, steps, vue=vue, light=False)
+    if vue and "filmed" not in seen:
         pytest.skip("Nodes 2.0 of this page shows no elements of packs")
     return {**seen, "url": url}
 
