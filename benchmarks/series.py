@@ -1,17 +1,19 @@
-"""What a series costs beside its films: python benchmarks/series.py [--tables overhead cost parts many cluster] [--jobs 8] [--seconds 10]
+"""What a series costs beside its films: python benchmarks/series.py [--tables overhead cost parts many cluster head]
 
 overhead: processor time of films one by one (`python -m real3d_core`) and of the same films in one series, each with all it starts.
 cost: processor time of a second of film by its size, and of a film besides.
 parts: a long film in one piece and in parts on one and two workers; whether frames and sound are the same.
 many: a thousand films of a second; the memory of a worker as they go by.
 cluster: 24 jobs, two of them bad and one long, on a Ray cluster of three nodes on this computer, one of which is killed in the midst and
-started again (needs Ray).
+started again (needs Ray); the long film is compared with itself in one piece.
+head: a long film on three such nodes, whose head is killed in the midst; the cluster is started again, and the same command given.
 Processor time is user and system time of all processes together, so other load on the machine does not count; wall time is not given.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -21,23 +23,29 @@ import tempfile
 import time
 import wave
 from collections import Counter
+from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
 
 import av
 import numpy as np
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 ASSETS = ROOT / "assets"
 PORTRAITS = sorted((ASSETS / "portraits").glob("*.[jp][pn]g"))[:4]
 VOICES = sorted((ASSETS / "speech").glob("*_en.wav"))
 SIZES = (64, 128, 256, 512, 1024)
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+BEGINNING = 25  # frames
+UNHEARD = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"overhead": overhead, "cost": cost, "parts": parts, "many": many, "cluster": cluster}
+    tables = {"overhead": overhead, "cost": cost, "parts": parts, "many": many, "cluster": cluster, "head": head}
     arguments.add_argument("--tables", nargs="+", choices=tables, default=["overhead", "parts"])
     arguments.add_argument("--jobs", type=int, default=8, help="of the table of overhead")
     arguments.add_argument("--seconds", type=float, default=10.0, help="length of its films")
@@ -105,24 +113,18 @@ def many(options: argparse.Namespace, folder: Path) -> None:
 
 
 def cluster(options: argparse.Namespace, folder: Path) -> None:
-    os.environ |= LOOPBACK | {"OMP_NUM_THREADS": "1"}
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
-    nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    dying, _ = (nodes.add_node(**node) for _ in range(2))
-    nodes.wait_for_nodes()
+    nodes, dying = three_nodes()
     jobs = some_jobs(folder, 21, 2.0, options.size, sizes=(64, 128, 256))
     long = spoken(folder / "long.wav", options.long)
     jobs.append({"portrait": str(PORTRAITS[0]), "audio": str(long), "size": 64, "out": "long.mp4"})
     jobs += [{**jobs[0], "portrait": "none.png", "out": "bad.mp4"}, {**jobs[0], "size": 7, "out": "worse.mp4"}]
-    command = series(jobs, folder, "--part", options.long / 8, "--ray", nodes.address)
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while run.poll() is None and sum(entry["state"] == "done" for entry in manifest(folder)) < 4:
-            time.sleep(0.1)
+    command = series(jobs, folder, "--part", options.long / 20, "--ray", nodes.address)
+    with subprocess.Popen(command, cwd=ROOT, **UNHEARD) as run:
+        while run.poll() is None and sum(entry["step"] == "part" for entry in manifest(folder)) < 3:
+            time.sleep(0.1)  # until it is in the midst of the long film
         nodes.remove_node(dying, allow_graceful=False)
         time.sleep(5)
-        nodes.add_node(**node)
+        nodes.add_node(**NODE)
         status = run.wait()
     nodes.shutdown()
     entries = manifest(folder)
@@ -134,6 +136,99 @@ def cluster(options: argparse.Namespace, folder: Path) -> None:
         f"exit status {status}; {films} films, {len(aside)} set aside, {len(lost)} tasks lost with a node, {max(done.values())} time each"
     )
     print("\n".join(aside))
+    compared(folder, jobs, "long.mp4", sorted(tuple(entry["part"]) for entry in entries if entry["state"] == "done" and "part" in entry))
+
+
+def head(options: argparse.Namespace, folder: Path) -> None:
+    long = spoken(folder / "long.wav", options.long)
+    jobs = [{"portrait": str(PORTRAITS[0]), "audio": str(long), "size": 64, "out": "long.mp4"}]
+
+    def parts_done() -> list[tuple[int, int]]:
+        return [tuple(entry["part"]) for entry in manifest(folder) if entry["step"] == "part" and entry["state"] == "done"]
+
+    nodes, _ = three_nodes()
+    with subprocess.Popen(series(jobs, folder, "--part", options.long / 20, "--ray", nodes.address), cwd=ROOT, **UNHEARD) as run:
+        while run.poll() is None and len(parts_done()) < 3:
+            time.sleep(0.1)
+        nodes.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        first, before = run.wait(), parts_done()
+    nodes.shutdown()
+    nodes, _ = three_nodes()
+    second = subprocess.call(series(jobs, folder, "--part", options.long / 20, "--ray", nodes.address), cwd=ROOT, **UNHEARD)
+    nodes.shutdown()
+    again = len(parts_done()) - len(set(parts_done()))
+    print(f"exit status {first} when the head was killed, {len(before)} parts done by then")
+    print(f"exit status {second} of the same command after its start, {again} of {len(parts_done()) - again} parts rendered twice")
+
+
+def three_nodes():
+    """A cluster, and a node of it that is not its head."""
+    os.environ |= LOOPBACK | {"OMP_NUM_THREADS": "1"}
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    node, _ = (nodes.add_node(**NODE) for _ in range(2))
+    nodes.wait_for_nodes()
+    return nodes, node
+
+
+def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, int]]) -> None:
+    """A film of parts with the same film rendered here in one piece, of which each part is encoded again; and with the beginning of each
+    part, rendered by an avatar that knows nothing of the film before it."""
+    from real3d_core.command_line import CHUNK
+    from real3d_core.media.encoding import in_8_bits
+    from real3d_core.media.film import write_video
+    from real3d_core.stream import FrameStream
+
+    frames, sound = in_one_piece(folder, jobs, name)
+    with torch.inference_mode():
+        pictures = torch.cat([in_8_bits(chunk) for chunk in frames.chunks(CHUNK)])
+    made = folder / "films" / name
+    packets, shown = encoded(made), decoded(made)
+    afresh, _ = in_one_piece(folder, jobs, name)
+    with torch.inference_mode():
+        begun = [torch.cat([in_8_bits(chunk) for chunk in afresh.part(start, start + BEGINNING).chunks(CHUNK)]) for start, _ in cuts]
+    same = all(torch.equal(pictures[start : start + BEGINNING], first) for (start, _), first in zip(cuts, begun, strict=True))
+    equal = seamless = len(pictures) == len(packets) == len(shown) and [time for time, _ in shown] == [
+        Fraction(k) / Fraction(frames.fps) for k in range(len(shown))
+    ]
+    for start, stop in cuts:
+        write_video(folder / "part.mp4", FrameStream(stop - start, frames.fps, lambda a, b, s=start: pictures[s + a : s + b]), None, CHUNK)
+        equal &= encoded(folder / "part.mp4") == packets[start:stop]
+        seamless &= [picture for _, picture in decoded(folder / "part.mp4")] == [picture for _, picture in shown[start:stop]]
+    write_video(folder / "whole.mp4", FrameStream(len(pictures), frames.fps, lambda a, b: pictures[a:b]), sound, CHUNK)
+    print(f"{len(pictures)} frames in {len(cuts)} parts, their first {BEGINNING} equal to those of one piece to the bit: {same};")
+    print(f"all encoded as those of one piece: {equal}; decoded across all seams as parts alone, evenly in time: {seamless};")
+    print(f"sound equal to the sample: {sounds_equal(folder / 'whole.mp4', made)}")
+
+
+def in_one_piece(folder: Path, jobs: list[dict], name: str):
+    """The frames of a film, computed when they are asked for, and its sound."""
+    from real3d_core.avatar_kinds import load_avatar
+    from real3d_core.command_line import avatar_source, marcher, read_inputs
+    from real3d_core.pipeline import make_motion, render_frames
+    from real3d_core.portrait.remembered import prepared
+    from real3d_core.series.jobs import read_jobs
+
+    series(jobs, folder)
+    options = next(job.options for job in read_jobs(folder / "jobs.jsonl", folder)[0] if job.name == name)
+    given, source = read_inputs(options), avatar_source(options)
+    avatar = load_avatar(options.avatar, source)
+    motion = make_motion(avatar, given.choices, given.sound, None)
+    portrait = prepared(given.photo, source.models, None, given.choices.face_index, given.choices.face_area)
+    return render_frames(avatar, portrait, motion, given.choices, march=marcher()), given.sound
+
+
+def encoded(film: Path) -> list[bytes]:
+    """The pictures of a film in the order of decoding."""
+    with av.open(str(film)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def decoded(film: Path) -> list[tuple[Fraction, bytes]]:
+    """(seconds, digest) of each picture."""
+    with av.open(str(film)) as container:
+        return [(frame.pts * frame.time_base, hashlib.sha1(frame.to_ndarray()).digest()) for frame in container.decode(video=0)]
 
 
 def some_jobs(folder: Path, count: int, seconds: float, size: int, seeds: bool = False, sizes: tuple[int, ...] = ()) -> list[dict]:
@@ -170,7 +265,7 @@ def series(jobs: list[dict], folder: Path, *options: object, out: str = "films")
 def processor_seconds(command: list[str]) -> float:
     """Of a command and all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, cwd=ROOT, check=True, **UNHEARD)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

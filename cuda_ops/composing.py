@@ -15,6 +15,7 @@ from .back_ends import preferred
 from .build import Refusal
 
 TOLERANCE = 1e-4
+PLACES_TOLERANCE = 1e-3
 COMPILED = {"cpu-ext": ".cpu.paint_extension"}
 """Name of a back end -> where it is loaded from. In the order in which they are tried."""
 
@@ -33,7 +34,16 @@ def painting() -> core.painting.Painting:
     def paint(layers: core.painting.FrameLayers, *beside) -> tuple[Tensor, Tensor]:
         return chosen()[1].paint(layers, *beside)
 
-    return core.painting.Painting(look_up, paint)
+    def coordinates(readable: core.ray_maps.RayCoordinates, at_rest: core.ray_maps.FrameRays) -> core.ray_maps.FindPlaces:
+        name, operators = chosen()
+        compiled = operators.coordinates(readable, at_rest)
+        found, expected = (vars(places(at_rest)).values() for places in (compiled, readable))
+        if all((a - b).abs().max() <= PLACES_TOLERANCE for a, b in zip(found, expected, strict=True)):
+            return compiled
+        _log.info("Where rays arrive is found by torch (not by %s: it differs from PyTorch)", name)
+        return readable
+
+    return core.painting.Painting(look_up, paint, coordinates)
 
 
 def chosen() -> tuple[str, core.painting.Painting]:
@@ -73,7 +83,8 @@ def _check(compiled: core.painting.Painting) -> None:
 
     plate, places, patch = numbers(1, 5, 12, 12), 3 * numbers(2, 16, 20) - 1.5, core.painting.Patch((3, 4), numbers(1, 5, 6, 7))
     layers = core.painting.FrameLayers(
-        numbers(1, 4, 12, 12), 3, 0.1 * numbers(3, 4, 4), (slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9
+        *(numbers(1, 4, 12, 12), 3, torch.ones(1, 1, dtype=torch.bool), 0.1 * numbers(3, 4, 4)),
+        *((slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9),
     )
     beside = numbers(3, 24, 24), numbers(3, 24, 24) - 0.5, True
     expected, found = (

@@ -14,6 +14,7 @@ from .door import guarded
 from .edit_motion import EditMotion
 from .head_pose import HeadPose
 from .image_to_plane import ImageToPlane
+from .join_parts import JoinParts
 from .load_avatar import LoadAvatar
 from .mix_planes import MixPlanes
 from .motion_adapter import MotionAdapter
@@ -58,6 +59,7 @@ NODES: list[type[io.ComfyNode]] = [
     PlanesFromTensor,
     SaveMotion,
     LoadMotion,
+    JoinParts,
 ]
 
 

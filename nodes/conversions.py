@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("real3d")
 LONGEST = 3600.0  # seconds of sound or clip
-_LARGEST_PHOTO = 100_000_000  # pixels
 _MOST_PHOTOS = 64
 
 
@@ -30,15 +29,15 @@ def photos(images: Tensor) -> list[np.ndarray]:
     Raises:
         PictureError: there is no image, there are too many, or the size is not supported.
     """
+    from ..real3d_core.media.encoding import in_8_bits
+    from ..real3d_core.media.pictures import refuse_odd_size
+
     _refuse_no_pictures(images)
     if len(images) > _MOST_PHOTOS:
         raise PictureError(f"The batch has {len(images)} photos: connect at most {_MOST_PHOTOS}, or use 'Video to motion' for a video.")
-    if min(images.shape[1:3]) < 32 or images.shape[1] * images.shape[2] > _LARGEST_PHOTO:
-        raise PictureError(
-            f"The image is {images.shape[2]} x {images.shape[1]} pixels: resize it to between 32 x 32 pixels and 100 megapixels."
-        )
+    refuse_odd_size("image", images.shape[2], images.shape[1])
     coloured = images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images
-    return [(picture.detach().cpu().float().nan_to_num() * 255).round().clamp(0, 255).byte().numpy() for picture in coloured]
+    return [in_8_bits(picture.float().nan_to_num())[0].numpy() for picture in coloured.split(1)]
 
 
 def loaded_photo(choice: str, path: Path) -> np.ndarray:
@@ -52,13 +51,11 @@ def loaded_photo(choice: str, path: Path) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
+    from ..real3d_core.media.pictures import refuse_odd_size
+
     try:
         with Image.open(path) as picture:
-            if min(picture.size) < 32 or picture.width * picture.height > _LARGEST_PHOTO:
-                raise PictureError(
-                    f"The photo '{path.name}' is {picture.width} x {picture.height} pixels: choose one between 32 x 32 pixels and 100 "
-                    "megapixels."
-                )
+            refuse_odd_size(f"photo '{path.name}'", *picture.size)
             if load := loader_of_images():
                 return photos(load(choice)[:1])[0]
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))

@@ -52,8 +52,10 @@ class PictureBatch:
 
     def frames(self, fps: float = 25.0, first: int = 0) -> Iterator[np.ndarray]:
         """Resampled to `fps`: for each time step, the frame nearest in time."""
+        from ..real3d_core.media.encoding import in_8_bits
+
         for number in nearest_frames(len(self.images), self.fps, fps, first):
-            yield (self.images[number, ..., :3].detach().cpu().float() * 255).round().clamp(0, 255).byte().numpy().copy()
+            yield in_8_bits(self.images[number : number + 1, ..., :3])[0].numpy()
 
     def sound(self) -> Sound | None:
         from ..real3d_core.media.sound import sound_from_waveform
@@ -93,6 +95,15 @@ class IncomingVideo:
         if isinstance(self._video, RenderedVideo):
             return self._video.sound
         return self._source.sound()
+
+    def file(self) -> Path:
+        """A film file of the VIDEO: its own if it is unedited; otherwise one that it is saved to, removed together with this object."""
+        clip = None if isinstance(self._video, RenderedVideo) else self._streamed()
+        if clip is not None and not clip.start and clip.stop == math.inf:
+            return clip.path
+        path = self._temporary(".mp4")
+        _answer(lambda: self._video.save_to(str(path)))
+        return path
 
     @cached_property
     def _source(self) -> Clip | PictureBatch:

@@ -89,7 +89,7 @@ def part_inputs() -> list[io.Input]:
             0,
             START_FRAME,
             "First frame of the part to render, counted from 0. Frames do not depend on one another, so several ComfyUI workers can each "
-            "render a part; 'Concatenate Video' joins them.",
+            "render a part; 'Join parts' joins them.",
             optional=True,
         ),
         number("frame_count", 0, FRAME_COUNT, "Number of frames of the part; 0 renders to the end.", optional=True),

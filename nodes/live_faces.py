@@ -221,10 +221,11 @@ def _portrait(source: Source) -> Portrait:
 def _picture(face: _Face, motion: Motion, view: View | None, side: int) -> bytes:
     from PIL import Image
 
+    from ..real3d_core.media.encoding import in_8_bits
     from ..real3d_core.pipeline import PipelineOptions, render_frames
 
     frames = render_frames(face.avatar, face.portrait, motion, PipelineOptions(size=side), view=view, march=device.marcher("auto"))
-    pixels = (frames.frames(0, 1)[0] * 255).round().byte().numpy()
+    pixels = in_8_bits(frames.frames(0, 1))[0].numpy()
     encoded = byte_io.BytesIO()
     Image.fromarray(pixels).save(encoded, format="JPEG", quality=_QUALITY, subsampling=0)
     return encoded.getvalue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .avatar_kinds import avatar_kinds
 
 SOFTWARE = "ComfyUI-Real3DPortrait"
@@ -21,3 +23,13 @@ def provenance(avatar: str) -> dict[str, str]:
         "avatar": avatar,
         "DigitalSourceType": _IPTC + kind,
     }
+
+
+def stated_by(film: str | os.PathLike) -> dict[str, str]:
+    """What a film says in this way; empty where it says nothing."""
+    from .media.container import opened
+
+    names = {name.lower(): name for name in provenance("")}
+    with opened(os.fspath(film)) as container:
+        said = {names[key.lower()]: text for key, text in container.metadata.items() if key.lower() in names}
+    return said if said.get("software") == SOFTWARE else {}

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +40,11 @@ class VideoFromFile(VideoInput):
         return self.duration
 
     def get_components(self):
-        return self.components
+        return self.components or types.SimpleNamespace(images=self._frames(), audio=None, frame_rate=25)
+
+    def _frames(self) -> torch.Tensor:
+        with av.open(self.path) as container:
+            return torch.stack([torch.from_numpy(frame.to_ndarray(format="rgb24")) / 255 for frame in container.decode(video=0)])
 
 
 class VideoFromComponents(VideoInput):
@@ -134,8 +139,9 @@ class Host:
         if kind in self.nodes:
             self._validate(kind, graph[node_id]["inputs"], inputs)
             self.executed.append(kind)
+            items = {name: value[0] if isinstance(value, list) else value for name, value in inputs.items()}  # as for lists of one item
             with torch.inference_mode():
-                result = tuple(self.nodes[kind].execute(**inputs).args)
+                result = tuple(self.nodes[kind].execute(**items).args)
         else:
             result = getattr(self, f"_{kind}")(**inputs)
         self._kept[key] = result

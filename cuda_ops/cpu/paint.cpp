@@ -9,11 +9,12 @@ extern "C" {
 
 // The same fields as in paint_extension.py.
 struct Layers {
-    const float* torso;    // [torso_side, torso_side, 4]
-    const float* carried;  // [3, coarse, coarse]
-    const float* head;     // [5, height, width] colour, firmness and matte, so many numbers apart:
-    const float* outline;  // [3, rays, rays]
-    int64_t head_channel, head_row, head_column;
+    const float* torso;                // [torso_side, torso_side, 4]
+    const unsigned char* torso_cells;  // of CELL x CELL pixels: whether there is any torso in them or right beside them
+    const float* carried;              // [3, coarse, coarse]
+    const float* head;                 // [5, height, width] colour, firmness and matte; channels and rows are so many numbers apart:
+    const float* outline;              // [3, rays, rays]
+    int64_t head_channel, head_row;
     int32_t torso_side, first_row, coarse, rays, size;
     int32_t top, left, height, width;  // the box
     float opaque_from, places_per_crop;
@@ -88,75 +89,91 @@ inline Cells cells_around(const float* plate, int32_t height, int32_t width, int
     return {nullptr, 0};
 }
 
-// Where pixels of an enlarged map lie in it: the value before each, and how far beyond it.
-struct Axis {
-    std::vector<int32_t> before;
-    std::vector<float> beyond;
-
-    Axis(int32_t first, int32_t count, int32_t size, int32_t side, bool within) : before(count), beyond(count) {
-        for (int32_t k = 0; k < count; k++) {
-            float place = (first + k + 0.5f) * side / size - 0.5f;
-            if (within) place = between(place, 0.0f, side - 1.0f);
-            before[k] = static_cast<int32_t>(std::floor(place));
-            beyond[k] = place - before[k];
-        }
-    }
-};
-
-// Three maps [3, side, side] as rows of cells of four numbers, mixed down to one row; beyond the border it goes on.
-class Rows {
+// Three maps [3, side, side], enlarged along x to `width` pixels from pixel `left` of `size` on when a row is first asked for, then along y;
+// beyond the border they go on. Bilinear (2 taps) or bicubic (4).
+template <int TAPS>
+class Enlarged {
   public:
-    Rows(const float* maps, int32_t side) : maps(maps), side(side), cells(4 * (side + 2 * BEYOND)) {}
+    Enlarged(const float* maps, int32_t side, int32_t size, int32_t left, int32_t width)
+        : maps(maps), side(side), size(size), width(width), before(width), weights(TAPS * width), padded(side + 2 * BEYOND),
+          kept(3 * TAPS * width), mixed(3 * width) {
+        for (int32_t x = 0; x < width; x++) before[x] = place(left + x, &weights[x], width) + BEYOND;
+        for (int32_t k = 0; k < TAPS; k++) holds[k] = -1;
+    }
 
-    void mix(const int32_t* rows, const float* weights, int32_t count) {
-        for (int32_t map = 0; map < 3; map++) {
-            const float* const values = maps + static_cast<int64_t>(map) * side * side;
-            for (int32_t x = 0; x < side; x++) {
-                float sum = 0;
-                for (int32_t k = 0; k < count; k++) sum += weights[k] * values[static_cast<int64_t>(rows[k]) * side + x];
-                cells[4 * (x + BEYOND) + map] = sum;
-            }
+    // The three maps in a row of pixels.
+    const float* row(int32_t y) {
+        float share[TAPS];
+        const int32_t first = place(y, share, 1);
+        const float* rows[TAPS];
+        for (int32_t k = 0; k < TAPS; k++) rows[k] = along(between(first + k, 0, side - 1));
+        for (int32_t x = 0; x < 3 * width; x++) {
+            float sum = rows[0][x] * share[0];
+            for (int32_t k = 1; k < TAPS; k++) sum += rows[k][x] * share[k];
+            mixed[x] = sum;
         }
-        for (int32_t k = 0; k < BEYOND; k++) {
-            cell(k) = cell(BEYOND);
-            cell(side + BEYOND + k) = cell(side + BEYOND - 1);
-        }
-    }
-    Four linear(int32_t before, float beyond) const {
-        const Four* const a = reinterpret_cast<const Four*>(&cells[4 * (before + BEYOND)]);
-        return a[0] + (a[1] - a[0]) * beyond;
-    }
-    Four cubic_sum(int32_t before, const float* weight) const {
-        const Four* const a = reinterpret_cast<const Four*>(&cells[4 * (before - 1 + BEYOND)]);
-        return a[0] * weight[0] + a[1] * weight[1] + a[2] * weight[2] + a[3] * weight[3];
+        return mixed.data();
     }
 
   private:
     static const int32_t BEYOND = 2;
     const float* const maps;
-    const int32_t side;
-    std::vector<float> cells;
+    const int32_t side, size, width;
+    std::vector<int32_t> before;
+    std::vector<float> weights, padded, kept, mixed;
+    int32_t holds[TAPS];
 
-    Four& cell(int32_t number) { return *reinterpret_cast<Four*>(&cells[4 * number]); }
+    // The first of the values that have a part in a pixel, and their parts.
+    int32_t place(int32_t pixel, float* weight, int32_t apart) const {
+        float place = (pixel + 0.5f) * side / size - 0.5f;
+        if (TAPS == 2) place = between(place, 0.0f, side - 1.0f);
+        const float whole = std::floor(place);
+        if (TAPS == 4) {
+            cubic(place - whole, weight, apart);
+        } else {
+            weight[0] = 1 - (place - whole);
+            weight[apart] = place - whole;
+        }
+        return static_cast<int32_t>(whole) - (TAPS == 4);
+    }
+    const float* along(int32_t row) {
+        float* const values = &kept[3 * width * (row % TAPS)];
+        if (holds[row % TAPS] == row) return values;
+        holds[row % TAPS] = row;
+        for (int32_t map = 0; map < 3; map++) {
+            const float* const from = maps + (static_cast<int64_t>(map) * side + row) * side;
+            for (int32_t k = 0; k < BEYOND; k++) {
+                padded[k] = from[0];
+                padded[side + BEYOND + k] = from[side - 1];
+            }
+            for (int32_t k = 0; k < side; k++) padded[BEYOND + k] = from[k];
+            float* const to = values + map * width;
+            for (int32_t x = 0; x < width; x++) {
+                float sum = padded[before[x]] * weights[x];
+                for (int32_t k = 1; k < TAPS; k++) sum += padded[before[x] + k] * weights[k * width + x];
+                to[x] = sum;
+            }
+        }
+        return values;
+    }
 };
 
-// Bilinear; beyond the border it goes on.
+// Four channels of a plate [side, side, 4] at x and y, in pixels; bilinear, beyond the border it goes on.
 inline Four looked_up(const float* plate, int32_t side, float x, float y) {
-    x = between(((x + 1) * side - 1) / 2, 0.0f, side - 1.0f);
-    y = between(((y + 1) * side - 1) / 2, 0.0f, side - 1.0f);
     const int32_t left = static_cast<int32_t>(x), above = static_cast<int32_t>(y);
-    const int32_t right = left + (left < side - 1), below = above + (above < side - 1);
+    const int32_t right = left < side - 1 ? 4 : 0;
+    const int64_t below = above < side - 1 ? 4 * static_cast<int64_t>(side) : 0;
     const float across = x - left, down = y - above;
-    const float *const upper = plate + static_cast<int64_t>(above) * side * 4, *const lower = plate + static_cast<int64_t>(below) * side * 4;
-    const Four a = four(upper + 4 * left), b = four(upper + 4 * right), c = four(lower + 4 * left), d = four(lower + 4 * right);
+    const float* const at = plate + 4 * (static_cast<int64_t>(above) * side + left);
+    const Four a = four(at), b = four(at + right), c = four(at + below), d = four(at + below + right);
     const Four top = a + (b - a) * across, bottom = c + (d - c) * across;
     return top + (bottom - top) * down;
 }
 
 }  // namespace
 
-// plate [height, width, channels <= MOST], x and y [count] in it -> found [count, channels]. Behind it and behind the patches' cells MOST
-// further numbers are free.
+// plate [height, width, channels <= MOST], x and y [count] in it -> found [channels, count]. Behind the patches' cells MOST further
+// numbers are free.
 void look_up(const float* plate, int32_t height, int32_t width, int32_t channels, const float* x, const float* y, int64_t count,
              const Patch* patches, int32_t patch_count, float* found) {
     const int64_t row = static_cast<int64_t>(width) * channels;
@@ -173,6 +190,7 @@ void look_up(const float* plate, int32_t height, int32_t width, int32_t channels
             down[k] = std::floor(place);
             cubic(place - down[k], by_row + k, BLOCK);
         }
+        Eight colour[BLOCK];
         for (int32_t k = 0; k < some; k++) {
             const int32_t left = static_cast<int32_t>(across[k]) - 1, above = static_cast<int32_t>(down[k]) - 1;
             const Cells cells = cells_around(plate, height, width, channels, patches, patch_count, left, above);
@@ -193,78 +211,86 @@ void look_up(const float* plate, int32_t height, int32_t width, int32_t channels
                     }
                 }
             }
-            *reinterpret_cast<Eight*>(found + (start + k) * channels) = sum;
+            colour[k] = sum;
+        }
+        for (int32_t c = 0; c < channels; c++) {
+            for (int32_t k = 0; k < some; k++) found[c * count + start + k] = colour[k][c];
         }
     }
 }
 
-// backdrop [3, size, size], lacking the same or null -> picture [size, size, 3], behind which one more number is free, and
-// person [size, size]. Returns whether there was too little memory.
+// backdrop [3, size, size], lacking the same or null -> picture [size, size, 3] and person [size, size]. Returns whether there was too
+// little memory. All but the torso's look-up is done a row at a time: such loops become vectors.
 int32_t paint(const Layers* given, const float* backdrop, int64_t backdrop_channel, const float* lacking, int32_t replaced, float* picture,
               float* person) try {
     const Layers& layers = *given;
-    const int32_t size = layers.size, rays = layers.rays, coarse = layers.coarse;
+    const int32_t size = layers.size, left = layers.left, width = layers.width;
     const int64_t area = static_cast<int64_t>(size) * size;
-    const Axis carried_across(0, size, size, coarse, true), carried_down(0, size, size, coarse, true);
-    const Axis ray_across(layers.left, layers.width, size, rays, false), ray_down(layers.top, layers.height, size, rays, false);
-    std::vector<float> weights(4 * layers.width), own(size);
-    for (int32_t x = 0; x < layers.width; x++) cubic(ray_across.beyond[x], &weights[4 * x], 1);
+    Enlarged<2> carried(layers.carried, layers.coarse, size, 0, size);
+    Enlarged<4> outline(layers.outline, layers.rays, size, left, width);
+    const int32_t cells_per_row = (layers.torso_side + CELL - 1) / CELL;
+    std::vector<Four> found(size);
+    std::vector<float> own(size), covers(size), giving(size), still(size), right(size), down(size), torso(4 * size), colour(3 * size);
+    const float* const opacity = &torso[3 * size];
     for (int32_t x = 0; x < size; x++) own[x] = ((x + 0.5f) / size - 0.5f) * layers.places_per_crop;
-    Rows carried(layers.carried, coarse), outline(layers.outline, rays);
 
     for (int32_t y = 0; y < size; y++) {
-        const int32_t above = carried_down.before[y], pair[2] = {above, between(above + 1, 0, coarse - 1)};
-        const float shares[2] = {1 - carried_down.beyond[y], carried_down.beyond[y]};
-        carried.mix(pair, shares, 2);
+        const float* const away = carried.row(y);
+        float* const shown = person + static_cast<int64_t>(y) * size;
+        const float* const behind = backdrop + static_cast<int64_t>(y) * size;
         const int32_t in_box = y - layers.top;
-        const bool head_row = in_box >= 0 && in_box < layers.height, torso_row = y >= layers.first_row;
+        const bool head_row = in_box >= 0 && in_box < layers.height;
+        const float* const head = layers.head + in_box * layers.head_row;
+        for (int32_t x = 0; x < size; x++) covers[x] = giving[x] = 0;
+        for (int32_t x = 0; x < size; x++) still[x] = away[2 * size + x];
         if (head_row) {
-            int32_t rows[4];
-            float by_row[4];
-            for (int32_t k = 0; k < 4; k++) rows[k] = between(ray_down.before[in_box] - 1 + k, 0, rays - 1);
-            cubic(ray_down.beyond[in_box], by_row, 1);
-            outline.mix(rows, by_row, 4);
+            const float* const outer = outline.row(y);
+            const float *const firmness = head + 3 * layers.head_channel, *const matte = head + 4 * layers.head_channel;
+            for (int32_t x = 0; x < width; x++) {
+                const float solid = outer[x] > layers.opaque_from ? 1 : between(outer[x], 0.0f, 1.0f);
+                const float beside = between(matte[x], 0.0f, 1.0f) * between(outer[width + x], 0.0f, 1.0f);
+                covers[left + x] = solid > beside ? solid : beside;
+                giving[left + x] = 1 - between(firmness[x], 0.0f, 1.0f);
+                still[left + x] *= between(outer[2 * width + x], 0.0f, 1.0f);
+            }
+        }
+        if (y >= layers.first_row) {
+            const float side = layers.torso_side;
+            for (int32_t x = 0; x < size; x++) {
+                right[x] = between(((own[x] - away[x] + 1) * side - 1) / 2, 0.0f, side - 1);
+                down[x] = between(((own[y] - away[size + x] + 1) * side - 1) / 2, 0.0f, side - 1);
+            }
+            for (int32_t x = 0; x < size; x++) {
+                const unsigned char* const cells = layers.torso_cells + static_cast<int32_t>(down[x]) / CELL * cells_per_row;
+                const bool nothing = !cells[static_cast<int32_t>(right[x]) / CELL] || (covers[x] == 1 && giving[x] == 0);
+                found[x] = nothing ? Four{} : looked_up(layers.torso, layers.torso_side, right[x], down[x]);
+            }
+            for (int32_t x = 0; x < size; x++) {
+                for (int32_t channel = 0; channel < 4; channel++) torso[channel * size + x] = found[x][channel];
+            }
         }
         for (int32_t x = 0; x < size; x++) {
-            const int64_t pixel = static_cast<int64_t>(y) * size + x;
-            const Four away = carried.linear(carried_across.before[x], carried_across.beyond[x]);
-            float still = away[2], shown = 0, covers = 0, giving = 0;
-            Four skin = {}, colour = {};
-            const int32_t column = x - layers.left;
-            if (head_row && column >= 0 && column < layers.width) {
-                const float* const head = layers.head + in_box * layers.head_row + column * layers.head_column;
-                const int64_t channel = layers.head_channel;
-                const Four outer = outline.cubic_sum(ray_across.before[column], &weights[4 * column]);
-                const float solid = outer[0] > layers.opaque_from ? 1 : between(outer[0], 0.0f, 1.0f);
-                const float beside = between(head[4 * channel], 0.0f, 1.0f) * between(outer[1], 0.0f, 1.0f);
-                covers = solid > beside ? solid : beside;
-                giving = 1 - between(head[3 * channel], 0.0f, 1.0f);
-                skin = Four{head[0], head[channel], head[2 * channel], 0};
-                still *= between(outer[2], 0.0f, 1.0f);
-            }
-            if (covers == 1 && giving == 0) {  // nothing behind it shows
-                colour = skin;
-                shown = 1;
-            } else {
-                colour = Four{backdrop[pixel], backdrop[pixel + backdrop_channel], backdrop[pixel + 2 * backdrop_channel], 0};
-                if (torso_row) {
-                    const Four torso = looked_up(layers.torso, layers.torso_side, own[x] - away[0], own[y] - away[1]);
-                    shown = torso[3];
-                    colour += (torso - colour) * shown;
-                }
-                covers *= 1 - giving * shown;
-                colour += (skin - colour) * covers;
-                shown += (1 - shown) * covers;
-            }
+            covers[x] *= 1 - giving[x] * opacity[x];
+            shown[x] = opacity[x] + (1 - opacity[x]) * covers[x];
+        }
+        if (lacking && replaced) {
+            for (int32_t x = 0; x < size; x++) still[x] *= shown[x];
+        }
+        for (int32_t channel = 0; channel < 3; channel++) {
+            const float* const below = behind + channel * backdrop_channel;
+            const float* const skin = head + channel * layers.head_channel - left;
+            const float* const over = &torso[channel * size];
+            float* const mixed = &colour[channel * size];
+            for (int32_t x = 0; x < size; x++) mixed[x] = below[x] + (over[x] - below[x]) * opacity[x];
+            for (int32_t x = left; x < left + width && head_row; x++) mixed[x] += (skin[x] - mixed[x]) * covers[x];
             if (lacking) {
-                if (replaced) still *= shown;
-                if (still > 0) colour += Four{lacking[pixel], lacking[pixel + area], lacking[pixel + 2 * area], 0} * still;
-                const Four black = {}, white = {1, 1, 1, 1};
-                colour = colour > black ? colour : black;
-                colour = colour < white ? colour : white;
+                const float* const lacks = lacking + channel * area + static_cast<int64_t>(y) * size;
+                for (int32_t x = 0; x < size; x++) mixed[x] = between(mixed[x] + lacks[x] * still[x], 0.0f, 1.0f);
             }
-            *reinterpret_cast<Four*>(picture + 3 * pixel) = colour;
-            person[pixel] = shown;
+        }
+        float* const pixels = picture + 3 * static_cast<int64_t>(y) * size;
+        for (int32_t x = 0; x < size; x++) {
+            for (int32_t channel = 0; channel < 3; channel++) pixels[3 * x + channel] = colour[channel * size + x];
         }
     }
     return 0;

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import painting
+from . import ray_places_extension
 
 SOURCE = Path(__file__).with_name("paint.cpp")
 MOST_CHANNELS = 8
@@ -27,8 +28,8 @@ class Layers(ctypes.Structure):
     """FrameLayers; the same fields in paint.cpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("torso", "carried", "head", "outline")),
-        *((name, ctypes.c_int64) for name in ("head_channel", "head_row", "head_column")),
+        *((name, ctypes.c_void_p) for name in ("torso", "torso_cells", "carried", "head", "outline")),
+        *((name, ctypes.c_int64) for name in ("head_channel", "head_row")),
         *((name, ctypes.c_int32) for name in ("torso_side", "first_row", "coarse", "rays", "size", "top", "left", "height", "width")),
         *((name, ctypes.c_float) for name in ("opaque_from", "places_per_crop")),
     ]
@@ -36,7 +37,7 @@ class Layers(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n"
+    sizes = f"#define LAYERS_BYTES {ctypes.sizeof(Layers)}\n#define PATCH_BYTES {ctypes.sizeof(Patch)}\n#define CELL {painting.CELL}\n"
     return sizes + SOURCE.read_text(encoding="utf-8")
 
 
@@ -61,7 +62,7 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         plate, places = plate.contiguous(memory_format=torch.channels_last), places.contiguous()
         (_, channels, height, width), (rows, columns) = plate.shape, places.shape[1:]
         count = rows * columns
-        found = torch.empty(count * channels + MOST_CHANNELS)
+        found = torch.empty(channels, rows, columns)
         cells = [_with_room_behind(patch.cells) for patch in patches]
         structs = [Patch(memory.data_ptr(), *patch.corner, *patch.cells.shape[2:]) for patch, memory in zip(patches, cells, strict=True)]
         x, y = places
@@ -69,21 +70,22 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
             *(plate.data_ptr(), height, width, channels, x.data_ptr(), y.data_ptr(), count),
             *((Patch * len(structs))(*structs), len(structs), found.data_ptr()),
         )
-        return found[: count * channels].view(rows, columns, channels).permute(2, 0, 1)
+        return found
 
     def paint(layers: painting.FrameLayers, backdrop: Tensor, lacking: Tensor | None, replaced: bool) -> tuple[Tensor, Tensor]:
         size, (rows, columns) = backdrop.shape[-1], layers.box
         torso = layers.torso.contiguous(memory_format=torch.channels_last)
         backdrop = backdrop if backdrop[0].is_contiguous() else backdrop.contiguous()
-        tensors = [torso, layers.carried.contiguous(), layers.head, layers.outline.contiguous()]
+        head = layers.head if layers.head.stride(2) == 1 else layers.head.contiguous()
+        tensors = [torso, layers.torso_cells.contiguous(), layers.carried.contiguous(), head, layers.outline.contiguous()]
         struct = Layers(
             *(tensor.data_ptr() for tensor in tensors),
-            *layers.head.stride(),
+            *head.stride()[:2],
             *(torso.shape[-1], layers.first_row, layers.carried.shape[-1], layers.outline.shape[-1], size),
             *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
             *(layers.opaque_from, painting.PLACES_PER_CROP),
         )
-        picture, person = torch.empty(size * size * 3 + 1), torch.empty(size, size)
+        picture, person = torch.empty(size, size, 3), torch.empty(size, size)
         lacks = None if lacking is None else lacking.contiguous()
         failed = draw(
             *(ctypes.addressof(struct), backdrop.data_ptr(), backdrop.stride(0), None if lacks is None else lacks.data_ptr()),
@@ -91,9 +93,10 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         )
         if failed:
             raise MemoryError("there is not enough memory to compose a frame")
-        return picture[:-1].view(size, size, 3), person
+        return picture, person
 
-    return painting.Painting(look_up, paint)
+    coordinates = ray_places_extension.load(flags)
+    return painting.Painting(look_up, paint, lambda readable, at_rest: coordinates(readable))
 
 
 def _with_room_behind(cells: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from ..face.measures import face_height_of
 from ..face.track import FaceTrack
 from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
+from ..memory import give_back
 from ..motion.anatomy import bounded_pose
 from ..motion.blink import blink_curve
 from ..motion.editing import eased_in
@@ -88,6 +89,7 @@ class AnalyticAvatar:
         with self._making:
             if self._lifted is None or self._lifted[0] is not portrait:
                 self._lifted = (portrait, lift(portrait))
+                give_back()
             return self._lifted[1]
 
     @one_thread()
@@ -177,6 +179,7 @@ class AnalyticAvatar:
                 planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
                 self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
+                give_back()
             return self._composing[1]
 
     @one_thread()

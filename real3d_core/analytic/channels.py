@@ -97,10 +97,7 @@ def near_contour(values: Tensor) -> Tensor:
     return (values - _SURFACE) / 0.05
 
 
-def depth_ramp() -> Tensor:
-    """[32, 256, 256]: plane 1, -z for the front channel and +z for the back one; it never changes."""
+def depth_ramps() -> Tensor:
+    """[2, 256, 256]: the channels FRONT and BACK of plane 1, -z and +z; they never change."""
     z = (torch.arange(TEXELS) + 0.5) / TEXELS - 0.5
-    plane = torch.zeros(32, TEXELS, TEXELS)
-    plane[FRONT] = -3 * STEEPNESS * z[:, None]
-    plane[BACK] = 3 * STEEPNESS * z[:, None]
-    return plane
+    return torch.stack([-3 * STEEPNESS * z, 3 * STEEPNESS * z])[:, :, None].expand(-1, -1, TEXELS)

@@ -1,4 +1,4 @@
-"""The two operators that composing spends its time in, as plain PyTorch (spec 08 section 5). Compiled twins may be handed to the avatar."""
+"""The operators that composing spends its time in, as plain PyTorch (spec 08 section 5). Compiled twins may be handed to the avatar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
-from .ray_maps import channels, enlargement, own_places
+from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, own_places
+
+CELL = 16
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class FrameLayers:
 
     torso: [1, 4, S, S] a plate, channels last: colour and opacity.
     first_row: no row of the frame above it shows any torso.
+    torso_cells: [c, c] bool, in which cells of CELL x CELL pixels of that plate, or right beside them, there is any torso.
     carried: [3, r, r] how far the torso is carried there, x and y in places of the plate, and how much it is in its place of the photo.
     box: the pixels in which the head may show.
     head: [5, h, w] in the box: the head's colour, how firmly it covers, and the photo's matte.
@@ -30,6 +33,7 @@ class FrameLayers:
 
     torso: Tensor
     first_row: int
+    torso_cells: Tensor
     carried: Tensor
     box: Box
     head: Tensor
@@ -58,10 +62,14 @@ Paint = Callable[[FrameLayers, Tensor, "Tensor | None", bool], tuple[Tensor, Ten
 
 @dataclass(frozen=True)
 class Painting:
-    """Both operators, in one implementation."""
+    """The operators, in one implementation.
+
+    coordinates: (a portrait's RayCoordinates, its rays at rest) -> what does the same.
+    """
 
     look_up: LookUp
     paint: Paint
+    coordinates: Callable[[RayCoordinates, FrameRays], FindPlaces]
 
 
 def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
@@ -131,4 +139,4 @@ def _carried_torso(layers: FrameLayers, size: int) -> tuple[Tensor, Tensor]:
     return torso, still
 
 
-IN_TORCH = Painting(look_up, paint)
+IN_TORCH = Painting(look_up, paint, lambda coordinates, at_rest: coordinates)

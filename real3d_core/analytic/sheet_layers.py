@@ -18,9 +18,10 @@ from .eyes import Eyes, Look, Painted
 from .face_map import FaceMap
 from .mouth import MouthInterior
 from .painting import LookUp, Patch
-from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, listed, plate_places, relative
+from .ray_maps import FACE_SHEET, JAW_SHEET, SKULL_SHEET, Enlargement, channels, common, extent, listed, plate_places, relative
 
-_TOGETHER = 1.3e-5  # of half a plate; sheets closer than this are one, the difference is rounding
+_AROUND = np.ones((3, 3), np.uint8)
+_TOGETHER = 5e-6  # of half a plate; sheets closer than this are one, the difference is rounding
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class HeadSheets:
         self._face = face
         self._from_rays = from_rays
         self._eyes = Eyes(plates.head, portrait.landmarks)
+        self._mouth_box = _mouth_box(face, 1 / from_rays.rays)
         self._pixel = 1 / (size * face.face_height)
         self._mouth = MouthInterior(plates.photo, portrait.landmarks, self._pixel)
         self._source_slant = _slant(portrait.camera)
@@ -72,31 +74,48 @@ class HeadSheets:
             look: what the eyes do.
         """
         rays = plate_places(uv)
-        front = self._from_rays.places(rays[FACE_SHEET], box)
-        shared = [common(part, box) for part in self._parted(rays)]
+        seen, seams = self._seen(rays)
+        front = self._from_rays.places(seen, box)
+        shared = [common(seam, box) for seam in seams]
         parts = [self._part(rays, pixels, relative(pixels, box)) for pixels in shared if pixels is not None]
         for part in parts:
-            places = front[channels(part.box)]
-            torch.where(part.jaw > 0.5, part.places[JAW_SHEET], places, out=places)
+            torch.where(part.jaw > 0.5, part.places[JAW_SHEET], part.places[FACE_SHEET], out=front[channels(part.box)])
         head = self._look_up(self._head, front, [self._patch(eye) for eye in self._eyes(look)])
         slant = _slant(camera) - self._source_slant
         for part in parts:
             self._show_mouth(part, head[:3][channels(part.box)], slant)
         return head
 
-    def _parted(self, rays: Tensor) -> list[Box]:
-        """Where the face sheet alone is not the whole picture: where the jaw is elsewhere, and where the photo's mouth is open."""
-        across, down = (rays[JAW_SHEET] - rays[FACE_SHEET]).abs_()
+    def _seen(self, rays: Tensor) -> tuple[Tensor, list[Box]]:
+        """Places [2, R, R] on the sheet in front, and in which pixels that alone is not the whole picture: about the edges of the lips,
+        where the jaw is elsewhere than the face, and where the photo's mouth is open.
+        """
+        face, jaw = rays[FACE_SHEET], rays[JAW_SHEET]
+        across, down = (jaw - face).abs_()
         parted = torch.maximum(across, down) > _TOGETHER
+        about = parted | self._near_mouth(rays) if self._face.open_at_rest else parted
+        box = _grown(extent(about.any(dim=1)), len(rays[0])), _grown(extent(about.any(dim=0)), len(rays[0]))
+        parted, ray = parted[box], 1 / (len(rays[0]) * self._face.face_height)
+        (below_lower,), (above_upper, across) = self._over_lower(rays[channels(box)]), self._over_upper(rays[channels(box)])
+        on_jaw = below_lower > 0
+        seen = face.clone()
+        seen[channels(box)] = torch.where(parted & on_jaw, jaw[channels(box)], face[channels(box)])
+        inside = (below_lower < ray) & (above_upper < ray) & (across.abs() < self._face.half_width + ray)
+        changes = torch.from_numpy(cv2.morphologyEx(on_jaw.numpy().view(np.uint8), cv2.MORPH_GRADIENT, _AROUND)).bool()
+        seams = parted & (inside | changes | (below_lower.abs() < ray))
         if self._face.open_at_rest:
-            ray = 1 / (rays.shape[-1] * self._face.face_height)
-            (below_lower,), (above_upper, across) = self._over_lower(rays), self._over_upper(rays)
-            between = (below_lower < ray) & (above_upper < ray)
-            parted |= between & (across.abs() < self._face.half_width + ray)
-        near = cv2.dilate(parted.numpy().view(np.uint8), np.ones((3, 3), np.uint8))
+            seams |= inside
+        near = cv2.dilate(seams.numpy().view(np.uint8), _AROUND)
         _, _, found, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+        found[:, :2] += box[1].start, box[0].start
         boxes = [(slice(y, y + height), slice(x, x + width)) for x, y, width, height, _ in found[1:].tolist()]
-        return [self._from_rays.reached_from(*rays) for rays in boxes]
+        return seen, [self._from_rays.reached_from(*rays) for rays in boxes]
+
+    def _near_mouth(self, rays: Tensor) -> Tensor:
+        """[R, R] bool: where the inside of the mouth may be seen, and a little more."""
+        (left, top), (right, bottom) = self._mouth_box
+        (x, y), below = rays[FACE_SHEET], rays[JAW_SHEET][1]
+        return ((x - (left + right) / 2).abs() < right - left) & (y > top) & (below < bottom)
 
     def _part(self, rays: Tensor, pixels: Box, box: Box) -> MouthPart:
         """The sheets at some pixels of the frame."""
@@ -139,6 +158,21 @@ class HeadSheets:
     def _on_face(self, places: Tensor, maps: slice) -> Tensor:
         grid = places.permute(1, 2, 0)[None] * (1 + 2 * MARGIN)
         return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
+
+
+def _mouth_box(face: FaceMap, ray: float) -> list[list[float]]:
+    """Upper left and lower right corner, places in a plate, of what is less than so much (in crop units) from the inside of the mouth."""
+    margin = ray / face.face_height
+    below_lower, above_upper, across = face.maps[0]
+    within = (below_lower < margin) & (above_upper < margin) & (across.abs() < face.half_width + margin)
+    down, across = extent(within.any(dim=1)), extent(within.any(dim=0))
+    corners = torch.tensor([[across.start, down.start], [across.stop, down.stop]]) / within.shape[-1]
+    return plate_places(corners).tolist()
+
+
+def _grown(part: slice, side: int) -> slice:
+    """By one to each end, as far as there are any."""
+    return slice(max(part.start - 1, 0), min(part.stop + 1, side))
 
 
 def _slant(camera: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ front. For every target point q a sheet knows the source point s that arrives th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -62,15 +64,15 @@ class Sheets:
         self.side = float(2 * half)
         self.lattice = _lattice(centre, half)
         window = _window(self.lattice.numpy(), centre, high - low)
-        face, jaw = (_field(rest, members, self.lattice, window) for members in (_face_members(rest), _jaw_members(rest)))
+        face, jaw = (_spread(rest, members, self.lattice) for members in (_face_members(rest), _jaw_members(rest)))
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
         self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
         between = smooth_step((1.14 - np.abs(across)) / 0.20)
-        apart = (jaw - face) * between.ravel()  # beyond the corners of the mouth the sheets are one
         self._usual = controls.usual_displacements()
-        self._face, self._apart = _FieldPart(face, self._usual), _FieldPart(apart, self._usual)
+        self._face = _FieldPart([face], window, self._usual)
+        self._apart = _FieldPart([jaw, face], window * between, self._usual)  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
         self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
@@ -106,8 +108,12 @@ class Sheets:
         return F.grid_sample(values.expand(len(points), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
-def _field(rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.ndarray) -> np.ndarray:
-    """[468, L * L]: a smooth displacement field through the displacements of some landmarks: thin-plate splines, as one matrix."""
+Spread = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Takes displacements of landmarks [B, 468] to some places of the lattice [L, L] bool: [B, places]."""
+
+
+def _spread(rest: np.ndarray, members: np.ndarray, lattice: Tensor) -> Spread:
+    """A smooth displacement field through the displacements of some landmarks, by thin-plate splines."""
     oval = np.array(FACE_OVAL)
     centre = rest[oval, :2].mean(0)
     ghosts = centre + _GHOSTS * (rest[oval, :2] - centre)
@@ -115,32 +121,47 @@ def _field(rest: np.ndarray, members: np.ndarray, lattice: Tensor, window: np.nd
     height = rest[oval, 1].max() - rest[oval, 1].min()
     follow = np.clip((mouth - rest[oval, 1]) / (0.15 * height), 0, 1)  # below the chin the surface goes along, above it rests
     points = np.concatenate([rest[members, :2], ghosts])
-    spread = np.eye(len(points))
-    targets = lattice.numpy().reshape(2, -1).T
-    matrix = RBFInterpolator(points, spread, kernel="thin_plate_spline", smoothing=1e-4 * height**2)(targets)
-    matrix *= window.reshape(-1, 1)
-    from_landmarks = np.zeros((MESH_POINTS, matrix.shape[0]))
-    from_landmarks[members] = matrix[:, : len(members)].T
-    from_landmarks[oval] += (matrix[:, len(members) :] * follow).T
-    return from_landmarks
+
+    def spread(moved: np.ndarray, places: np.ndarray) -> np.ndarray:
+        values = np.concatenate([moved[:, members], moved[:, oval] * follow], axis=1)
+        field = RBFInterpolator(points, values.T, kernel="thin_plate_spline", smoothing=1e-4 * height**2)
+        return field(lattice.numpy()[:, places].T).T
+
+    return spread
 
 
 class _FieldPart:
-    """A matrix [468, L * L] from landmarks to the lattice, but for the rows and columns of the lattice that it leaves at rest.
+    """A linear map from displacements of landmarks to fields on the lattice: what one spread gives, or two differ by.
 
-    box: the others.
+    box: the part of the lattice that it ever moves.
 
     Args:
-        usual: [B, 468] that nearly all displacements are sums of, a tenth of the landmarks: the matrix is large, and read for every frame.
+        spreads: one, or two of which the second is subtracted.
+        weight: [L, L] that the field is multiplied by.
+        usual: [B, 468] that nearly all displacements are sums of. There are ten times as many landmarks, and the matrix is read for
+            every frame; so the one from all of them is made only for a motion that needs it.
     """
 
-    def __init__(self, matrix: np.ndarray, usual: Tensor):
-        moved = matrix.any(axis=0).reshape(LATTICE, LATTICE)
-        down, across = moved.any(axis=1).nonzero()[0], moved.any(axis=0).nonzero()[0]
+    def __init__(self, spreads: Sequence[Spread], weight: np.ndarray, usual: Tensor):
+        moves = weight > 0
+        down, across = moves.any(axis=1).nonzero()[0], moves.any(axis=0).nonzero()[0]
         self.box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
-        within = matrix.reshape(MESH_POINTS, LATTICE, LATTICE)[channels(self.box)].reshape(MESH_POINTS, -1)
-        self._from_all = torch.from_numpy(within).float()
-        self._from_usual = torch.from_numpy(usual.double().numpy() @ within).float()
+        self._spreads, self._weight = spreads, weight
+        self._from_usual = self._matrix(usual.double().numpy())
+
+    def _matrix(self, moved: np.ndarray) -> Tensor:
+        """Displacements [B, 468] -> [B, h * w] their fields in the box."""
+        weight = self._weight[self.box]
+        inside = np.zeros(self._weight.shape, bool)
+        inside[self.box] = weight > 0
+        fields = np.zeros((len(moved), weight.size), np.float32)
+        first, *second = (spread(moved, inside) for spread in self._spreads)
+        fields[:, weight.ravel() > 0] = (first - sum(second)) * weight[weight > 0]
+        return torch.from_numpy(fields)
+
+    @cached_property
+    def _from_all(self) -> Tensor:
+        return self._matrix(np.eye(MESH_POINTS))
 
     def of_all(self, moved: Tensor) -> Tensor:
         """Displacements of landmarks [3, 468] -> [1, 3, L, L]."""

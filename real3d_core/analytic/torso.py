@@ -13,6 +13,7 @@ from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
 from ..render.camera import FOCAL, HEAD_CENTRE, camera_rays
 from ..smooth_step import eased
+from .painting import CELL
 from .ray_maps import extent, pixel_centres, plate_places, stillness
 from .solid import NECK_BEHIND
 
@@ -26,10 +27,14 @@ class Torso:
         plate: [1, 4, S, S] colour and opacity.
         face_height: in crop units.
         size: pixels along a side of the frames.
+
+    Attributes:
+        plate, cells: `torso` and `torso_cells` of FrameLayers.
     """
 
     def __init__(self, portrait: Portrait, plate: Tensor, face_height: float, size: int):
         self.plate = plate.contiguous(memory_format=torch.channels_last)
+        self.cells = _cells(plate[:, 3:])
         self._top = _first_row(plate[:, 3:])
         self._size = size
         self._follow = _torso_follow(portrait, face_height)[0]
@@ -67,6 +72,13 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     distance = distance_transform_edt(~head) / side / (_TORSO_REACH * face_height)
     t = torch.from_numpy(distance).float().clamp(0, 1)
     return (1 - eased(t))[None, None]
+
+
+def _cells(plate: Tensor) -> Tensor:
+    """`torso_cells` of FrameLayers, of a plate [1, 1, S, S]."""
+    count = -(-plate.shape[-1] // CELL)
+    beyond = CELL * count + 1 - plate.shape[-1]
+    return F.max_pool2d(F.pad(plate, (0, beyond, 0, beyond)), CELL + 1, CELL)[0, 0] > 0
 
 
 def _first_row(plate: Tensor) -> float:

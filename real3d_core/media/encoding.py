@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
+import cv2
 import numpy as np
 import torch
 from av.video.reformatter import ColorRange
@@ -138,11 +139,15 @@ class Encoding:
 
 
 def in_8_bits(frames: Tensor) -> Tensor:
-    """Floats, clamped to [0, 1], or uint8 -> uint8 on the CPU."""
+    """[n, H, W, 3] floats, clamped to [0, 1], or uint8 -> uint8 on the CPU."""
     if frames.dtype == torch.uint8:
         return frames.cpu()
-    parts = [part.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for part in frames.detach().split(_ROWS, dim=1)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    if frames.device.type != "cpu":  # less is brought over
+        return torch.cat([part.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for part in frames.detach().split(_ROWS, dim=1)], dim=1)
+    whole = torch.empty(frames.shape, dtype=torch.uint8)
+    for source, target in zip(frames.detach().float().numpy(), whole.numpy(), strict=True):
+        cv2.multiply(source.reshape(len(source), -1), 255.0, dst=target.reshape(len(target), -1), dtype=cv2.CV_8U)
+    return whole
 
 
 def _known(what: str, value: object, options: tuple) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, VideoReformatter
 from torch import Tensor
 
 from ..errors import OutputError
@@ -20,6 +21,7 @@ from .encoding import CONTAINERS, Encoding
 from .sound import Sound, in_stereo, mixed_down
 
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_OF_THREAD = threading.local()
 
 
 def write_video(
@@ -113,9 +115,11 @@ def _set_picture(stream: av.VideoStream, picture: av.VideoFrame, rate: Fraction,
 
 
 def _yuv(pixels: np.ndarray, encoding: Encoding) -> list[av.VideoFrame]:
+    converter = _OF_THREAD.__dict__.setdefault("converter", VideoReformatter())  # setting one up takes as long as a frame
     frames = (av.VideoFrame.from_ndarray(picture, format=encoding.rgb_format) for picture in _even(pixels))
     return [
-        frame.reformat(format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG) for frame in frames
+        converter.reformat(frame, format=encoding.pixel_format, dst_colorspace=encoding.matrix, dst_color_range=ColorRange.MPEG)
+        for frame in frames
     ]
 
 

@@ -35,7 +35,7 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on damaged files; ours is the one sentence below
             with _opened(found) as picture:
-                _refuse_odd_size(picture.size, path)
+                refuse_odd_size(f"picture '{path}'", *picture.size)
                 _mend_transparent_colour(picture, found)
                 return np.array(in_srgb(_of_eight_bits(ImageOps.exif_transpose(picture)), found).convert("RGBA"))
     except Image.DecompressionBombError:
@@ -45,6 +45,18 @@ def load_picture(path: str | os.PathLike) -> np.ndarray:
         raise PictureError(f"The picture '{path}' {reason}.") from None
     except _BROKEN:
         raise PictureError(f"The picture '{path}' cannot be read: it is damaged, incomplete, or not a picture.") from None
+
+
+def refuse_odd_size(what: str, width: int, height: int) -> None:
+    """Refuses a picture in which no face can be found, or that would take too much memory.
+
+    Raises:
+        PictureError: it is smaller than 32 x 32 pixels or larger than 100 megapixels.
+    """
+    if min(width, height) < SMALLEST:
+        raise PictureError(f"The {what} is {width} x {height} pixels; at least {SMALLEST} x {SMALLEST} are needed.")
+    if width * height > LARGEST:
+        raise PictureError(f"The {what} has more than {LARGEST // 10**6} megapixels; make it smaller first.")
 
 
 def opaque(picture: np.ndarray, colour: int = 255) -> np.ndarray:
@@ -111,14 +123,6 @@ def _brands(path: Path) -> set[bytes]:
         return set()
     length = min(int.from_bytes(head[:4], "big"), len(head))
     return {head[start : start + 4] for start in (8, *range(16, length, 4)) if start + 4 <= length}
-
-
-def _refuse_odd_size(size: tuple[int, int], path: str | os.PathLike) -> None:
-    width, height = size
-    if min(size) < SMALLEST:
-        raise PictureError(f"The picture '{path}' is {width} x {height} pixels; at least {SMALLEST} x {SMALLEST} are needed.")
-    if width * height > LARGEST:
-        raise PictureError(f"The picture '{path}' has more than {LARGEST // 10**6} megapixels; make it smaller first.")
 
 
 def _mend_transparent_colour(picture: Image.Image, path: Path) -> None:

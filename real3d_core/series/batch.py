@@ -91,6 +91,8 @@ def _engine(jobs: Sequence[Job], folders: Folders, options: argparse.Namespace) 
     if not usual:
         raise Real3DError(f"There are no {gpus:g} GPUs here: leave out --gpus-per-worker, or give fewer.")
     count = options.workers or usual
+    if gpus and count * gpus > (here := torch.cuda.device_count()):
+        raise Real3DError(f"{count} workers with {gpus:g} GPUs each need more than the {here} that are here: start fewer, or give less.")
     return LocalEngine(folders, count, max(1, cores() // count), gpus)
 
 
@@ -99,14 +101,18 @@ def _work(schedule: Schedule, engine: Engine, manifest: Manifest, folders: Folde
     free: set[int] = set()
     while not schedule.finished:
         for reply in engine.replies(_PATIENCE):
-            if reply.result is not LOST:
+            if reply.result is LOST:
+                free.discard(reply.place)  # until whoever takes over is ready
+            else:
                 free.add(reply.place)
-            if reply.result is not None:
+            if reply.result is not None and schedule.has_work(reply.place):
                 task, film, state = schedule.end(reply.place, reply.result)
                 manifest.note(**_entry(task, state, reply))
                 rows[task.job].add(task, reply)
                 if state == "set aside":
                     rows[task.job].error = reply.result.error
+                    if task.step == "join" and not reply.result.disk_full:
+                        clear(folders.parts(task.job.key))  # the next run renders such as fit together
                     show.say(f"{task.title} is set aside. {reply.result.error}")
                 elif film.done:
                     clear(folders.parts(task.job.key))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Protocol
 
 from ..console import make_console_safe, silence_native_libraries
@@ -71,6 +72,7 @@ class LocalEngine:
         self._threads = threads
         self._gpus = gpus
         self._places: dict[int, tuple[SpawnProcess, Connection]] = {}
+        self._desks: dict[int, Path] = {}
         self._ready: set[int] = set()
         self._starts = dict.fromkeys(range(workers), 0)
         for place in range(workers):
@@ -117,12 +119,17 @@ class LocalEngine:
             raise Real3DError("Workers end before they can work: start fewer (--workers), for there may be too little memory.")
         self._starts[place] += 1
         self._ready.discard(place)
-        clear(self._folders.desk(str(place)))
+        if place in self._desks:
+            clear(self._desks[place])
+        self._desks[place] = desk = self._folders.new_desk(place)
         ours, theirs = _SPAWN.Pipe()
         gpu = None if self._gpus is None else _gpus_at(place, self._gpus)
-        process = _SPAWN.Process(target=_serve, args=(theirs, self._folders, str(place), self._threads, gpu), daemon=True)
-        with _terminal_held_off():
-            process.start()
+        process = _SPAWN.Process(target=_serve, args=(theirs, self._folders, desk, self._threads, gpu), daemon=True)
+        try:
+            with _terminal_held_off():
+                process.start()
+        except OSError as failure:
+            raise Real3DError(f"Workers cannot be started ({failure.strerror}): start fewer (--workers).") from None
         theirs.close()
         self._places[place] = process, ours
 
@@ -153,7 +160,7 @@ def _terminal_held_off() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, folders: Folders, place: str, threads: int | None, gpu: str | None) -> None:
+def _serve(connection: Connection, folders: Folders, desk: Path, threads: int | None, gpu: str | None) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -168,7 +175,7 @@ def _serve(connection: Connection, folders: Folders, place: str, threads: int | 
 
         if threads is not None:
             torch.set_num_threads(threads)
-        worker = Worker(folders, place)
+        worker = Worker(folders, desk)
         connection.send(None)
     except Exception as failure:
         connection.send(Real3DError(f"Workers cannot be started ({type(failure).__name__}: {failure})."))

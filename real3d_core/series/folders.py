@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+SHEET = "contact_sheet.png"
+"""Of the whole series, in the folder of films."""
 _CODE = Path(__file__).resolve().parent.parent
 
 
@@ -40,9 +43,9 @@ class Folders:
         """Of all workers."""
         return self.hidden / "at work"
 
-    def desk(self, place: str) -> Path:
-        """Where a worker keeps what is unfinished."""
-        return self.desks / place
+    def new_desk(self, place: int) -> Path:
+        """Where a worker is to keep what is unfinished; nobody else has it, for one that was given up for lost may still be at work."""
+        return self.desks / f"{place}-{secrets.token_hex(4)}"
 
     def motion(self, key: str) -> Path:
         """File of a motion."""

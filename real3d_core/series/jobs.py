@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from ..errors import Real3DError, brief
+from ..errors import Real3DError, brief, one_line
 from ..files import readable_file
 from ..options import Parser, parser, refuse_idle
+from .folders import SHEET
 from .tasks import Job
 
 _INPUTS = {"portrait": "picture", "audio": "sound", "driving": "video", "background": "picture", "mask": "picture"}
@@ -51,7 +52,7 @@ def read_jobs(path: str | os.PathLike, folder: Path) -> tuple[list[Job], list[Re
     """
     found = readable_file(path, "file of jobs", Real3DError)
     try:
-        lines = found.read_text(encoding="utf-8-sig").splitlines()
+        lines = found.read_text(encoding="utf-8-sig").split("\n")  # other ends of lines may stand in a transcript
     except UnicodeDecodeError:
         raise Real3DError(f"The file of jobs '{found.name}' is not a text in UTF-8: save it as one.") from None
     jobs: list[Job] = []
@@ -64,7 +65,7 @@ def read_jobs(path: str | os.PathLike, folder: Path) -> tuple[list[Job], list[Re
                 refusals.append(Refusal(number, f"line {number}", f"Line {number} of '{found.name}': {failure}"))
     if not jobs and not refusals:
         raise Real3DError(f"The file of jobs '{found.name}' has no line: write one film a line, as JSON.")
-    kept, clashing = _without_clashes(jobs)
+    kept, clashing = _without_clashes(jobs, folder)
     return kept, sorted(refusals + clashing, key=lambda one: one.line)
 
 
@@ -104,11 +105,11 @@ def _options(line: str) -> argparse.Namespace:
     """What the command line would make of the same options."""
     try:
         given = json.loads(line)
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise Real3DError(f"it is no JSON ({brief(str(failure))}).") from None
     if not isinstance(given, dict):
         raise Real3DError('it is no JSON object; write {"portrait": "me.png", "audio": "voice.wav", "out": "film.mp4"}.')
-    options = parser(_JobParser)
+    options = _film_parser()
     actions = {name[2:]: action for action in options._actions for name in action.option_strings if action.dest != "help"}
     arguments = []
     for name, value in given.items():
@@ -125,25 +126,35 @@ def _options(line: str) -> argparse.Namespace:
     return options.parse_args(arguments)
 
 
+@cache
+def _film_parser() -> Parser:
+    return parser(_JobParser)
+
+
 def _refuse_outside(name: str, ending: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.suffix.lower() != ending:
         raise Real3DError(f"the output '{brief(name)}' must end in {ending}.")
+    if one_line(name) != name:
+        raise Real3DError(f"the output '{brief(name)}' has characters that cannot be shown: give a plain name.")
     if path.is_absolute() or ".." in path.parts or ":" in name or path.parts[0].startswith("."):
         raise Real3DError(f"the output '{brief(name)}' would lie outside the folder of films: give a plain name.")
 
 
-def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[Refusal]]:
+def _without_clashes(jobs: list[Job], folder: Path) -> tuple[list[Job], list[Refusal]]:
     """No output is written twice, and no input is overwritten."""
     inputs = {os.path.realpath(getattr(job.options, name)): job for job in jobs for name in _INPUTS if getattr(job.options, name)}
     taken: dict[str, Job] = {}
+    own_sheet = os.path.normcase(os.path.realpath(folder / SHEET))
     kept, refusals = [], []
     for job in jobs:
         outputs = [path for path in (job.options.out, job.options.contact_sheet) if path]
         places = [os.path.normcase(os.path.realpath(path)) for path in outputs]
         reader = next((inputs[place] for place in places if place in inputs), None)
         rival = next((taken[place] for place in places if place in taken), None)
-        if reader:
+        if own_sheet in places:
+            error = f"Line {job.line} would overwrite the contact sheet of the whole series: choose another name than '{SHEET}'."
+        elif reader:
             error = f"Line {job.line} would overwrite what line {reader.line} reads: choose another name for '{job.name}'."
         elif rival:
             error = f"Line {job.line} would overwrite what line {rival.line} makes: choose another name for '{job.name}'."

@@ -30,6 +30,8 @@ def sole_user(folder: Path, hidden: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise Real3DError(f"Another run is at work in the folder '{folder}': wait for it, or choose another folder.") from None
+    except NotImplementedError:  # filelock's word for a disk without locks
+        raise OutputError(f"The folder of films '{folder}' is on a disk without file locks: choose one on another disk.") from None
     except OSError as failure:
         raise OutputError(f"The folder of films '{folder}' cannot be written to ({failure.strerror}); choose another.") from None
     try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
 import os
 import socket
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from .tasks import LOST, Result, Task
 
 _HERE = __package__.split(".")
 _ANSWERS = 10.0  # seconds, within which a cluster does
+_WITHOUT_HEAD = 30.0  # seconds, after which a run ends; after 60 Ray would end it without a word
 _ON_PATH = Path(__file__).resolve().parents[len(_HERE)]
 
 
@@ -48,8 +53,11 @@ class RayEngine:
         self._ray = ray
         self._folders = folders
         self._actors: dict[int, Any] = {}
+        self._desks: dict[int, Path] = {}
         self._names: dict[int, str] = {}
         self._answers: dict[Any, int] = {}  # answers that are waited for -> place
+        self._head = None if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        self._seen = self._looked = time.monotonic()
         resources = ray.cluster_resources()
         gpus = gpus if gpus is not None else float(networks and resources.get("GPU", 0) >= 1)
         cpus = min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]) if networks and not gpus else 1
@@ -67,15 +75,44 @@ class RayEngine:
         self._answers[self._actors[place].do.options(name=task.title).remote(task)] = place
 
     def replies(self, seconds: float) -> list[Reply]:
-        answered, _ = self._ray.wait(list(self._answers), num_returns=len(self._answers), timeout=0)
-        if not answered:
-            answered, _ = self._ray.wait(list(self._answers), timeout=seconds)
+        self._look_for_head()
+        try:
+            answered, _ = self._ray.wait(list(self._answers), num_returns=len(self._answers), timeout=0)
+            if not answered:
+                answered, _ = self._ray.wait(list(self._answers), timeout=seconds)
+        except ConnectionError:  # of Ray's client
+            self._seen = -math.inf
+            raise self._without_head() from None
         return [reply for answer in answered if (reply := self._heard(answer))]
 
     def close(self) -> None:
+        if time.monotonic() - self._seen > _WITHOUT_HEAD:
+            atexit.register(_end_at_once)  # Ray would wait for the head, and then end this process by a crash
+            return
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._ray.shutdown()
+
+    def _look_for_head(self) -> None:
+        """Every few seconds.
+
+        Raises:
+            Real3DError: it has not answered for long.
+        """
+        now = time.monotonic()
+        if self._head is None or now - self._looked < _ANSWERS / 2:
+            return
+        self._looked = now
+        host, _, port = self._head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+            self._seen = time.monotonic()
+        except OSError:
+            if now - self._seen > _WITHOUT_HEAD:
+                raise self._without_head() from None
+
+    def _without_head(self) -> Real3DError:
+        return Real3DError("The head of the Ray cluster answers no longer: start the cluster again and give the same command.")
 
     def _heard(self, answer: Any) -> Reply | None:
         place = self._answers.pop(answer)
@@ -100,9 +137,18 @@ class RayEngine:
 
     def _start(self, place: int) -> None:
         self._starts[place] += 1
-        clear(self._folders.desk(str(place)))
-        self._actors[place] = self._actor.remote(self._folders, str(place))
+        if place in self._desks:
+            clear(self._desks[place])
+        self._desks[place] = desk = self._folders.new_desk(place)
+        self._actors[place] = self._actor.remote(self._folders, desk)
         self._answers[self._actors[place].name.remote()] = place
+
+
+def _end_at_once() -> None:
+    """Of a process whose cluster has no head any more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _refuse_silent(address: str) -> None:
@@ -119,12 +165,12 @@ def _refuse_silent(address: str) -> None:
 class _Actor:
     """A worker as Ray runs it; the dashboard shows its tasks by name, and what it has done as metrics."""
 
-    def __init__(self, folders: Folders, place: str):
+    def __init__(self, folders: Folders, desk: Path):
         from ray.util.metrics import Counter
 
         from .worker import Worker
 
-        self._worker = Worker(folders, place)
+        self._worker = Worker(folders, desk)
         self._frames = Counter("real3d_frames", "Frames rendered.")
         self._failures = Counter("real3d_failures", "Tasks that failed.")
 

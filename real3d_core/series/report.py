@@ -19,6 +19,7 @@ from ..files import written_whole
 from ..media.contact_sheet import labelled_sheet
 from ..media.container import frames_from
 from .engine import Reply
+from .folders import SHEET
 from .schedule import Film
 from .tasks import Task
 
@@ -118,7 +119,7 @@ def write_summary(rows: Sequence[Row], folder: Path) -> None:
     _print_table(rows)
     pictures = [(picture, row.name) for row in _spread([row for row in rows if not row.error]) for picture in _middle(folder / row.name)]
     if pictures:
-        labelled_sheet(pictures, folder / "contact_sheet.png", min(_COLUMNS, len(pictures)), _WIDTH)
+        labelled_sheet(pictures, folder / SHEET, min(_COLUMNS, len(pictures)), _WIDTH)
 
 
 def _print_table(rows: Sequence[Row]) -> None:

@@ -59,6 +59,10 @@ class Schedule:
         """Nothing waits and nobody works."""
         return not self._waiting and not self._at_work
 
+    def has_work(self, place: int) -> bool:
+        """Whether the worker there has a task that has not ended."""
+        return place in self._at_work
+
     def begin(self, place: int) -> Task | None:
         """The task for a worker that is free: rather one with the portrait that it has at hand, or that nobody else has."""
         if not self._waiting:

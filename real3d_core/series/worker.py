@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ..avatar import Avatar
@@ -27,11 +28,12 @@ from ..portrait.remembered import prepared
 from ..provenance import provenance
 from ..stream import FrameStream
 from .folders import Folders
-from .parts import cut, joined
+from .parts import Part, cut, joined
 from .tasks import Job, Result, Task
 
 _OF_THE_AVATAR = ("avatar", "checkpoint", "models", "device", "half", "own_expression")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_TO_RUST = f"os error {errno.ENOSPC}"  # all that safetensors says
 
 
 class Worker:
@@ -39,12 +41,12 @@ class Worker:
 
     Args:
         folders: of the series; on a cluster, a disk that all computers share.
-        place: of this worker among the others; what it leaves unfinished stands in a folder of this name.
+        desk: of this worker alone, where it keeps what is unfinished.
     """
 
-    def __init__(self, folders: Folders, place: str):
+    def __init__(self, folders: Folders, desk: Path):
         self._folders = folders
-        self._desk = folders.desk(place)
+        self._desk = desk
         self._avatar: tuple[tuple, Avatar, ModelFolders] | None = None
         self._motion: tuple[str, Motion] | None = None
 
@@ -84,12 +86,11 @@ class Worker:
 
     def _join(self, task: Task) -> Result:
         given = read_inputs(task.job.options)
-        parts = [(start, self._folders.part(task.job.key, start, stop)) for start, stop in task.parts]
-        rate = given.choices.rate
+        parts = [Part.of(self._folders.part(task.job.key, start, stop)) for start, stop in task.parts]
         made = self._desk / "film.mp4"
-        joined(made, parts, rate, soundtrack(given.sound, given.clip), self._metadata(task.job))
+        joined(made, parts, soundtrack(given.sound, given.clip), self._metadata(task.job))
         self._finish(task.job, made, self._frames(task.job, given) if task.job.options.contact_sheet else None)
-        return Result(task.parts[-1][1], str(rate))
+        return Result(task.parts[-1][1], str(given.choices.rate))
 
     def _finish(self, job: Job, film: Path, frames: FrameStream[Tensor] | None) -> None:
         """The film comes last: where it stands, all of it is done."""
@@ -125,8 +126,9 @@ class Worker:
             else:
                 track = None if given.clip is None else follow(given.clip, models)
                 motion = make_motion(avatar, given.choices, given.sound, track)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                save_motion(file, motion)
+                made = self._desk / "motion.safetensors"
+                save_motion(made, motion)
+                _put(made, file)
             self._motion = (job.motion_key, motion)
         return self._motion[1]
 
@@ -135,8 +137,10 @@ class Worker:
 
 
 def _put(made: Path, target: Path) -> None:
-    """A finished file takes its place at one stroke."""
+    """A finished file takes its place at one stroke, and after all of it is on the disk: a computer that goes down leaves no half of it."""
     try:
+        with open(made, "r+b") as file:
+            os.fsync(file.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(made, target)
     except OSError as failure:
@@ -145,7 +149,7 @@ def _put(made: Path, target: Path) -> None:
 
 def _of_a_full_disk(failure: BaseException | None) -> bool:
     while failure is not None:
-        if getattr(failure, "errno", None) in _FULL:
+        if getattr(failure, "errno", None) in _FULL or (isinstance(failure, SafetensorError) and _FULL_TO_RUST in str(failure)):
             return True
-        failure = failure.__cause__
+        failure = failure.__cause__ or failure.__context__
     return False

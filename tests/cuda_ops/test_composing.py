@@ -11,7 +11,7 @@ import torch
 from cuda_ops import composing
 from cuda_ops.build import Refusal
 from cuda_ops.composing import COMPILED
-from real3d_core.analytic.painting import IN_TORCH, FrameLayers, Painting, Patch
+from real3d_core.analytic.painting import CELL, IN_TORCH, FrameLayers, Painting, Patch
 
 SIZE, RAYS = 50, 16  # pixels that are no multiple of the rays
 
@@ -35,11 +35,14 @@ def numbers(*shape, low=0.0, high=1.0, seed=0):
     return low + (high - low) * torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def some_layers(box=(slice(4, 37), slice(9, 50)), first_row=21):
+def some_layers(box=(slice(4, 37), slice(9, 50)), first_row=21, empty_up_to=0):
     rows, columns = (part.stop - part.start for part in box)
+    torso = numbers(1, 4, 33, 33, seed=1)
+    torso[..., :empty_up_to] = 0
     return FrameLayers(
-        torso=numbers(1, 4, 33, 33, seed=1),
+        torso=torso,
         first_row=first_row,
+        torso_cells=torch.tensor([0, CELL, 2 * CELL]).expand(3, -1) + CELL >= empty_up_to,
         carried=torch.cat([numbers(2, 9, 9, low=-0.2, high=0.2, seed=2), numbers(1, 9, 9, seed=3)]),
         box=box,
         head=numbers(5, rows, columns, low=-0.1, high=1.1, seed=4),
@@ -91,10 +94,12 @@ def test_places_that_are_no_numbers_are_survived(fast):
     {"box": (slice(0, 50), slice(0, 50))},
     {"box": (slice(0, 1), slice(0, 1)), "first_row": 49},
     {"first_row": 0},
+    {"first_row": 0, "empty_up_to": 16},
+    {"first_row": 0, "empty_up_to": 17},
 ])  # fmt: skip
 def test_a_frame_is_painted(fast, change):
     beside = {"lacking": numbers(3, SIZE, SIZE, low=-0.5, high=0.5, seed=6), "replaced": False, **change}
-    placed = {name: beside.pop(name) for name in ("box", "first_row") if name in beside}
+    placed = {name: beside.pop(name) for name in ("box", "first_row", "empty_up_to") if name in beside}
     layers = some_layers(**placed)
     given = (layers, numbers(3, SIZE, SIZE, seed=7), *beside.values())
     for found, expected in zip(fast.paint(*given), IN_TORCH.paint(*given), strict=True):
@@ -141,7 +146,7 @@ def fail():
 
 
 def wrong():
-    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint)
+    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint, IN_TORCH.coordinates)
 
 
 @pytest.mark.parametrize("load", [refuse, fail, wrong])
@@ -155,7 +160,7 @@ def test_a_back_end_that_fails_or_paints_something_else_is_passed_over_with_one_
 
 def test_one_that_works_is_taken_and_loaded_once(offered):
     loaded = []
-    offered(lambda: loaded.append(1) or Painting(IN_TORCH.look_up, IN_TORCH.paint))
+    offered(lambda: loaded.append(1) or replace(IN_TORCH))
     operators = composing.painting()
     for _ in range(2):
         operators.look_up(numbers(1, 3, 8, 8), numbers(2, 4, 4))

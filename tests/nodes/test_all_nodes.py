@@ -42,7 +42,7 @@ def translated(language: str) -> dict:
 
 
 def test_the_pack_announces_exactly_the_nodes_in_its_files(host):
-    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 26
+    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 27
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -234,7 +234,7 @@ print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "26 []"
+    assert done.stdout.strip() == "27 []"
 
 
 def test_all_nodes_are_there_and_a_portrait_is_prepared_where_mediapipe_does_not_load(broken_mediapipe):
@@ -249,7 +249,7 @@ print(len(host.nodes), len(portrait.items), tuple(head.shape))
         broken_mediapipe,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "26 1 (1, 512, 512, 3)"
+    assert done.stdout.strip() == "27 1 (1, 512, 512, 3)"
 
 
 def test_without_mediapipe_and_model_files_only_what_needs_landmarks_is_refused(broken_mediapipe):
@@ -271,7 +271,7 @@ except host.core("errors").MissingModelError as refusal:
     )
     assert done.returncode == 0, done.stderr
     counts, refusal = done.stdout.strip().splitlines()
-    assert counts == "26 25" and "face_landmarker.task" in refusal
+    assert counts == "27 25" and "face_landmarker.task" in refusal
 
 
 def in_another_python(script: str, first_on_path: Path) -> subprocess.CompletedProcess:

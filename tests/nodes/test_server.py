@@ -7,6 +7,7 @@ Takes many minutes per checkout. What a host does not offer is not asked of it.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ HOSTS = [host.partition("=")[::2] for host in os.environ.get("REAL3D_COMFYUI", "
 pytestmark = pytest.mark.skipif(not HOSTS, reason="REAL3D_COMFYUI names no checkout of ComfyUI")
 
 EXAMPLES = ("simple", "stage_by_stage", "driven_by_video", "novel_view_orbit", "restyle_between_stages", "long_clip_video")
-EXAMPLES += ("keep_and_mix", "directed_face")
+EXAMPLES += ("keep_and_mix", "directed_face", "film_in_parts")
 SMALL = {"size": 256, "resolution": 64}
 MEBIBYTE = 1024  # of the kibibytes that /proc counts in
 
@@ -267,6 +268,31 @@ def test_core_saves_cuts_joins_and_takes_apart_our_film(server):
     if dynamic:
         sizes = {file["filename"].partition("_")[0]: server.path(file).stat().st_size for file in files}
         assert sizes["coarse"] < 0.6 * sizes["plain"]
+
+
+def test_parts_from_the_queue_are_joined_as_they_are_encoded(server):
+    """The graphs of docs/examples, as several workers would run them; Save Video copies what Join parts gives it."""
+
+    def made(name: str, **inputs) -> Path:
+        graph = json.loads((ROOT / "docs" / "examples" / f"{name}.json").read_text(encoding="utf-8"))
+        for node in graph.values():
+            node["inputs"].update({key: value for key, value in (SMALL | inputs).items() if key in node["inputs"]})
+        (film,) = (file for file in server.run(graph)["files"] if file["filename"].endswith(".mp4"))
+        return server.path(film)
+
+    def read(path: Path) -> tuple[list[bytes], np.ndarray]:
+        with av.open(str(path)) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        with av.open(str(path)) as container:
+            return packets, np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+
+    whole = made("part_in_the_queue", start_frame=0, frame_count=0)
+    parts = [made("part_in_the_queue", start_frame=start, frame_count=count) for start, count in ((0, 8), (8, 0))]
+    for number, part in enumerate(parts, 1):
+        shutil.copy(part, server.base / "input" / f"real3d_part_{number}.mp4")
+    pictures, heard = read(made("join_parts"))
+    assert pictures == [packet for part in parts for packet in read(part)[0]] and len(pictures) == len(read(whole)[0])
+    assert np.array_equal(heard, read(whole)[1])
 
 
 def test_memory_does_not_grow_with_the_length_of_a_film(tmp_path, assets, checkout):

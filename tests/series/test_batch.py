@@ -15,7 +15,7 @@ from real3d_core.series.engine import Reply
 from real3d_core.series.options import batch_parser
 from real3d_core.series.report import ProgressLine
 from real3d_core.series.schedule import Film
-from real3d_core.series.tasks import Job, Task
+from real3d_core.series.tasks import LOST, Job, Task
 from real3d_core.series.worker import Worker
 from real3d_core.stream import FrameStream
 
@@ -26,7 +26,7 @@ class InThisProcess:
     workers = 1
 
     def __init__(self, folders):
-        self._worker = Worker(folders, "0")
+        self._worker = Worker(folders, folders.new_desk(0))
         self._task = None
         self._greeted = False
         self.done = []
@@ -161,6 +161,48 @@ def test_a_full_disk_stops_the_series_and_the_next_run_goes_on(run, grey, write_
     assert [entry["state"] for entry in entries()] == ["done", "failed", "done", "done"]
 
 
+def test_a_worker_that_ends_while_it_waits_costs_nothing(run, grey, write_jobs, voice, monkeypatch):
+    answers = InThisProcess.replies
+    gone = iter([[Reply(0, "here/1", LOST)], [Reply(0, "here/2")]])
+
+    def replies(self, seconds):
+        said = answers(self, seconds)
+        return [*said, *next(gone, [])] if self.done else said
+
+    monkeypatch.setattr(InThisProcess, "replies", replies)
+    assert run(write_jobs(*({"audio": voice(0.2), "out": f"{name}.mp4"} for name in "abc"))) == (0, ["a.mp4", "b.mp4", "c.mp4"])
+
+
+def test_parts_that_cannot_be_joined_are_rendered_again_by_the_next_run(run, grey, write_jobs, voice, monkeypatch):
+    jobs, real = write_jobs({"audio": voice(4.0), "out": "long.mp4"}), worker.joined
+
+    def broken(*arguments):
+        raise OutputError("The parts were encoded in different ways.")
+
+    monkeypatch.setattr(worker, "joined", broken)
+    assert run(jobs, "--part", 1)[0] == 3
+    monkeypatch.setattr(worker, "joined", real)
+    status, tasks = run(jobs, "--part", 1)
+    assert status == 0 and len(tasks) == 6
+
+
+def test_a_disk_is_known_to_be_full_by_whoever_noticed_it():
+    from safetensors import SafetensorError
+
+    def raised(cause):
+        try:
+            try:
+                raise cause
+            except Exception:
+                raise OutputError("It cannot be written.") from None
+        except OutputError as failure:
+            return failure
+
+    assert worker._of_a_full_disk(raised(OSError(errno.ENOSPC, "No space left on device")))
+    assert worker._of_a_full_disk(raised(SafetensorError("I/O error: No space left on device (os error 28)")))
+    assert not worker._of_a_full_disk(raised(OSError(errno.EACCES, "Permission denied")))
+
+
 def test_what_nobody_expected_is_noted_with_its_trace(run, grey, write_jobs, voice, monkeypatch, entries):
     def broken(*arguments, **named):
         raise RuntimeError("a bug")
@@ -186,5 +228,6 @@ def test_rates_travel_exactly(write_jobs, voice, tmp_path, grey):
     from real3d_core.series.jobs import read_jobs
 
     (job,), _ = read_jobs(write_jobs({"audio": voice(0.2), "out": "a.mp4", "fps": 29.97}), tmp_path)
-    result = Worker(Folders.of(tmp_path), "0").do(Task(job, "film", longest=0.01))
+    folders = Folders.of(tmp_path)
+    result = Worker(folders, folders.new_desk(0)).do(Task(job, "film", longest=0.01))
     assert not result.whole and Fraction(result.fps) == Fraction(30000, 1001)

@@ -36,6 +36,13 @@ def test_options_are_those_of_the_command_line_and_paths_are_the_files_own(files
     assert not options.provenance and options.seed == 0
 
 
+def test_a_line_ends_where_json_lines_do(files):
+    lines = [{**ONE, "transcript": "one\u2028two\x85three", "out": name} for name in ("a.mp4", "b\u3000\xa0.mp4")]
+    (files / "jobs.jsonl").write_text("\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8", newline="")
+    jobs, refusals = read_jobs(files / "jobs.jsonl", files / "films")
+    assert not refusals and [job.line for job in jobs] == [1, 2] and jobs[1].options.transcript == "one\u2028two\x85three"
+
+
 @pytest.mark.parametrize(
     ("line", "word"),
     [
@@ -57,12 +64,16 @@ def test_options_are_those_of_the_command_line_and_paths_are_the_files_own(files
         ({**ONE, "out": "a.avi"}, ".mp4"),
         ({**ONE, "out": ""}, ".mp4"),
         ({**ONE, "contact-sheet": "a.jpg"}, ".png"),
+        ({**ONE, "contact-sheet": "./contact_sheet.png"}, "contact sheet of the whole series"),
+        ({**ONE, "out": "a\0b.mp4"}, "cannot be shown"),
+        ({**ONE, "out": "\ud800.mp4"}, "cannot be shown"),
+        ("[" * 100_000, "no JSON"),
     ],
 )
 def test_a_line_that_cannot_be_meant_is_one_sentence_and_the_others_stay(files, line, word):
     jobs, (refusal,) = read(files, line, {**ONE, "out": "b.mp4"})
     assert [job.name for job in jobs] == ["b.mp4"]
-    assert refusal.line == 1 and word in refusal.error and refusal.error.startswith("Line 1 of 'jobs.jsonl': ")
+    assert refusal.line == 1 and word in refusal.error and refusal.error.startswith("Line 1 ")
     assert "\n" not in refusal.error and refusal.error.endswith(".")
 
 

@@ -83,6 +83,15 @@ def test_a_second_run_is_refused_until_the_first_is_dead(tmp_path):
             pass
 
 
+def test_a_disk_without_locks_is_refused(tmp_path, monkeypatch):
+    def acquire(self, **options):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with pytest.raises(OutputError, match="disk without file locks"), sole_user(tmp_path, tmp_path / "hidden"):
+        pass
+
+
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written to"), sole_user(tmp_path / "file", tmp_path / "file" / "hidden"):

@@ -11,7 +11,7 @@ from media_files import counting, read_numbers, tone
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.avatar import SpeechStyle
-from real3d_core.errors import OutputError
+from real3d_core.errors import OutputError, SoundError
 from real3d_core.media.encoding import Encoding
 from real3d_core.media.film import write_video
 from real3d_core.media.pictures import load_picture
@@ -21,7 +21,7 @@ from real3d_core.motion.motion_files import load_motion, save_motion
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera_paths import orbit_view
-from real3d_core.series.parts import cut, joined
+from real3d_core.series.parts import Part, cut, joined, sound_of_parts
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,11 @@ def test_parts_follow_each_other_from_the_first_frame_to_the_last(frames, second
     assert all(stop - start <= 1.5 * seconds * 25 + 4 for start, stop in parts)
 
 
-def write_parts(folder, stream, parts):
-    """(first frame, file) of each."""
-    made = []
-    for start, stop in parts:
-        made.append((start, folder / f"{start}.mp4"))
-        write_video(made[-1][1], stream.part(start, stop), None)
-    return made
+def write_parts(folder, stream, parts, suffix=".mp4"):
+    made = [folder / f"{start}{suffix}" for start, _ in parts]
+    for path, part in zip(made, parts, strict=True):
+        write_video(path, stream.part(*part), None)
+    return [Part.of(path) for path in made]
 
 
 def decoded(path):
@@ -78,7 +76,7 @@ def test_joined_parts_are_the_film_in_one_piece(tmp_path, fps, channels, rate):
     metadata = {"comment": "of the test"}
     write_video(tmp_path / "whole.mp4", stream, sound, metadata=metadata)
     parts = write_parts(tmp_path, stream, [(0, 24), (24, 48), (48, 61)])
-    joined(tmp_path / "joined.mp4", parts, stream_rate(fps), sound, metadata)
+    joined(tmp_path / "joined.mp4", parts, sound, metadata)
     (shown, frames, told), (expected, _, _) = decoded(tmp_path / "joined.mp4"), decoded(tmp_path / "whole.mp4")
     assert shown == expected and told["comment"] == "of the test"
     assert read_numbers(frame.to_ndarray(format="rgb24") for frame in frames) == [k % 20 for k in range(61)]
@@ -87,25 +85,21 @@ def test_joined_parts_are_the_film_in_one_piece(tmp_path, fps, channels, rate):
     assert np.array_equal(heard[0], expected_sound[0]) and heard[1:] == expected_sound[1:]
 
 
-def stream_rate(fps):
-    return Fraction(30000, 1001) if fps == 29.97 else Fraction(fps)
-
-
 def test_the_pictures_of_parts_are_copied_as_they_are_encoded(tmp_path):
     parts = write_parts(tmp_path, counting(50), [(0, 24), (24, 49), (49, 50)])
-    joined(tmp_path / "joined.mp4", parts, Fraction(25), None)
+    joined(tmp_path / "joined.mp4", parts, None)
 
     def packets(path):
         with av.open(str(path)) as container:
             return [(bytes(packet), packet.is_keyframe) for packet in container.demux(video=0) if packet.size]
 
-    alone = [packets(path) for _, path in parts]
+    alone = [packets(part.path) for part in parts]
     assert packets(tmp_path / "joined.mp4") == [packet for part in alone for packet in part]
     assert all(part[0][1] for part in alone), "each begins with a picture that needs no other"
 
 
 def test_any_part_can_be_shown_from_its_start(tmp_path):
-    joined(tmp_path / "joined.mp4", write_parts(tmp_path, counting(72), [(0, 24), (24, 48), (48, 72)]), Fraction(25), None)
+    joined(tmp_path / "joined.mp4", write_parts(tmp_path, counting(72), [(0, 24), (24, 48), (48, 72)]), None)
     for second, number in ((0.96, 24), (1.92, 48)):
         with av.open(str(tmp_path / "joined.mp4")) as container:
             stream = container.streams.video[0]
@@ -118,9 +112,45 @@ def test_any_part_can_be_shown_from_its_start(tmp_path):
 def test_parts_that_were_encoded_in_other_ways_are_refused(tmp_path):
     parts = write_parts(tmp_path, counting(20), [(0, 12)])
     write_video(tmp_path / "other.mp4", counting(8), None, encoding=Encoding("mp4", bit_depth=10))
-    with pytest.raises(OutputError, match="same release of PyAV"):
-        joined(tmp_path / "joined.mp4", [*parts, (12, tmp_path / "other.mp4")], Fraction(25), None)
+    write_video(tmp_path / "faster.mp4", counting(8, 30.0), None)
+    (tmp_path / "empty.mp4").write_bytes(bytes(100))
+    for name, why in (("other", "same release of PyAV"), ("faster", "30 frames per second"), ("empty", "cannot be read")):
+        with pytest.raises(OutputError, match=why):
+            joined(tmp_path / "joined.mp4", [*parts, Part.of(tmp_path / f"{name}.mp4")], None)
     assert not (tmp_path / "joined.mp4").exists()
+
+
+def test_a_part_that_lost_its_beginning_is_refused(tmp_path):
+    (whole,) = write_parts(tmp_path, counting(20), [(0, 20)])
+    with av.open(str(whole.path)) as source, av.open(str(tmp_path / "cut.mp4"), "w") as cut_off:
+        stream = cut_off.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(video=0))[3:-1]:
+            packet.stream = stream
+            cut_off.mux(packet)
+    with pytest.raises(OutputError, match="cannot be copied"):
+        joined(tmp_path / "joined.mp4", [whole, Part.of(tmp_path / "cut.mp4")], None)
+
+
+def test_parts_may_come_in_matroska(tmp_path):
+    """Which keeps times in milliseconds, and none for decoding."""
+    stream, cuts = counting(61, 29.97), [(0, 24), (24, 48), (48, 61)]
+    joined(tmp_path / "a.mp4", write_parts(tmp_path, stream, cuts), None)
+    joined(tmp_path / "b.mp4", write_parts(tmp_path, stream, cuts, ".mkv"), None)
+    one, other = decoded(tmp_path / "a.mp4"), decoded(tmp_path / "b.mp4")
+    assert one[0] == other[0] and [frame.time for frame in one[1]] == [frame.time for frame in other[1]]
+    assert all(np.array_equal(a.to_ndarray(), b.to_ndarray()) for a, b in zip(one[1], other[1], strict=True))
+
+
+def test_sounds_of_parts_are_cut_where_the_pictures_end():
+    whole = tone(3.1, 44100, 2)
+    parts = [(1.0, whole.part(0, 1.02)), (1.0, whole.part(1, 2)), (1.0, whole.part(2, 9))]
+    assert torch.equal(sound_of_parts(parts).samples, whole.samples)
+    silent = sound_of_parts([parts[0], (1.0, None), parts[2]])
+    assert silent.samples.shape == whole.samples.shape and not silent.samples[:, 44100:88200].any()
+    assert torch.equal(silent.samples[:, 88200:], whole.samples[:, 88200:])
+    assert sound_of_parts([(1.0, None)]) is None
+    with pytest.raises(SoundError, match="other rates or channels"):
+        sound_of_parts([parts[0], (1.0, tone(1.0, 16000, 2))])
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
-"""On a Ray cluster of three nodes, each with a raylet of its own; skipped where Ray is not installed."""
+"""On a Ray cluster, each node with a raylet of its own; skipped where Ray is not installed."""
 
 import os
+import socket
 import sys
+import time
 import types
 
 import pytest
@@ -9,7 +11,7 @@ from series_runs import frames_of, parts_done, wait_for
 
 from real3d_core.errors import Real3DError
 from real3d_core.series.folders import Folders
-from real3d_core.series.ray_engine import RayEngine
+from real3d_core.series.ray_engine import RayEngine, _end_at_once
 
 ON_THIS_COMPUTER = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -39,28 +41,63 @@ def cluster(node, monkeypatch):
         monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    made = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0, "include_dashboard": False})
     yield made
     made.shutdown()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ray's clusters for tests do not run on Windows")
 def test_a_node_that_dies_and_comes_back_costs_the_parts_in_work(cluster, node, batch, write_jobs, voice, entries, tmp_path):
-    dying, _ = (cluster.add_node(**node) for _ in range(2))
+    dying = cluster.add_node(**node)
     cluster.wait_for_nodes()
-    jobs = write_jobs({"audio": voice(8.0), "out": "film.mp4"}, {"audio": voice(0.2), "out": "bad.mp4", "size": 7})
+    jobs = write_jobs({"audio": voice(4.0), "out": "film.mp4"}, {"audio": voice(0.2), "out": "bad.mp4", "size": 7})
     run = batch(jobs, "--part", 1, "--ray", cluster.address)
     wait_for(lambda: parts_done(entries()))
     cluster.remove_node(dying, allow_graceful=False)
     cluster.add_node(**node)
     told, complaints = run.communicate(timeout=200)
     assert run.returncode == 3, complaints
-    assert "1 film of 200 frames, 1 set aside" in told and "The size is 7" in told
-    lost = [entry for entry in entries() if entry.get("error", "").startswith("The worker ended")]
-    assert len(lost) <= 1
-    assert len(parts_done(entries())) == len(set(parts_done(entries())))
-    assert frames_of(tmp_path / "films" / "film.mp4") == list(range(200))
-    assert len({entry["worker"] for entry in entries() if "worker" in entry}) >= 3
+    assert "1 film of 100 frames, 1 set aside" in told and "The size is 7" in told
+    (lost,) = (entry for entry in entries() if entry.get("error", "").startswith("The worker ended"))
+    assert len(parts_done(entries())) == len(set(parts_done(entries()))) == 4 and tuple(lost["part"]) in parts_done(entries())
+    assert frames_of(tmp_path / "films" / "film.mp4") == list(range(100))
+    assert len({entry["worker"] for entry in entries() if "worker" in entry}) == 2
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine whose Ray knows nothing of anybody."""
+    made = object.__new__(RayEngine)
+    made._ray = types.SimpleNamespace(wait=lambda answers, **_: ([], answers), kill=pytest.fail, shutdown=pytest.fail)
+    made._actors, made._answers = {0: None}, {}
+    made._seen = made._looked = time.monotonic()
+    monkeypatch.setattr("real3d_core.series.ray_engine._ANSWERS", 0.0)
+    return made
+
+
+def test_a_head_that_is_lost_is_one_sentence_and_nobody_waits_for_it(engine, monkeypatch):
+    ended = []
+    monkeypatch.setattr("atexit.register", ended.append)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        engine._head = f"127.0.0.1:{head.getsockname()[1]}"
+        assert engine.replies(0.0) == []
+    assert engine.replies(0.0) == [], "it may come back"
+    engine._seen -= 60
+    with pytest.raises(Real3DError, match="start the cluster again and give the same command"):
+        engine.replies(0.0)
+    engine.close()
+    assert ended == [_end_at_once]
+
+
+def test_a_lost_client_connection_is_the_same_sentence(engine, monkeypatch):
+    def lost(answers, **_):
+        raise ConnectionError("Client is shutting down.")
+
+    engine._ray.wait, engine._head = lost, None
+    monkeypatch.setattr("atexit.register", lambda ended: None)
+    with pytest.raises(Real3DError, match="start the cluster again and give the same command"):
+        engine.replies(0.0)
+    engine.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"])

@@ -64,7 +64,8 @@ def test_muon_turns_a_matrix_alike_in_all_directions():
     assert (weight * weight.grad).sum() < 0
 
 
-def test_training_learns_to_tell_a_hiss_from_a_hum():
+def test_training_learns_to_tell_a_hiss_from_a_hum(monkeypatch):
+    monkeypatch.setattr("training.visemes.train.BATCH", 4)
     random = np.random.default_rng(0)
     heard = []
     for speaker in ("flite one", "reader two", NOBODY):
