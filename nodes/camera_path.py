@@ -92,24 +92,7 @@ class CameraPathNode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        mode: str,
-        frames: int,
-        fps: float,
-        yaw: float,
-        pitch: float,
-        period: float,
-        distance_start: float,
-        distance_end: float,
-        keyframes: str,
-        portrait=None,
-        motion=None,
-        view_yaw: float = 0.0,
-        view_pitch: float = 0.0,
-        view_distance: float = 1.0,
-        camera_info=None,
-    ) -> io.NodeOutput:
+    def execute(cls, frames: int, fps: float, portrait=None, motion=None, camera_info=None, **movement) -> io.NodeOutput:
         import torch
 
         from ..real3d_core.motion.motion import Motion
@@ -119,10 +102,9 @@ class CameraPathNode(io.ComfyNode):
         if motion is not None:
             frames, fps = len(motion), motion.fps
         fps = float(exact_rate(fps))
-        numbers = (yaw, pitch, period, distance_start, distance_end, keyframes, view_yaw, view_pitch, view_distance)
         viewer = scene_camera(camera_info)
         viewer_place = viewer.place()
-        view = _view_along(mode, frames, fps, *numbers).from_place(*viewer_place)
+        view = _view_along(frames, fps, **movement).from_place(*viewer_place)
         shown = None if motion is None else shown_source(motion)
         first_camera = camera_info_of(viewer.at_start_of(view))
 
@@ -162,18 +144,18 @@ def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tup
 
 
 def _view_along(
-    mode: str,
     frames: int,
     fps: float,
+    mode: str,
     yaw: float,
     pitch: float,
     period: float,
     distance_start: float,
     distance_end: float,
     keyframes: str,
-    view_yaw: float,
-    view_pitch: float,
-    view_distance: float,
+    view_yaw: float = 0.0,
+    view_pitch: float = 0.0,
+    view_distance: float = 1.0,
 ) -> View:
     """The path by the node's widgets."""
     from ..real3d_core.render import camera_paths

@@ -86,26 +86,8 @@ class EditMotion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        motion,
-        expression_gain: float,
-        pose_gain: float,
-        control_gains: str,
-        smooth: float,
-        speed: float,
-        start: float,
-        end: float,
-        combine: str,
-        mix: float,
-        overlap: float,
-        loop: str,
-        loop_seconds: float,
-        second=None,
-        fps: float = 0.0,
-    ) -> io.NodeOutput:
-        numbers = (expression_gain, pose_gain, control_gains, smooth, speed, start, end, combine, mix, overlap, loop, loop_seconds, fps)
-        edited = _edited(motion, second, *numbers)
+    def execute(cls, motion, second=None, **changes) -> io.NodeOutput:
+        edited = _edited(motion, second, **changes)
         return io.NodeOutput(edited, ui=shown_motion(edited) | shown_source(motion, second))
 
 
@@ -132,7 +114,7 @@ def _edited(
     overlap: float,
     loop: str,
     loop_seconds: float,
-    fps: float,
+    fps: float = 0.0,
 ) -> Motion:
     from ..real3d_core.motion import editing
     from ..real3d_core.stream import exact_rate

@@ -1,5 +1,6 @@
 // Steps on the live face of 'Direct the face': sliders, the head and the eyes under the pointer, keys, undo, runs and lost connections.
-import { digest, fit, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values } from "./page.mjs";
+import { digest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values } from "./page.mjs";
+import { small } from "./monkey_steps.mjs";
 
 const TYPE = "Real3DDirectTheFace";
 const IMAGE = ".r3d-face .r3d-stage img";
@@ -218,6 +219,49 @@ export async function scenes(path, simple, edited) {
     await picture("scene_edit");
   }
   seen.scenes = told;
+}
+
+/** On a real server: the film of an example's first `seconds`, 256 px large, and what the strip shows at some of its moments. */
+export async function filmed(example, seconds, moments) {
+  const workflow = small(plan.examples[example]);
+  workflow.nodes.find((one) => one.type === TYPE).widgets_values[3] = seconds;
+  await load(workflow, [TYPE]);
+  if (!(await page.locator(".r3d-face").count())) return; // Nodes 2.0 of 2025
+  const film = page.evaluate(() => new Promise((done) => {
+    const api = window.app.api ?? window.comfyAPI.api.api;
+    api.addEventListener("executed", ({ detail }) => {
+      const file = Object.values(detail.output).flat().find((one) => one?.filename?.endsWith(".mp4"));
+      if (file) done(file);
+    });
+    for (const kind of ["execution_error", "execution_interrupted"]) api.addEventListener(kind, ({ detail }) => done(String(detail?.exception_message)), { once: true });
+    window.app.queuePrompt(0);
+    setTimeout(() => done("timeout"), 200000);
+  }));
+  const told = { film: await film, strip: [] };
+  await page.evaluate(() => {
+    const { ds } = window.app.canvas, scale = ds.scale / 2;
+    ds.offset[0] *= 2;
+    ds.offset[1] *= 2;
+    ds.scale = scale;
+    window.app.graph.setDirtyCanvas(true, true);
+  });
+  told.side = await until(() => page.evaluate((image) => document.querySelector(image).naturalWidth === 256, IMAGE), 60000);
+  for (const moment of moments) {
+    await shown(".r3d-face .r3d-track").focus();
+    await page.keyboard.press("Home");
+    for (let i = 0; i < Math.floor(moment); i++) await page.keyboard.press("PageUp"); // a second each
+    for (let i = 0; i < Math.round((moment % 1) * 25); i++) await page.keyboard.press("ArrowRight");
+    await atRest();
+    told.strip.push(await page.evaluate(async (image) => {
+      const { src, naturalWidth, naturalHeight } = document.querySelector(image), shown = new Image();
+      shown.src = src;
+      await shown.decode();
+      const canvas = Object.assign(document.createElement("canvas"), { width: naturalWidth, height: naturalHeight });
+      canvas.getContext("2d").drawImage(shown, 0, 0);
+      return [Number(document.querySelector(".r3d-face .r3d-track").getAttribute("aria-valuenow")), canvas.toDataURL().split(",")[1]];
+    }, IMAGE));
+  }
+  seen.filmed = told;
 }
 
 /** What is asked of the server while a workflow runs, the tab is hidden, or the connection is lost; and what is released. */

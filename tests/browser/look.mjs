@@ -25,5 +25,4 @@ try {
 } finally {
   await browser.close();
 }
-console.log(JSON.stringify(seen));
-process.exit(status);
+process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit(status)); // once all of it is out

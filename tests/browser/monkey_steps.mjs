@@ -91,7 +91,13 @@ export async function monkey(example, seconds, seed, really = false) {
     }, TYPE),
     async run() {
       runs = !runs;
-      if (really) await page.evaluate((runs) => (runs ? window.app.queuePrompt(0) : (window.app.api ?? window.comfyAPI.api.api).interrupt(null)), runs);
+      if (really) await page.evaluate(([runs, type]) => {
+        if (!runs) return (window.app.api ?? window.comfyAPI.api.api).interrupt(null);
+        const { nodes } = window.app.graph, pose = nodes.find((node) => node.type === "Real3DHeadPose");
+        const slot = pose?.inputs.findIndex((input) => input.name === "motion");
+        if (pose?.inputs[slot].link === null) nodes.find((node) => node.type === type)?.connect(0, pose, slot); // what led there was removed
+        return window.app.queuePrompt(0);
+      }, [runs, TYPE]);
       else for (const remaining of [1, 0]) await tell("status", { status: { exec_info: { queue_remaining: remaining } } });
     },
   };

@@ -3,10 +3,17 @@
 Needs what test_page.py needs, and is skipped without. With REAL3D_COMFYUI_URL the face of that running ComfyUI is directed, too.
 """
 
+import base64
+import io
 import os
+import urllib.parse
+import urllib.request
 
+import av
+import numpy as np
 import pytest
 from browser_page import looked
+from PIL import Image
 
 MONKEY = (int(os.environ.get("REAL3D_MONKEY_SECONDS", "12")), int(os.environ.get("REAL3D_MONKEY_SEED", "1")))
 MORE_MEMORY = 50e6  # bytes that a server may take for whatever is done to its faces, once it has drawn as many as it keeps
@@ -90,10 +97,34 @@ def test_a_monkey_at_the_face_leaves_nothing_behind(served, tmp_path):
         assert told["memory"] - before["memory"] < MORE_MEMORY
 
 
-def test_the_face_of_a_real_host_is_directed(tmp_path):
+@pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
+def real(request, tmp_path_factory):
+    """What a running ComfyUI shows of a face; and the monkey there, for as long as it is wished for."""
     url = os.environ.get("REAL3D_COMFYUI_URL")
     if not url:
         pytest.skip("REAL3D_COMFYUI_URL names no running ComfyUI with this pack")
-    seen = looked(url, tmp_path, [["direct", "directed_face"]], vue=False, light=False)
-    told = seen["direct"]
-    assert not seen["problems"] and told["appeared"] and told["jaw"] != told["rest"] == told["back"] == told["end"] and told["followed"]
+    steps = [["filmed", "directed_greeting", 3.04, [0.28, 0.8, 1.52, 3.0]], ["direct", "directed_face"]]
+    vue, pictures = request.param == "nodes 2.0", tmp_path_factory.mktemp("real") / request.param.replace(" ", "_")
+    seen = looked(url, pictures, steps, vue=vue, light=False)
+    if vue and "filmed" not in seen:
+        pytest.skip("Nodes 2.0 of this page shows no elements of packs")
+    return {**seen, "url": url}
+
+
+def test_the_face_of_a_real_host_is_directed(real):
+    told = real["direct"]
+    assert not real["problems"] and told["appeared"] and told["jaw"] != told["rest"] == told["back"] == told["end"] and told["followed"]
+
+
+def test_the_film_of_a_real_host_shows_what_the_strip_shows(real):
+    told = real["filmed"]
+    assert told["side"] and isinstance(told["film"], dict), told["film"]
+    with urllib.request.urlopen(f"{real['url']}/view?{urllib.parse.urlencode(told['film'])}") as answer:
+        film = [frame.to_ndarray(format="rgb24") for frame in av.open(io.BytesIO(answer.read())).decode(video=0)]
+    assert len(film) == 76 and film[0].shape == (256, 256, 3)
+    frames = [round(moment * 25) for moment, _ in told["strip"]]
+    assert frames == [7, 20, 38, 75]
+    for frame, (_, picture) in zip(frames, told["strip"], strict=True):
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+        off = [np.abs(shown.astype(float) - other).mean() / 255 for other in (film[frame], film[(frame + 38) % 76])]
+        assert off[0] <= 0.02 and off[0] < off[1] / 2, f"frame {frame}"
