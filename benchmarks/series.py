@@ -188,6 +188,7 @@ def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, in
     afresh, _ = in_one_piece(folder, jobs, name)
     with torch.inference_mode():
         places = [place for start, stop in cuts for place in (start, (start + stop) // 2, stop - SOME)]
+        places = [max(0, min(place, len(pictures) - SOME)) for place in places]
         some = [torch.cat([in_8_bits(chunk) for chunk in afresh.part(place, place + SOME).chunks(CHUNK)]) for place in places]
     same = all(torch.equal(pictures[place : place + SOME], few) for place, few in zip(places, some, strict=True))
     equal = seamless = len(pictures) == len(packets) == len(shown) and [time for time, _ in shown] == [
@@ -198,9 +199,7 @@ def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, in
         equal &= encoded(folder / "part.mp4") == packets[start:stop]
         seamless &= [picture for _, picture in decoded(folder / "part.mp4")] == [picture for _, picture in shown[start:stop]]
     write_video(folder / "whole.mp4", FrameStream(len(pictures), frames.fps, lambda a, b: pictures[a:b]), sound, CHUNK)
-    print(
-        f"{len(pictures)} frames in {len(cuts)} parts, {SOME * len(places)} rendered afresh equal to those of one piece to the bit: {same};"
-    )
+    print(f"{len(pictures)} frames in {len(cuts)} parts; {SOME * len(places)} rendered afresh equal those of one piece to the bit: {same};")
     print(f"all encoded as those of one piece: {equal}; decoded across all seams as parts alone, evenly in time: {seamless};")
     print(f"sound equal to the sample: {sounds_equal(folder / 'whole.mp4', made)}")
 
