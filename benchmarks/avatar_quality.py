@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks.quality import identity, lids, motion, mouth, photo, speech  # noqa: E402
+from benchmarks.quality import controls, identity, lids, motion, mouth, photo, speech  # noqa: E402
 from benchmarks.quality.rows import Table  # noqa: E402
 from benchmarks.quality.sheet import Shown, shown_frames, write_sheet  # noqa: E402
 from benchmarks.quality.subject import ASSETS, Media, Subject  # noqa: E402
@@ -34,6 +34,7 @@ FAMILIES = {
     "photo": photo.ROWS,
     "motion": motion.ROWS,
     "lids": lids.ROWS,
+    "controls": controls.ROWS,
     "speech": speech.ROWS,
     "mouth": mouth.ROWS,
     "identity": identity.ROWS,
@@ -51,6 +52,9 @@ def main() -> None:
     if not identity.packages_present() and set(rows) & set(identity.ROWS):
         print("Rows on the face descriptor are left out: they need pip install dlib-bin face_recognition_models.", file=sys.stderr)
         rows = [row for row in rows if row not in identity.ROWS]
+    if not controls.packages_present() and set(rows) & set(controls.ROWS):
+        print("Rows on single controls are left out: they need MediaPipe.", file=sys.stderr)
+        rows = [row for row in rows if row not in controls.ROWS]
     table = Table(rows)
     shown: dict[str, list[Shown]] = {}
     for one in options.portraits or known:

@@ -15,6 +15,7 @@ from .back_ends import preferred
 from .build import Refusal
 
 TOLERANCE = 1e-4
+PLACES_TOLERANCE = 1e-3
 COMPILED = {"cpu-ext": ".cpu.paint_extension"}
 """Name of a back end -> where it is loaded from. In the order in which they are tried."""
 
@@ -33,7 +34,16 @@ def painting() -> core.painting.Painting:
     def paint(layers: core.painting.FrameLayers, *beside) -> tuple[Tensor, Tensor]:
         return chosen()[1].paint(layers, *beside)
 
-    return core.painting.Painting(look_up, paint)
+    def coordinates(readable: core.ray_maps.RayCoordinates, at_rest: core.ray_maps.FrameRays) -> core.ray_maps.FindPlaces:
+        name, operators = chosen()
+        compiled = operators.coordinates(readable, at_rest)
+        found, expected = (vars(places(at_rest)).values() for places in (compiled, readable))
+        if all((a - b).abs().max() <= PLACES_TOLERANCE for a, b in zip(found, expected, strict=True)):
+            return compiled
+        _log.info("Where rays arrive is found by torch (not by %s: it differs from PyTorch)", name)
+        return readable
+
+    return core.painting.Painting(look_up, paint, coordinates)
 
 
 def chosen() -> tuple[str, core.painting.Painting]:

@@ -1,5 +1,5 @@
 """What the operators take part in of the core: `errors`, `render` with the checks, rays, tables and settings that all marchers share, and
-`painting`.
+what frames of the built-in avatar are composed by.
 
 They lie beside this package: in the pack, below whatever it is called; in a checkout or an installed library, at the top. A relative import
 cannot leave the top level, and the pack has no name to import from, so the name is put together from this package's own. A room is loaded
@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..real3d_core import errors as errors
     from ..real3d_core import render as render
+    from ..real3d_core.analytic import channels as channels
+    from ..real3d_core.analytic import far_side as far_side
     from ..real3d_core.analytic import painting as painting
+    from ..real3d_core.analytic import ray_maps as ray_maps
 else:
-    _PLACES = {"errors": "errors", "render": "render", "painting": "analytic.painting"}
+    _AVATAR = ("channels", "far_side", "painting", "ray_maps")
+    _PLACES = {"errors": "errors", "render": "render", **{room: f"analytic.{room}" for room in _AVATAR}}
 
     def __getattr__(room: str) -> ModuleType:
         if room not in _PLACES:

@@ -59,7 +59,8 @@ class CameraPathNode(io.ComfyNode):
                     default="0: 0 0 0 1\n2: 25 -5 0 1\n4: 0 0 0 1",
                     multiline=True,
                     tooltip=(
-                        "For 'keyframes', one per line: seconds: yaw pitch roll (degrees) distance. The camera moves smoothly between them."
+                        "For 'keyframes', one per line: seconds: yaw pitch roll (degrees) distance. The camera moves smoothly between "
+                        "them, or as a word after the seconds says: linear, hold, ease_in or ease_out."
                     ),
                 ),
                 PortraitSocket.Input(

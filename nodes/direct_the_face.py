@@ -72,7 +72,8 @@ class DirectTheFace(io.ComfyNode):
                     multiline=True,
                     tooltip=(
                         "Instead of fixed amounts, one moment per line: seconds: name = amount, name = amount. For example: "
-                        "0: neutral, then 1.5: smile = 0.8, gaze_x = -0.3. The face changes smoothly between them."
+                        "0: neutral, then 1.5: smile = 0.8, gaze_x = -0.3. The face changes smoothly between them, or as a word "
+                        "after the seconds says: linear, hold, ease_in or ease_out."
                     ),
                 ),
                 number("seconds", 4.0, (0.04, LONGEST), "Length without a connected motion, at 25 frames per second.", step=0.04),

@@ -56,7 +56,8 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
     """What look.mjs saw."""
     pictures.mkdir(parents=True, exist_ok=True)
     file = pictures / "plan.json"
-    whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "examples": EXAMPLES, "steps": steps, **plan}
+    whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "show": bool(os.environ.get("REAL3D_PICTURES"))}
+    whole |= {"examples": EXAMPLES, "steps": steps, **plan}
     file.write_text(json.dumps(whole), encoding="utf-8")
     limit = SECONDS + plan.get("seconds", 0)
     command = ["node", str(FOLDER / "look.mjs"), url, str(file)]

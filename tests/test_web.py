@@ -46,6 +46,7 @@ PATHS = [
     {"mode": "keyframes", "keyframes": KEYS},
     {"mode": "keyframes", "keyframes": "1: 10 5 3 0.9"},
     {"mode": "keyframes", "keyframes": "0: 0 0\n3: 30 -6 0 1.4"},
+    {"mode": "keyframes", "keyframes": "0 ease_in: 0 0\n1.04 Hold: 30 -6 0 1.4\n2 linear: 4 4\n3; 6 6\n4 ease_out : 9\n4.5: 2"},
 ]
 
 
@@ -90,7 +91,9 @@ console.log(JSON.stringify({{
   last: withKeyframe("0: 0 0 0 1\\n", 2, [0, 0, 0, 1]),
   without: withoutKeyframe(text, keys[1]),
   moved: withChangedKeyframe(three, parseKeyframes(three)[1], 2.5, [5, 0, 0, 1]),
-  hostile: parseKeyframes("x: 1\\n-1: 2\\n1 2 3 4 5 6\\n1e400: 0\\nNaN: 1").length,
+  hostile: parseKeyframes("x: 1\\n-1: 2\\n1 2 3 4 5 6\\n1e400: 0\\nNaN: 1\\n1 constructor: 1").length,
+  eased: withChangedKeyframe("0 hold: 1\\n2: 3 0 0 1", parseKeyframes("0 hold: 1\\n2: 3 0 0 1")[0], 1, [5, 0, 0, 1]),
+  soft: withChangedKeyframe("0 hold: 1", parseKeyframes("0 hold: 1")[0], 0, [1, 0, 0, 1], "smooth"),
 }}))"""
     told = calculated(script)
     assert told["times"] == [0, 1.5, 2, 4] and told["hostile"] == 0
@@ -98,11 +101,12 @@ console.log(JSON.stringify({{
     assert told["first"] == "0: 0 0 0 1" and told["last"] == "0: 0 0 0 1\n2: 0 0 0 1"
     assert "30, -10" not in told["without"] and "# a remark" in told["without"]
     assert told["moved"] == "0: 0 0 0 1\n2: 9 0 0 1\n2.5: 5 0 0 1"
-    for text in (told["added"], told["without"], told["moved"]):
+    assert told["eased"] == "1 hold: 5 0 0 1\n2: 3 0 0 1" and told["soft"] == "0: 1 0 0 1"
+    for text in (told["added"], told["without"], told["moved"], told["eased"]):
         camera_paths.keyframe_view(text, 10, 25.0)
 
 
-FACE = "# a remark\n0: neutral\n1.5: smile = 0.8, gaze_x = -0.3\n3: surprised; head_yaw = 12.5, gaze_x = .2\n4:"
+FACE = "# a remark\n0: neutral\n1.5: smile = 0.8, gaze_x = -0.3\n3: surprised; head_yaw = 12.5, gaze_x = .2\n4 hold: smile\n4.4:"
 
 
 def test_the_page_knows_what_the_face_does():
@@ -128,7 +132,8 @@ console.log(JSON.stringify({{
   moved: withFaceKey(text, keys[1], 3.5, keys[1].values),
   first: withFaceKey("", null, 0, {{}}),
   mirrored: mirrored({{ gaze_x: 0.5, gaze_y: 0.1, head_yaw: -4, blink_left: 1, brow_outer_left: 0.2, brow_outer_right: 0.4, smile: 1 }}),
-  hostile: parseFaceKeys("x: smile\\n-1: smile\\n1: smile = much\\n1 smile").length,
+  hostile: parseFaceKeys("x: smile\\n-1: smile\\n1: smile = much\\n1 smile\\n1 bouncy: smile").length,
+  eased: withFaceKey("1 linear: smile = 0.5", parseFaceKeys("1 linear: smile = 0.5")[0], 2, {{ smile: 1 }}),
   ways: parseWays("jaw_open = scale, gaze_x: replace"),
   written: formatWays({{ jaw_open: "scale", gaze_x: "add", frown: "replace" }}),
 }}))"""
@@ -136,9 +141,10 @@ console.log(JSON.stringify({{
     assert "\n2: gaze_y = 0.25, head_roll = -3\n3:" in told["added"] and "# a remark" in told["added"]
     assert told["set"] == FACE.replace("smile = 0.8, gaze_x = -0.3", "smile = 0.9")
     assert told["moved"].splitlines()[3] == "3.5: smile = 0.8, gaze_x = -0.3" and told["first"] == "0:" and told["hostile"] == 0
+    assert told["eased"] == "2 linear: smile = 1"
     expected = {"gaze_x": -0.5, "gaze_y": 0.1, "head_yaw": 4, "brow_outer_left": 0.4, "brow_outer_right": 0.2, "smile": 1}
     assert told["mirrored"] == expected | {"blink_left": 0, "blink_right": 1}
     assert told["ways"] == {"jaw_open": "scale", "gaze_x": "replace"} and told["written"] == "jaw_open = scale, frown = replace"
-    for text in (told["added"], told["set"], told["moved"], told["first"]):
+    for text in (told["added"], told["set"], told["moved"], told["first"], told["eased"]):
         face_keyframes(text, 10, 25.0)
     assert ways_of(told["written"]) == {"jaw_open": "scale", "frown": "replace"}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import painting
+from . import ray_places_extension
 
 SOURCE = Path(__file__).with_name("paint.cpp")
 MOST_CHANNELS = 8
@@ -94,7 +95,8 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
             raise MemoryError("there is not enough memory to compose a frame")
         return picture, person
 
-    return painting.Painting(look_up, paint)
+    coordinates = ray_places_extension.load(flags)
+    return painting.Painting(look_up, paint, lambda readable, at_rest: coordinates(readable))
 
 
 def _with_room_behind(cells: Tensor) -> Tensor:

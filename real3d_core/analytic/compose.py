@@ -24,12 +24,12 @@ from .face_map import face_map
 from .far_side import FarSide
 from .outskirts import head_with_outskirts
 from .painting import FrameLayers, Painting
-from .ray_maps import FrameRays, RayCoordinates, blur, channels, enlargement
+from .ray_maps import FrameRays, RayCoordinates, blur, channels, enlargement, near_hanging_hair
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
 _CONTOUR_BLUR = 2.0  # rays
-_CONTOUR_CONTRAST = 3.8
+_CONTOUR_CONTRAST = 6.0
 
 
 class Composer:
@@ -52,7 +52,10 @@ class Composer:
         self._size, self._paint = size, painting.paint
         self._background = _fit(plates.crop(plates.background), size)
         rays = at_rest.opacity.shape[-1]
-        self._coordinates = RayCoordinates(at_rest, _fit(plates.crop(plates.hair), rays), FarSide(portrait, planes, at_rest))
+        hair, person, head = (_fit(plates.crop(plate), rays) for plate in (plates.hair, plates.person, plates.head_mask))
+        hanging = near_hanging_hair(hair, person - head, face.face_height)
+        coordinates = RayCoordinates(at_rest, hair, hanging, FarSide(portrait, planes, at_rest))
+        self._coordinates = painting.coordinates(coordinates, *FrameRays.of(at_rest))
         self._from_rays = enlargement(rays, size, "bicubic")
         self._head = HeadSheets(portrait, plates, face, self._from_rays, size, painting.look_up)
         self._torso = Torso(portrait, plates.torso, face.face_height, size)

@@ -217,12 +217,15 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 1] = -0.030 * corner
+    rim = np.where(y < lip_line, 1, -1) * ~np.isin(np.arange(MESH_POINTS), INNER_LIP)
+    directions["lips_press"][:, 1] = (0.008 * rim * lens + 0.004 * np.clip(np.abs(across), 0, 1) ** 2) * near_mouth  # AU 24
+    directions["lips_press"][:, 0] = 0.06 * half_width * side * near_mouth
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
-    directions["brow_furrow"][:, 0] = -0.025 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
-    directions["brow_furrow"][:, 1] = -0.025 * inner * brow
+    directions["brow_furrow"][:, 0] = -0.030 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
+    directions["brow_furrow"][:, 1] = -(0.022 + 0.020 * inner) * brow  # AU 4 lowers the whole brow
     return np.stack([directions[name] for name in CONTROLS])
 
 

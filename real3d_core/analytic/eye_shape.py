@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -38,21 +39,26 @@ class EyeShape:
     width: float
     below: np.ndarray
 
-    @property
+    @cached_property
     def opening(self) -> np.ndarray:
         """[h, w] between the lids."""
         return self.bottom - self.top
 
-    @property
+    @cached_property
     def arch(self) -> np.ndarray:
         """[h, w]: 1 midway between the corners, 0 at them and beyond."""
         return np.clip(1 - (2 * self.along) ** 2, 0, 1)
 
     def pulled(self, picture: np.ndarray, down: np.ndarray) -> np.ndarray:
         """[h, w, C] whose every pixel is taken from so much [h, w] further down."""
-        way = down * self.width
-        x, y = (self.x + way * self.below[0]).astype(np.float32), (self.y + way * self.below[1]).astype(np.float32)
+        way, (right, lower) = down * self.width, map(float, self.below)
+        x, y = (self.x + way * right).astype(np.float32), (self.y + way * lower).astype(np.float32)
         return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def coloured(grey: np.ndarray) -> np.ndarray:
+    """[h, w] float32 -> [h, w, 3], the same in each channel; NumPy takes ten times as long to work with [h, w, 1] and [h, w, 3]."""
+    return cv2.merge((grey, grey, grey))
 
 
 def eye_shape(upper: np.ndarray, lower: np.ndarray, brow: np.ndarray, size: tuple[int, int], temple: int) -> EyeShape:

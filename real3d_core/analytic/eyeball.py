@@ -7,7 +7,7 @@ import numpy as np
 
 from ..portrait.inpaint import push_pull
 from ..smooth_step import smooth_step
-from .eye_shape import EyeShape
+from .eye_shape import EyeShape, coloured
 
 _LIMBUS = (1.0, 1.3)  # radii of the iris between which it passes into the white
 _SHADED = 0.13  # widths of the eye below the upper lid that its lashes and its shadow darken
@@ -47,6 +47,7 @@ class Eyeball:
         self._white = (white + (flat - white) * shown * away).astype(np.float32)
         moving = shown * (flat - away * self._white) + (1 - shown) * (1 - away) * iris
         self._iris = np.dstack([moving, 1 - away]).astype(np.float32)  # premultiplied colour and opacity
+        self._opacity = coloured(np.maximum(self._iris[..., 3], 1e-3))
         self._glint = ((picture - clean) * shown).astype(np.float32)
         self._lit = clean + self._glint
 
@@ -54,8 +55,9 @@ class Eyeball:
         """[h, w, 3] in even light, with the iris moved by (x, y) pixels; catchlights stay where the light puts them, while it is there."""
         x, y = (axis - np.float32(way) for axis, way in zip((self._shape.x, self._shape.y), shift, strict=True))
         iris = cv2.remap(self._iris, x, y, cv2.INTER_LINEAR) if shift.any() else self._iris
-        plain = iris[..., :3] + (1 - iris[..., 3:]) * self._white
-        on_iris = (iris[..., 3:] / np.maximum(self._iris[..., 3:], 1e-3)).clip(0, 1)
+        opacity = coloured(iris[..., 3])
+        plain = iris[..., :3] + (1 - opacity) * self._white
+        on_iris = (opacity / self._opacity).clip(0, 1)
         return lit(plain, self._glint * on_iris, self._lit)
 
 

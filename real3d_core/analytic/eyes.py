@@ -31,7 +31,7 @@ from ..motion.anatomy import soft_limit
 from ..motion.gaze import gaze_of
 from ..motion.motion import Motion
 from ..portrait.plates import plate_pixels
-from .eye_shape import EyeShape, eye_shape, folded, lid_follows
+from .eye_shape import EyeShape, coloured, eye_shape, folded, lid_follows
 from .eyeball import DARKEN, Eyeball, is_seen, lit
 from .glasses import glasses_worn
 from .lids import Lid, drawn
@@ -76,13 +76,13 @@ class Eye:
         bottom = shape.bottom - np.float32(_RISES * closed) * shape.opening
         edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)
         smooth = drawn(part * tallest)
-        ball = self._shaded(ball, edge, bottom) * (1 - _SHADE * smooth * shape.arch)[..., None]
-        on_ball, below = (np.clip((shape.down - line) / self._soft + 0.5, 0, 1)[..., None] for line in (edge, bottom))
-        between = (1 - below) * np.clip(shape.opening / self._soft, 0, 1)[..., None]  # nothing beyond the corners
+        ball = self._shaded(ball, edge, bottom) * coloured(1 - np.float32(_SHADE * smooth) * shape.arch)
+        on_ball, below = (np.clip((shape.down - line) / self._soft + 0.5, 0, 1) for line in (edge, bottom))
+        between = (1 - below) * np.clip(shape.opening / self._soft, 0, 1)  # nothing beyond the corners
         skin = self._lid.below(bottom, smooth)
-        under = skin + (ball - skin) * between
+        under = skin + (ball - skin) * coloured(between)
         lid = self._lid.skin(edge, smooth)
-        painted = self._lid.lashes(lid + (under - lid) * on_ball, edge, smooth)
+        painted = self._lid.lashes(lid + (under - lid) * coloured(on_ball), edge, smooth, part)
         return (painted + (self._picture - painted) * self._frame).clip(0, 1).astype(np.float32)
 
     def _shaded(self, ball: np.ndarray, edge: np.ndarray, bottom: np.ndarray) -> np.ndarray:

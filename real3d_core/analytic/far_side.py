@@ -31,14 +31,20 @@ class FarSide:
     Args:
         planes: the portrait's head at rest.
         at_rest: its render from the portrait's own camera.
+
+    Attributes:
+        photo_axes: [3, 2] the photo's right and down, in the world.
+        per_world: crop units per world unit.
+        front: of `front_surface`.
+        rim: [1, 3, R, R] away from the photo's rim inwards (unit vectors), and crop units inside of it.
     """
 
     def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender):
         to_world = portrait.camera[0, :16].reshape(4, 4)
-        self._photo_axes = to_world[:3, :2]  # right and down
-        self._per_world = FOCAL / float(to_world[:3, 3] @ to_world[:3, 2].neg() + HEAD_CENTRE[2] * to_world[2, 2])
-        self._front = front_surface(planes)
-        self._rim = _from_the_rim((at_rest.opacity[0, 0] > 0.5).numpy())
+        self.photo_axes = to_world[:3, :2]  # right and down
+        self.per_world = FOCAL / float(to_world[:3, 3] @ to_world[:3, 2].neg() + HEAD_CENTRE[2] * to_world[2, 2])
+        self.front = front_surface(planes)
+        self.rim = _from_the_rim((at_rest.opacity[0, 0] > 0.5).numpy())
 
     def __call__(self, uv: Tensor, behind: Tensor, evened: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be added to photo coordinates [n, 2] of rays, and how much of each ray's end [n] is side, not front.
@@ -48,10 +54,10 @@ class FarSide:
             evened: [n] the same as the mean of neighbours: on a side, the march ends as deep as its samples happen to lie.
             points, directions: [n, 3] where that was, and where they go.
         """
-        inwards, inside = _at(self._rim, uv * 2 - 1).split([2, 1], dim=1)
+        inwards, inside = _at(self.rim, uv * 2 - 1).split([2, 1], dim=1)
         way, outside = self._to_surface(behind, points, directions)
-        met = self._per_world * (way[:, None] * (directions @ self._photo_axes) - behind[:, None] * self._photo_axes[2])
-        reach = inside.clamp_min(0) + _UNROLLED * self._per_world * (evened[:, None] - _FRONT).clamp_min(0)
+        met = self.per_world * (way[:, None] * (directions @ self.photo_axes) - behind[:, None] * self.photo_axes[2])
+        reach = inside.clamp_min(0) + _UNROLLED * self.per_world * (evened[:, None] - _FRONT).clamp_min(0)
         beyond = -inwards * reach
         side = outside * ((evened - _FRONT) / (_SIDE - _FRONT)).clamp(0, 1) * ((_WIDEST - inside[:, 0]) / (0.3 * _WIDEST)).clamp(0, 1)
         return torch.lerp(met, beyond, side[:, None]), side
@@ -64,10 +70,10 @@ class FarSide:
         Returns also the sine [1, 1, R, R] of the angle by which the rim turns away from this camera [1, 25], negative on the near side.
         """
         grid = uv.permute(0, 2, 3, 1) * 2 - 1
-        inwards, inside = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False).split([2, 1], dim=1)
+        inwards, inside = F.grid_sample(self.rim, grid, padding_mode="border", align_corners=False).split([2, 1], dim=1)
         inside = inside * away.shape[-1]
         lacking = (inside + away - _JITTER).clamp_min(0) * ((_TURNS_AWAY - inside) / 2).clamp(0, 1)
-        shift = -camera[0, :16].reshape(4, 4)[:3, 2] @ self._photo_axes
+        shift = -camera[0, :16].reshape(4, 4)[:3, 2] @ self.photo_axes
         return -inwards * lacking / away.shape[-1], (inwards * shift[:, None, None]).sum(dim=1, keepdim=True)
 
     def _to_surface(self, behind: Tensor, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,12 +83,12 @@ class FarSide:
         """
         start = way = torch.zeros_like(behind)
         for step in range(2):
-            height, *slope, _ = _at(self._front, 2 * (points + way[:, None] * directions)[:, :2]).unbind(dim=1)
+            height, *slope, _ = _at(self.front, 2 * (points + way[:, None] * directions)[:, :2]).unbind(dim=1)
             start = height if step == 0 else start
             left = behind + height - start - way * directions[:, 2]
             steepness = directions[:, 2] - slope[0] * directions[:, 0] - slope[1] * directions[:, 1]
             way = way + left / steepness.clamp_max(-0.3)
-        inside = _at(self._front[:, 3:], 2 * (points + way[:, None] * directions)[:, :2])[:, 0]
+        inside = _at(self.front[:, 3:], 2 * (points + way[:, None] * directions)[:, :2])[:, 0]
         beyond = torch.maximum((0.5 - inside).clamp(0, 1), (way.abs() / _FARTHEST - 1).clamp(0, 1))
         return way.clamp(-_FARTHEST, _FARTHEST), beyond
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..portrait.inpaint import push_pull
 from ..smooth_step import smooth_step
-from .eye_shape import EyeShape
+from .eye_shape import EyeShape, coloured
 
 # Lengths are in widths of the eye, from corner to corner.
 _LASHES = 0.10  # the strip above a lid's edge that moves with it as one
@@ -19,9 +19,15 @@ _DRAWN = 0.22  # a lid's travel until its skin is smooth
 _SKIN = (0.25, 0.4)  # logarithm of how much darker or lighter even and rough skin may be
 _UNFOLDS = 0.8  # how much of the fold above a closed lid is gone
 _DARK_LASHES = 25  # percentile
-_FRINGE, _FRINGE_LENGTH = 0.3, 0.12  # how dark lashes are that hang below it, and how long they are
+_CONTACT = 0.5  # of the skin's brightness, at most, where lids touch
 _GLOSS = 0.06  # how much lighter a drawn lid is where it is roundest
-_LINE = 0.05  # half the width of the line of lashes
+_LINE = 0.032  # half the width of the line where lashes have their roots
+_ROOTS = 0.02  # above a lid's edge, where a photo shows how dark they are
+_PALEST = 0.6  # of the darkest: what closed lids have where the photo shows no lashes
+_LONGEST = (0.07, 0.08)  # above a lid's edge lashes begin to end, and how soon they have ended: folds lie above
+_FAINT, _DARK = 0.2, 0.8  # part of the way from skin to the darkest at which a pixel begins to be lash, and is nothing else
+_TURNS = 2.4  # lengths of a lash by which its tip has come down on a closed lid
+_SHORTEST = 0.15  # of its length, that a lash keeps while it points to the viewer
 _RING = 0.2  # of skin about the eye that lends its colour
 _GRAIN = 0.06  # detail of skin that is finer than this
 _FINEST = 2.0  # as many times its middle strength is kept: pores, not wrinkles
@@ -36,7 +42,7 @@ class Lid:
         glasses: 0..1, how surely the eye is behind some; else what is dark above it is the fold of an open lid, which a closed one lacks.
 
     Attributes:
-        before_skin: [h, w, 1] in 0..1: what about the eye is not skin, such as the frame of glasses.
+        before_skin: [h, w, 3] in 0..1: what about the eye is not skin, such as the frame of glasses.
     """
 
     def __init__(self, picture: np.ndarray, shape: EyeShape, glasses: float):
@@ -60,13 +66,17 @@ class Lid:
             for area in (eye | wing, wing)
         )
         folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * (1 - glasses * (1 - alike))
-        self._covered = np.maximum(eye, folded)[..., None]
+        self._covered = coloured(np.maximum(eye, folded).astype(np.float32))
         self._skin = picture + (skin + self._grain(alike) - picture) * self._covered
-        self._wing = wing[..., None]
+        self._wing = coloured(wing)
         away_from_eye = np.maximum.reduce([above, shape.down - shape.bottom, 2 * np.abs(shape.along) - 1])
-        self.before_skin = ((1 - alike) * smooth_step((away_from_eye - _LASHES) / _BEYOND_LASHES))[..., None]
+        self.before_skin = coloured(((1 - alike) * smooth_step((away_from_eye - _LASHES) / _BEYOND_LASHES)).astype(np.float32))
         edge = picture[(np.abs(shape.along) < 0.5) & (above > -0.01) & (above < 0.05)]
-        self._lash = np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone
+        lash = np.minimum(np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone, _CONTACT * tone)
+        self._lash = np.full_like(picture, lash.astype(np.float32))
+        self._hairs = self._lashes_of_photo(above)
+        roots = cv2.GaussianBlur(shape.pulled(self._hairs, -(_ROOTS - above)), (0, 0), max(0.7, 0.03 * shape.width))
+        self._roots = np.maximum(roots, _PALEST)
 
     def skin(self, edge: np.ndarray, drawn: float) -> np.ndarray:
         """[h, w, 3]: the lid whose edge is at `edge` [h, w]; `drawn` in 0..1, how far its skin is smooth."""
@@ -80,7 +90,7 @@ class Lid:
             return moved
         shade = _ROUND * np.exp(-np.clip(above, 0, None) / 0.08) * shape.arch
         shade = shade - _GLOSS * np.exp(-(((above - 0.22) / 0.1) ** 2)) * shape.arch
-        return moved + (self._skin * (1 - shade[..., None] * self._covered) - moved) * drawn
+        return moved + (self._skin * (1 - coloured(shade) * self._covered) - moved) * drawn
 
     def below(self, edge: np.ndarray, drawn: float) -> np.ndarray:
         """[h, w, 3]: the lower lid with its edge at `edge` [h, w], without the upper one's lashes that hung there."""
@@ -89,13 +99,28 @@ class Lid:
         picture = shape.pulled(self._picture, raised) if raised.any() else self._picture
         return picture + (self._skin - picture) * self._wing * drawn
 
-    def lashes(self, picture: np.ndarray, edge: np.ndarray, drawn: float) -> np.ndarray:
-        """The picture with the line of lashes at the edge of a drawn lid, as dark as the photo's own."""
+    def lashes(self, picture: np.ndarray, edge: np.ndarray, drawn: float, closed: float) -> np.ndarray:
+        """The picture with the photo's own lashes at the edge of a drawn lid.
+
+        Args:
+            closed: part of the way to the lower lid that the edge has come: lashes that point up turn down meanwhile.
+        """
         shape = self._shape
         above = edge - shape.down
-        line = np.maximum(np.exp(-((above / _LINE) ** 2)), _FRINGE * np.exp(-((above / _FRINGE_LENGTH) ** 2)) * (above < 0))
-        line *= np.clip((0.65 - shape.outward) / 0.15, 0, 1) * np.clip((0.55 + shape.outward) / 0.1, 0, 1) * (0.8 + 0.4 * shape.outward)
-        return picture + (self._lash - picture) * (drawn * line)[..., None]
+        length = 1 - _TURNS * closed
+        length = max(length, _SHORTEST) if length > 0 else min(max(length, -1.0), -_SHORTEST)
+        beside = above / np.float32(length)
+        hairs = shape.pulled(self._hairs, np.where(beside > 0, shape.top - beside - shape.down, shape.x.max()))
+        line = np.maximum(self._roots * np.exp(-((above / _LINE) ** 2)), hairs * (beside > 0))
+        line *= np.clip((0.65 - shape.outward) / 0.15, 0, 1) * np.clip((0.55 + shape.outward) / 0.1, 0, 1)
+        return picture + (self._lash - picture) * coloured(drawn * line)
+
+    def _lashes_of_photo(self, above: np.ndarray) -> np.ndarray:
+        """[h, w] in 0..1: how much of each pixel above the open lid's edge is lash."""
+        skin, grey = self._skin.mean(axis=2), self._picture.mean(axis=2)
+        dark = (skin - grey) / np.maximum(skin - self._lash.mean(), 0.05)
+        near = 1 - smooth_step((above - _LONGEST[0]) / _LONGEST[1])
+        return (np.clip((dark - _FAINT) / (_DARK - _FAINT), 0, 1) * near * (above > 0)).astype(np.float32)
 
     def _grain(self, alike: np.ndarray) -> np.ndarray:
         """[h, w, 3]: fine detail of the skin below the eye, mirrored into it."""

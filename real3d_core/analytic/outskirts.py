@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
+from ..face.landmark_sets import CHIN, EARS, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.boxes import box_about
 from ..portrait.inpaint import extend_outwards
@@ -18,6 +18,7 @@ from ..portrait.portrait import Portrait
 from ..portrait.segmentation import disc, filled_face
 from ..render.camera import project
 from ..render.planes import Planes
+from ..smooth_step import smooth_step
 from .adapt import landmarks_of
 from .channels import carried_uv
 from .far_side import front_surface
@@ -37,6 +38,9 @@ _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above wh
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
+_COVERED = 0.6  # of a pixel at the outline covered by hair is enough to tell its colour
+_EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
+_HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
 _HAIR = 0.15  # distance from the colour of the hair above
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
 _SKIN = 0.12  # distance from the face's colour
@@ -91,18 +95,21 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     face = filled_face(landmarks, matte.shape)
     inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
-    inner = _blurred(colours * sure[..., None], fine) / np.maximum(_blurred(sure.astype(np.float32), fine), 0.05)[..., None]
-    hair = _hair(colours, sure, lower, inside, face_height)
+    height = _above_ears(landmarks, matte.shape, face_height)
+    hair = _hair(colours, matte, sure, lower, inside, height, face_height)
+    known = sure | hair
+    inner = _blurred(colours * known[..., None], fine) / np.maximum(_blurred(known.astype(np.float32), fine), 0.05)[..., None]
     rim = np.dstack([inner, hair]).astype(np.float32)
-    grown = extend_outwards(rim, sure, blur=max(1.0, fine))
+    grown = extend_outwards(rim, known, blur=max(1.0, fine))
+    grown += (extend_outwards(rim, hair, blur=max(1.0, fine)) - grown) * _behind_ears(height, hair, face_height)[..., None]
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
     low, high = _BELIEVED
     own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw, sure, face, face_height)
-    beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
+    beyond = ~known & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
+    continued = smooth + hairy * _scattered(np.where(known[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
 
@@ -143,17 +150,45 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray
     return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
 
 
-def _hair(colours: Picture, sure: NDArray[np.bool_], lower: NDArray[np.bool_], inside: np.ndarray, face_height: float) -> NDArray[np.bool_]:
+def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:
+    """[H, W]: how many face heights above the landmarks at the ears each pixel lies, along the head's own axis."""
+    up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height**2
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return columns * up[0] + rows * up[1] - landmarks[EARS].mean(axis=0) @ up
+
+
+def _behind_ears(height: np.ndarray, hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """[H, W] in 0..1: how much of what goes on beyond the outline beside the ears is hair, although the nearest is their skin."""
+    if not hair.any():
+        return np.zeros(hair.shape, np.float32)
+    low, high, fading = _EARS
+    beside = smooth_step((height - low) / fading) * smooth_step((high - height) / fading)
+    away = cv2.distanceTransform((~hair).astype(np.uint8), cv2.DIST_L2, 5) / face_height
+    return (beside * smooth_step((_HAIR_REACHES - away) / fading)).astype(np.float32)
+
+
+def _hair(
+    colours: Picture,
+    matte: Picture,
+    sure: NDArray[np.bool_],
+    lower: NDArray[np.bool_],
+    inside: np.ndarray,
+    height: np.ndarray,
+    face_height: float,
+) -> NDArray[np.bool_]:
     """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
 
-    So neither the jaw's shadow nor a collar is hair.
+    So neither the jaw's shadow nor a collar is hair. Beside the ears it is what is more like the hair above them than like skin.
     """
     skin = np.median(colours[inside > 0], axis=0)
     smooth = _blurred(colours, 0.01 * face_height)
     unlike_skin = (inside == 0) & (np.linalg.norm(smooth - skin, axis=2) > _SKIN)
-    upper = sure & unlike_skin & ~lower
-    if not upper.any():
+    upper = (sure | ((matte > _COVERED) & (height > 0))) & unlike_skin & ~lower
+    above = upper & (height > _EARS[1])
+    if not above.any():
         return upper
+    unlike_hair = np.linalg.norm(smooth - np.median(colours[above], axis=0), axis=2)
+    upper &= (height > _EARS[1]) | (unlike_hair < np.linalg.norm(smooth - skin, axis=2))
     broad = cv2.morphologyEx(unlike_skin.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
     like_hair = np.linalg.norm(smooth - np.median(colours[upper], axis=0), axis=2) < _HAIR
     _, labels, stats, _ = cv2.connectedComponentsWithStats((sure & lower & broad & like_hair).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""The two operators that composing spends its time in, as plain PyTorch (spec 08 section 5). Compiled twins may be handed to the avatar."""
+"""The operators that composing spends its time in, as plain PyTorch (spec 08 section 5). Compiled twins may be handed to the avatar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
-from .ray_maps import channels, enlargement, own_places
+from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, own_places
 
 CELL = 16
 
@@ -62,10 +62,14 @@ Paint = Callable[[FrameLayers, Tensor, "Tensor | None", bool], tuple[Tensor, Ten
 
 @dataclass(frozen=True)
 class Painting:
-    """Both operators, in one implementation."""
+    """The operators, in one implementation.
+
+    coordinates: (a portrait's RayCoordinates, its rays at rest) -> what does the same.
+    """
 
     look_up: LookUp
     paint: Paint
+    coordinates: Callable[[RayCoordinates, FrameRays], FindPlaces]
 
 
 def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
@@ -135,4 +139,4 @@ def _carried_torso(layers: FrameLayers, size: int) -> tuple[Tensor, Tensor]:
     return torso, still
 
 
-IN_TORCH = Painting(look_up, paint)
+IN_TORCH = Painting(look_up, paint, lambda coordinates, at_rest: coordinates)

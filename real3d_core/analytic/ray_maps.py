@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
+from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import lines_of_sight
 from ..render.ray_marching import HeadRender
+from ..smooth_step import smooth_step
 from .channels import FACE_UV, JAW_UV, SKULL_UV, behind_front, photo_coordinates
 from .far_side import FarSide
 
@@ -45,23 +48,41 @@ _TAPS = 2  # rays to each side that have a part in an enlarged pixel
 class FrameRays:
     """What the rays of one frame returned.
 
-    offset: [1, 6, R, R] how far each ray's photo coordinates (three sheets) are from the ray's own place in the picture.
-    opacity, depth: [1, 1, R, R] as rendered.
-    behind: [1, 1, R, R] how far behind the front surface they end.
-    camera: [1, 25].
+    render: of this frame.
     """
 
-    offset: Tensor
-    opacity: Tensor
-    depth: Tensor
-    behind: Tensor
-    camera: Tensor
+    render: HeadRender
 
     @classmethod
     def of(cls, render: HeadRender) -> list[FrameRays]:
         """Those of each frame."""
-        values = (offsets(render), render.opacity, render.depth, behind_front(render), render.cameras)
-        return [cls(*frame) for frame in zip(*(value.split(1) for value in values), strict=True)]
+        parts = zip(*(part.split(1) for part in (render.features, render.depth, render.opacity, render.cameras)), strict=True)
+        return [cls(HeadRender(*frame)) for frame in parts]
+
+    @cached_property
+    def offset(self) -> Tensor:
+        """[1, 6, R, R] how far each ray's photo coordinates (three sheets) are from the ray's own place in the picture."""
+        return offsets(self.render)
+
+    @cached_property
+    def behind(self) -> Tensor:
+        """[1, 1, R, R] how far behind the front surface they end."""
+        return behind_front(self.render)
+
+    @property
+    def opacity(self) -> Tensor:
+        """[1, 1, R, R] as rendered."""
+        return self.render.opacity
+
+    @property
+    def depth(self) -> Tensor:
+        """[1, 1, R, R] as rendered."""
+        return self.render.depth
+
+    @property
+    def camera(self) -> Tensor:
+        """[1, 25]."""
+        return self.render.cameras
 
 
 @dataclass(frozen=True)
@@ -80,24 +101,34 @@ class RayPlaces:
     still: Tensor
 
 
+FindPlaces = Callable[[FrameRays], RayPlaces]
+"""The signature of RayCoordinates."""
+
+
 class RayCoordinates:
     """Photo coordinates of the rays of one portrait's renders.
 
     Args:
         at_rest: the render of the unmoved head from the portrait's own camera; it tells how far rendered coordinates are off.
         hair: [1, 1, R, R], where the photo's outline is hair, not skin.
+        hanging: [1, 1, R, R], how near to hair that hangs down on the torso: so near, hair goes on beyond any outline.
         far_side: corrects coordinates where the photo does not show the head.
+
+    Attributes:
+        residual: [1, 2, R, R] what rendered coordinates lack, at the coordinates.
+        rim: [1, 3, R, R] where the photo shows the rim of the solid, where hair, and how near to hair that hangs down.
+        in_place, reached: [6, R, R] and [1, R, R] `uv` and `reached` of the unmoved head.
     """
 
-    def __init__(self, at_rest: HeadRender, hair: Tensor, far_side: FarSide):
-        self._far_side = far_side
+    def __init__(self, at_rest: HeadRender, hair: Tensor, hanging: Tensor, far_side: FarSide):
+        self.far_side = far_side
         (rays,) = FrameRays.of(at_rest)
-        self._residual = _residual(self._corrected(rays)[0], rays.opacity)
-        self._rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1)], dim=1)
-        self._in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
-        self._reached = torch.zeros(1, *hair.shape[-2:])
+        self.residual = _residual(self._corrected(rays)[0], rays.opacity)
+        self.rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1), hanging], dim=1)
+        self.in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
+        self.reached = torch.zeros(1, *hair.shape[-2:])
         unmoved = self(rays)
-        self._in_place, self._reached = unmoved.uv, unmoved.reached
+        self.in_place, self.reached = unmoved.uv, unmoved.reached
 
     def __call__(self, rays: FrameRays) -> RayPlaces:
         """Of the rays of one frame.
@@ -108,27 +139,27 @@ class RayCoordinates:
         solid = rays.opacity > _WHOLE
         offset, front = self._corrected(rays)
         grid = (offset[:, FACE_SHEET] + pixel_centres(offset.shape[-1])).permute(0, 2, 3, 1) * 2 - 1
-        rim = F.grid_sample(self._rim, grid, padding_mode="border", align_corners=False)
+        rim = F.grid_sample(self.rim, grid, padding_mode="border", align_corners=False)
         grown, away = continued(torch.cat([offset, rim, front], dim=1), solid)
-        offset, rim, hair, front = grown.split([6, 1, 1, 1], dim=1)
+        offset, rim, hair, hanging, front = grown.split([6, 1, 1, 1, 1], dim=1)
         rim = rim.clamp(0, 1) * front
         centres = pixel_centres(offset.shape[-1])
-        beyond, turned = self._far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away, rays.camera)
+        beyond, turned = self.far_side.beyond_rim(offset[:, FACE_SHEET] + centres, away, rays.camera)
         beyond = beyond * (~solid)
         pairs = without_steps(offset + _three_times(beyond))[0].unflatten(0, (3, 2)) + centres
         error = F.grid_sample(
-            self._residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
+            self.residual.expand(3, -1, -1, -1), pairs.permute(0, 2, 3, 1) * 2 - 1, padding_mode="border", align_corners=False
         )
         uv = (pairs + error).flatten(0, 1)
-        still = stillness((uv - self._in_place).unflatten(0, (3, 2))).amin(dim=0)
-        reach = (_FAR_GROW / turned.clamp_min(1e-3)).clamp_max(_GROW)
+        still = stillness((uv - self.in_place).unflatten(0, (3, 2))).amin(dim=0)
+        reach = torch.lerp((_FAR_GROW / turned.clamp_min(1e-3)).clamp_max(_GROW), turned.new_tensor(_GROW), hanging)
         strands = ((reach - blur(away, _AWAY_BLUR)) / (reach / 3).clamp_min(_SHARPEST)).clamp(0, 1)
         skin = ((_SKIN_GROW - away) / 2).clamp(0, 1)
         reached = torch.where(solid, 1.0, torch.lerp(skin * rim, (_GROW - away).clamp(0, 1), hair))[0]
         beside = ((_SIDE_GROW - away) / 2).clamp(0, 1) * (1 - front) * hair  # the solid ends within the hair
         beside = blur(beside, _STEP_BLUR)  # else the rays' grid would show along it
         near = torch.maximum((skin * still + (strands - skin * still) * hair) * rim, beside)[0]
-        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self._reached - reached))
+        return RayPlaces(uv, near, reached, 1 - torch.maximum(reached * (1 - still), self.reached - reached))
 
     def _corrected(self, rays: FrameRays) -> tuple[Tensor, Tensor]:
         """The offsets of a frame, set right on the solid head, and [1, 1, R, R]: 1 on its front, 0 on its sides."""
@@ -140,7 +171,7 @@ class RayCoordinates:
         directions = (towards * towards.square().sum(dim=0).rsqrt()).T
         points = position.T + directions * depth[:, None]
         uv = (rays.offset[0, FACE_SHEET].flatten(1).index_select(1, solid) + centres).T
-        shift, on_side = self._far_side(uv, behind, evened, points, directions)
+        shift, on_side = self.far_side(uv, behind, evened, points, directions)
         corrected = rays.offset.flatten(2).index_add(2, solid, shift.T.repeat(3, 1)[None])
         front = torch.ones_like(rays.opacity)
         front.view(-1)[solid] = 1 - on_side
@@ -271,6 +302,17 @@ def _rim(at_rest: HeadRender) -> Tensor:
     """
     depth = torch.from_numpy(distance_transform_edt(at_rest.opacity[0, 0].numpy() > 0.5)).float()
     return ((_RIM - depth) / 5).clamp(0, 1)[None, None]
+
+
+def near_hanging_hair(hair: Tensor, torso: Tensor, face_height: float) -> Tensor:
+    """[1, 1, R, R]: 1 where hair hangs down on the torso, falling to 0 as high above it as the seam between head and torso reaches.
+
+    Args:
+        hair, torso: [1, 1, R, R] in 0..1.
+        face_height: in crop units.
+    """
+    away = distance_transform_edt((hair[0, 0] * torso[0, 0]).numpy() < 0.5) / hair.shape[-1]
+    return torch.from_numpy(1 - smooth_step(away / (BROADEST_SEAM * face_height))).float()[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS
 from ..face.measures import face_height_of
 from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
+from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
 from .hidden_half import HiddenHalf
@@ -29,6 +30,8 @@ _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
 _INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _STEEPEST = 1.3  # of the hair's and ears' breadth in the photo is the most that they may fall off over it
+_STEEPEST_RIM = 2.0  # the most that the face itself may fall off near its rim
+_RIM = 0.12  # face heights, that rim
 _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
@@ -59,7 +62,6 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     landmarks = landmarks_in_world(portrait)
     face_height = float(face_height_of(landmarks))
     face_depth, in_face = _face_depth(landmarks)
-    seam = _seam_beside_face(landmarks, face_height)
     camera = portrait.camera[0]
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
@@ -74,6 +76,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         inside = _signed_distance(mask) - _INSET
         inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
+        seam = _seam_beside_face(landmarks, face_height, steepest)
         front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
@@ -191,7 +194,21 @@ def _close(
     surface = np.where(in_face, face_depth, outside)
     soft = gaussian_filter(surface, 2.0)
     keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
-    return surface * keep + soft * (1 - keep)
+    return _no_steeper(surface * keep + soft * (1 - keep), binary_erosion(in_face, iterations=round(_RIM * face_height * TEXELS)))
+
+
+def _no_steeper(surface: np.ndarray, inner_face: np.ndarray) -> np.ndarray:
+    """Depth brought forward around the inner face, so that along x and y it nowhere falls off by more than _STEEPEST_RIM: MediaPipe's face
+    ends in a cliff, over which a turned head would show few of the photo's pixels drawn out into bars.
+    """
+    raised = np.where(inner_face, -np.inf, surface)
+    for axis in (1, 0):
+        slope = np.moveaxis(_STEEPEST_RIM / TEXELS * np.indices(surface.shape)[axis], axis, 0)
+        raised = np.moveaxis(raised, axis, 0)
+        from_before = np.maximum.accumulate(raised + slope) - slope
+        from_behind = np.maximum.accumulate((raised - slope)[::-1])[::-1] + slope
+        raised = np.moveaxis(np.maximum(from_before, from_behind), 0, axis)
+    return np.where(inner_face, surface, raised)
 
 
 def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
@@ -222,13 +239,16 @@ def _back(
     return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 
-def _seam_beside_face(landmarks: np.ndarray, face_height: float) -> np.ndarray:
-    """[256, 256]: 1 where hair beside the face goes on as the torso's, falling to 0 upwards and towards the face."""
+def _seam_beside_face(landmarks: np.ndarray, face_height: float, steepest: np.ndarray) -> np.ndarray:
+    """[256, 256]: 1 where hair beside the face goes on as the torso's, falling to 0 upwards, where it hangs down above the whole seam, and
+    towards the face.
+    """
     x, y = texel_centres()
     corners = landmarks[JAW_CORNERS]
     beside = np.maximum(corners[:, 0].min() - x, x - corners[:, 0].max()) / face_height
-    above = (y - corners[:, 1].mean()) / (0.4 * face_height)
-    return np.clip(beside / 0.15, 0, 1) * (1 - smooth_step(above))
+    hanging = (_STEEPEST - steepest) / (_STEEPEST - _LONG_HAIR)
+    above = (y - corners[:, 1].mean()) / face_height - BROADEST_SEAM * hanging
+    return np.clip(beside / 0.15, 0, 1) * (1 - smooth_step(above / 0.4))
 
 
 def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:

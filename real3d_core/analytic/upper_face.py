@@ -26,16 +26,16 @@ def upper_face_directions(rest: np.ndarray) -> dict[str, np.ndarray]:
     directions = {name: np.zeros((MESH_POINTS, 3)) for name in UPPER_FACE}
     from_middle = rest[:, 0] - rest[_NOSE_BRIDGE, 0]
     brow = brow_weight(rest)
-    directions["brow_inner_raise"][:, 1] = 0.045 * np.exp(-((from_middle / 0.14) ** 2)) * brow  # AU 1
+    directions["brow_inner_raise"][:, 1] = 0.058 * np.exp(-((from_middle / 0.14) ** 2)) * brow  # AU 1
     for name, side in (("brow_outer_left", 1), ("brow_outer_right", -1)):  # AU 2
         directions[name][:, 1] = 0.035 * smooth_step((side * from_middle - 0.10) / 0.14) * brow
     for upper, lower in _EYES:
         lens, above, below = _eye_places(rest, upper, lower)
         directions["lids_wide"][:, 1] += lens * (0.016 * above - 0.003 * below)  # AU 5
-        directions["lids_tight"][:, 1] += lens * (0.012 * below - 0.006 * above)  # AU 7
+        directions["lids_tight"][:, 1] += lens * (0.022 * below - 0.008 * above)  # AU 7
         x, y = rest[upper + lower, :2].mean(0)
         apple = np.exp(-(((rest[:, 0] - x) / 0.14) ** 2) - ((rest[:, 1] - y + 0.11) / 0.07) ** 2)
-        directions["cheek_raise"][:, 1:] += apple[:, None] * (0.022, 0.012)  # AU 6
+        directions["cheek_raise"][:, 1:] += apple[:, None] * (0.030, 0.015)  # AU 6
     return directions
 
 

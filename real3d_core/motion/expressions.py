@@ -82,7 +82,9 @@ def directed(motion: Motion, amounts: Mapping[str, Tensor | float]) -> Motion:
 
 
 def face_keyframes(text: str, frames: int, fps: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All expressions, and what is set by hand, each [frames]: softly through keyframes, one per line: seconds, then the whole face.
+    """All expressions, and what is set by hand, each [frames]: through keyframes, one per line.
+
+    A line has seconds, how the face goes on to the next (an easing, "smooth" where none is named), then the whole face.
 
     What no line names is left out of the second; what some lines do not name is 0 there.
 
@@ -95,9 +97,9 @@ def face_keyframes(text: str, frames: int, fps: float) -> tuple[dict[str, Tensor
         Real3DError: a line cannot be read, times repeat, or there is none.
     """
     example = "'0: neutral' or '1.5: smile = 0.8, gaze_x = -0.3' (seconds: expression or control = amount)"
-    times, values = keyframes(text, _keyframe, "face", example)
+    times, values, easings = keyframes(text, _keyframe, "face", example)
     named = dict(zip(_KEYED, ~np.isnan(values).all(axis=0), strict=True))
-    between = torch.from_numpy(between_keyframes(times, np.nan_to_num(values), frames, fps)).float()
+    between = torch.from_numpy(between_keyframes(times, np.nan_to_num(values), easings, frames, fps)).float()
     curves = dict(zip(_KEYED, between.unbind(1), strict=True))
     return {name: curves[name] for name in EXPRESSIONS}, {name: curves[name] for name in BY_HAND if named[name]}
 

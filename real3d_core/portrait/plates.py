@@ -12,16 +12,26 @@ from torch import Tensor
 from ..face.landmark_sets import CHIN, FOREHEAD
 from ..face.measures import face_height_of
 from ..memory import give_back
+from ..smooth_step import smooth_step
 from .boxes import Box, box_about
 from .inpaint import extend_outwards, gaussian_blur
 from .matting import unmixed
-from .segmentation import away_from_face, disc, head_region, where_hair
+from .segmentation import BROADEST_SEAM, away_from_face, disc, head_region, where_hair
 
 _NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
 _BESIDE = 0.04  # face heights that a jaw moves in speech
 _SKIN_LIKE = 0.04  # chromaticity
+_IN_SHADOW = 0.7  # of the skin's brightness
 _HAIR_LIKE = 0.25  # distance of colours, each 0..1
 _SPARSE = 4  # pixels
+_SHADOW_REACHES = 0.03  # face heights behind the jaw over which the neck's edge passes into what is behind it
+_DARKEST = 0.5  # of the neck's brightness that its edge in the jaw's shadow may have, and what goes on from there
+_FINE = 0.02  # face heights: what a blur this wide takes away is detail
+_LONGEST = 0.3  # face heights of visible neck that are repeated, in turn upwards and downwards
+_UNLIKE = 0.2  # distance of colours, each 0..1, between a neck and what is no longer the neck
+_BESIDE_FACE = 0.05  # face heights from the face, from which on hair is no rim of it
+_TAPER = 1.5  # face heights that hanging hair draws back from its outline for each one that it goes on behind the head
+_SLOPE_FADES = 0.1  # face heights over which the head fades along that slope
 _LONG_HAIR = 0.1  # face heights, the side of a square as large as the hair below the mouth that is no mere ear lobe
 MARGIN = 0.25  # the plates reach this much of the crop's side beyond each of its edges
 
@@ -88,6 +98,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     face_height = float(face_height_of(landmarks[:, :2]))
     away = away_from_face(landmarks, *person.shape)
     region, seam, firmness = head_region(landmarks, person, away)
+    firmness = _firm_along_hanging_hair(firmness, person, away, face_height)
     head = person * region
     foreground, behind = unmixed(photo, person, shown, 0.02 * face_height)
     background = _tensor(behind)
@@ -104,6 +115,21 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         head_mask=_tensor(head),
         hair=_tensor(hair),
     )
+
+
+def _firm_along_hanging_hair(firmness: np.ndarray, person: np.ndarray, away: np.ndarray, face_height: float) -> np.ndarray:
+    """Firmness with which hair that hangs down beside the face passes from the head to the torso along a slope, the torso's ending inside
+    of it: across the whole of it the torso's would end in a step, which a turned head bares.
+    """
+    fading = (firmness > 0) & (firmness < 1) & (away > _BESIDE_FACE)
+    if not fading.any():
+        return firmness
+    box = box_about(fading, round(_TAPER * BROADEST_SEAM * face_height))
+    depth = cv2.distanceTransform(np.pad((person[box] > 0.5).astype(np.uint8), 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1] / face_height
+    firm = 1 - smooth_step((depth - _TAPER * BROADEST_SEAM * firmness[box]) / _SLOPE_FADES + 1)
+    sloping = firmness.copy()
+    sloping[box] = np.where(fading[box], np.maximum(firmness[box], firm), firmness[box])
+    return sloping
 
 
 def _head_colours(
@@ -138,15 +164,21 @@ def _torso(
     box = box_about((painted & (person > 0)) | (away == 0), round(0.05 * face_height))
     below = slice(box[0].start, None), box[1]
     visible = (person[below] > 0.9) & (seam[below] < 0.5) & (head[below] <= 0.5)
-    neck, goes_on = _continue_upwards(foreground[below], visible, person[below] > 0.5, box[0].stop - box[0].start, face_height)
+    first_below = _first_below(visible)[: box[0].stop - box[0].start]
+    neck = _continued_upwards(foreground[below], first_below, visible, face_height)
+    goes_on = first_below < _first_below(~(person[below] > 0.5))[: len(first_below)]  # only there the torso really goes on
 
     inside, within = person[box], painted[box]
     depth_inside = cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     covered = head[box] > 0.5
     behind = covered & _below_mouth(landmarks, box) & goes_on
     well_behind = behind & _away_from_hair(covered, inside, foreground[box], away[box], face_height)
-    neck, bare = _bare_neck(neck, foreground[box], well_behind, covered, away[box], face_height)
-    hidden = behind & (depth_inside > _NECK_INSET * face_height)
+    continued, (neck, bare) = neck, _bare_neck(neck, foreground[box], well_behind, covered, away[box], face_height)
+    as_below = (neck == continued).all(axis=2, keepdims=True)
+    neck = neck + as_below * _mirrored_detail(foreground[below], first_below, visible, face_height)
+    hair_behind = ~bare & (away[box] > _BESIDE_FACE)
+    behind_edge = first_below - np.arange(len(first_below))[:, None]
+    hidden = behind & (depth_inside > _NECK_INSET * face_height + _TAPER * behind_edge * hair_behind)
     within |= bare & hidden & (firmness[box] > 0.8)
     inpainted = cv2.copyTo(neck, within.astype(np.uint8), foreground[box].copy())
     inpainted = extend_outwards(inpainted, hidden | ~within, blur=max(1.0, 0.01 * face_height))
@@ -185,23 +217,43 @@ def _below_mouth(landmarks: np.ndarray, box: Box) -> np.ndarray:
     return height < 0.45 * (up**2).sum()
 
 
-def _continue_upwards(
-    photo: np.ndarray, visible: np.ndarray, person: np.ndarray, rows: int, face_height: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The upper rows of a picture in which every hidden pixel has the colour of the first visible one below it, softened and in the chin's
-    shadow: a neck goes on as a neck, hair as hair.
+def _continued_upwards(photo: np.ndarray, first_below: np.ndarray, visible: np.ndarray, face_height: float) -> np.ndarray:
+    """The upper rows of a picture in which every hidden pixel goes on from the first visible one below it, softened: a neck goes on as a
+    neck, hair as hair.
 
-    Returns also where the person reaches down to that visible pixel without a gap: only there the torso really goes on.
+    It lies in the chin's shadow, and where that has begun already, it is as dark from there on.
     """
-    height, width = visible.shape
-    first_below = _first_below(visible)[:rows]
     reach = max(1, round(0.03 * face_height))
-    smooth = cv2.blur(photo, (1, reach)).reshape(-1, 3)
-    colours = smooth.take(np.minimum(first_below + reach, height - 1) * width + np.arange(width), axis=0)
-    neck = gaussian_blur(colours, max(0.8, 0.02 * face_height))
-    away = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)[:rows]
-    neck *= np.clip(1 - 0.8 * away / face_height, 0.7, 1)[..., None]
-    return neck, first_below < _first_below(~person)[:rows]
+    smooth = cv2.blur(photo, (1, reach))
+    neck, edge = (gaussian_blur(_below(smooth, first_below + down), max(0.8, 0.02 * face_height)) for down in (reach, reach // 2))
+    away = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5)[: len(first_below)] / face_height
+    shaded = edge.sum(axis=2) / np.maximum(neck.sum(axis=2), 0.05)
+    shade = np.minimum(np.clip(1 - 0.8 * away, 0.7, 1), np.maximum(shaded, _DARKEST))
+    continued = neck * shade[..., None]
+    continued += (edge - continued) * np.exp(-away / _SHADOW_REACHES)[..., None]
+    return continued
+
+
+def _mirrored_detail(photo: np.ndarray, first_below: np.ndarray, visible: np.ndarray, face_height: float) -> np.ndarray:
+    """What each hidden pixel of the upper rows has in place of texture: that of the visible rows below it, repeated upside down and up."""
+    fine, margin = max(0.8, _FINE * face_height), round(_FINE * face_height)
+    weight = cv2.GaussianBlur(visible.astype(np.float32), (0, 0), fine)
+    smooth = cv2.GaussianBlur(photo * visible[..., None], (0, 0), fine) / np.maximum(weight, 0.05)[..., None]
+    top = first_below[0] + margin
+    start = _below(smooth, top[None])
+    columns = np.abs(smooth - start).max(axis=2) > _UNLIKE
+    ends = _first_below(columns | ~visible)[np.minimum(top, len(visible) - 1), np.arange(len(top))]
+    rows = np.clip(ends - top - margin, 0, round(_LONGEST * face_height)).astype(np.float32)
+    rows = cv2.blur(cv2.erode(rows[None], np.ones((1, 2 * margin + 1))), (2 * margin + 1, 1))[0]
+    steps = (first_below - np.arange(len(first_below))[:, None]) % np.maximum(2 * rows, 1)
+    places = (top + np.minimum(steps, 2 * rows - steps).clip(0)).astype(int)
+    return _below(photo - smooth, places) * (rows > 2 * margin)[None, :, None]
+
+
+def _below(picture: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Pixels [h, W, C] of a picture [H, W, C], each in its own column, in these rows [h, W]."""
+    height, width, channels = picture.shape
+    return picture.reshape(-1, channels).take(np.minimum(rows, height - 1) * width + np.arange(width), axis=0)
 
 
 def _bare_neck(
@@ -216,9 +268,10 @@ def _bare_neck(
         return neck, bare
     box = box_about(behind, 0)
     part, wanted = neck[box], behind[box]
-    skin = np.median(picture[::_SPARSE, ::_SPARSE][away[::_SPARSE, ::_SPARSE] == 0], axis=0)
-    like_skin = np.abs(_chromaticity(part) - _chromaticity(skin)).max(axis=2) < _SKIN_LIKE
-    is_skin = wanted & like_skin & (part.mean(axis=2) < 1.15 * skin.mean())
+    face = picture[::_SPARSE, ::_SPARSE][away[::_SPARSE, ::_SPARSE] == 0]
+    skin, lit = np.median(face, axis=0), np.quantile(face.mean(axis=1), 0.9)
+    like_skin = _like_skin(part, skin)
+    is_skin = wanted & like_skin & (part.mean(axis=2) < max(1.15 * skin.mean(), lit))
     other = wanted & ~is_skin
     hair = head[box] & (away[box] > 0.05)
     if _is_broad(hair, face_height):
@@ -253,6 +306,13 @@ def _is_broad(hair: np.ndarray, face_height: float) -> bool:
 def _like(picture: np.ndarray, hair: np.ndarray) -> np.ndarray:
     """[H, W]: which pixels have about the colour of some hair [n, 3]."""
     return np.linalg.norm(picture - np.median(hair, axis=0), axis=2) <= _HAIR_LIKE
+
+
+def _like_skin(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """[H, W]: which colours have the chromaticity of some skin, or are redder because they lie in shadow."""
+    off = _chromaticity(colours) - _chromaticity(skin)
+    in_shadow = (colours.sum(axis=2) < _IN_SHADOW * skin.sum()) & (off[..., 0] > 0) & (off[..., 2] < _SKIN_LIKE)
+    return (np.abs(off).max(axis=2) < _SKIN_LIKE) | in_shadow
 
 
 def _chromaticity(colours: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ _NOISE = 0.06  # a difference from an even background that says nothing
 _FLAT = 1e-4  # variance of a luminance that tells nothing
 _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of the landmarks
 _JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
-_THIN_SEAM, _BROADEST_SEAM = 0.012, 0.152  # face heights over which the head's lower border fades: along the chin, and beside the face
+BROADEST_SEAM, _THIN_SEAM = 0.152, 0.012  # face heights over which the head's lower border fades: beside the face, and along the chin
 _FAR = 0.11  # face heights from the face, from where on nothing depends on how far it is
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
@@ -166,9 +166,9 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
 
     seam, firmness, region = (hard.astype(np.float32) for _ in range(3))
-    box = box_about((away < _FAR) | ((distance > 0) & (distance < _BROADEST_SEAM * face_height)))  # elsewhere each is 0 or 1
+    box = box_about((away < _FAR) | ((distance > 0) & (distance < BROADEST_SEAM * face_height)))  # elsewhere each is 0 or 1
     near = away[box]
-    reach = face_height * (_THIN_SEAM + (_BROADEST_SEAM - _THIN_SEAM) * _smooth_step(near / 0.10))
+    reach = face_height * (_THIN_SEAM + (BROADEST_SEAM - _THIN_SEAM) * _smooth_step(near / 0.10))
     seam[box] = _smooth_step(distance[box] / reach)
     firmness[box] = np.maximum(seam[box], 1 - _smooth_step((near - 0.03) / 0.08))
     below = cv2.distanceTransform(1 - hard[box], cv2.DIST_L2, 5)

@@ -62,7 +62,7 @@ def dolly_view(frames: int, start: float = 1.0, end: float = 0.8) -> View:
 
 
 def keyframe_view(text: str, frames: int, fps: float) -> View:
-    """Softly through keyframes, one per line: seconds, then yaw, pitch, roll (degrees) and distance, the last ones optional.
+    """Through keyframes, one per line: seconds and maybe an easing, then yaw, pitch, roll (degrees) and distance, the last ones optional.
 
     Example:
         >>> keyframe_view("0: 0 0\\n1: 20 -5 0 0.9", 26, 25.0).distance[-1]
@@ -71,8 +71,8 @@ def keyframe_view(text: str, frames: int, fps: float) -> View:
     Raises:
         Real3DError: a line cannot be read, times repeat, or there is none.
     """
-    times, values = keyframes(text, _keyframe, "camera", "'0: 0 0 0 1' (seconds: yaw pitch roll distance)")
-    yaw, pitch, roll, distance = torch.from_numpy(between_keyframes(times, values, frames, fps)).float().unbind(1)
+    times, values, easings = keyframes(text, _keyframe, "camera", "'0: 0 0 0 1' (seconds: yaw pitch roll distance)")
+    yaw, pitch, roll, distance = torch.from_numpy(between_keyframes(times, values, easings, frames, fps)).float().unbind(1)
     return View(torch.deg2rad(torch.stack([pitch, yaw, roll], dim=1)), distance)
 
 

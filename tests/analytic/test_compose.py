@@ -8,6 +8,7 @@ import torch
 from real3d_core.analytic import adapt, compose
 from real3d_core.analytic import avatar as analytic_avatar
 from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.ray_maps import blur
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.render.camera_paths import orbit_view
@@ -62,3 +63,11 @@ def test_the_avatar_computes_on_one_thread_whoever_asks(avatar, smiling, monkeyp
         assert len(seen) >= 4 and set(seen) == {1} and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+def test_the_outline_of_a_moved_head_is_as_sharp_as_a_pictures():
+    """It passed over three rays, 12 pixels of 512, in a dark or light halo."""
+    opacity = torch.zeros(1, 16, 16)
+    opacity[..., 8:] = 1
+    outline = compose._contoured(blur(opacity, compose._CONTOUR_BLUR)).clamp(0, 1)[0, 8]
+    assert ((outline == 0) | (outline == 1)).all() and outline.sum() == 8

@@ -6,7 +6,17 @@ import torch
 
 from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import CHIN, GAP_PAIRS, LOWER_INNER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP
+from real3d_core.face.landmark_sets import (
+    CHIN,
+    GAP_PAIRS,
+    LEFT_BROW,
+    LOWER_INNER_LIP,
+    LOWER_OUTER_LIP,
+    MOUTH_CORNERS,
+    RIGHT_BROW,
+    UPPER_INNER_LIP,
+    UPPER_OUTER_LIP,
+)
 from real3d_core.mediapipe_models.model_files import ModelFolders
 
 
@@ -115,3 +125,19 @@ def test_lips_do_a_third_of_a_spoken_opening_themselves(closed, jaw_open):
 
 def test_lips_that_touch_stay_where_they_are(closed):
     assert closed.displacements(coefficients(speaking=1.0)).abs().max() < 0.003
+
+
+def test_pressing_makes_lips_thinner_that_touch_already(closed):
+    """The slider once did nothing to a closed mouth: no look at it found the lips pressed."""
+    moved = closed.displacements(coefficients(lips_press=1.0))[0, :, 1]
+    middle = slice(3, -3)
+    upper = (moved[UPPER_INNER_LIP] - moved[UPPER_OUTER_LIP])[middle]
+    lower = (moved[LOWER_OUTER_LIP] - moved[LOWER_INNER_LIP])[middle]
+    assert upper.min() > 0 and lower.min() > 0 and (upper + lower).mean() > 0.006
+
+
+def test_a_furrow_lowers_the_whole_brow(closed):
+    """It once drew only the inner ends together, which nobody saw."""
+    moved = closed.displacements(coefficients(brow_furrow=1.0))[0]
+    for brow in (RIGHT_BROW, LEFT_BROW):
+        assert moved[brow, 1].median() < -0.015

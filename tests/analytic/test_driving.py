@@ -5,7 +5,7 @@ import torch
 from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.analytic.driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.measures import EYEBALL, closed_lids
+from real3d_core.face.measures import EYEBALL, closed_lids, eye_opening
 from real3d_core.face.track import track_from_landmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.gaze import FULL_GAZE
@@ -122,5 +122,13 @@ def test_lids_that_only_follow_the_gaze_do_not_blink_as_well(controls):
 
 def test_a_lid_half_way_down_is_measured_as_half_closed():
     """The landmark model reports little of the first half: a line from open to shut once made small movements vanish."""
-    assert closed_lids(np.array([1.2, 1.0, 0.72, 0.3, 0.05])).tolist() == [0, 0, 0.5, 1, 1]
+    assert closed_lids(np.array([1.2, 1.0, 0.67, 0.18, 0.05])).tolist() == [0, 0, 0.5, 1, 1]
     assert closed_lids(np.array([0.92])) > 0.1
+
+
+def test_lids_that_are_apart_in_depth_alone_are_closed():
+    """The landmark model leaves closed lids so: they once counted as a third open."""
+    points = np.zeros((478, 3))
+    points[33, 0], points[133, 0] = -0.5, 0.5
+    points[[145, 153, 144], 2] = 0.07
+    assert eye_opening(points, "right") == 0

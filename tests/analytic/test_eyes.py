@@ -126,6 +126,21 @@ def test_a_closed_lid_has_no_deep_fold(portrait):
         assert after[fold].mean() < 0.42 * before[fold].mean()
 
 
+@pytest.mark.parametrize("look", [Look(closed=(1.0, 1.0)), Look(gaze=(0.0, -0.5))], ids=["closed", "looking down"])
+def test_lashes_are_the_photos_own_and_hang_down_from_a_lowered_lid(portrait, look):
+    """Closed lids once had a thin even line like an eyeliner's, and eyes that looked down had no lashes."""
+    plate, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    lashed, upper, lower = plate[0].permute(1, 2, 0).numpy().copy(), points[LEFT_UPPER_LID], points[LEFT_LOWER_LID]
+    root, length = upper[5], 0.08 * np.linalg.norm(upper[-1] - upper[0])
+    cv2.line(lashed, np.round(root).astype(int).tolist(), np.round(root - [0, length]).astype(int).tolist(), (0.1, 0.1, 0.1), 2)
+    lashed = torch.from_numpy(lashed).permute(2, 0, 1)[None]
+    bare, hairy = (Eyes(one, portrait.landmarks)(look)[-1] for one in (plate, lashed))
+    darker = (bare.picture - hairy.picture).mean(axis=2)
+    x, y = np.round(root - hairy.corner).astype(int)
+    column = darker[y : round(lower[5, 1] - hairy.corner[1] + 2 * length), x - 2 : x + 3].max(axis=1)
+    assert (column > 0.08).sum() > 0.4 * length
+
+
 def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     """MediaPipe sees about half of it: less than of real eyes, whose catchlights move a little."""
     angles = [(0, 0), (12, 0), (-12, 0), (0, 8), (0, -8)]

@@ -9,13 +9,14 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.far_side import FarSide
 from real3d_core.analytic.lift import lift
-from real3d_core.analytic.ray_maps import FACE_SHEET, FrameRays, RayCoordinates, pixel_centres
+from real3d_core.analytic.ray_maps import FACE_SHEET, FrameRays, RayCoordinates, near_hanging_hair, pixel_centres
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.render.camera import camera_from_pose
 from real3d_core.render.table_marching import march_table
 
 RAYS = 128
+HAIR = torch.ones(1, 1, RAYS, RAYS), torch.zeros(1, 1, RAYS, RAYS)  # everywhere, nowhere hanging down on the torso
 FINE = {"coarse": 96, "fine": 96}
 
 
@@ -25,7 +26,7 @@ def head(avatar, portrait):
     with torch.inference_mode():
         planes = avatar.lift(portrait)
         at_rest = march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings)
-        return planes, RayCoordinates(at_rest, torch.ones(1, 1, RAYS, RAYS), FarSide(portrait, planes, at_rest))
+        return planes, RayCoordinates(at_rest, *HAIR, FarSide(portrait, planes, at_rest))
 
 
 def turned(avatar, portrait, planes, degrees, **settings):
@@ -83,6 +84,23 @@ def test_hair_beyond_an_outline_that_turns_away_is_hidden(avatar, portrait, head
         assert (beyond < 0.1).all() if hidden else (beyond > 0.9).all()
 
 
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_hair_that_goes_on_as_the_torsos_is_seen_beyond_any_outline(avatar, portrait, head, degrees):
+    """It was hidden like other hair on the far side: a step was left above the torso's, which stays."""
+    planes, hidden = head
+    at_rest = march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings)
+    hanging = RayCoordinates(at_rest, HAIR[0], torch.ones(1, 1, RAYS, RAYS), FarSide(portrait, planes, at_rest))
+    rays = turned(avatar, portrait, planes, degrees)
+    assert hanging(rays).near.sum() > 1.3 * hidden(rays).near.sum()
+
+
+def test_hair_hangs_down_where_it_goes_on_below_the_head():
+    hair, torso = (torch.zeros(1, 1, RAYS, RAYS) for _ in range(2))
+    hair[..., :40], torso[..., 80:, :] = 1, 1
+    hanging = near_hanging_hair(hair, torso, 0.4)[0, 0]
+    assert hanging[80, 20] == 1 and 0.1 < hanging[75, 20] < 0.9 and hanging[60, 20] == 0 and hanging[90, 60] == 0
+
+
 def test_nothing_is_corrected_where_nothing_has_moved(avatar, portrait, head):
     planes, coordinates = head
     (rays,) = FrameRays.of(march_table(planes, avatar.decoder, portrait.camera, avatar.march_settings))
@@ -97,7 +115,7 @@ def test_coordinates_are_set_right_of_a_photo_from_the_side_too(avatar, portrait
     planes = lift(aside)
     at_rest = march_table(planes, avatar.decoder, aside.camera, avatar.march_settings)
     (rays,) = FrameRays.of(at_rest)
-    corrected, _ = RayCoordinates(at_rest, torch.ones(1, 1, RAYS, RAYS), FarSide(aside, planes, at_rest))._corrected(rays)
+    corrected, _ = RayCoordinates(at_rest, *HAIR, FarSide(aside, planes, at_rest))._corrected(rays)
     solid = rays.opacity[0, 0] > 0.99
     solid[:, RAYS // 2 :] = False  # the half that the photo hides
     before, after = ((one[0, FACE_SHEET] * RAYS).norm(dim=0)[solid].median() for one in (rays.offset, corrected))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from real3d_core.analytic.outskirts import with_outskirts
+from real3d_core.face.landmark_sets import EARS, MIDLINE
 from real3d_core.face.measures import face_height_of
 from real3d_core.portrait.plates import plate_pixels
 
@@ -94,3 +95,20 @@ def test_where_a_jaw_meets_dark_hair_no_dark_line_is_left(drawn):
     continued = with_outskirts(haired, matte, landmarks, face_height)
     below = np.s_[chin[1] - round(0.03 * face_height) : chin[1] + round(0.05 * face_height), chin[0]]
     assert continued[below].sum(axis=1).min() > 0.8 * skin.sum()
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_behind_an_ear_hair_goes_on(drawn, side):
+    """The ear's skin went on: a turned head had a band of it from the ear up, before the hair."""
+    colours, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    level, middle = landmarks[EARS, 1].mean(), landmarks[MIDLINE, 0].mean()
+    beside = (columns - middle) * side
+    ear = (np.abs(rows - level) < 0.2 * face_height) & (beside > 0.4 * face_height)
+    eared, cut = colours.copy(), np.where(ear & (beside > 0.5 * face_height), 0, matte)
+    skin = colours[landmarks[[205, 425], 1].round().astype(int), landmarks[[205, 425], 0].round().astype(int)].mean(axis=0)
+    eared[ear] = skin
+    continued = with_outskirts(eared, cut, landmarks, face_height)
+    behind = continued[round(level), round(middle + side * 0.56 * face_height)]
+    hair = np.median(colours[round(landmarks[:, 1].min()) - 20, (matte > 0.95)[round(landmarks[:, 1].min()) - 20]], axis=0)
+    assert np.linalg.norm(behind - hair) < 0.4 * np.linalg.norm(skin - hair)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from real3d_core.analytic.solid import head_solid, texel_centres
-from real3d_core.face.landmark_sets import EARS
+from real3d_core.analytic.solid import NECK_BEHIND, TEXELS, head_solid, texel_centres
+from real3d_core.face.landmark_sets import EARS, FACE_OVAL, JAW_CORNERS, MIDLINE, MOUTH_CORNERS
+from real3d_core.portrait.segmentation import BROADEST_SEAM
+from real3d_core.render.camera import HEAD_CENTRE
 
 LEVEL = 0.15  # face heights above the ears' landmarks: temples
 
@@ -32,3 +34,26 @@ def test_the_sides_of_a_head_lie_behind_the_face(solids, who):
 def test_hair_that_hangs_down_hangs_beside_the_cheek(solids):
     """Else there would be a gap in it on the far side, between what moves with the head and what lies on the shoulder."""
     assert min(at_rim(solids["long"], 0.0)) > max(at_rim(solids["curls"], 0.0))
+
+
+def test_hair_that_hangs_down_moves_as_the_torso_does_along_the_whole_seam(solids):
+    """Only its lower end did: above it a turned head had a step in its hair."""
+    solid = solids["long"]
+    _, y = texel_centres()
+    top = solid.landmarks.numpy()[JAW_CORNERS, 1].mean() + 0.9 * BROADEST_SEAM * solid.face_height
+    row = int(np.argmin(np.abs(y[:, 0] - top)))
+    inside = np.flatnonzero(solid.inside.numpy()[row] > 0)
+    assert np.abs(solid.front.numpy()[row, inside[[0, -1]]] - (HEAD_CENTRE[2] - NECK_BEHIND)).max() < 0.01 * solid.face_height
+
+
+@pytest.mark.parametrize("who", ["curls", "smiling", "long"])
+def test_a_face_does_not_end_in_a_cliff(solids, who):
+    """Few of the photo's pixels lay on it, so a turned head drew them out into bars along the near cheek, with a comb where hair begins."""
+    solid = solids[who]
+    landmarks, (x, y) = solid.landmarks.numpy(), texel_centres()
+    face = landmarks[FACE_OVAL]
+    beside = np.abs(x - landmarks[MIDLINE, 0].mean()) > 0.4 * np.ptp(face[:, 0])
+    level = (y < landmarks[EARS, 1].mean()) & (y > landmarks[MOUTH_CORNERS, 1].mean()) & (solid.inside.numpy() > 1)
+    slope = np.abs(np.gradient(solid.front.numpy(), axis=1)) * TEXELS
+    assert (beside & level).sum() > 200
+    assert slope[beside & level].max() < 2.1

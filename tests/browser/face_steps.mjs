@@ -9,11 +9,12 @@ const changedFrom = (before) => until(async () => !["", before].includes(await f
 
 /** The picture once no other one is to come, as text. */
 async function atRest(stage = ".r3d-face .r3d-stage") {
-  let calm = 0;
-  await until(async () => {
-    calm = (await shown(stage).getAttribute("aria-busy")) === "false" ? calm + 1 : 0;
-    return calm > 3;
-  }, 60000);
+  await page.evaluate(async (stage) => {
+    for (let calm = 0, began = performance.now(); calm < 2 && performance.now() - began < 60000;) { // it looks for changes every 150 ms
+      await new Promise((done) => setTimeout(done, 160));
+      calm = document.querySelector(stage)?.getAttribute("aria-busy") === "false" ? calm + 1 : 0;
+    }
+  }, stage);
   return digest(`${stage} img:not([hidden])`);
 }
 
@@ -117,6 +118,18 @@ export async function faceKeys(example) {
   await go(0.75);
   await slide("Eyes: Gaze to the side", -0.4);
   told.set = await text();
+  const easing = page.locator(".r3d-face .r3d-easing").first();
+  told.lastEasing = await easing.isDisabled();
+  await go(0.45);
+  await easing.selectOption("hold");
+  told.eased = await text();
+  const here = await atRest();
+  told.held = here === (await go(0.6));
+  await easing.focus();
+  await page.keyboard.press("Control+z");
+  await until(async () => (await text()) === told.set);
+  told.uneased = await text();
+  await go(0.75);
   await press("Mirror the face, left and right");
   told.mirrored = await text();
   await press("Copy the face");
@@ -134,7 +147,7 @@ export async function faceKeys(example) {
   told.end = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
   await page.keyboard.press("Home");
   await press("Play");
-  await page.waitForTimeout(1200);
+  await until(async () => Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow")) > 0.2, 10000);
   told.playing = Number(await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow"));
   await press("Pause");
   const paused = await shown(".r3d-face .r3d-track").getAttribute("aria-valuenow");
@@ -232,7 +245,7 @@ export async function manners(example) {
   await page.route("**/real3d/live", (route) => route.abort());
   await slide("Mouth: Jaw", 0.7);
   told.lost = await until(async () => (await hint()).includes("does not answer"));
-  const before = await atRest();
+  const before = await face(); // it stays busy, since another picture is to come
   await picture("face_lost");
   await page.unroute("**/real3d/live");
   told.healed = (await changedFrom(before)) && (await until(async () => !(await hint())));

@@ -1,6 +1,6 @@
 // Steps that turn the head: dragged, steered by keyframes, undone, copied, seen in every mode and inside subgraphs.
 import {
-  dragStage, drawing, face, faceAtRest, fit, heads, headsAtRest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values, where, withoutPhotos,
+  dragStage, drawing, face, faceAtRest, fit, heads, headsAtRest, idOf, load, page, pageTime, picture, plan, press, say, seen, shown, tell, until, values, where, withoutPhotos,
 } from "./page.mjs";
 
 export async function orbit(type, example) {
@@ -137,7 +137,7 @@ export async function again(type, example) {
   await press("Control+c");
   await page.mouse.move(800, 950);
   await page.keyboard.press("Control+v");
-  await page.waitForTimeout(700);
+  await pageTime(320);
   await page.evaluate((type) => {
     const [one, copy] = window.app.graph.nodes.filter((node) => node.type === type);
     copy.pos = [one.pos[0] + one.size[0] + 60, one.pos[1]];
@@ -165,7 +165,7 @@ export async function modes(example) {
       widget.value = mode;
       widget.callback?.(mode);
     }, [type, mode]);
-    await page.waitForTimeout(700);
+    await pageTime(320);
   };
   const listed = () => page.evaluate(([type, vue]) => {
     const node = window.app.canvas.graph.nodes.find((one) => one.type === type);
@@ -191,8 +191,7 @@ export async function modes(example) {
     node.setSize([620, 1400]);
     node.setDirtyCanvas(true, true);
   }, type);
-  await until(async () => (await size())[0] > 400);
-  await page.waitForTimeout(1500);
+  await until(async () => (await size()).every((one) => one > 300), 20000);
   told.large = await size();
   await picture("grown");
   // a number of another mode is connected, and then the node is put into a subgraph
@@ -205,10 +204,10 @@ export async function modes(example) {
     else path.disconnectInput(slot);
   }, [type, from]);
   await connect("Real3DRenderPasses");
-  await page.waitForTimeout(700);
+  await pageTime(320);
   told.connected = await listed();
   await connect(null);
-  await page.waitForTimeout(700);
+  await pageTime(320);
   told.disconnected = await listed();
   await page.evaluate((type) => {
     const { graph, canvas } = window.app;
@@ -217,7 +216,7 @@ export async function modes(example) {
     const [path] = node.subgraph.nodes;
     [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - path.pos[0], 120 - path.pos[1]];
   }, type);
-  await page.waitForTimeout(1000);
+  await pageTime(320);
   await choose("orbit");
   told.inside = await listed();
   await picture("mode_inside");
@@ -250,7 +249,7 @@ export async function subgraphs(path, simple) {
       [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = [1, 300 - node.pos[0], 120 - node.pos[1]];
       canvas.setDirty(true, true);
     }, id);
-    await page.waitForTimeout(600);
+    await pageTime(320);
   };
   await load(withoutPhotos(plan.examples[path]));
   const [camera, motion] = [await wrap("Real3DCameraPath", 2), await wrap("Real3DAudioToMotion", 1)];

@@ -2,11 +2,11 @@
 //
 //   node look.mjs URL PLAN.json
 //
-// PLAN.json: {modules, chromium, pictures, vue, light, locale, examples: {name: workflow}, said: {node type: output of a run},
+// PLAN.json: {modules, chromium, pictures, show: whether they are taken, vue, light, locale, examples: {name: workflow}, said: {node type: output of a run},
 // steps: [...], run: name of an example to queue}. What is true or false of the page is for the caller to judge.
 import * as faceSteps from "./face_steps.mjs";
 import * as headSteps from "./head_steps.mjs";
-import { browser, open, picture, plan, seen, watch } from "./page.mjs";
+import { browser, open, plan, screenshot, seen, watch } from "./page.mjs";
 import * as monkeySteps from "./monkey_steps.mjs";
 import * as runSteps from "./run_steps.mjs";
 import * as workflowSteps from "./workflow_steps.mjs";
@@ -20,7 +20,7 @@ try {
   for (const [name, ...rest] of plan.steps) await steps[name](...rest);
 } catch (error) {
   seen.failure = String(error.stack ?? error);
-  await picture("failure").catch(() => {});
+  await screenshot("failure").catch(() => {});
   status = 1;
 } finally {
   await browser.close();

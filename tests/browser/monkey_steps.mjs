@@ -1,4 +1,5 @@
 // Steps that use the live face for a while: at random, by a seed; and again and again, to see how fast it answers.
+import fs from "node:fs";
 import { load, page, picture, plan, seen, tell, until } from "./page.mjs";
 
 const TYPE = "Real3DDirectTheFace";
@@ -15,10 +16,27 @@ function random(seed) {
   };
 }
 
-/** Random sliders, drags, scrubs, keyframes, undo, copies, deletions and runs for some seconds; what is left then. */
+/** Bytes that a process has; null where the system does not tell. */
+function memory(process) {
+  const status = `/proc/${process}/status`;
+  return fs.existsSync(status) ? 1024 * Number(fs.readFileSync(status, "utf8").match(/VmRSS:\s*(\d+)/)[1]) : null;
+}
+
+/** A workflow whose film is small. */
+export function small(workflow) {
+  const other = JSON.parse(JSON.stringify(workflow));
+  other.nodes.find((node) => node.type === "Real3DTalkingPortraitToVideo").widgets_values[1] = 256;
+  return other;
+}
+
+/**
+ * Random sliders, drags, scrubs, keyframes, undo, copies, deletions and runs for some seconds; what is left then.
+ * really: whether workflows run, on a real server, and every other one is interrupted; else the page is told so.
+ */
 export async function monkey(example, seconds, seed, really = false) {
-  await load(plan.examples[example], [TYPE]);
+  await load(small(plan.examples[example]), [TYPE]);
   await until(() => page.locator(`${FACE} img:not([hidden])`).count(), 20000);
+  let runs = false;
   const dice = random(seed), pick = (list) => list[Math.floor(dice() * list.length)];
   const counted = {};
   const nodes = () => page.evaluate((type) => window.app.graph.nodes.filter((one) => one.type === type).length, TYPE);
@@ -72,7 +90,8 @@ export async function monkey(example, seconds, seed, really = false) {
       graph.remove(graph.nodes.filter((node) => node.type === type).pop());
     }, TYPE),
     async run() {
-      if (really) await page.evaluate(() => window.app.queuePrompt(0));
+      runs = !runs;
+      if (really) await page.evaluate((runs) => (runs ? window.app.queuePrompt(0) : (window.app.api ?? window.comfyAPI.api.api).interrupt(null)), runs);
       else for (const remaining of [1, 0]) await tell("status", { status: { exec_info: { queue_remaining: remaining } } });
     },
   };
@@ -83,18 +102,19 @@ export async function monkey(example, seconds, seed, really = false) {
     counted[name] = (counted[name] ?? 0) + 1;
     await page.waitForTimeout(100 * dice());
   }
-  if (really) await page.evaluate(() => window.app.api.interrupt(null));
+  if (really) await page.evaluate(() => (window.app.api ?? window.comfyAPI.api.api).interrupt(null));
   await page.waitForTimeout(1500);
   await picture("monkey");
-  seen.monkey = { counted, nodes: await nodes(), elements: await page.locator(FACE).count(), playing: await page.locator(`${FACE} [aria-label="Pause"]`).count() };
+  const told = { counted, nodes: await nodes(), elements: await page.locator(FACE).count(), playing: await page.locator(`${FACE} [aria-label="Pause"]`).count() };
   // all are gone, and nothing is asked for any more
   const asked = [];
   page.on("request", (request) => { if (request.url().endsWith("/real3d/live")) asked.push(request.url()); });
   await page.evaluate(() => window.app.graph.clear());
-  await page.waitForTimeout(800);
+  await page.waitForTimeout(300);
   asked.length = 0;
-  await page.waitForTimeout(1200);
-  seen.monkey.orphans = [asked.length, await page.locator(FACE).count()];
+  await page.waitForTimeout(700);
+  told.orphans = [asked.length, await page.locator(FACE).count()];
+  (seen.monkeys ??= []).push({ ...told, memory: memory(plan.process) });
 }
 
 /** Milliseconds from each of some random movements of a slider to the picture that shows it. */

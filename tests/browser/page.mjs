@@ -40,10 +40,34 @@ export async function open() {
   await copyFiles();
   await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } })); // whatever this machine has
   await page.goto(url, { waitUntil: "domcontentloaded" });
-  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
-  await page.waitForTimeout(plan.settle ?? 800);
+  await opened();
   await page.keyboard.press("Escape");
 }
+
+/** Waits until a page that was loaded is ready; from then on it counts the workflows that it loads. */
+export async function opened() {
+  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
+  await page.waitForTimeout(plan.settle ?? 500);
+  await page.evaluate(() => {
+    const { app } = window, load = app.loadGraphData;
+    window.loaded = 0;
+    app.loadGraphData = async (...values) => {
+      try {
+        return await load.apply(app, values);
+      } finally {
+        window.loaded++;
+      }
+    };
+  });
+}
+
+/** Waits for so many animation frames, which take longer on a busy machine. */
+export const frames = (count) => page.evaluate(async (count) => {
+  for (let i = 0; i < count; i++) await new Promise(requestAnimationFrame);
+}, count);
+
+/** Waits on the page's own clock, so that whatever it is to do earlier has been done. */
+export const pageTime = (milliseconds) => page.evaluate((milliseconds) => new Promise((done) => setTimeout(done, milliseconds)), milliseconds);
 
 /** Puts the files of the examples into the input folder, so that the page does not ask for them. */
 export async function copyFiles() {
@@ -54,7 +78,7 @@ export async function copyFiles() {
 /** Loads a workflow and shows the nodes of these types, or all, as large as they fit. */
 export async function load(workflow, types = null) {
   await page.evaluate(async (workflow) => window.app.loadGraphData(workflow), workflow);
-  await page.waitForTimeout(250);
+  await frames(3);
   await fit(types);
 }
 
@@ -84,55 +108,59 @@ export async function fit(types) {
     canvas.ds.offset[1] = 110 / scale - top;
     graph.setDirtyCanvas(true, true);
   }, types);
-  await page.waitForTimeout(300);
+  await pageTime(160); // elements are refreshed every 150 ms
+  await frames(3);
 }
 
-export const picture = (name) => page.screenshot({ path: path.join(plan.pictures, `${name}.png`) });
+export const screenshot = (name) => page.screenshot({ path: path.join(plan.pictures, `${name}.png`) });
+/** For people who want to look; painting takes a third of the time. */
+export const picture = (name) => (plan.show ? screenshot(name) : null);
 export const values = (type) => page.evaluate((type) => {
   const node = window.app.graph.nodes.find((one) => one.type === type);
   return Object.fromEntries((node.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => [widget.name, widget.value]));
 }, type);
 export const shown = (selector) => page.locator(selector).first();
 export async function until(test, milliseconds = 5000) {
-  for (let waited = 0; waited < milliseconds; waited += 100) {
+  for (const began = Date.now(); Date.now() - began < milliseconds;) {
     if (await test()) return true;
-    await page.waitForTimeout(100);
+    await page.waitForTimeout(60);
   }
   return false;
 }
-// A picture's pixels as text, null if it is gone. ComfyUI forbids to fetch a blob, an image may show it.
+// A digest of a picture's pixels (FNV-1a), null if it is gone. ComfyUI forbids to fetch a blob, an image may show it.
 await page.addInitScript(() => {
   globalThis.pixelsOf = async (source) => {
     const image = new Image();
     image.src = source;
     if (await image.decode().then(() => false, () => true)) return null;
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-    canvas.getContext("2d").drawImage(image, 0, 0);
-    return canvas.toDataURL();
+    const { naturalWidth: width, naturalHeight: height } = image;
+    const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    canvas.drawImage(image, 0, 0);
+    let hash = 0x811c9dc5;
+    for (const pixel of new Uint32Array(canvas.getImageData(0, 0, width, height).data.buffer)) hash = Math.imul(hash ^ pixel, 0x01000193);
+    return `${width}x${height}:${hash >>> 0}`;
   };
 });
 
 /** The pixels of a picture as a digest, "" if there is none. */
 export const digest = (selector) => page.evaluate(async (selector) => {
   const image = document.querySelector(selector);
-  const pixels = image && !image.hidden && image.src ? await globalThis.pixelsOf(image.src) : null;
-  if (!pixels) return "";
-  return `${pixels.length}:${[...new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(pixels)))].slice(0, 6).join(".")}`;
+  return (image && !image.hidden && image.src && (await globalThis.pixelsOf(image.src))) || "";
 }, selector);
 /** The rendered picture of the orbit view. */
 export const face = () => digest(".r3d-orbit .r3d-stage img:not([hidden])");
-/** The same once it stays. */
+/** The same once no other one is to come: the page asks for it 250 ms after the last change, and looks for changes every 150 ms. */
 export async function faceAtRest() {
-  let last = null;
   await until(async () => {
-    const now = await face();
-    await page.waitForTimeout(700);
-    const rests = now !== "" && now === last;
-    last = now;
-    return rests;
-  }, 3000);
-  return last;
+    const before = asked.begun;
+    await pageTime(420);
+    return asked.begun === before && asked.begun === asked.ended;
+  }, 10000);
+  return face();
+}
+const asked = { begun: 0, ended: 0 };
+for (const [event, count] of [["request", "begun"], ["requestfinished", "ended"], ["requestfailed", "ended"]]) {
+  page.on(event, (request) => { if (request.url().includes("/real3d/head/")) asked[count]++; });
 }
 export const drawing = () => page.evaluate(() => document.querySelector(".r3d-stage svg:not([hidden]) path")?.getAttribute("d") ?? "");
 
@@ -143,7 +171,7 @@ export async function dragStage(x, y) {
   await page.mouse.down();
   for (let i = 1; i <= 5; i++) await page.mouse.move(cx + (x * i) / 5, cy + (y * i) / 5);
   await page.mouse.up();
-  await page.waitForTimeout(250);
+  await page.waitForTimeout(100); // the page adds to a step of undo what changes in the next 50 ms
 }
 export const where = (type) => page.evaluate((type) => [...window.app.graph.nodes.find((one) => one.type === type).pos].map(Math.round), type);
 
@@ -155,8 +183,13 @@ export async function say(type, output, id = null) {
   await page.request.post(`${url}/test/say`, { data: { type: "executed", data: { node: id, display_node: id, output, prompt_id: "test" } } });
 }
 export async function tell(type, data) {
+  await page.evaluate((type) => {
+    const api = window.app.api ?? window.comfyAPI.api.api;
+    window.told = new Promise((done) => api.addEventListener(type, done, { once: true }));
+  }, type);
   await page.request.post(`${url}/test/say`, { data: { type, data } });
-  await page.waitForTimeout(250);
+  await page.evaluate(() => Promise.race([window.told, new Promise((done) => setTimeout(done, 5000))]));
+  await pageTime(160);
 }
 
 /** Ids of the nodes that show how a rendering gets on. */
@@ -201,6 +234,8 @@ export async function headsAtRest() {
   return all;
 }
 export async function press(keys) {
+  const before = await page.evaluate(() => window.loaded);
   await page.keyboard.press(keys);
-  await page.waitForTimeout(700);
+  if (/\+[zy]$/.test(keys)) await until(() => page.evaluate((before) => window.loaded > before, before)); // undo loads the whole workflow
+  await frames(3);
 }

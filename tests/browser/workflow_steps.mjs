@@ -1,5 +1,5 @@
 // Steps around a workflow: the examples open, their files and models are offered, a node's help is found.
-import { copyFiles, load, page, picture, plan, renderers, seen, shown, tell, untidy, until, url } from "./page.mjs";
+import { copyFiles, load, opened, page, picture, plan, renderers, seen, shown, tell, untidy, until, url } from "./page.mjs";
 
 /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
 export async function examples() {
@@ -42,52 +42,53 @@ export async function help(type, example) {
   seen.help = { asked, text: await text.innerText() };
 }
 
+/** What a dialog of the page says, and whether loading the workflow again brings another one, once a button was clicked. */
+async function answered(workflow, button, done) {
+  await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, workflow); // not awaited: it may ask first
+  const dialog = page.locator('[role="dialog"]'), dialogs = async () => (await dialog.count()) > 0;
+  await dialog.first().waitFor({ timeout: 10000 });
+  const told = { text: await dialog.first().innerText(), dialogs: await dialog.count() };
+  await dialog.first().locator("button", { hasText: new RegExp(button, "i") }).click();
+  await done(told);
+  await until(async () => !(await dialogs()));
+  await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, workflow);
+  told.askedAgain = await until(dialogs, 600);
+  told.nodes = await page.evaluate(() => window.app.graph.nodes.length);
+  return told;
+}
+
 /** Opens an example whose files are missing: what the page asks, and what happens on "yes" and on "no". */
 export async function files(example) {
+  const workflow = plan.examples[example];
   const input = async () => (await (await page.request.get(`${url}/test/input`)).json()).sort();
   const openAs = async (button) => {
     await page.request.post(`${url}/test/empty`);
-    await page.reload({ waitUntil: "domcontentloaded" });
-    await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
-    await page.waitForTimeout(plan.settle ?? 800);
-    await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, plan.examples[example]); // not awaited: it asks first
-    const dialog = page.locator('[role="dialog"]').first();
-    await dialog.waitFor({ timeout: 10000 });
-    const told = { text: await dialog.innerText(), before: await input() };
-    await picture(`files_${button}`);
-    await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
-    await until(() => page.evaluate((count) => window.app.graph.nodes.length === count, plan.examples[example].nodes.length));
-    told.after = await input();
-    await page.evaluate((workflow) => { window.app.loadGraphData(workflow); }, plan.examples[example]);
-    told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
-    told.nodes = await page.evaluate(() => window.app.graph.nodes.length);
-    return told;
+    const before = await input();
+    const told = await answered(workflow, button, async (told) => {
+      await until(() => page.evaluate((count) => window.app.graph.nodes.length === count, workflow.nodes.length));
+      told.after = await input();
+    });
+    return { ...told, before };
   };
-  seen.files = { no: await openAs("cancel"), yes: await openAs("confirm") };
+  const no = await openAs("cancel");
+  await page.reload({ waitUntil: "domcontentloaded" }); // each file is offered once
+  await opened();
+  seen.files = { no, yes: await openAs("confirm") };
   await copyFiles();
 }
 
 /** Opens an example where the server has no model that finds faces: what the page offers, and what is fetched on "yes" and on "no". */
 export async function models(example) {
-  await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [plan.model] } }));
-  const fetched = [];
-  await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
-  const openAs = async (button) => {
-    await page.reload({ waitUntil: "domcontentloaded" });
-    await page.waitForFunction(() => window.app?.graph && window.LiteGraph?.registered_node_types?.Real3DCameraPath);
-    await page.waitForTimeout(plan.settle ?? 800);
-    await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
-    const dialog = page.locator('[role="dialog"]').first();
-    await dialog.waitFor({ timeout: 10000 });
-    const told = { text: await dialog.innerText(), dialogs: await page.locator('[role="dialog"]').count() };
-    await picture(`models_${button}`);
-    await dialog.locator("button", { hasText: new RegExp(button, "i") }).click();
-    told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 1000)) ? fetched.splice(0) : [];
-    await page.evaluate((workflow) => window.app.loadGraphData(workflow), plan.examples[example]);
-    told.askedAgain = await until(async () => (await page.locator('[role="dialog"]').count()) > 0, 1500);
+  const fetched = [], { name } = plan.model;
+  const openAs = async (button, other) => { // each model is offered once
+    const model = { ...plan.model, name: other }, workflow = JSON.parse(JSON.stringify(plan.examples[example]).replaceAll(name, other));
+    await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [model] } }));
+    const told = await answered(workflow, button, async (told) => {
+      told.fetched = (await until(() => fetched.length > 0, button === "confirm" ? 5000 : 500)) ? fetched.splice(0) : [];
+    });
+    await page.unroute("**/real3d/models");
     return told;
   };
-  seen.models = { no: await openAs("cancel"), yes: await openAs("confirm") };
-  await page.unroute("**/real3d/models");
-  await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } }));
+  await page.context().route(plan.model.url, (route) => { fetched.push(route.request().url()); return route.abort(); });
+  seen.models = { no: await openAs("cancel", "no.safetensors"), yes: await openAs("confirm", "yes.safetensors") };
 }

@@ -146,7 +146,7 @@ def fail():
 
 
 def wrong():
-    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint)
+    return Painting(lambda *given: IN_TORCH.look_up(*given) + 1e-3, IN_TORCH.paint, IN_TORCH.coordinates)
 
 
 @pytest.mark.parametrize("load", [refuse, fail, wrong])
@@ -160,7 +160,7 @@ def test_a_back_end_that_fails_or_paints_something_else_is_passed_over_with_one_
 
 def test_one_that_works_is_taken_and_loaded_once(offered):
     loaded = []
-    offered(lambda: loaded.append(1) or Painting(IN_TORCH.look_up, IN_TORCH.paint))
+    offered(lambda: loaded.append(1) or replace(IN_TORCH))
     operators = composing.painting()
     for _ in range(2):
         operators.look_up(numbers(1, 3, 8, 8), numbers(2, 4, 4))

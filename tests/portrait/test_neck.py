@@ -71,8 +71,9 @@ def test_a_head_seen_from_its_side_is_whole(landmarks):
     assert region[middle[1], middle[0]] == 1
 
 
-def test_a_jaw_that_moves_beside_hair_bares_hair(landmarks):
-    """Skin stood there, which showed as scraps along the jaw when the mouth moved."""
+@pytest.fixture(scope="module")
+def haired(landmarks):
+    """A figure whose hair hangs down beside its face and neck: its plates, and its face [SIDE, SIDE]."""
     face = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(landmarks[FACE_OVAL, :2].round().astype(np.int32)), 1)
     person, neck = face.copy(), face.copy()
@@ -80,7 +81,44 @@ def test_a_jaw_that_moves_beside_hair_bares_hair(landmarks):
     cv2.rectangle(neck, (110, 140), (190, SIDE), 1, -1)
     photo = np.where(person[..., None] > 0, HAIR, BEHIND)
     photo = np.where(neck[..., None] > 0, SKIN, photo).astype(np.float32)
-    torso = make_plates(photo, person.astype(np.float32), landmarks, np.ones((SIDE, SIDE), bool)).torso[0].permute(1, 2, 0).numpy()
+    return make_plates(photo, person.astype(np.float32), landmarks, np.ones((SIDE, SIDE), bool)), face
+
+
+def test_a_jaw_that_moves_beside_hair_bares_hair(haired):
+    """Skin stood there, which showed as scraps along the jaw when the mouth moved."""
+    plates, face = haired
+    torso = plates.torso[0].permute(1, 2, 0).numpy()
     row = 175  # of the jaw's corner
     left = int(np.flatnonzero(face[row])[0])
     assert torso[row, left : left + 2, 0].max() < 0.35
+
+
+def test_behind_a_jaw_that_shades_the_neck_it_stays_in_shadow(figure, landmarks):
+    """A head that rose bared a flat light band with a hard lower edge."""
+    photo, person = figure
+    shaded = photo.copy()
+    edge, lit = 205, 222  # rows: the jaw ends at 197
+    shadow = np.linspace(0.4, 1, lit - 195)[:, None, None] ** [1, 1.3, 1.4]  # redder, as it is on skin
+    shaded[195:lit, 130:150] *= shadow.astype(np.float32)
+    torso = make_plates(shaded, person, landmarks, np.ones((SIDE, SIDE), bool)).torso[0].permute(1, 2, 0).numpy()
+    at_edge = torso[edge, 136:144, :3].mean()
+    assert 0.7 * at_edge < torso[180, 136:144, :3].mean() < 1.1 * at_edge
+
+
+def test_the_neck_behind_the_jaw_is_as_textured_as_the_one_below(figure, landmarks):
+    photo, person = figure
+    noisy = photo + np.random.default_rng(0).normal(0, 0.03, photo.shape).astype(np.float32)
+    torso = make_plates(noisy, person, landmarks, np.ones((SIDE, SIDE), bool)).torso[0].permute(1, 2, 0).numpy()
+    below, behind = (np.diff(torso[rows, 120:145, :3], axis=1).std() for rows in (slice(208, 222), slice(165, 180)))
+    assert behind > 0.5 * below
+
+
+def test_hair_on_the_shoulders_ends_in_a_slope_behind_the_heads(haired):
+    """A turned head bared a step: the torso's hair ended in a level line, as broad as the photo's."""
+    plates, _ = haired
+    torso, firmness, head = plates.torso[0, 3].numpy(), plates.head[0, 3].numpy(), plates.head_mask[0, 0].numpy()
+    corner = 167  # row of the jaw's corner
+    level, above = (int(np.argmax(torso[row] > 0.5)) for row in (corner, corner - 14))
+    assert level <= 71 and above > level + 8
+    covers = head * (1 - (1 - firmness) * torso)
+    assert (1 - (1 - covers) * (1 - torso))[corner - 30 : corner, 72:95].min() > 0.99

@@ -202,6 +202,7 @@ export function addFace(node) {
       },
       move: (key, to) => setWidget(node, "keyframes", withFaceKey(text(), key, to, key.values)),
       remove: (key) => setWidget(node, "keyframes", withoutKeyframe(text(), key)),
+      ease: (key, easing) => setWidget(node, "keyframes", withFaceKey(text(), key, key.time, key.values, easing)),
     },
     tool(ICONS.mirror, t("Mirror the face, left and right"), () => { control.set(mirrored(face())); changed(); }),
     tool(ICONS.copy, t("Copy the face"), () => { copied = face(); refresh(); }),

@@ -212,6 +212,7 @@ export function addOrbitView(node) {
     },
     move: (key, to) => setWidget(node, "keyframes", withChangedKeyframe(text(), key, to, key.view)),
     remove: (key) => setWidget(node, "keyframes", withoutKeyframe(text(), key)),
+    ease: (key, easing) => setWidget(node, "keyframes", withChangedKeyframe(text(), key, key.time, key.view, easing)),
     sound: () => soundOf(node),
   }) : keyframeStrip(node, {
     fps, refresh, edits: () => false, keys: () => [], least: 0,

@@ -1,16 +1,18 @@
 // The strip of a path through time: a playhead, a diamond for each keyframe, a drawing behind them, and play with sound.
 
 import { changed, drag, make, seenOf, t } from "./page.js";
-import { clamp } from "./views.js";
+import { clamp, EASINGS } from "./views.js";
 
 const LATEST = 600; // seconds
+
+const easingWords = () => ({ smooth: t("Smooth"), linear: t("Linear"), hold: t("Hold"), ease_in: t("Ease in"), ease_out: t("Ease out") });
 
 const playing = new WeakMap(); // node -> function that stops
 
 /**
  * A strip for a node's keyframes. path: {
- *   fps, seconds, keys: () -> number, number, [{line, time}]; edits: () -> whether the keyframes count;
- *   least: how many keys must stay; add(): sets a key at the playhead, if they are edited at all; move(key, time), remove(key);
+ *   fps, seconds, keys: () -> number, number, [{line, time, easing}]; edits: () -> whether the keyframes count;
+ *   least: how many keys must stay; add(): sets a key at the playhead, if they are edited at all; move(key, time), remove(key), ease(key, easing);
  *   refresh: after a change; sound: () -> address of the sound, "" for none; label: of the track.
  * }
  */
@@ -24,13 +26,17 @@ export function keyframeStrip(node, path, ...tools) {
   const play = button("▶", t("Play"), () => (playing.has(node) ? playing.get(node)() : start()));
   const adding = button("+", t("Add a keyframe here"), () => add());
   const removing = button("−", t("Delete the keyframe here"), () => remove(keyNow()));
-  const row = make("div", { class: "r3d-row" }, clock, play, ...tools, ...(path.add ? [adding, removing] : []));
+  const easing = make("select", { class: "r3d-button r3d-easing", "aria-label": t("From this keyframe to the next") });
+  easing.append(...Object.keys(EASINGS).map((name) => make("option", { value: name }, easingWords()[name])));
+  easing.title = t("From this keyframe to the next");
+  const row = make("div", { class: "r3d-row" }, clock, play, ...tools, ...(path.add ? [easing, adding, removing] : []));
   const element = make("div", { class: "r3d-strip" }, track, row);
   track.append(drawing, head);
   const diamonds = new Map();
   const time = () => seenOf(node).time ?? 0;
   const near = (one, wanted) => Math.abs(one.time - wanted) < 0.5 / fps();
   const keyNow = () => keys().find((key) => near(key, time()));
+  const keyBefore = () => keyNow() ?? keys().findLast((key) => key.time <= time());
 
   function goTo(wanted) {
     seenOf(node).time = clamp(Math.round(wanted * fps()) / fps(), 0, seconds());
@@ -54,6 +60,13 @@ export function keyframeStrip(node, path, ...tools) {
     goTo(to);
     return keys().find((one) => Math.abs(one.time - to) < 1e-6) ?? key;
   }
+  easing.addEventListener("change", () => {
+    const key = keyBefore();
+    if (!key || !edits()) return;
+    path.ease(key, easing.value);
+    refresh();
+    changed();
+  });
   const timeAt = (event) => {
     const box = track.getBoundingClientRect();
     return ((event.clientX - box.left) / box.width) * seconds();
@@ -142,8 +155,10 @@ export function keyframeStrip(node, path, ...tools) {
         if (!diamonds.has(index)) diamonds.set(index, track.appendChild(diamond(index)));
         const shown = diamonds.get(index);
         shown.style.left = `${clamp(key.time / length, 0, 1) * 100}%`;
-        shown.setAttribute("aria-label", t("Keyframe at {0} s. Arrow keys move it, Delete removes it.", key.time));
-        shown.title = `${key.time} s`;
+        const to = key.easing === "smooth" ? "" : easingWords()[key.easing];
+        shown.setAttribute("aria-label", [t("Keyframe at {0} s. Arrow keys move it, Delete removes it.", key.time), to].filter(Boolean).join(" "));
+        shown.title = [`${key.time} s`, to].filter(Boolean).join(", ");
+        shown.dataset.easing = key.easing;
         shown.classList.toggle("r3d-now", key.line === now?.line);
       });
       for (const [index, shown] of diamonds) if (index >= all.length) { shown.remove(); diamonds.delete(index); }
@@ -153,6 +168,9 @@ export function keyframeStrip(node, path, ...tools) {
       track.setAttribute("aria-valuenow", time().toFixed(2));
       track.setAttribute("aria-valuetext", `${time().toFixed(2)} s`);
       clock.textContent = `${time().toFixed(2)} / ${length.toFixed(2)} s`;
+      const before = keyBefore();
+      easing.disabled = !edits() || !before || before.line === all.at(-1).line;
+      easing.value = before?.easing ?? "smooth";
       adding.disabled = edits() && Boolean(now);
       removing.disabled = !edits() || !now || all.length <= path.least;
     },
