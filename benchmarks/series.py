@@ -39,7 +39,7 @@ VOICES = sorted((ASSETS / "speech").glob("*_en.wav"))
 SIZES = (64, 128, 256, 512, 1024)
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
-BEGINNING = 25  # frames
+SOME = 25  # frames
 UNHEARD = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -173,8 +173,8 @@ def three_nodes():
 
 
 def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, int]]) -> None:
-    """A film of parts with the same film rendered here in one piece, of which each part is encoded again; and with the beginning of each
-    part, rendered by an avatar that knows nothing of the film before it."""
+    """A film of parts with the same film rendered here in one piece, of which each part is encoded again; and with the beginning, the
+    middle and the end of each part, rendered by an avatar that knows nothing of the film before it."""
     from real3d_core.command_line import CHUNK
     from real3d_core.media.encoding import in_8_bits
     from real3d_core.media.film import write_video
@@ -187,8 +187,10 @@ def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, in
     packets, shown = encoded(made), decoded(made)
     afresh, _ = in_one_piece(folder, jobs, name)
     with torch.inference_mode():
-        begun = [torch.cat([in_8_bits(chunk) for chunk in afresh.part(start, start + BEGINNING).chunks(CHUNK)]) for start, _ in cuts]
-    same = all(torch.equal(pictures[start : start + BEGINNING], first) for (start, _), first in zip(cuts, begun, strict=True))
+        places = [place for start, stop in cuts for place in (start, (start + stop) // 2, stop - SOME)]
+        places = [max(0, min(place, len(pictures) - SOME)) for place in places]
+        some = [torch.cat([in_8_bits(chunk) for chunk in afresh.part(place, place + SOME).chunks(CHUNK)]) for place in places]
+    same = all(torch.equal(pictures[place : place + SOME], few) for place, few in zip(places, some, strict=True))
     equal = seamless = len(pictures) == len(packets) == len(shown) and [time for time, _ in shown] == [
         Fraction(k) / Fraction(frames.fps) for k in range(len(shown))
     ]
@@ -197,7 +199,7 @@ def compared(folder: Path, jobs: list[dict], name: str, cuts: list[tuple[int, in
         equal &= encoded(folder / "part.mp4") == packets[start:stop]
         seamless &= [picture for _, picture in decoded(folder / "part.mp4")] == [picture for _, picture in shown[start:stop]]
     write_video(folder / "whole.mp4", FrameStream(len(pictures), frames.fps, lambda a, b: pictures[a:b]), sound, CHUNK)
-    print(f"{len(pictures)} frames in {len(cuts)} parts, their first {BEGINNING} equal to those of one piece to the bit: {same};")
+    print(f"{len(pictures)} frames in {len(cuts)} parts; {SOME * len(places)} rendered afresh equal those of one piece to the bit: {same};")
     print(f"all encoded as those of one piece: {equal}; decoded across all seams as parts alone, evenly in time: {seamless};")
     print(f"sound equal to the sample: {sounds_equal(folder / 'whole.mp4', made)}")
 

@@ -61,7 +61,7 @@ def test_parts_in_the_queue_make_one_film(host, whole):
     assert torch.equal(torch.cat([part.audio["waveform"] for part in parts], dim=2), whole.audio["waveform"])
 
 
-@pytest.mark.parametrize("name", ["part_in_the_queue", "parts_on_distributed_workers"])
+@pytest.mark.parametrize("name", ["part_in_the_queue", "join_parts", "parts_on_distributed_workers"])
 def test_links_lead_to_nodes(name):
     nodes = graph(name)
     links = [value for node in nodes.values() for value in node["inputs"].values() if isinstance(value, list)]
