@@ -240,10 +240,8 @@ export async function filmed(example, seconds, moments) {
   const told = { film: await film, strip: [] };
   told.side = await at256(IMAGE);
   for (const moment of moments) {
-    await shown(".r3d-face .r3d-track").focus();
-    await page.keyboard.press("Home");
-    for (let i = 0; i < Math.floor(moment); i++) await page.keyboard.press("PageUp"); // a second each
-    for (let i = 0; i < Math.round((moment % 1) * 25); i++) await page.keyboard.press("ArrowRight");
+    const track = shown(".r3d-face .r3d-track"), box = await track.boundingBox();
+    await page.mouse.click(box.x + (box.width * moment) / Number(await track.getAttribute("aria-valuemax")), box.y + 3);
     await atRest();
     told.strip.push(await page.evaluate(async (image) => {
       const { src, naturalWidth, naturalHeight } = document.querySelector(image), shown = new Image();
