@@ -2,8 +2,8 @@
 
 The server's part, without a page: wall time and processor time of one wish, from the request to the JPEG, and of the first one, which
 prepares the photo; and the memory that a face takes. Then, where Chromium and playwright-core are installed, the whole way in the page:
-from the movement of a slider to the picture that shows it, with the page's own server, or with a running ComfyUI that has this pack.
-Wall times mean something on an idle machine only.
+from the movement of a slider to the 256 px picture that shows it, with the page's own server, or with a running ComfyUI that has this pack.
+Wall times mean something on an idle machine only. playwright-core: npm install --prefix output/node playwright-core.
 """
 
 from __future__ import annotations

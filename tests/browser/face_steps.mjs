@@ -1,5 +1,5 @@
 // Steps on the live face of 'Direct the face': sliders, the head and the eyes under the pointer, keys, undo, runs and lost connections.
-import { digest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values } from "./page.mjs";
+import { at256, digest, idOf, load, page, picture, plan, press, say, seen, shown, tell, until, values } from "./page.mjs";
 import { small } from "./monkey_steps.mjs";
 
 const TYPE = "Real3DDirectTheFace";
@@ -238,19 +238,10 @@ export async function filmed(example, seconds, moments) {
     setTimeout(() => done("timeout"), 200000);
   }));
   const told = { film: await film, strip: [] };
-  await page.evaluate(() => {
-    const { ds } = window.app.canvas, scale = ds.scale / 2;
-    ds.offset[0] *= 2;
-    ds.offset[1] *= 2;
-    ds.scale = scale;
-    window.app.graph.setDirtyCanvas(true, true);
-  });
-  told.side = await until(() => page.evaluate((image) => document.querySelector(image).naturalWidth === 256, IMAGE), 60000);
+  told.side = await at256(IMAGE);
   for (const moment of moments) {
-    await shown(".r3d-face .r3d-track").focus();
-    await page.keyboard.press("Home");
-    for (let i = 0; i < Math.floor(moment); i++) await page.keyboard.press("PageUp"); // a second each
-    for (let i = 0; i < Math.round((moment % 1) * 25); i++) await page.keyboard.press("ArrowRight");
+    const track = shown(".r3d-face .r3d-track"), box = await track.boundingBox();
+    await page.mouse.click(box.x + (box.width * moment) / Number(await track.getAttribute("aria-valuemax")), box.y + 3);
     await atRest();
     told.strip.push(await page.evaluate(async (image) => {
       const { src, naturalWidth, naturalHeight } = document.querySelector(image), shown = new Image();

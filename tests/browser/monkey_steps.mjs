@@ -1,6 +1,6 @@
 // Steps that use the live face for a while: at random, by a seed; and again and again, to see how fast it answers.
 import fs from "node:fs";
-import { load, page, picture, plan, seen, tell, until } from "./page.mjs";
+import { at256, load, page, picture, plan, seen, tell, until } from "./page.mjs";
 
 const TYPE = "Real3DDirectTheFace";
 const FACE = ".r3d-face:not(.r3d-scene)";
@@ -129,7 +129,7 @@ export async function answerTimes(example, count, seed) {
   workflow.nodes.find((one) => one.type === TYPE).widgets_values[2] = "";
   await load(workflow, [TYPE]);
   await until(() => page.locator(`${FACE} img:not([hidden])`).count(), 60000);
-  await page.waitForTimeout(3000); // the picture has the node's size
+  await at256(`${FACE} .r3d-stage img`);
   const dice = random(seed), moves = Array.from({ length: count }, () => [dice(), dice()]);
   seen.answerTimes = await page.evaluate(async ([face, moves]) => {
     const image = document.querySelector(`${face} .r3d-stage img`), ranges = [...document.querySelectorAll(`${face} input[type=range]`)].slice(6);

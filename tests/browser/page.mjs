@@ -112,6 +112,20 @@ export async function fit(types) {
   await frames(3);
 }
 
+/** Makes everything smaller, so that a live picture has 256 px and no other is to come; whether that is so. */
+export async function at256(image) {
+  const side = () => page.evaluate((image) => document.querySelector(image)?.naturalWidth, image);
+  await page.evaluate((image) => {
+    const { ds } = window.app.canvas, { width, height } = document.querySelector(image).parentElement.getBoundingClientRect();
+    const part = Math.min(1, 250 / Math.min(width, height));
+    for (const axis of [0, 1]) ds.offset[axis] /= part;
+    ds.scale *= part;
+    window.app.graph.setDirtyCanvas(true, true);
+  }, image);
+  const rests = async () => (await side()) === 256 && (await page.evaluate((image) => document.querySelector(image).parentElement.getAttribute("aria-busy"), image)) === "false";
+  return until(rests, 60000);
+}
+
 export const screenshot = (name) => page.screenshot({ path: path.join(plan.pictures, `${name}.png`) });
 /** For people who want to look; painting takes a third of the time. */
 export const picture = (name) => (plan.show ? screenshot(name) : null);
