@@ -126,7 +126,7 @@ def test_the_head_threshold_is_left_to_the_checkpoint(path):
     for graph in [graph_of(path), *graph_of(path).get("definitions", {}).get("subgraphs", [])]:
         for node in graph["nodes"]:
             if node["type"] in ("Real3DSuperResolution", "Real3DTalkingPortraitToVideo", "Real3DSideBySide"):
-                assert node["widgets_values"] == [0.0, 512]
+                assert node["widgets_values"][:2] == [0.0, 512]
                 assert node.get("widgets_values_named", {}).get("head_threshold", 0.0) == 0.0
 
 
