@@ -247,7 +247,10 @@ def _mirrored_detail(photo: np.ndarray, first_below: np.ndarray, visible: np.nda
     """
     fine, margin, longest = max(0.8, _FINE * face_height), round(_FINE * face_height), round(_LONGEST * face_height)
     top = first_below[0] + margin
-    used = slice(max(int(top.min()) - 3 * margin, 0), int(top[top < len(visible)].max(initial=0)) + longest + 3 * margin)
+    reached = top[top < len(visible)]
+    if not len(reached):
+        return np.zeros((*first_below.shape, 3), np.float32)
+    used = slice(max(int(reached.min()) - 3 * margin, 0), int(reached.max()) + longest + 3 * margin)
     photo, visible, top = photo[used], visible[used], top - used.start
     weight = cv2.GaussianBlur(visible.astype(np.float32), (0, 0), fine)
     smooth = cv2.GaussianBlur(cv2.copyTo(photo, visible.astype(np.uint8)), (0, 0), fine) / np.maximum(weight, 0.05)[..., None]
