@@ -21,7 +21,7 @@ class TestSimple:
         simple()
         for heavy in ("lift", "PlaneBender", "Composer"):
             monkeypatch.setattr(host.core("analytic.avatar"), heavy, None)
-        monkeypatch.setattr(host.core("pipeline"), "prepare_portrait", None)
+        monkeypatch.setattr(host.core("portrait.remembered"), "prepare_portrait", None)
         simple(mouth_amplitude=0.5, seed=1)
 
     def test_its_options_are_those_of_the_stages(self, host):
