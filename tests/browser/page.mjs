@@ -120,6 +120,7 @@ export async function at256(image) {
     const part = Math.min(1, 250 / Math.min(width, height));
     for (const axis of [0, 1]) ds.offset[axis] /= part;
     ds.scale *= part;
+    ds.offset[0] += 120 / ds.scale; // not below the page's side bar
     window.app.graph.setDirtyCanvas(true, true);
   }, image);
   const rests = async () => (await side()) === 256 && (await page.evaluate((image) => document.querySelector(image).parentElement.getAttribute("aria-busy"), image)) === "false";
