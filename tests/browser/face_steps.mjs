@@ -45,8 +45,12 @@ async function open(example) {
   await load(workflow, [TYPE]);
 }
 
+/** Whether there is a face; Nodes 2.0 of 2025 shows no elements of packs. */
+const appears = () => until(() => page.locator(".r3d-face").count());
+
 export async function direct(example) {
   await open(example);
+  if (!(await appears())) return;
   const told = {};
   told.appeared = await changedFrom("");
   told.rest = await atRest();
@@ -226,7 +230,7 @@ export async function filmed(example, seconds, moments) {
   const workflow = small(plan.examples[example]);
   workflow.nodes.find((one) => one.type === TYPE).widgets_values[3] = seconds;
   await load(workflow, [TYPE]);
-  if (!(await page.locator(".r3d-face").count())) return; // Nodes 2.0 of 2025
+  if (!(await appears())) return;
   const film = page.evaluate(() => new Promise((done) => {
     const api = window.app.api ?? window.comfyAPI.api.api;
     api.addEventListener("executed", ({ detail }) => {
