@@ -62,7 +62,8 @@ def between_keyframes(times: np.ndarray, values: np.ndarray, easings: tuple[str,
         start = before[chosen]
         passed = np.clip((at[chosen] - times[start]) / (times[start + 1] - times[start]), 0, 1)
         between[chosen] = values[start] + share(passed)[:, None] * (values[start + 1] - values[start])
-    return between
+    ends = values[before], values[before + 1]
+    return np.clip(between, np.minimum(*ends), np.maximum(*ends))  # rounding goes beyond them
 
 
 def _without_easing(line: str) -> tuple[str, str]:

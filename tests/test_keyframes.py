@@ -45,3 +45,13 @@ def test_the_last_keyframe_is_held_whatever_its_easing():
 def test_an_easing_that_there_is_not_is_refused():
     with pytest.raises(Real3DError, match=r"'0 bouncy: 1' cannot be used.*choose one of smooth, linear, hold, ease_in, ease_out"):
         curve("0 bouncy: 1")
+
+
+def test_no_rounding_goes_beyond_keyframes():
+    """An amount a hair below 0 would be refused as out of range."""
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        times = np.cumsum(random.uniform(0.04, 1.5, 5)).round(2)
+        values = (random.uniform(0, 1, (5, 3)) * (random.uniform(size=(5, 3)) > 0.4)).round(3)
+        found = between_keyframes(times, values, tuple(random.choice(EASINGS, 5)), 200, 25.0)
+        assert (found >= values.min(axis=0)).all() and (found <= values.max(axis=0)).all()
