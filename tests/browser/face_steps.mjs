@@ -46,7 +46,7 @@ async function open(example) {
 }
 
 /** Whether there is a face; Nodes 2.0 of 2025 shows no elements of packs. */
-const appears = () => until(() => page.locator(".r3d-face").count());
+const appears = () => until(() => page.locator(".r3d-face").count(), 30000);
 
 export async function direct(example) {
   await open(example);
