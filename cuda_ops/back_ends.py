@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ VARIABLE = "REAL3D_MARCH_BACKEND"
 TOLERANCE = 1e-4
 
 _log = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -128,27 +130,42 @@ def preferred() -> str:
 
 
 def _choose(device: torch.device, prefer: str, trigrids: bool) -> BackEnd:
-    """Tries one after the other, the preferred one first; whatever goes wrong is a reason to try the next one."""
-    refused = []
-    for back_end in sorted(BACK_ENDS, key=lambda one: one.name != prefer):
+    """The first one that works, the preferred one before all others."""
+
+    def tried(back_end: BackEnd) -> BackEnd:
         if back_end.device not in (None, device.type):
-            if back_end.name == prefer:
-                refused.append(f"{back_end.name}: it does not take tensors on '{device.type}'")
-            continue
+            raise Refusal(f"it does not take tensors on '{device.type}'")
+        march = back_end.march
+        if back_end is not TORCH:
+            with torch.inference_mode():
+                _check(march, device, layers=3 if trigrids else 1)
+        return back_end
+
+    able = [one for one in BACK_ENDS if one.device in (None, device.type) or one.name == prefer]
+    ways = {one.name: partial(tried, one) for one in sorted(able, key=lambda one: one.name != prefer)}
+    what = "Ray marching of trigrids" if trigrids else "Ray marching"
+    return first_that_works(ways, f"{what} on '{device}'")[1]
+
+
+def first_that_works(ways: Mapping[str, Callable[[], _Found]], what: str) -> tuple[str, _Found]:
+    """The name of the first way that can be loaded, and what it loads; whatever goes wrong is a reason to try the next one.
+
+    Args:
+        ways: by name, in the order in which they are tried; the last one works everywhere.
+        what: is done, as the log says it.
+    """
+    refused: list[str] = []
+    for name, load in ways.items():
         try:
-            march = back_end.march
-            if back_end is not TORCH:
-                with torch.inference_mode():
-                    _check(march, device, layers=3 if trigrids else 1)
+            found = load()
         except Refusal as reason:
-            refused.append(f"{back_end.name}: {reason}")
+            refused.append(f"{name}: {reason}")
         except Exception as failure:
-            refused.append(f"{back_end.name}: {type(failure).__name__}: {failure}")
+            refused.append(f"{name}: {type(failure).__name__}: {failure}")
         else:
-            what = "Ray marching of trigrids" if trigrids else "Ray marching"
-            _log.info("%s on '%s' by %s%s", what, device, back_end.name, f" (not by {'; '.join(refused)})" if refused else "")
-            return back_end
-    raise AssertionError("the last back end takes everything")
+            _log.info("%s by %s%s", what, name, f" (not by {'; '.join(refused)})" if refused else "")
+            return name, found
+    raise AssertionError("the last way works everywhere")
 
 
 def _check(march: core.render.head.March, device: torch.device, layers: int) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 
 import torch
 from torch import Tensor
 
 from . import core
-from .back_ends import preferred
+from .back_ends import first_that_works, preferred
 from .build import Refusal
 
 TOLERANCE = 1e-4
@@ -56,21 +56,15 @@ def chosen() -> tuple[str, core.painting.Painting]:
 
 @cache
 def _chosen(prefer: str) -> tuple[str, core.painting.Painting]:
-    refused = []
-    for name in () if prefer == "torch" else sorted(COMPILED, key=lambda one: one != prefer):
-        try:
-            compiled = import_module(COMPILED[name], __package__).load()
-            with torch.inference_mode():
-                _check(compiled)
-        except Refusal as reason:
-            refused.append(f"{name}: {reason}")
-        except Exception as failure:
-            refused.append(f"{name}: {type(failure).__name__}: {failure}")
-        else:
-            _log.info("Composing by %s%s", name, f" (not by {'; '.join(refused)})" if refused else "")
-            return name, compiled
-    _log.info("Composing by torch%s", f" (not by {'; '.join(refused)})" if refused else "")
-    return "torch", core.painting.IN_TORCH
+    compiled = () if prefer == "torch" else sorted(COMPILED, key=lambda name: name != prefer)
+    return first_that_works({**{name: partial(_loaded, name) for name in compiled}, "torch": lambda: core.painting.IN_TORCH}, "Composing")
+
+
+def _loaded(name: str) -> core.painting.Painting:
+    compiled = import_module(COMPILED[name], __package__).load()
+    with torch.inference_mode():
+        _check(compiled)
+    return compiled
 
 
 def _check(compiled: core.painting.Painting) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ..console import make_console_safe, silence_native_libraries
 from ..errors import Real3DError
-from .folders import Folders, clear
+from .folders import Folders
 from .tasks import LOST, Result, Task
 
 _SPAWN = get_context("spawn")  # a forked process would share threads, locks and devices
@@ -119,9 +119,7 @@ class LocalEngine:
             raise Real3DError("Workers end before they can work: start fewer (--workers), for there may be too little memory.")
         self._starts[place] += 1
         self._ready.discard(place)
-        if place in self._desks:
-            clear(self._desks[place])
-        self._desks[place] = desk = self._folders.new_desk(place)
+        self._desks[place] = desk = self._folders.new_desk(place, self._desks.get(place))
         ours, theirs = _SPAWN.Pipe()
         gpu = None if self._gpus is None else _gpus_at(place, self._gpus)
         process = _SPAWN.Process(target=_serve, args=(theirs, self._folders, desk, self._threads, gpu), daemon=True)

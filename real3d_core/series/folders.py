@@ -43,8 +43,13 @@ class Folders:
         """Of all workers."""
         return self.hidden / "at work"
 
-    def new_desk(self, place: int) -> Path:
-        """Where a worker is to keep what is unfinished; nobody else has it, for one that was given up for lost may still be at work."""
+    def new_desk(self, place: int, latest: Path | None = None) -> Path:
+        """Where a worker is to keep what is unfinished; the latest one of its place is cleared.
+
+        Nobody else has it, for one that was given up for lost may still be at work.
+        """
+        if latest is not None:
+            clear(latest)
         return self.desks / f"{place}-{secrets.token_hex(4)}"
 
     def motion(self, key: str) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import Real3DError, brief
 from .engine import STARTS, Reply, worker_name
-from .folders import Folders, clear
+from .folders import Folders
 from .tasks import LOST, Result, Task
 
 _HERE = __package__.split(".")
@@ -137,9 +137,7 @@ class RayEngine:
 
     def _start(self, place: int) -> None:
         self._starts[place] += 1
-        if place in self._desks:
-            clear(self._desks[place])
-        self._desks[place] = desk = self._folders.new_desk(place)
+        self._desks[place] = desk = self._folders.new_desk(place, self._desks.get(place))
         self._actors[place] = self._actor.remote(self._folders, desk)
         self._answers[self._actors[place].name.remote()] = place
 
