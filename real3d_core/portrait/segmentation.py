@@ -6,9 +6,10 @@ import logging
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..errors import MissingModelError
-from ..face.landmark_sets import CHIN, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
+from ..face.landmark_sets import CHIN, EAR_LOBES, FACE_OVAL, FOREHEAD, JAW, JAW_CORNERS
 from ..face.measures import face_height_of
 from ..mediapipe_models.model_files import SELFIE_SEGMENTER, ModelFolders
 from ..mediapipe_models.runner import segmenter
@@ -28,6 +29,11 @@ _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of t
 _JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
 BROADEST_SEAM, _THIN_SEAM = 0.152, 0.012  # face heights over which the head's lower border fades: beside the face, and along the chin
 _FAR = 0.11  # face heights from the face, from where on nothing depends on how far it is
+_EARRING = (0.15, 0.45, 0.25)  # face heights above, below and beside an ear lobe within which ear-rings hang
+_AROUND = 0.6  # face heights about that in which the background is looked at
+_UNLIKE = 0.1  # distance of colours, each 0..1
+_WIRE = 0.02  # face heights: gaps as wide are bridged
+_BELOW_CHIN = 0.05  # face heights that an ear-ring may reach
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
@@ -73,6 +79,7 @@ def person_matte(mask: np.ndarray, image: np.ndarray, landmarks: np.ndarray, ban
     picture = small / np.float32(255)
     matte = closed_form_matte(picture, hint, unknown)
     matte[unknown] = np.maximum(matte[unknown], _unlike_the_background(picture, matte, unknown, face_height))
+    matte = np.maximum(matte, _ear_rings(picture, matte, landmarks * scale, face_height))
     return matte if scale == 1 else _enlarged(matte, small, image)
 
 
@@ -121,6 +128,43 @@ def _unlike_the_background(image: np.ndarray, matte: np.ndarray, unknown: np.nda
     return even * np.clip((least - _NOISE) / (1 - _NOISE), 0, 1)
 
 
+def _ear_rings(image: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """float32 [H, W]: what hangs from an ear, and ends there."""
+    rings = np.zeros(matte.shape, np.float32)
+    down = landmarks[CHIN, :2] - landmarks[FOREHEAD, :2]
+    down = down / np.linalg.norm(down)
+    above, below, beside = (reach * face_height for reach in _EARRING)
+    for lobe, aside in zip(EAR_LOBES, (np.array([-down[1], down[0]]), np.array([down[1], -down[0]])), strict=True):
+        top, bottom = (landmarks[lobe, :2] + reach * down for reach in (-above, below))
+        inner, outer = -beside * aside, beside * aside
+        corners = np.stack([top + inner, top + outer, bottom + outer, bottom + inner])
+        zone = cv2.fillConvexPoly(np.zeros(matte.shape, np.uint8), np.round(corners).astype(np.int32), 1)
+        ear = cv2.circle(np.zeros(matte.shape, np.uint8), np.round(landmarks[lobe, :2]).astype(int).tolist(), round(above), 1, -1)
+        if zone.any():
+            np.maximum(rings, _hanging(image, matte, zone, ear > 0, face_height), out=rings)
+    return rings
+
+
+def _hanging(image: np.ndarray, matte: np.ndarray, zone: np.ndarray, ear: np.ndarray, face_height: float) -> np.ndarray:
+    """float32 [H, W]: what joins an ear within a zone, is like nothing in the background around that, and does not leave it."""
+    opacity = np.zeros(matte.shape, np.float32)
+    box = box_about(zone > 0, round(_AROUND * face_height))
+    image, matte, zone, ear = image[box], matte[box], zone[box], ear[box]
+    around, person, wire = (matte < 0.02) & (zone == 0), matte > 0.5, disc(_WIRE * face_height)
+    if np.count_nonzero(around) < np.count_nonzero(zone) / 4:
+        return opacity
+    open_ = (zone > 0) & ~person
+    unlike = np.zeros(matte.shape, np.float32)
+    colours = image[around]
+    unlike[open_] = cKDTree(colours[:: 1 + len(colours) // 8000]).query(image[open_])[0]
+    pieces = cv2.morphologyEx((unlike > _UNLIKE).astype(np.uint8), cv2.MORPH_CLOSE, wire)
+    _, labels = cv2.connectedComponents(pieces)
+    joined = np.unique(labels[cv2.dilate((person & ear).astype(np.uint8), wire) > 0])
+    leaving = np.unique(labels[(zone > 0) & (cv2.erode(zone, disc(1)) == 0)])
+    opacity[box] = np.isin(labels, np.setdiff1d(joined, np.append(leaving, 0))) & ~person
+    return cv2.GaussianBlur(opacity, (3, 3), 0)
+
+
 def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.ndarray:
     """A matte of the small picture [h, w], brought up to the large one's size along its edges (He et al.'s guided filter)."""
     slope, offset = _guided(matte, _luminance(small))
@@ -137,10 +181,10 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     """What moves with the head: float32 masks [H, W] in 0..1, (region, seam, firmness).
 
     The region is everything above the jaw and, beside the face, above the level of the jaw's corners; at the jaw it ends softly, below
-    the line that the jaw's shadow draws on the neck. A part of the person that does not hang together with the face within it, such as
-    a raised collar, is left to the torso. The seam is 1 well inside the region and fades to 0 at its lower border: thinly along the
-    chin, broadly beside the face, where hair goes on below. Firmness is the seam, but for the chin, whose edge is as firm as the rest of
-    the head's outline.
+    the line that the jaw's shadow draws on the neck. What hangs down from there and ends above the shoulders belongs to it. A part of
+    the person that does not hang together with the face within it, such as a raised collar, is left to the torso. The seam is 1 well
+    inside the region and fades to 0 at its lower border: thinly along the chin, broadly beside the face, where hair goes on below.
+    Firmness is the seam, but for the chin, whose edge is as firm as the rest of the head's outline.
 
     Args:
         landmarks: [478, 3] in pixels.
@@ -174,8 +218,32 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     below = cv2.distanceTransform(1 - hard[box], cv2.DIST_L2, 5)
     fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (near < 0.06)
     region[box] = np.maximum(region[box], fading)
-    region *= _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
+    hanging = _hangs_down(person > 0.5, seam, landmarks[CHIN, :2] @ up - _BELOW_CHIN * face_height, up)
+    apart = ~_hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
+    _, pieces = cv2.connectedComponents(((apart & (person > 0.5)) | hanging).astype(np.uint8))
+    hanging = np.isin(pieces, np.unique(pieces[hanging]))
+    region[apart] = 0
+    for mask in (region, seam, firmness):
+        mask[hanging] = 1
     return region, seam, firmness
+
+
+def _hangs_down(person: np.ndarray, seam: np.ndarray, lowest: float, up: np.ndarray) -> np.ndarray:
+    """bool [H, W]: what hangs down from the head and ends above the shoulders, such as an ear-ring.
+
+    Args:
+        person: bool [H, W].
+        lowest: how far `up` it ends at least.
+        up: [2] the head's own axis.
+    """
+    rows, columns = np.nonzero(person & (seam < 1))
+    _, labels = cv2.connectedComponents((person & (seam < 1)).astype(np.uint8))
+    found = labels[rows, columns]
+    ends = np.full(labels.max() + 1, np.inf)
+    np.minimum.at(ends, found, columns * up[0] + rows * up[1])
+    joined = np.unique(labels[cv2.dilate((person & (seam == 1)).astype(np.uint8), disc(1)) > 0])
+    hanging = np.isin(labels, joined[(joined > 0) & (ends[joined] > lowest)])
+    return cv2.dilate(hanging.astype(np.uint8), disc(2)) > 0
 
 
 def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
