@@ -104,6 +104,12 @@ async def answer(asked: object) -> tuple[int, object]:
     return (204, b"") if picture is None else (200, picture)
 
 
+async def answer_load(_asked: object) -> tuple[int, object]:
+    """Status and body of POST /real3d/live/load: a page shows a node with a live face, whose photo is not known yet perhaps."""
+    LIVE.load()
+    return 200, {}
+
+
 async def answer_release(asked: object) -> tuple[int, object]:
     """Status and body of POST /real3d/live/release: what this asker looked at is not looked at any more."""
     if not isinstance(asked, dict) or not isinstance(asked.get("asker"), str):
@@ -124,4 +130,5 @@ def _later(seconds: float, free: Callable[[], object]) -> None:
 
 
 serve_json("POST", "/real3d/live", answer)
+serve_json("POST", "/real3d/live/load", answer_load)
 serve_json("POST", "/real3d/live/release", answer_release)

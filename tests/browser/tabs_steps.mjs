@@ -75,7 +75,10 @@ const askers = async () => Object.keys(await (await page.request.get(`${url}/tes
 export async function severalTabs(photos) {
   const told = {}, [first, second] = await facesOf(page, photos);
   if (!(await until(() => page.locator(".r3d-face").count(), 30000))) return;
-  const other = await anotherTab(), [third] = await facesOf(other, photos);
+  const other = await anotherTab();
+  told.loads = 0;
+  other.on("request", (request) => { told.loads += request.url().endsWith("/real3d/live/load"); });
+  const [third] = await facesOf(other, photos);
   const faces = [first, second, third], pictures = () => Promise.all(faces.map((face) => face.picture()));
   told.rest = await pictures();
   told.one = [];

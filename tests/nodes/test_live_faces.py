@@ -340,6 +340,23 @@ def test_faces_are_bounded_and_freed_with_their_askers(route, live, faces, monke
     assert len(live) == 0
 
 
+def test_a_face_at_another_size_is_not_made_anew(host, route, live, monkeypatch):
+    lifted, avatar = [], host.core("analytic.avatar")
+    lift = avatar.lift
+    monkeypatch.setattr(avatar, "lift", lambda portrait: lifted.append(portrait) or lift(portrait))
+    first, large = pixels(ask(route)), pixels(ask(route, asker="other", side=320))
+    assert len(lifted) == 1 and large.shape == (320, 320, 3) and np.array_equal(first, pixels(ask(route)))
+    assert pixels(ask(route, photo={"file": PHOTO, "face_area": 0.4})).shape == first.shape and len(lifted) == 2
+
+
+def test_what_a_first_picture_needs_is_loaded_once(route, live, faces, monkeypatch):
+    loaded, load = [], faces._load
+    monkeypatch.setattr(faces, "_load", lambda: loaded.append(1) or load())
+    answered = [asyncio.run(route.answer_load({})) for _ in range(5)]
+    live.load().result(60)
+    assert answered == [(200, {})] * 5 and loaded == [1] and len(live) == 0
+
+
 def test_a_face_that_nobody_asks_for_is_freed(route, live, faces, monkeypatch):
     assert ask(route)[0] == 200
     live.sweep().result(10)
