@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_FACES, MOST_ASKERS, MOST_TOKENS = 3, 32, 32
 SIDES = (128, 512)  # pixels of a picture: fewest and most
 IDLE = 300.0  # seconds without a wish after which a face is freed
+PAUSE = 1.0  # seconds without a wish after which memory that pictures no longer need is given back
 GRACE = 20.0  # seconds for which a face that nobody looks at is kept: undo creates its node anew
 _QUALITY = 92  # of JPEG
 _TOKEN_BYTES = 12
@@ -163,6 +164,10 @@ class LiveFaces:
             with suppress(InvalidStateError):
                 waiting[1].set_result(None)
         return self._worker.submit(self._forget, asker)
+
+    def tidy(self) -> Future[None]:
+        """Gives memory back that no face holds."""
+        return self._worker.submit(give_back)
 
     def sweep(self) -> Future[None]:
         """Frees the faces that nobody has asked for within IDLE seconds."""

@@ -13,7 +13,7 @@ from .camera_path import CameraPathNode
 from .direct_the_face import DirectTheFace
 from .door import widget_values
 from .edit_motion import EditMotion
-from .live_faces import GRACE, IDLE, MOTIONS, SIDES, Busy, LiveFaces, Photo, Source, Wish
+from .live_faces import GRACE, IDLE, MOTIONS, PAUSE, SIDES, Busy, LiveFaces, Photo, Source, Wish
 from .runtime.folders import photo_file, stamp
 from .runtime.server import serve_json, workflow_is_running
 from .talking_portrait import TalkingPortrait
@@ -100,6 +100,7 @@ async def answer(asked: object) -> tuple[int, object]:
         return 200, {"state": "gone"}
     except Real3DError as refusal:
         return 200, {"state": "refused", "error": str(refusal)}
+    _later(PAUSE, LIVE.tidy)
     _later(IDLE, LIVE.sweep)
     return (204, b"") if picture is None else (200, picture)
 
