@@ -22,7 +22,7 @@ export function watch(tab = page) {
     const where = message.location().url;
     if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${where} ${message.text()}`) && !where.includes("/view?"));
   });
-  tab.on("pageerror", (error) => note(`page error: ${error.message}`, /extensions\//.test(error.stack ?? "")));
+  tab.on("pageerror", (error) => note(`page error: ${error.message} ${error.stack?.match(/\bat .*/)?.[0] ?? ""}`, /extensions\//.test(error.stack ?? "")));
   tab.on("response", (answer) => {
     if (answer.status() >= 400) note(`${answer.status()} ${new URL(answer.url()).pathname}`, answer.url().includes("/extensions/"));
   });
