@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MOST_FACES, MOST_ASKERS, MOST_TOKENS = 3, 32, 32
 SIDES = (128, 512)  # pixels of a picture: fewest and most
 IDLE = 300.0  # seconds without a wish after which a face is freed
+PAUSE = 1.0  # seconds without a wish after which memory that pictures no longer need is given back
 GRACE = 20.0  # seconds for which a face that nobody looks at is kept: undo creates its node anew
 _QUALITY = 92  # of JPEG
 _TOKEN_BYTES = 12
@@ -106,7 +108,7 @@ MOTIONS: Remembered[Motion] = Remembered()
 
 @dataclass
 class _Face:
-    """A prepared face with an avatar of its own, whose memory then is of this face alone."""
+    """A prepared face with an avatar of its own, whose memory then is of this face at this size alone."""
 
     portrait: Portrait
     avatar: Avatar
@@ -125,6 +127,7 @@ class LiveFaces:
         self._faces: OrderedDict[tuple[Source, int], _Face] = OrderedDict()
         self._wishes: OrderedDict[str, tuple[Wish, Future[bytes | None]]] = OrderedDict()
         self._waiting = Lock()
+        self._loading: Future[None] | None = None
         self._worker = ThreadPoolExecutor(1, "real3d-live", initializer=on_one_thread)
 
     def picture(self, asker: str, wish: Wish) -> Future[bytes | None]:
@@ -148,6 +151,11 @@ class LiveFaces:
                 replaced[1].set_result(None)
         return future
 
+    def load(self) -> Future[None]:
+        """Loads, once, the libraries that the first picture needs."""
+        self._loading = self._loading or self._worker.submit(_load)
+        return self._loading
+
     def release(self, asker: str) -> Future[None]:
         """Drops the wish of an asker who does not look any more."""
         with self._waiting:
@@ -156,6 +164,10 @@ class LiveFaces:
             with suppress(InvalidStateError):
                 waiting[1].set_result(None)
         return self._worker.submit(self._forget, asker)
+
+    def tidy(self) -> Future[None]:
+        """Gives memory back that no face holds."""
+        return self._worker.submit(give_back)
 
     def sweep(self) -> Future[None]:
         """Frees the faces that nobody has asked for within IDLE seconds."""
@@ -194,9 +206,10 @@ class LiveFaces:
         """The face at this size, prepared if it is not there; the one that was asked for least lately makes room."""
         key = (source, side)
         if key not in self._faces:
+            made = _new_face(source, next((face for (other, _), face in self._faces.items() if other == source), None))
             while len(self._faces) >= MOST_FACES:
                 self._faces.popitem(last=False)
-            self._faces[key] = _Face(_portrait(source), device.new_built_in_avatar(), set(), 0.0)
+            self._faces[key] = made
         self._faces.move_to_end(key)
         return self._faces[key]
 
@@ -208,6 +221,24 @@ class LiveFaces:
         for key in [key for key, face in self._faces.items() if gone(face)]:
             del self._faces[key]
         give_back()
+
+
+def _load() -> None:
+    import numpy as np
+
+    from ..real3d_core import pipeline  # noqa: F401
+    from ..real3d_core.face.landmarks import FaceLandmarks
+    from ..real3d_core.portrait import remembered  # noqa: F401
+
+    device.new_built_in_avatar()
+    FaceLandmarks(folders.model_folders()).in_picture(np.zeros((64, 64, 3), np.uint8))
+
+
+def _new_face(source: Source, other: _Face | None) -> _Face:
+    """A face; of the same photo at another size, `other`, the planes are shared."""
+    if other is None:
+        return _Face(_portrait(source), device.new_built_in_avatar(), set(), 0.0)
+    return _Face(other.portrait, copy(other.avatar), set(), 0.0)
 
 
 def _portrait(source: Source) -> Portrait:

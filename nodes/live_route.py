@@ -13,7 +13,7 @@ from .camera_path import CameraPathNode
 from .direct_the_face import DirectTheFace
 from .door import widget_values
 from .edit_motion import EditMotion
-from .live_faces import GRACE, IDLE, MOTIONS, SIDES, Busy, LiveFaces, Photo, Source, Wish
+from .live_faces import GRACE, IDLE, MOTIONS, PAUSE, SIDES, Busy, LiveFaces, Photo, Source, Wish
 from .runtime.folders import photo_file, stamp
 from .runtime.server import serve_json, workflow_is_running
 from .talking_portrait import TalkingPortrait
@@ -100,8 +100,15 @@ async def answer(asked: object) -> tuple[int, object]:
         return 200, {"state": "gone"}
     except Real3DError as refusal:
         return 200, {"state": "refused", "error": str(refusal)}
+    _later(PAUSE, LIVE.tidy)
     _later(IDLE, LIVE.sweep)
     return (204, b"") if picture is None else (200, picture)
+
+
+async def answer_load(_asked: object) -> tuple[int, object]:
+    """Status and body of POST /real3d/live/load: a page shows a node with a live face, whose photo is not known yet perhaps."""
+    LIVE.load()
+    return 200, {}
 
 
 async def answer_release(asked: object) -> tuple[int, object]:
@@ -124,4 +131,5 @@ def _later(seconds: float, free: Callable[[], object]) -> None:
 
 
 serve_json("POST", "/real3d/live", answer)
+serve_json("POST", "/real3d/live/load", answer_load)
 serve_json("POST", "/real3d/live/release", answer_release)

@@ -289,8 +289,16 @@ export async function manners(example) {
   await page.unroute("**/real3d/live");
   told.healed = (await changedFrom(before)) && (await until(async () => !(await hint())));
   seen.problems = seen.problems.filter((one) => !one.includes("ERR_FAILED")); // the lost connection, as the browser sees it
+  // another photo, which takes a while to prepare
+  const healed = await atRest(), photo = (name) => page.evaluate((name) => { window.app.graph.nodes.find((node) => node.type === "LoadImage").widgets[0].value = name; }, name);
+  await page.route("**/real3d/live", (route) => setTimeout(() => route.continue().catch(() => {}), 2000));
+  await photo("real3d_portrait_2.jpg");
+  told.preparing = await until(async () => (await hint()).startsWith("Preparing"));
+  await picture("face_preparing");
+  await page.unroute("**/real3d/live");
+  told.prepared = (await changedFrom(healed)) && (await until(async () => !(await hint())));
   // another photo that is not there, then one by a node that has not run
-  await page.evaluate(() => { window.app.graph.nodes.find((node) => node.type === "LoadImage").widgets[0].value = "../nobody.jpg"; });
+  await photo("../nobody.jpg");
   told.refused = (await until(async () => (await hint()).startsWith("The photo"))) && (await hint());
   await page.evaluate(() => window.app.graph.nodes.find((node) => node.type === "Real3DPreparePortrait").disconnectInput(0));
   told.unknown = (await until(async () => (await hint()).startsWith("Run"))) && (await hint());

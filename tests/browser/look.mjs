@@ -9,9 +9,10 @@ import * as headSteps from "./head_steps.mjs";
 import { browser, open, plan, screenshot, seen, watch } from "./page.mjs";
 import * as monkeySteps from "./monkey_steps.mjs";
 import * as runSteps from "./run_steps.mjs";
+import * as tabsSteps from "./tabs_steps.mjs";
 import * as workflowSteps from "./workflow_steps.mjs";
 
-const steps = { ...faceSteps, ...headSteps, ...monkeySteps, ...runSteps, ...workflowSteps };
+const steps = { ...faceSteps, ...headSteps, ...monkeySteps, ...runSteps, ...tabsSteps, ...workflowSteps };
 
 let status = 0;
 try {

@@ -13,22 +13,23 @@ export const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync", "--proxy-bypass-list=127.0.0.1;localhost"],
 });
 export const seen = { problems: [], notes: [], examples: {} };
-export const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
+const context = await browser.newContext({ viewport: { width: 1600, height: 1000 } });
+export const page = await context.newPage();
 
-export function watch() {
+export function watch(tab = page) {
   const note = (text, ours) => (ours ? seen.problems : seen.notes).push(text.split("\n")[0]);
-  page.on("console", (message) => {
+  tab.on("console", (message) => {
     const where = message.location().url;
     if (message.type() === "error") note(`console: ${message.text()}`, /real3d/i.test(`${where} ${message.text()}`) && !where.includes("/view?"));
   });
-  page.on("pageerror", (error) => note(`page error: ${error.message}`, /extensions\//.test(error.stack ?? "")));
-  page.on("response", (answer) => {
+  tab.on("pageerror", (error) => note(`page error: ${error.message} ${error.stack?.match(/\bat .*/)?.[0] ?? ""}`, /extensions\//.test(error.stack ?? "")));
+  tab.on("response", (answer) => {
     if (answer.status() >= 400) note(`${answer.status()} ${new URL(answer.url()).pathname}`, answer.url().includes("/extensions/"));
   });
 }
 
 export async function open() {
-  await page.route(/^https?:\/\/(?!127\.0\.0\.1|localhost)/, (route) => route.abort());
+  await context.route(/^https?:\/\/(?!127\.0\.0\.1|localhost)/, (route) => route.abort());
   const settings = {
     "Comfy.TutorialCompleted": true, "Comfy.Locale": plan.locale ?? "en", "Comfy.InstalledVersion": "1.27.10",
     "Comfy.Workflow.ShowMissingModelsWarning": false, "Comfy.VueNodes.Enabled": Boolean(plan.vue), "Comfy.ColorPalette": plan.light ? "light" : "dark",
@@ -38,17 +39,17 @@ export async function open() {
     await page.request.post(`${url}/api/settings/${key}`, { data: JSON.stringify(value), headers: { "content-type": "application/json" } });
   }
   await copyFiles();
-  await page.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } })); // whatever this machine has
+  await context.route("**/real3d/models", (route) => route.fulfill({ json: { missing: [] } })); // whatever this machine has
   await page.goto(url, { waitUntil: "domcontentloaded" });
   await opened();
   await page.keyboard.press("Escape");
 }
 
 /** Waits until a page that was loaded is ready; from then on it counts the workflows that it loads. */
-export async function opened() {
-  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
-  await page.waitForTimeout(plan.settle ?? 500);
-  await page.evaluate(() => {
+export async function opened(tab = page) {
+  await tab.waitForFunction(() => window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.Real3DCameraPath, null, { timeout: 60000 });
+  await tab.waitForTimeout(plan.settle ?? 500);
+  await tab.evaluate(() => {
     const { app } = window, load = app.loadGraphData;
     window.loaded = 0;
     app.loadGraphData = async (...values) => {
@@ -59,6 +60,15 @@ export async function opened() {
       }
     };
   });
+}
+
+/** A second tab of the same browser. */
+export async function anotherTab() {
+  const tab = await context.newPage();
+  watch(tab);
+  await tab.goto(url, { waitUntil: "domcontentloaded" });
+  await opened(tab);
+  return tab;
 }
 
 /** Waits for so many animation frames, which take longer on a busy machine. */
@@ -143,7 +153,7 @@ export async function until(test, milliseconds = 5000) {
   return false;
 }
 // A digest of a picture's pixels (FNV-1a), null if it is gone. ComfyUI forbids to fetch a blob, an image may show it.
-await page.addInitScript(() => {
+await context.addInitScript(() => {
   globalThis.pixelsOf = async (source) => {
     const image = new Image();
     image.src = source;

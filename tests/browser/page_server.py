@@ -5,7 +5,8 @@
 Prints one line of JSON: the address, and what runs of the nodes would have told the page (a head's token, a motion, a frame). The
 descriptions of the pack's nodes come from their own schemas; of ComfyUI's own nodes only what the examples use is described.
 POST /test/say sends a message to every page, POST /test/ran sets the outputs that the history has of every run, POST /test/empty empties
-the input folder, which GET /test/input lists. What the pack serves itself is answered by its own routes.
+the input folder, which GET /test/input lists. POST /test/away closes all connections for some seconds, GET /test/askers names who
+looks at live faces, and at how many. What the pack serves itself is answered by its own routes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -123,7 +125,9 @@ class Page:
         self.settings: dict[str, object] = {}
         self.sockets: set[web.WebSocketResponse] = set()
         self.outputs: dict[str, dict] = {}
+        self.away = 0.0
         self.inputs = host.folder / "input"
+        self.live = host.part("live_route").LIVE
         own = {}
         for name, node in host.nodes.items():
             own[name] = {**node.GET_NODE_INFO_V1(), "python_module": f"custom_nodes.{FOLDER_OF_THE_PACK}"}
@@ -199,6 +203,18 @@ class Page:
         async def listed(request):
             return web.json_response([path.name for path in self.inputs.iterdir()])
 
+        @table.post("/test/away")
+        async def leave(request):
+            self.away = time.monotonic() + float((await request.json())["seconds"])
+            for socket in list(self.sockets):
+                await socket.close()
+            return web.Response()
+
+        @table.get("/test/askers")
+        async def askers(request):
+            looked_at = [asker for face in list(self.live._faces.values()) for asker in face.askers]
+            return web.json_response({asker: looked_at.count(asker) for asker in looked_at})
+
         @table.get("/view")
         async def view(request):
             path = self.inputs / Path(request.query["filename"]).name
@@ -233,6 +249,12 @@ class Page:
 
         return table
 
+    @web.middleware
+    async def unless_away(self, request, handler):
+        if time.monotonic() < self.away:
+            request.transport.abort()
+        return await handler(request)
+
     async def other(self, request):
         """The fixed answers, and the page's own files."""
         name = request.path.removeprefix("/api").strip("/")
@@ -245,7 +267,7 @@ class Page:
 
 
 async def serve(page: Page, routes_of_the_pack: web.RouteTableDef, told: dict) -> None:
-    application, api = web.Application(), web.Application()
+    application, api = web.Application(middlewares=[page.unless_away]), web.Application()
     application.router.add_static(f"/extensions/{FOLDER_OF_THE_PACK}", ROOT / "web")
     for one in (api, application):
         one.add_routes(page.routes())

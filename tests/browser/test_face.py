@@ -79,8 +79,28 @@ def test_the_face_keeps_its_manners(seen):
     assert told["whileRunning"] == 0 and told["afterwards"], "nothing is asked for while a workflow runs"
     assert told["whileHidden"] == 0 and told["back"]
     assert told["lost"] and told["healed"]
+    assert told["preparing"] and told["prepared"], "a new photo is said to be prepared"
     assert "cannot be used" in told["refused"] and told["unknown"] == "Run once to see the face"
     assert told["released"] and told["afterRemoval"] == 0 and told["images"] == 0
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "nodes 2.0"])
+def test_several_faces_in_several_tabs_answer_for_themselves(served, tmp_path, renderer):
+    photos = ["real3d_portrait.jpg", "real3d_portrait_2.jpg"]
+    seen = looked(served["url"], tmp_path, [["severalTabs", photos]], vue=renderer == "nodes 2.0", light=False)
+    told = seen["tabs"]
+    rest, opened = told["rest"], [told["one"][number][number] for number in range(3)]
+    assert not seen["problems"] and rest[0] == rest[2] != rest[1], "two of the faces are of one photo"
+    for number, pictures in enumerate(told["one"]):
+        others = {other: rest[other] for other in range(3) if other != number}
+        assert pictures[number] != rest[number] and {other: pictures[other] for other in others} == others, "a slider moves its face alone"
+    assert opened[0] == opened[2] and told["storm"] == opened, "whatever the others wish for meanwhile"
+    assert told["loads"] == 1, "a tab asks the server once to get ready"
+    assert told["askers"] == [1, 1, 1] and told["different"] == 3 and told["known"] == [True] * 3
+    assert told["released"] and told["left"] == [True, True], "a tab that is closed releases what it looked at, and nothing else"
+    assert told["on"] == [rest[0], opened[1]], "the other goes on"
+    assert told["lost"] and told["healed"] == [opened[0], rest[1], "", ""]
+    assert told["whileRunning"] == opened[0] and told["afterwards"] == rest[0], "it listens to the server again"
 
 
 def test_a_monkey_at_the_face_leaves_nothing_behind(served, tmp_path):

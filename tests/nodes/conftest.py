@@ -1,5 +1,6 @@
 """The pack in a stand-in of ComfyUI, and pictures and sounds for it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,23 @@ def voice(host: Host, path: Path, seconds: float, start: float = 0.3) -> dict:
     sound = host.core("media.sound").load_sound(path)
     first = round(start * sound.rate)
     return {"waveform": sound.samples[None, :, first : first + round(seconds * sound.rate)], "sample_rate": sound.rate}
+
+
+@pytest.fixture(scope="module")
+def faces(host):
+    """The room of live faces, with a photo in ComfyUI's input folder."""
+    shutil.copy(ROOT / "example_workflows" / "input" / "real3d_portrait.jpg", host.folder / "input")
+    return host.part("live_faces")
+
+
+@pytest.fixture(scope="module")
+def route(host, faces):
+    return host.part("live_route")
+
+
+@pytest.fixture
+def live(route, faces, monkeypatch):
+    """An empty room in place of the pack's."""
+    fresh = faces.LiveFaces()
+    monkeypatch.setattr(route, "LIVE", fresh)
+    return fresh

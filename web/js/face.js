@@ -238,7 +238,9 @@ export function addFace(node) {
     drawSpeech(strip.drawing, spoken() ? spokenOf(node) : null);
     pasting.disabled = !copied;
     reset.disabled = names.every((name) => value(name) === 0);
-    numbers.textContent = following() ? `${value("gaze_x").toFixed(2)}  ${value("gaze_y").toFixed(2)}` : `${value("head_yaw").toFixed(0)}°  ${value("head_pitch").toFixed(0)}°  ${value("head_roll").toFixed(0)}°`;
+    const shown = (names, digits) => names.map((name) => value(name).toFixed(digits));
+    numbers.textContent = following() ? t("gaze {0}  {1}", ...shown(["gaze_x", "gaze_y"], 2)) : t("turn {0}°  nod {1}°  tilt {2}°", ...shown(["head_yaw", "head_pitch", "head_roll"], 0));
+    stage.title = following() ? eyes.title : t("Drag to turn the head, with Shift to tilt it");
   }
 
   const set = (values) => control.set(values);

@@ -7,6 +7,7 @@ import { after, everyNode, origins, outputOf, savedOutput, seenOf, t, widgetOf }
 const PAUSES = [500, 1000, 2000, 4000]; // milliseconds before another try where the server does not answer
 const SIDES = [128, 512], STEP = 64; // pixels that the server draws, and the step
 const SETTLED = 600; // milliseconds after which a node that was resized gets a picture of its size
+const SLOW = 300; // milliseconds after which a new photo is said to be prepared
 const PHOTO_EVERY = 500; // milliseconds between two looks at where the photo comes from
 const JSON_BODY = { "Content-Type": "application/json" };
 
@@ -19,6 +20,8 @@ for (const name of ["execution_start", "execution_success", "execution_error", "
 const faces = new Set(); // those of this page
 addEventListener("pagehide", () => { for (const face of faces) face.release(); });
 
+let loads = false; // whether the server was asked to load what it needs for a first picture
+
 const send = (path, body, options) => api.fetchApi(path, { method: "POST", headers: JSON_BODY, body, ...options });
 
 export class LiveFace {
@@ -26,7 +29,11 @@ export class LiveFace {
   constructor(node, image, told) {
     Object.assign(this, { node, image, told, asker: crypto.getRandomValues(new Uint32Array(4)).join("-"), side: 0, sized: 0 });
     Object.assign(this, { wanted: "", shown: "", busy: false, failures: 0, next: 0 });
-    after(node, "onAdded", () => faces.add(this));
+    after(node, "onAdded", () => {
+      faces.add(this);
+      if (!loads) send("/real3d/live/load", "{}").catch(() => {}); // it only saves time
+      loads = true;
+    });
     after(node, "onRemoved", () => {
       faces.delete(this);
       this.wanted = "";
@@ -69,13 +76,16 @@ export class LiveFace {
   async ask() {
     this.busy = true;
     while (this.wanted && this.wanted !== this.shown && performance.now() >= this.next && !running && !document.hidden) {
-      const asked = this.wanted;
+      const asked = this.wanted, photo = JSON.stringify(JSON.parse(asked).photo);
+      const slow = setTimeout(() => { if (this.image.hidden || photo !== seenOf(this.node).photo) this.told(t("Preparing the face …")); }, SLOW);
       try {
         await this.take(asked, await send("/real3d/live", asked));
         this.failures = 0;
       } catch {
         this.wait(PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
         this.told(t("The server does not answer"));
+      } finally {
+        clearTimeout(slow);
       }
     }
     this.busy = false;
@@ -95,6 +105,7 @@ export class LiveFace {
       this.told(state === "gone" ? t("Run once to see the face") : error);
     }
     this.shown = asked;
+    seenOf(this.node).photo = JSON.stringify(JSON.parse(asked).photo);
   }
 
   wait(milliseconds) {

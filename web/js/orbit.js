@@ -165,7 +165,7 @@ export function addOrbitView(node) {
     else image.hidden = true;
     drawn.toggleAttribute("hidden", !image.hidden || alive);
     if (image.hidden && !alive) drawHead(drawn, view);
-    hint.textContent = live || alive ? "" : said || t("Run the workflow to see the head");
+    hint.textContent = alive ? said : live ? "" : said || t("Run the workflow to see the head");
     const [yaw, pitch, , distance] = view;
     numbers.textContent = t("yaw {0}°  pitch {1}°  distance {2}", Math.round(yaw), Math.round(pitch), distance.toFixed(2));
     drawSpeech(strip.drawing, isPath ? spokenOf(node) : outputOf(node));
