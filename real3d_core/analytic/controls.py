@@ -51,6 +51,8 @@ CONTROLS = (
     "speaking",
     *UPPER_FACE,
 )
+PAINTED = ("lids_wide", "lids_tight")
+"""What eyes.py paints: the eyeball lies still behind such lids. Only where nothing is painted do they move landmarks."""
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
@@ -109,8 +111,7 @@ class FaceControls:
         of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
         farther than a face can.
         """
-        controls = coefficients[:, : len(CONTROLS)]
-        controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
+        controls = within_strength(coefficients[:, : len(CONTROLS)])
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
@@ -160,6 +161,11 @@ class FaceControls:
         shifts = soft_length(shifts, *_LEFT_OVER)
         off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
+
+
+def within_strength(controls: Tensor) -> Tensor:
+    """Controls of any shape, none farther than a face can go."""
+    return torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
 
 
 def control_directions(rest: np.ndarray) -> np.ndarray:

@@ -47,12 +47,14 @@ def test_eyes_at_rest_are_not_painted(eyes):
 
 
 def test_eyes_leave_rest_without_a_jump(eyes, plate):
-    for look in (Look(gaze=(1e-5, 0.0)), Look(gaze=(0.0, -1e-5)), Look(closed=(1e-5, 1e-5))):
+    for look in (Look(gaze=(1e-5, 0.0)), Look(gaze=(0.0, -1e-5)), Look(closed=(1e-5, 1e-5)), Look(wide=1e-5), Look(tight=1e-5)):
         for painted in eyes(look):
             assert np.abs(painted.picture - original(plate, painted)).max() < 2e-3
 
 
-@pytest.mark.parametrize("look", [Look(gaze=(0.25, 0.1)), Look(gaze=(-0.25, -0.2)), Look(closed=(1.0, 1.0))])
+@pytest.mark.parametrize(
+    "look", [Look(gaze=(0.25, 0.1)), Look(gaze=(-0.25, -0.2)), Look(closed=(1.0, 1.0)), Look(wide=1.0), Look(tight=1.0)]
+)
 def test_what_is_not_eye_stays_the_photo(eyes, plate, look):
     for painted in eyes(look):
         rim = np.ones(painted.picture.shape[:2], bool)
@@ -99,6 +101,24 @@ def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
     """They once blinked: skin was drawn over them."""
     look = Look(gaze=(0.1, 0.0), closed=(0.5, 0.5))
     assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
+
+
+@pytest.mark.parametrize("lids", [{"lids_wide": 1.0}, {"lids_tight": 1.0}], ids=["wide", "narrow"])
+def test_lids_move_over_an_eyeball_that_lies_still(avatar, portrait, lids):
+    """They once drew the iris out into an oval, or pressed it flat."""
+    motion = Motion.still(BASIS, 2).with_controls(**{name: torch.tensor([0.0, amount]) for name, amount in lids.items()})
+    rest, moved = torch.cat(list(render_frames(avatar, portrait, motion).chunks(2))).numpy()
+    points = portrait.landmarks[:, :2].numpy() * len(rest)
+    y, x = np.mgrid[: len(rest), : len(rest)]
+    for ring, upper, lower in ((RIGHT_IRIS, RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_IRIS, LEFT_UPPER_LID, LEFT_LOWER_LID)):
+        across, (outer, inner) = points[ring[0], 0], points[[upper[0], upper[-1]]]
+        width = np.linalg.norm(inner - outer)
+        top, bottom = points[upper[4], 1], points[lower[4], 1]
+        beside = np.abs(x - across) < 0.1 * width
+        still = beside & (y > top + 0.09 * width) & (y < bottom - 0.15 * width)
+        edges = beside & ((np.abs(y - top) < 0.05 * width) | (np.abs(y - bottom) < 0.05 * width))
+        change = np.abs(moved - rest).max(axis=2)
+        assert still.any() and change[still].max() < 0.08 < change[edges].max()
 
 
 def test_closed_eyes_stay_closed(portrait, plate):
