@@ -59,6 +59,7 @@ _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
+_SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
 _BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
@@ -96,7 +97,8 @@ class FaceControls:
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
         self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
         self._lips = _LipClosing(self.rest)
-        self._own_smile = self._smile_of_rest()
+        self._smile = self.directions[CONTROLS.index("smile")]
+        self._smiles = self._smile_of_rest()
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
@@ -106,7 +108,7 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again, and `frown` takes away what is left of the photo's smile. `lips_press`
+        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows. `lips_press`
         takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck` brings the lower lip up through most
         of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
         farther than a face can.
@@ -118,8 +120,10 @@ class FaceControls:
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
         frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
-        mouth = self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin
-        moved = moved + speaking * (mouth - frown * (1 - _RELAXED) * self._own_smile)
+        moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
+        moved = moved + (speaking + frown - speaking * frown) * self._spoken_from - frown * (1 - _RELAXED) * self._smiles * self._smile
+        sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile
+        moved[..., 0] -= _SINKS_STRAIGHT * sinks[:, None] * self._smile[:, 0]
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
@@ -130,17 +134,16 @@ class FaceControls:
         _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
         return usual[strengths > _NOTHING * strengths[0]].float()
 
-    def _smile_of_rest(self) -> Tensor:
-        """[468, 3] displacements that this face's own smile has made."""
+    def _smile_of_rest(self) -> float:
+        """How much of the control `smile` this face's own is."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
-        smile = self.directions[CONTROLS.index("smile")]
-        full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
-        return min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        full = float(self._smile[MOUTH_CORNERS, 1].mean() - self._smile[[13, 14], 1].mean())
+        return min(max(raised / full, 0.0), _BROADEST_SMILE)
 
     def _lips_together(self) -> Tensor:
         """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
-        moved = -_RELAXED * self._own_smile
+        moved = -_RELAXED * self._smiles * self._smile
         if not parted(self.rest.numpy()):
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
@@ -214,18 +217,20 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lips_round"][:, 1] = 0.010 * outer * (upper - lower) * lens
     directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))
 
-    directions["lip_upper_raise"][:, 1] = 0.035 * np.where(upper > 0, lens, np.where(y > lip_line, 0.7 * near_mouth * lens, 0))
-    directions["lip_lower_drop"][:, 1] = -0.035 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+    raised = 0.25 + 0.75 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
+    directions["lip_upper_raise"][:, 1] = 0.035 * np.where((upper > 0) | corners, raised, 0.7 * (y > lip_line) * near_mouth * raised)
+    directions["lip_upper_raise"][:, 0] = 0.03 * half_width * side * near_mouth
+    directions["lip_lower_drop"][:, 1] = -0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2)
     corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
     directions["smile"][:, 0] = (0.18 * half_width * side) * near_mouth
     directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
-    directions["frown"][:, 1] = -0.030 * corner
+    directions["frown"][:, 1] = -0.050 * corner  # AU 15
+    directions["frown"][:, 0] = 0.04 * half_width * side * near_mouth
     rim = np.where(y < lip_line, 1, -1) * ~np.isin(np.arange(MESH_POINTS), INNER_LIP)
-    directions["lips_press"][:, 1] = (0.008 * rim * lens + 0.004 * np.clip(np.abs(across), 0, 1) ** 2) * near_mouth  # AU 24
-    directions["lips_press"][:, 0] = 0.06 * half_width * side * near_mouth
+    directions["lips_press"][:, 1] = 0.012 * rim * lens * near_mouth  # AU 24
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow

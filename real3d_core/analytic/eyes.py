@@ -32,7 +32,7 @@ from ..motion.gaze import gaze_of
 from ..motion.motion import Motion
 from ..portrait.plates import plate_pixels
 from .controls import PAINTED, within_strength
-from .eye_shape import EyeShape, coloured, eye_shape, folded, lid_follows
+from .eye_shape import EyeShape, coloured, eye_shape, folded, lids_follow
 from .eyeball import DARKEN, Eyeball, is_seen, lit
 from .glasses import glasses_worn
 from .lids import Lid, drawn
@@ -83,7 +83,8 @@ class Eye:
             float(np.clip((tight * narrows - wide * widens) / tallest, -_WIDEST, _NARROWEST))
             for widens, narrows in zip(_WIDENS, _NARROWS, strict=True)
         )
-        follows = max(float(lid_follows(gaze[1], tallest)) + lowered, -_WIDEST)
+        upper_follows, lower_follows = map(float, lids_follow(gaze[1], tallest))
+        follows, raised = max(upper_follows + lowered, -_WIDEST), raised - lower_follows
         part = follows + (1 - follows) * closed
         bottom = shape.bottom - np.float32(raised + (_RISES - raised) * closed) * shape.opening
         edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)

@@ -88,6 +88,34 @@ def test_half_of_a_smile_stays_while_the_mouth_speaks(closed, smiling):
     assert 0.3 < (spoken - none) / (all_of_it - none) < 0.65
 
 
+@pytest.mark.parametrize("speaking", [0.0, 1.0])
+def test_a_frown_takes_a_smile_away_with_the_teeth_that_it_shows(closed, smiling, speaking):
+    """By hand it once left the smile as it was."""
+
+    def raised(points):
+        return points[MOUTH_CORNERS, 1].mean() - points[[13, 14], 1].mean()
+
+    frowning = shape(smiling, frown=1.0, speaking=speaking)
+    assert raised(frowning) < raised(closed.rest.numpy()) - 0.02
+    assert gap(frowning) < 0.01 < gap(smiling.rest.numpy())
+
+
+def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
+    """The opposite of a smile once pursed it."""
+
+    def narrower(face):
+        return -np.ptp(face.displacements(coefficients(smile=-1.0))[0, MOUTH_CORNERS, 0].numpy())
+
+    assert closed.displacements(coefficients(smile=-1.0))[0, MOUTH_CORNERS, 1].max() < -0.02
+    assert abs(narrower(closed)) < 0.5 * abs(narrower(smiling))
+
+
+def test_pressed_lips_grow_thin_and_not_broad(closed):
+    moved = closed.displacements(coefficients(lips_press=1.0))[0]
+    assert moved[MOUTH_CORNERS].norm(dim=1).max() < 0.002
+    assert moved[0, 1] < -0.005 and moved[17, 1] > 0.005
+
+
 def test_nobody_frowns_with_a_smile(closed, smiling):
     """Sad and angry people kept half of the photo's smile."""
 

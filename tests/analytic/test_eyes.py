@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.eye_shape import lids_follow
 from real3d_core.analytic.eyes import Eyes, Look
 from real3d_core.face.canonical_face import upright
 from real3d_core.face.landmark_sets import (
@@ -173,6 +174,13 @@ def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     right, left, up, down = (places - places[0])[1:] / (EYEBALL * math.sin(math.radians(12)))
     assert 0.3 < right[0] < 1.2 and 0.3 < -left[0] < 1.2
     assert up[1] > 0.05 and down[1] < -0.05
+
+
+@pytest.mark.parametrize("gaze", [-0.4, 0.4])
+def test_both_lids_go_along_with_a_gaze_and_the_upper_one_farther(gaze):
+    """Its iris was once cut into a block, as the lower lid stayed."""
+    upper, lower = lids_follow(gaze, 0.3)
+    assert 0 < -np.sign(gaze) * lower < -np.sign(gaze) * upper < 0.6
 
 
 def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
