@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..face.landmark_sets import (
     CHIN,
+    FACE_OVAL,
     INNER_LIP,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
@@ -60,6 +61,7 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
+_BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
 _BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
@@ -186,7 +188,8 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lens = np.sqrt(np.clip(1 - across**2, 0, 1))
     upper = _membership(UPPER_LIP)
     lower = _membership(LOWER_LIP)
-    near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
+    inside = _within_outline(rest)
+    near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2) * inside
     side = np.sign(across) * np.minimum(np.abs(across), 1)
     directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
@@ -222,7 +225,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lip_upper_raise"][:, 0] = 0.03 * half_width * side * near_mouth
     directions["lip_lower_drop"][:, 1] = -0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
 
-    cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2)
+    cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
     corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
     directions["smile"][:, 0] = (0.18 * half_width * side) * near_mouth
     directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
@@ -238,6 +241,18 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["brow_furrow"][:, 0] = -0.030 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
     directions["brow_furrow"][:, 1] = -(0.022 + 0.020 * inner) * brow  # AU 4 lowers the whole brow
     return np.stack([directions[name] for name in CONTROLS])
+
+
+def _within_outline(rest: np.ndarray) -> np.ndarray:
+    """[468]: 1 in the middle of the face, 0 on its outline, which no mouth draws over the hair beside it."""
+    x, y = rest[:, 0] - rest[CHIN, 0], rest[:, 1]
+    away = np.ones(MESH_POINTS)
+    for side in (-1, 1):
+        outline = np.array([point for point in FACE_OVAL if side * x[point] >= 0])
+        outline = outline[np.argsort(y[outline])]
+        beside = side * x > 0
+        away[beside] = 1 - side * x[beside] / np.maximum(np.interp(y[beside], y[outline], side * x[outline]), 1e-3)
+    return smooth_step(away / _BESIDE_OUTLINE)
 
 
 class _LipClosing:

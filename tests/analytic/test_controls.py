@@ -8,6 +8,7 @@ from real3d_core.analytic.controls import BASIS, FaceControls
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import (
     CHIN,
+    FACE_OVAL,
     GAP_PAIRS,
     LEFT_BROW,
     LOWER_INNER_LIP,
@@ -108,6 +109,14 @@ def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
 
     assert closed.displacements(coefficients(smile=-1.0))[0, MOUTH_CORNERS, 1].max() < -0.02
     assert abs(narrower(closed)) < 0.5 * abs(narrower(smiling))
+
+
+@pytest.mark.parametrize("control", ["smile", "lips_wide", "frown", "lip_upper_raise"])
+def test_no_mouth_draws_the_sides_of_the_face_over_the_hair_beside(closed, control):
+    """A smile once pushed a step of skin out of the jaw's outline."""
+    beside = [point for point in FACE_OVAL if abs(closed.rest[point, 0]) > 0.7 * closed.rest[FACE_OVAL, 0].abs().max()]
+    assert len(beside) > 10
+    assert closed.displacements(coefficients(**{control: 1.0}))[0, beside].abs().max() < 5e-4
 
 
 def test_pressed_lips_grow_thin_and_not_broad(closed):
