@@ -24,7 +24,7 @@ from real3d_core.face.measures import EYEBALL, iris_places
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import render_frames
-from real3d_core.portrait.plates import MARGIN
+from real3d_core.portrait.plates import MARGIN, plate_pixels
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,23 @@ def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     right, left, up, down = (places - places[0])[1:] / (EYEBALL * math.sin(math.radians(12)))
     assert 0.3 < right[0] < 1.2 and 0.3 < -left[0] < 1.2
     assert up[1] > 0.05 and down[1] < -0.05
+
+
+def test_lids_behind_glasses_are_as_light_as_the_lit_skin_about_the_eye(portrait, monkeypatch):
+    """The shadow of a rim once lent its colour to the whole lid."""
+    monkeypatch.setattr("real3d_core.analytic.eyes.glasses_worn", lambda *_: 1.0)
+    plate = drawn(portrait)
+    points = plate_pixels(portrait.landmarks[:, :2].numpy(), plate.shape[-1])
+    for lower in (RIGHT_LOWER_LID, LEFT_LOWER_LID):
+        middle, width = points[lower].mean(axis=0), np.ptp(points[lower, 0])
+        shade = np.abs(np.arange(plate.shape[-1]) - middle[0]) > 0.58 * width
+        shade = shade[None] | (np.arange(plate.shape[-1])[:, None] > points[lower, 1].max() + 0.06 * width)
+        near = np.abs(np.arange(plate.shape[-1]) - middle[0])[None] < width
+        plate[..., torch.from_numpy(shade & near)] *= 0.6
+    for painted in Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0))):
+        h, w = painted.picture.shape[:2]
+        lid = painted.picture[round(0.42 * h) : round(0.48 * h), round(0.45 * w) : round(0.55 * w)].mean()
+        assert lid > 0.92 * np.mean((0.8, 0.6, 0.5))
 
 
 @pytest.mark.parametrize("gaze", [-0.4, 0.4])
