@@ -8,6 +8,8 @@ hands use the controls only; a driving clip uses both.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch import Tensor
 from ..face.landmark_sets import (
     CHIN,
     FACE_OVAL,
+    FOREHEAD,
     INNER_LIP,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
@@ -52,6 +55,7 @@ CONTROLS = (
     "speaking",
     *UPPER_FACE,
 )
+HIDDEN = "hidden"  # the name of what `Planes.person` knows of the half that a photo hides
 PAINTED = ("lids_wide", "lids_tight")
 """What eyes.py paints: the eyeball lies still behind such lids. Only where nothing is painted do they move landmarks."""
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
@@ -61,6 +65,8 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
+_PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
+_MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
 _BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
 _BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
@@ -89,15 +95,18 @@ class FaceControls:
     Args:
         landmarks: [>= 468, 3] at rest in the head's own frame, x right, y up, z to the viewer; any unit.
         glasses: 0..1, how surely the face wears them: they stay as they are on the nose.
+        hidden: -1..1, how far the photo hides the half of the face at greater x (below 0: at smaller x), see `hidden_side`. It lies still:
+            what moves there would be drawn across the outline of nose and lips.
     """
 
-    def __init__(self, landmarks: Tensor, glasses: float = 0.0):
+    def __init__(self, landmarks: Tensor, glasses: float = 0.0, hidden: float = 0.0):
         rest = landmarks[:MESH_POINTS].double().numpy()
         self.face_height = float(face_height_of(rest))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
-        self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
+        held = 1 - (1 - glasses * held_by_glasses(self.rest.double().numpy())) * (1 - abs(hidden) * self._beyond_middle(hidden > 0))
+        self._free = 1 - torch.from_numpy(held).float()[:, None]
         self._lips = _LipClosing(self.rest)
         self._smile = self.directions[CONTROLS.index("smile")]
         self._smiles = self._smile_of_rest()
@@ -136,6 +145,13 @@ class FaceControls:
         _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
         return usual[strengths > _NOTHING * strengths[0]].float()
 
+    def _beyond_middle(self, right: bool) -> np.ndarray:
+        """[468] in 0..1: 1 in the half of the face at greater x, or at smaller x, down to the lower lip; a chin moves as a whole."""
+        x, y = self.rest[:, :2].double().numpy().T
+        away = x - x[[FOREHEAD, CHIN]].mean()
+        above_chin = smooth_step((y - y[_LOWER_EDGE]) / (y[MOUTH_CORNERS].mean() - y[_LOWER_EDGE]))
+        return smooth_step((away if right else -away) / _MIDDLE[1] + _MIDDLE[0]) * above_chin
+
     def _smile_of_rest(self) -> float:
         """How much of the control `smile` this face's own is."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
@@ -166,6 +182,11 @@ class FaceControls:
         shifts = soft_length(shifts, *_LEFT_OVER)
         off = (shifts - shifts[:, self._neighbours].mean(dim=2)).square().sum(dim=2).mean(dim=1).sqrt()[:, None, None]
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
+
+
+def hidden_side(yaw: float) -> float:
+    """-1..1, how far a photo hides the half of a face at greater x (below 0: at smaller x); the yaw of the head in it is in radians."""
+    return math.copysign(float(smooth_step((abs(yaw) - _PROFILE[0]) / (_PROFILE[1] - _PROFILE[0]))), yaw)
 
 
 def within_strength(controls: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.analytic.controls import BASIS, FaceControls, hidden_side
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import (
     CHIN,
@@ -117,6 +117,23 @@ def test_no_mouth_draws_the_sides_of_the_face_over_the_hair_beside(closed, contr
     beside = [point for point in FACE_OVAL if abs(closed.rest[point, 0]) > 0.7 * closed.rest[FACE_OVAL, 0].abs().max()]
     assert len(beside) > 10
     assert closed.displacements(coefficients(**{control: 1.0}))[0, beside].abs().max() < 5e-4
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_what_a_profile_hides_lies_still(closed, side):
+    """Moving far cheeks, brows and lips once tore the outline of nose and mouth."""
+    row = coefficients(smile=1.0, jaw_open=0.5, brow_raise=0.7)
+    turned, frontal = FaceControls(closed.rest, hidden=side).displacements(row)[0], closed.displacements(row)[0]
+    away = side * (closed.rest[:, 0] - closed.rest[CHIN, 0])
+    far = (away > 0.06) & (closed.rest[:, 1] > closed.rest[MOUTH_CORNERS, 1].mean())
+    assert turned[far].abs().max() < 1e-6 < 0.02 < frontal[far].abs().max()
+    assert (turned - frontal)[CHIN].abs().max() < 1e-6
+    assert (turned - frontal)[away < -0.06].abs().max() < 1e-6
+
+
+def test_only_a_profile_hides_half_of_a_face():
+    assert hidden_side(np.radians(30)) == hidden_side(np.radians(-30)) == 0
+    assert hidden_side(np.radians(60)) == -hidden_side(np.radians(-60)) == 1
 
 
 def test_pressed_lips_grow_thin_and_not_broad(closed):
