@@ -1,11 +1,13 @@
 """Rows about single controls of a face: does a look at the picture find the movement that a control names, and how much of others.
 
 Each control that a hand can set is swept from one end of its range to the other, and MediaPipe's 52 ARKit blendshapes are read from every
-frame, each in 0..1. Those that the control names are averaged, with their signs: rows are their correlation with the control, how far they
-change, and the largest change of any other one, elsewhere in the face and in the same part of it. Faces turned less than 20 degrees only.
+frame, each in 0..1. Those that the control names are averaged, with their signs: rows are their correlation with the control (from rest up
+where they only rise), how far they change, and how far any other one rises above what is read at rest, elsewhere in the face and in the
+same part of it. What falls was read in the photo's own face, and is taken away rather than given: lips that are pressed show no teeth.
+Faces turned less than 20 degrees only.
 
-The detector mixes them itself. While real people blink (may_5s.mp4, carphone.mp4), for each 1 of eyeBlink it reads 0.7 of eyeLookDown and
-0.5 to 0.8 of eyeSquint more. It hardly ever reads cheekSquint or mouthFrown.
+The detector mixes blendshapes itself: what it reads in addition while real people blink, open the jaw or lift their brows (may_5s.mp4,
+carphone.mp4) is counted off. It never reads cheekSquint, not of those people either.
 """
 
 from __future__ import annotations
@@ -50,15 +52,22 @@ NAMED: dict[str, tuple[str, ...]] = {
     "brow_furrow": _both("browDown"),
     "cheek_raise": _both("cheekSquint"),
     "jaw_open": ("jawOpen",),
-    "lips_wide": _both("mouthStretch", "mouthSmile"),
-    "lips_round": ("mouthPucker",),
-    "lips_press": _both("mouthPress"),
+    "lips_wide": (*_both("mouthStretch", "mouthSmile"), "-mouthPucker"),
+    "lips_round": ("mouthPucker", *_both("-mouthSmile", "-mouthStretch")),
+    "lips_press": ("mouthRollUpper", "mouthRollLower", *_both("mouthPress", "-mouthUpperUp")),
     "lip_upper_raise": _both("mouthUpperUp"),
     "lip_lower_drop": _both("mouthLowerDown"),
-    "mouth_smile": _both("mouthSmile"),
-    "frown": _both("mouthFrown"),
+    "mouth_smile": (*_both("mouthSmile", "-mouthFrown"), "-mouthPucker", "-mouthShrugLower"),
+    "frown": (*_both("mouthFrown", "-mouthSmile"), "mouthShrugLower"),
 }
-"""By control the blendshapes that it names; those with a minus fall while it rises."""
+"""By control the blendshapes that it names; those with a minus, its opposites, fall while it rises."""
+
+_READ_IN_ADDITION: dict[str, dict[str, float]] = {
+    "eyeBlink": {"eyeLookDown": 0.7, "eyeSquint": 0.6},
+    "jawOpen": {"mouthLowerDown": 1.6},
+    "browInnerUp": {"eyeLookDown": 0.4},
+}
+"""By blendshape what the detector reads more of others in real clips, for each 1 of it."""
 
 
 def packages_present() -> bool:
@@ -90,7 +99,7 @@ class Seen:
 
     correlation: of its amount with the average of what it names.
     change: of that average.
-    elsewhere, beside: the largest change of any other blendshape, in other parts of the face and in the same one.
+    elsewhere, beside: the largest rise of any other blendshape, in other parts of the face and in the same one.
     """
 
     correlation: float
@@ -103,11 +112,22 @@ def followed(amounts: np.ndarray, seen: list[dict[str, float]], named: tuple[str
     """Of a control [T], from the blendshapes at each amount."""
     signs = {name.removeprefix("-"): -1.0 if name.startswith("-") else 1.0 for name in named}
     own = np.array([np.mean([sign * shapes[name] for name, sign in signs.items()]) for shapes in seen])
+    rest = seen[int(np.abs(amounts).argmin())]
     part = {_part_of(name) for name in signs}
-    others = {name: float(np.ptp([shapes[name] for shapes in seen])) for name in seen[0] if name not in signs}
-    beside, elsewhere = ([change for name, change in others.items() if (_part_of(name) in part) == near] for near in (True, False))
-    correlation = float(np.corrcoef(amounts, own)[0, 1]) if np.ptp(own) > 1e-6 else 0.0
+    others = {name: max(_given(shapes, rest, name) for shapes in seen) for name in rest if name not in signs}
+    beside, elsewhere = ([rise for name, rise in others.items() if (_part_of(name) in part) == near] for near in (True, False))
+    shown = slice(None) if min(signs.values()) < 0 else amounts >= 0
+    correlation = float(np.corrcoef(amounts[shown], own[shown])[0, 1]) if np.ptp(own[shown]) > 1e-6 else 0.0
     return Seen(correlation, float(np.ptp(own)), max(elsewhere, default=0.0), max(beside, default=0.0))
+
+
+def _given(shapes: dict[str, float], rest: dict[str, float], other: str) -> float:
+    """How far a blendshape rises above what is read at rest, without what the detector adds to those that rise as well."""
+    rise = shapes[other] - rest[other]
+    for name, along in _READ_IN_ADDITION.items():
+        source = max((shapes[one] - rest[one] for one in shapes if one.startswith(name)), default=0.0)
+        rise -= max(source, 0.0) * next((share for start, share in along.items() if other.startswith(start)), 0.0)
+    return max(rise, 0.0)
 
 
 def _part_of(name: str) -> str:

@@ -17,7 +17,7 @@ from ..one_thread import one_thread
 from ..portrait.boxes import Box
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
-from .controls import FaceControls
+from .controls import HIDDEN, FaceControls
 from .glasses import GLASSES
 from .ray_maps import channels, extent
 from .sheets import LATTICE, BentSheets, Sheets
@@ -34,8 +34,8 @@ class PlaneBender:
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)
-        glasses = float((planes.person or {}).get(GLASSES, 0.0))
-        self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses))
+        glasses, hidden = (float((planes.person or {}).get(name, 0.0)) for name in (GLASSES, HIDDEN))
+        self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses, hidden))
         self._texels = torch.from_numpy(np.stack(texel_centres())).float()
         on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
         sides = on_lattice[1, :, 0], on_lattice[0, 0]

@@ -8,12 +8,16 @@ hands use the controls only; a driving clip uses both.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..face.landmark_sets import (
     CHIN,
+    FACE_OVAL,
+    FOREHEAD,
     INNER_LIP,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
@@ -51,12 +55,19 @@ CONTROLS = (
     "speaking",
     *UPPER_FACE,
 )
+HIDDEN = "hidden"  # the name of what `Planes.person` knows of the half that a photo hides
+PAINTED = ("lids_wide", "lids_tight")
+"""What eyes.py paints: the eyeball lies still behind such lids. Only where nothing is painted do they move landmarks."""
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
+_SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
+_PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
+_MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
+_BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
 _BY_LIPS = 0.35  # part of a spoken opening that lips make without the chin: talking clips have 0.5 and more
 _HANGING = 0.09  # face heights; of a wider gap, the jaw takes up the rest
 
@@ -84,17 +95,21 @@ class FaceControls:
     Args:
         landmarks: [>= 468, 3] at rest in the head's own frame, x right, y up, z to the viewer; any unit.
         glasses: 0..1, how surely the face wears them: they stay as they are on the nose.
+        hidden: -1..1, how far the photo hides the half of the face at greater x (below 0: at smaller x), see `hidden_side`. It lies still:
+            what moves there would be drawn across the outline of nose and lips.
     """
 
-    def __init__(self, landmarks: Tensor, glasses: float = 0.0):
+    def __init__(self, landmarks: Tensor, glasses: float = 0.0, hidden: float = 0.0):
         rest = landmarks[:MESH_POINTS].double().numpy()
         self.face_height = float(face_height_of(rest))
         self.rest = torch.from_numpy(rest / self.face_height).float()
         self.directions = torch.from_numpy(control_directions(rest / self.face_height)).float()
         self._neighbours = torch.cdist(self.rest, self.rest).topk(_NEIGHBOURS + 1, largest=False).indices[:, 1:]
-        self._free = 1 - glasses * torch.from_numpy(held_by_glasses(self.rest.double().numpy())).float()[:, None]
+        held = 1 - (1 - glasses * held_by_glasses(self.rest.double().numpy())) * (1 - abs(hidden) * self._beyond_middle(hidden > 0))
+        self._free = 1 - torch.from_numpy(held).float()[:, None]
         self._lips = _LipClosing(self.rest)
-        self._own_smile = self._smile_of_rest()
+        self._smile = self.directions[CONTROLS.index("smile")]
+        self._smiles = self._smile_of_rest()
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
@@ -104,21 +119,22 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again, and `frown` takes away what is left of the photo's smile. `lips_press`
+        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows. `lips_press`
         takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck` brings the lower lip up through most
         of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
         farther than a face can.
         """
-        controls = coefficients[:, : len(CONTROLS)]
-        controls = torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
+        controls = within_strength(coefficients[:, : len(CONTROLS)])
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
         frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
-        mouth = self._spoken_from - self._opened_by_lips(controls)[:, None, None] * self._chin
-        moved = moved + speaking * (mouth - frown * (1 - _RELAXED) * self._own_smile)
+        moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
+        moved = moved + (speaking + frown - speaking * frown) * self._spoken_from - frown * (1 - _RELAXED) * self._smiles * self._smile
+        sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile
+        moved[..., 0] -= _SINKS_STRAIGHT * sinks[:, None] * self._smile[:, 0]
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
@@ -129,17 +145,23 @@ class FaceControls:
         _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
         return usual[strengths > _NOTHING * strengths[0]].float()
 
-    def _smile_of_rest(self) -> Tensor:
-        """[468, 3] displacements that this face's own smile has made."""
+    def _beyond_middle(self, right: bool) -> np.ndarray:
+        """[468] in 0..1: 1 in the half of the face at greater x, or at smaller x, down to the lower lip; a chin moves as a whole."""
+        x, y = self.rest[:, :2].double().numpy().T
+        away = x - x[[FOREHEAD, CHIN]].mean()
+        above_chin = smooth_step((y - y[_LOWER_EDGE]) / (y[MOUTH_CORNERS].mean() - y[_LOWER_EDGE]))
+        return smooth_step((away if right else -away) / _MIDDLE[1] + _MIDDLE[0]) * above_chin
+
+    def _smile_of_rest(self) -> float:
+        """How much of the control `smile` this face's own is."""
         line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
-        smile = self.directions[CONTROLS.index("smile")]
-        full = float(smile[MOUTH_CORNERS, 1].mean() - smile[[13, 14], 1].mean())
-        return min(max(raised / full, 0.0), _BROADEST_SMILE) * smile
+        full = float(self._smile[MOUTH_CORNERS, 1].mean() - self._smile[[13, 14], 1].mean())
+        return min(max(raised / full, 0.0), _BROADEST_SMILE)
 
     def _lips_together(self) -> Tensor:
         """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
-        moved = -_RELAXED * self._own_smile
+        moved = -_RELAXED * self._smiles * self._smile
         if not parted(self.rest.numpy()):
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
@@ -162,6 +184,16 @@ class FaceControls:
         return torch.where(off > _ROUGH[0], shifts * (soft_limit(off, *_ROUGH) / off), shifts)
 
 
+def hidden_side(yaw: float) -> float:
+    """-1..1, how far a photo hides the half of a face at greater x (below 0: at smaller x); the yaw of the head in it is in radians."""
+    return math.copysign(float(smooth_step((abs(yaw) - _PROFILE[0]) / (_PROFILE[1] - _PROFILE[0]))), yaw)
+
+
+def within_strength(controls: Tensor) -> Tensor:
+    """Controls of any shape, none farther than a face can go."""
+    return torch.where(controls < 0, soft_limit(controls, *_OPPOSITE), soft_limit(controls, *_STRENGTH))
+
+
 def control_directions(rest: np.ndarray) -> np.ndarray:
     """[controls, 468, 3]: how each control at 1 moves each landmark, in face heights.
 
@@ -177,7 +209,8 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lens = np.sqrt(np.clip(1 - across**2, 0, 1))
     upper = _membership(UPPER_LIP)
     lower = _membership(LOWER_LIP)
-    near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2)
+    inside = _within_outline(rest)
+    near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2) * inside
     side = np.sign(across) * np.minimum(np.abs(across), 1)
     directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
@@ -208,18 +241,20 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lips_round"][:, 1] = 0.010 * outer * (upper - lower) * lens
     directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))
 
-    directions["lip_upper_raise"][:, 1] = 0.035 * np.where(upper > 0, lens, np.where(y > lip_line, 0.7 * near_mouth * lens, 0))
-    directions["lip_lower_drop"][:, 1] = -0.035 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+    raised = 0.25 + 0.75 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
+    directions["lip_upper_raise"][:, 1] = 0.035 * np.where((upper > 0) | corners, raised, 0.7 * (y > lip_line) * near_mouth * raised)
+    directions["lip_upper_raise"][:, 0] = 0.03 * half_width * side * near_mouth
+    directions["lip_lower_drop"][:, 1] = -0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
 
-    cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2)
+    cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
     corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
     directions["smile"][:, 0] = (0.18 * half_width * side) * near_mouth
     directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
-    directions["frown"][:, 1] = -0.030 * corner
+    directions["frown"][:, 1] = -0.050 * corner  # AU 15
+    directions["frown"][:, 0] = 0.04 * half_width * side * near_mouth
     rim = np.where(y < lip_line, 1, -1) * ~np.isin(np.arange(MESH_POINTS), INNER_LIP)
-    directions["lips_press"][:, 1] = (0.008 * rim * lens + 0.004 * np.clip(np.abs(across), 0, 1) ** 2) * near_mouth  # AU 24
-    directions["lips_press"][:, 0] = 0.06 * half_width * side * near_mouth
+    directions["lips_press"][:, 1] = 0.012 * rim * lens * near_mouth  # AU 24
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.050 * brow
@@ -227,6 +262,18 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["brow_furrow"][:, 0] = -0.030 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
     directions["brow_furrow"][:, 1] = -(0.022 + 0.020 * inner) * brow  # AU 4 lowers the whole brow
     return np.stack([directions[name] for name in CONTROLS])
+
+
+def _within_outline(rest: np.ndarray) -> np.ndarray:
+    """[468]: 1 in the middle of the face, 0 on its outline, which no mouth draws over the hair beside it."""
+    x, y = rest[:, 0] - rest[CHIN, 0], rest[:, 1]
+    away = np.ones(MESH_POINTS)
+    for side in (-1, 1):
+        outline = np.array([point for point in FACE_OVAL if side * x[point] >= 0])
+        outline = outline[np.argsort(y[outline])]
+        beside = side * x > 0
+        away[beside] = 1 - side * x[beside] / np.maximum(np.interp(y[beside], y[outline], side * x[outline]), 1e-3)
+    return smooth_step(away / _BESIDE_OUTLINE)
 
 
 class _LipClosing:

@@ -17,7 +17,7 @@ from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions
-from .eye_shape import lid_follows
+from .eye_shape import lids_follow
 
 _FITTED = ("jaw_open", "lips_wide", "lips_round", "lip_upper_raise", "lip_lower_drop", "smile", "frown", "brow_raise", "brow_furrow")
 _LID_FOLDS = [247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414]
@@ -55,7 +55,7 @@ def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
     controls = np.zeros((len(shift), len(CONTROLS)))
     controls[:, fitted] = _fit(shift, directions[fitted])
     left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
-    followed = 0.0 if landmarks.gaze is None else lid_follows(landmarks.gaze[:, 1], _OPENING)[:, None]
+    followed = 0.0 if landmarks.gaze is None else _closed_by_gaze(landmarks.gaze)
     blinks = (landmarks.lids - followed) / (1 - followed)  # what lids do beside following the gaze, which the eyes see to
     controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = blinks.clip(0, 1).T
     expression = np.concatenate([controls, left_over.reshape(len(shift), -1)], axis=1)
@@ -74,9 +74,15 @@ def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:
     displacements = FaceControls(torch.from_numpy(rest)).displacements(spoken.expression).double().numpy()
     blinks = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).double().numpy().clip(0, 1)
     gaze = gaze_of(motion).double().numpy()
-    followed = lid_follows(gaze[:, 1], _OPENING)[:, None]
+    followed = _closed_by_gaze(gaze)
     lids = (followed + (1 - followed) * blinks).clip(0, 1)
     return LandmarkMotion(rest, displacements, lids, motion.euler, motion.translation, motion.fps, gaze)
+
+
+def _closed_by_gaze(gaze: np.ndarray) -> np.ndarray:
+    """[T, 1]: how far lids close, of the way, as they follow a gaze [T, 2]."""
+    upper, lower = lids_follow(gaze[:, 1], _OPENING)
+    return (upper - lower)[:, None]
 
 
 def _relative_pose(track: FaceTrack, at_rest: np.ndarray, bridged: Bridges, smoothing: float) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ import numpy as np
 from ..face.measures import EYEBALL
 from .face_map import ascending, line
 
-_FOLLOWS = (0.85, 0.5)  # an upper lid's part of the way of an iris that goes down, and up
-_FOLLOWS_MOST = (0.6, 0.35)  # of the opening
+_FOLLOWS, _LOWER_FOLLOWS = (0.7, 0.5), (0.25, 0.1)  # the upper and the lower lid's part of the way of an iris that goes down, and up
+_FOLLOWS_MOST, _LOWER_FOLLOWS_MOST = (0.6, 0.35), (0.2, 0.1)  # of the opening
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,15 @@ def eye_shape(upper: np.ndarray, lower: np.ndarray, brow: np.ndarray, size: tupl
     return EyeShape(width=width, below=below, **{name: values.astype(np.float32) for name, values in maps.items()})
 
 
-def lid_follows(up: np.ndarray | float, opening: float) -> np.ndarray:
-    """How far an upper lid comes down, of the opening (in widths of the eye), when the eye is turned up by `up` radians; below 0: up."""
-    down = -EYEBALL * np.sin(up)
-    way = down * np.where(down > 0, *_FOLLOWS) / max(opening, 1e-3)
-    return way.clip(-_FOLLOWS_MOST[1], _FOLLOWS_MOST[0])
+def lids_follow(up: np.ndarray | float, opening: float) -> tuple[np.ndarray, np.ndarray]:
+    """How far the upper and the lower lid come down, of the opening (in widths of the eye), when the eye is turned up by `up` radians;
+    below 0: up."""
+    down = -EYEBALL * np.sin(up) / max(opening, 1e-3)
+    upper, lower = (
+        (down * np.where(down > 0, *part)).clip(-most[1], most[0])
+        for part, most in ((_FOLLOWS, _FOLLOWS_MOST), (_LOWER_FOLLOWS, _LOWER_FOLLOWS_MOST))
+    )
+    return upper, lower
 
 
 def folded(lid: np.ndarray) -> bool:

@@ -31,7 +31,8 @@ from ..motion.anatomy import soft_limit
 from ..motion.gaze import gaze_of
 from ..motion.motion import Motion
 from ..portrait.plates import plate_pixels
-from .eye_shape import EyeShape, coloured, eye_shape, folded, lid_follows
+from .controls import PAINTED, within_strength
+from .eye_shape import EyeShape, coloured, eye_shape, folded, lids_follow
 from .eyeball import DARKEN, Eyeball, is_seen, lit
 from .glasses import glasses_worn
 from .lids import Lid, drawn
@@ -42,6 +43,9 @@ _RIM = 0.045  # widths of an eye: softness of the lids' edges
 _RISES = 0.1  # a lower lid's part of the way when an eye closes
 _HANG = 0.08  # widths of an eye by which a closed lid's edge lies below the lower one's
 _SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
+_WIDENS = (0.09, 0.015)  # widths of an eye by which lids_wide at 1 raises the upper lid and lowers the lower one
+_NARROWS = (0.05, 0.11)  # likewise, by which lids_tight lowers the upper lid and raises the lower one
+_WIDEST, _NARROWEST = 0.55, 0.5  # of the opening: the most that this moves either lid
 
 
 class Eye:
@@ -65,15 +69,24 @@ class Eye:
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
         self._cast = np.dstack([shadow, np.maximum(picture - at_rest, 0), picture]).astype(np.float32)
 
-    def __call__(self, gaze: tuple[float, float], closed: float) -> np.ndarray:
-        """[h, w, 3] of an eye that looks `gaze` radians to the picture's right and up, its lid `closed` 0..1 of the way."""
+    def __call__(self, gaze: tuple[float, float], closed: float, wide: float = 0.0, tight: float = 0.0) -> np.ndarray:
+        """[h, w, 3] of an eye that looks `gaze` radians to the picture's right and up, its lid `closed` 0..1 of the way.
+
+        Args:
+            wide, tight: how far it is opened wide, and narrowed; 1 is fully.
+        """
         shape = self._shape
         right, down = EYEBALL * shape.width * math.sin(gaze[0]), -EYEBALL * shape.width * math.sin(gaze[1])
         ball = self._ball(right * self._level + down * np.array([-self._level[1], self._level[0]]))
         tallest = float(shape.opening.max())
-        follows = float(lid_follows(gaze[1], tallest))
+        lowered, raised = (
+            float(np.clip((tight * narrows - wide * widens) / tallest, -_WIDEST, _NARROWEST))
+            for widens, narrows in zip(_WIDENS, _NARROWS, strict=True)
+        )
+        upper_follows, lower_follows = map(float, lids_follow(gaze[1], tallest))
+        follows, raised = max(upper_follows + lowered, -_WIDEST), raised - lower_follows
         part = follows + (1 - follows) * closed
-        bottom = shape.bottom - np.float32(_RISES * closed) * shape.opening
+        bottom = shape.bottom - np.float32(raised + (_RISES - raised) * closed) * shape.opening
         edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)
         smooth = drawn(part * tallest)
         ball = self._shaded(ball, edge, bottom) * coloured(1 - np.float32(_SHADE * smooth) * shape.arch)
@@ -100,10 +113,13 @@ class Look:
 
     gaze: radians to the picture's right and up, 0: as in the photo.
     closed: how far the lids of the right and the left eye are closed, 0..1.
+    wide, tight: how far both eyes are opened wide (below 0 the upper lids droop), and narrowed; 1 is fully.
     """
 
     gaze: tuple[float, float] = (0.0, 0.0)
     closed: tuple[float, float] = (0.0, 0.0)
+    wide: float = 0.0
+    tight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -151,8 +167,12 @@ class Eyes:
 
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""
-        moving = [(number, corner, eye) for number, corner, eye in self._eyes if any(look.gaze) or look.closed[number] > 0]
-        return [Painted(corner, eye(self._possible(look.gaze, number), look.closed[number])) for number, corner, eye in moving]
+        both = any((*look.gaze, look.wide, look.tight))
+        moving = [(number, corner, eye) for number, corner, eye in self._eyes if both or look.closed[number] > 0]
+        return [
+            Painted(corner, eye(self._possible(look.gaze, number), look.closed[number], look.wide, look.tight))
+            for number, corner, eye in moving
+        ]
 
     def _possible(self, gaze: tuple[float, float], number: int) -> tuple[float, float]:
         """On the side of a head the iris meets the inner corner: no white is seen there that a turn to the temple or up could bare."""
@@ -175,7 +195,8 @@ def looks(motion: Motion) -> list[Look]:
     """What the eyes do in each frame of a motion of the built-in basis."""
     gaze = soft_limit(gaze_of(motion), *_GAZE).tolist()
     closed = torch.stack([motion.control("blink_right"), motion.control("blink_left")], dim=1).nan_to_num(0.0).clamp(0, 1).tolist()
-    return [Look(tuple(away), tuple(shut)) for away, shut in zip(gaze, closed, strict=True)]
+    lids = [within_strength(motion.control(name)).tolist() for name in PAINTED]
+    return [Look(tuple(away), tuple(shut), *opened) for away, shut, *opened in zip(gaze, closed, *lids, strict=True)]
 
 
 _SIDES = (

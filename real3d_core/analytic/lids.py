@@ -55,7 +55,7 @@ class Lid:
         lid = eye | (across & (above > 0) & (above < self._fold))
         away = cv2.distanceTransform((~lid).astype(np.uint8), cv2.DIST_L2, 5) / shape.width
         ring = ~lid & (away < _RING) & (above < 0.7 * shape.to_brow)
-        tone = np.median(picture[ring], axis=0)
+        tone = _skin_tone(picture[ring], glasses)
         alike = _alike(picture, tone, ring, shape.width)
         wing = (grey < 0.8 * tone.mean()) & (shape.outward > 0.15) & (shape.outward < 0.8) & (above < 0.2) & (above > -0.15)
         filled = cv2.dilate((lid | wing).astype(np.uint8), np.ones((3, 3))) > 0
@@ -141,3 +141,9 @@ def _alike(picture: np.ndarray, tone: np.ndarray, ring: np.ndarray, width: float
     alike = np.clip(2 - apart / np.clip(np.median(apart[ring]), *_SKIN), 0, 1).astype(np.float32)
     side = 2 * round(0.03 * width) + 1
     return cv2.erode(alike, np.ones((side, side)))
+
+
+def _skin_tone(colours: np.ndarray, glasses: float) -> np.ndarray:
+    """[3]: the middle one of the colours [P, 3] about an eye; behind glasses of their brighter half, as rims and their shadows are dark."""
+    brighter = np.argsort(colours.mean(axis=1))[round(0.5 * glasses * len(colours)) :]
+    return np.median(colours[brighter], axis=0)

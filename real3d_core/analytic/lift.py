@@ -23,6 +23,7 @@ from .channels import (
     encode_silhouette,
     encode_uv,
 )
+from .controls import HIDDEN, hidden_side
 from .glasses import GLASSES, glasses_worn
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
@@ -43,7 +44,8 @@ def lift(portrait: Portrait) -> Planes:
     plane[: CARRIED.stop] *= 3
     features[0, 1, [FRONT, BACK]] = depth_ramps()
     glasses = torch.tensor(glasses_worn(portrait.plates.photo, portrait.landmarks))
-    return Planes(features, bounds=_bounds(solid), landmarks=solid.landmarks, person={GLASSES: glasses})
+    hidden = torch.tensor(hidden_side(float(portrait.euler[0, 1])))
+    return Planes(features, bounds=_bounds(solid), landmarks=solid.landmarks, person={GLASSES: glasses, HIDDEN: hidden})
 
 
 def _bounds(solid) -> Tensor:

@@ -23,7 +23,7 @@ from ..face.landmark_sets import (
     MESH_POINTS,
 )
 from ..smooth_step import smooth_step
-from .controls import LOWER_LIP, UPPER_LIP, FaceControls
+from .controls import BASIS, LOWER_LIP, PAINTED, UPPER_LIP, FaceControls
 from .invertible import inverse, unfolded
 from .ray_maps import channels
 
@@ -71,6 +71,8 @@ class Sheets:
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
         between = smooth_step((1.14 - np.abs(across)) / 0.20)
         self._usual = controls.usual_displacements()
+        self._bending = torch.ones(BASIS.size)
+        self._bending[[BASIS.index(name) for name in PAINTED]] = 0
         self._face = _FieldPart([face], window, self._usual)
         self._apart = _FieldPart([jaw, face], window * between, self._usual)  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
@@ -96,7 +98,7 @@ class Sheets:
 
     def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
         """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
-        moved = self._controls.displacements(coefficients)[0].T
+        moved = self._controls.displacements(coefficients * self._bending)[0].T
         usual = moved @ self._usual.T
         unusual = bool(((moved - usual @ self._usual).abs() > _UNUSUAL).any())
         face, apart = ((part.of_all(moved) if unusual else part.of_usual(usual)) * self.face_height for part in (self._face, self._apart))

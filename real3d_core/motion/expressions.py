@@ -26,7 +26,7 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     },
     "sad": {
         **{"brow_inner_raise": 0.8, "brow_furrow": 0.25, "lids_wide": -0.35},
-        **{"frown": 1.0, "lips_round": 0.2, "lip_upper_raise": 0.2, "lip_lower_drop": -0.35, "speaking": 1.0},
+        **{"frown": 1.0, "lips_round": 0.2, "lip_upper_raise": 0.2, "lip_lower_drop": -0.25, "speaking": 1.0},
     },
     "surprised": {
         **{"brow_raise": 0.7, "brow_outer_left": 0.15, "brow_outer_right": 0.15, "lids_wide": 0.8},
@@ -34,11 +34,11 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     },
     "angry": {
         **{"brow_furrow": 1.1, "brow_inner_raise": -0.3, "lids_tight": 0.6, "lids_wide": 0.25},
-        **{"frown": 0.85, "lips_round": 0.2, "lip_lower_drop": -0.4, "speaking": 1.0},
+        **{"frown": 0.85, "lips_round": 0.2, "lip_lower_drop": -0.28, "speaking": 1.0},
     },
     "focused": {
         **{"brow_furrow": 0.5, "lids_tight": 0.55},
-        **{"frown": 0.4, "lips_round": 0.1, "lip_upper_raise": -0.15, "lip_lower_drop": -0.25, "speaking": 1.0},
+        **{"frown": 0.4, "lips_round": 0.1, "lip_upper_raise": -0.15, "lip_lower_drop": -0.18, "speaking": 1.0},
     },
 }
 """By name the controls that make it and how far, at full amount; all others that any of them has are at rest."""

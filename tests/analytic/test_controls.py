@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.analytic.controls import BASIS, FaceControls, hidden_side
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import (
     CHIN,
+    FACE_OVAL,
     GAP_PAIRS,
     LEFT_BROW,
     LOWER_INNER_LIP,
@@ -86,6 +87,59 @@ def test_half_of_a_smile_stays_while_the_mouth_speaks(closed, smiling):
     none, all_of_it, spoken = (raised(points) for points in (closed.rest.numpy(), smiling.rest.numpy(), shape(smiling, speaking=1.0)))
     assert all_of_it > none + 0.03
     assert 0.3 < (spoken - none) / (all_of_it - none) < 0.65
+
+
+@pytest.mark.parametrize("speaking", [0.0, 1.0])
+def test_a_frown_takes_a_smile_away_with_the_teeth_that_it_shows(closed, smiling, speaking):
+    """By hand it once left the smile as it was."""
+
+    def raised(points):
+        return points[MOUTH_CORNERS, 1].mean() - points[[13, 14], 1].mean()
+
+    frowning = shape(smiling, frown=1.0, speaking=speaking)
+    assert raised(frowning) < raised(closed.rest.numpy()) - 0.02
+    assert gap(frowning) < 0.01 < gap(smiling.rest.numpy())
+
+
+def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
+    """The opposite of a smile once pursed it."""
+
+    def narrower(face):
+        return -np.ptp(face.displacements(coefficients(smile=-1.0))[0, MOUTH_CORNERS, 0].numpy())
+
+    assert closed.displacements(coefficients(smile=-1.0))[0, MOUTH_CORNERS, 1].max() < -0.02
+    assert abs(narrower(closed)) < 0.5 * abs(narrower(smiling))
+
+
+@pytest.mark.parametrize("control", ["smile", "lips_wide", "frown", "lip_upper_raise"])
+def test_no_mouth_draws_the_sides_of_the_face_over_the_hair_beside(closed, control):
+    """A smile once pushed a step of skin out of the jaw's outline."""
+    beside = [point for point in FACE_OVAL if abs(closed.rest[point, 0]) > 0.7 * closed.rest[FACE_OVAL, 0].abs().max()]
+    assert len(beside) > 10
+    assert closed.displacements(coefficients(**{control: 1.0}))[0, beside].abs().max() < 5e-4
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_what_a_profile_hides_lies_still(closed, side):
+    """Moving far cheeks, brows and lips once tore the outline of nose and mouth."""
+    row = coefficients(smile=1.0, jaw_open=0.5, brow_raise=0.7)
+    turned, frontal = FaceControls(closed.rest, hidden=side).displacements(row)[0], closed.displacements(row)[0]
+    away = side * (closed.rest[:, 0] - closed.rest[CHIN, 0])
+    far = (away > 0.06) & (closed.rest[:, 1] > closed.rest[MOUTH_CORNERS, 1].mean())
+    assert turned[far].abs().max() < 1e-6 < 0.02 < frontal[far].abs().max()
+    assert (turned - frontal)[CHIN].abs().max() < 1e-6
+    assert (turned - frontal)[away < -0.06].abs().max() < 1e-6
+
+
+def test_only_a_profile_hides_half_of_a_face():
+    assert hidden_side(np.radians(30)) == hidden_side(np.radians(-30)) == 0
+    assert hidden_side(np.radians(60)) == -hidden_side(np.radians(-60)) == 1
+
+
+def test_pressed_lips_grow_thin_and_not_broad(closed):
+    moved = closed.displacements(coefficients(lips_press=1.0))[0]
+    assert moved[MOUTH_CORNERS].norm(dim=1).max() < 0.002
+    assert moved[0, 1] < -0.005 and moved[17, 1] > 0.005
 
 
 def test_nobody_frowns_with_a_smile(closed, smiling):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from real3d_core.analytic.controls import BASIS
+from real3d_core.analytic.eye_shape import lids_follow
 from real3d_core.analytic.eyes import Eyes, Look
 from real3d_core.face.canonical_face import upright
 from real3d_core.face.landmark_sets import (
@@ -23,7 +24,7 @@ from real3d_core.face.measures import EYEBALL, iris_places
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import render_frames
-from real3d_core.portrait.plates import MARGIN
+from real3d_core.portrait.plates import MARGIN, plate_pixels
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +48,14 @@ def test_eyes_at_rest_are_not_painted(eyes):
 
 
 def test_eyes_leave_rest_without_a_jump(eyes, plate):
-    for look in (Look(gaze=(1e-5, 0.0)), Look(gaze=(0.0, -1e-5)), Look(closed=(1e-5, 1e-5))):
+    for look in (Look(gaze=(1e-5, 0.0)), Look(gaze=(0.0, -1e-5)), Look(closed=(1e-5, 1e-5)), Look(wide=1e-5), Look(tight=1e-5)):
         for painted in eyes(look):
             assert np.abs(painted.picture - original(plate, painted)).max() < 2e-3
 
 
-@pytest.mark.parametrize("look", [Look(gaze=(0.25, 0.1)), Look(gaze=(-0.25, -0.2)), Look(closed=(1.0, 1.0))])
+@pytest.mark.parametrize(
+    "look", [Look(gaze=(0.25, 0.1)), Look(gaze=(-0.25, -0.2)), Look(closed=(1.0, 1.0)), Look(wide=1.0), Look(tight=1.0)]
+)
 def test_what_is_not_eye_stays_the_photo(eyes, plate, look):
     for painted in eyes(look):
         rim = np.ones(painted.picture.shape[:2], bool)
@@ -99,6 +102,24 @@ def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
     """They once blinked: skin was drawn over them."""
     look = Look(gaze=(0.1, 0.0), closed=(0.5, 0.5))
     assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
+
+
+@pytest.mark.parametrize("lids", [{"lids_wide": 1.0}, {"lids_tight": 1.0}], ids=["wide", "narrow"])
+def test_lids_move_over_an_eyeball_that_lies_still(avatar, portrait, lids):
+    """They once drew the iris out into an oval, or pressed it flat."""
+    motion = Motion.still(BASIS, 2).with_controls(**{name: torch.tensor([0.0, amount]) for name, amount in lids.items()})
+    rest, moved = torch.cat(list(render_frames(avatar, portrait, motion).chunks(2))).numpy()
+    points = portrait.landmarks[:, :2].numpy() * len(rest)
+    y, x = np.mgrid[: len(rest), : len(rest)]
+    for ring, upper, lower in ((RIGHT_IRIS, RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_IRIS, LEFT_UPPER_LID, LEFT_LOWER_LID)):
+        across, (outer, inner) = points[ring[0], 0], points[[upper[0], upper[-1]]]
+        width = np.linalg.norm(inner - outer)
+        top, bottom = points[upper[4], 1], points[lower[4], 1]
+        beside = np.abs(x - across) < 0.1 * width
+        still = beside & (y > top + 0.09 * width) & (y < bottom - 0.15 * width)
+        edges = beside & ((np.abs(y - top) < 0.05 * width) | (np.abs(y - bottom) < 0.05 * width))
+        change = np.abs(moved - rest).max(axis=2)
+        assert still.any() and change[still].max() < 0.08 < change[edges].max()
 
 
 def test_closed_eyes_stay_closed(portrait, plate):
@@ -153,6 +174,30 @@ def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
     right, left, up, down = (places - places[0])[1:] / (EYEBALL * math.sin(math.radians(12)))
     assert 0.3 < right[0] < 1.2 and 0.3 < -left[0] < 1.2
     assert up[1] > 0.05 and down[1] < -0.05
+
+
+def test_lids_behind_glasses_are_as_light_as_the_lit_skin_about_the_eye(portrait, monkeypatch):
+    """The shadow of a rim once lent its colour to the whole lid."""
+    monkeypatch.setattr("real3d_core.analytic.eyes.glasses_worn", lambda *_: 1.0)
+    plate = drawn(portrait)
+    points = plate_pixels(portrait.landmarks[:, :2].numpy(), plate.shape[-1])
+    for lower in (RIGHT_LOWER_LID, LEFT_LOWER_LID):
+        middle, width = points[lower].mean(axis=0), np.ptp(points[lower, 0])
+        shade = np.abs(np.arange(plate.shape[-1]) - middle[0]) > 0.58 * width
+        shade = shade[None] | (np.arange(plate.shape[-1])[:, None] > points[lower, 1].max() + 0.06 * width)
+        near = np.abs(np.arange(plate.shape[-1]) - middle[0])[None] < width
+        plate[..., torch.from_numpy(shade & near)] *= 0.6
+    for painted in Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0))):
+        h, w = painted.picture.shape[:2]
+        lid = painted.picture[round(0.42 * h) : round(0.48 * h), round(0.45 * w) : round(0.55 * w)].mean()
+        assert lid > 0.92 * np.mean((0.8, 0.6, 0.5))
+
+
+@pytest.mark.parametrize("gaze", [-0.4, 0.4])
+def test_both_lids_go_along_with_a_gaze_and_the_upper_one_farther(gaze):
+    """Its iris was once cut into a block, as the lower lid stayed."""
+    upper, lower = lids_follow(gaze, 0.3)
+    assert 0 < -np.sign(gaze) * lower < -np.sign(gaze) * upper < 0.6
 
 
 def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):

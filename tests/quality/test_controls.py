@@ -14,10 +14,21 @@ def test_every_control_of_the_face_is_swept():
 def test_what_a_control_names_counts_apart_from_what_else_moves():
     amounts = np.linspace(-1, 1, 5)
     seen = [
-        {"browUp": 0.5 + 0.2 * x, "browDown": 0.5 - 0.2 * x, "browInner": 0.1 * x, "eyeWide": 0.05 * x, "jawOpen": 0.0} for x in amounts
+        {"browUp": 0.5 + 0.2 * x, "browDown": 0.5 - 0.2 * x, "browInner": 0.1 * x, "eyeWide": -0.05 * x, "jawOpen": 0.0} for x in amounts
     ]
     measured = followed(amounts, seen, ("browUp", "-browDown"))
-    assert vars(measured) == pytest.approx({"correlation": 1.0, "change": 0.4, "elsewhere": 0.1, "beside": 0.2})
+    assert vars(measured) == pytest.approx({"correlation": 1.0, "change": 0.4, "elsewhere": 0.05, "beside": 0.1})
+
+
+def test_what_a_control_takes_away_is_not_given():
+    seen = [{"mouthPress": 0.2 * x, "mouthUpperUp": 0.8 - 0.7 * x, "browUp": 0.3 - 0.3 * x} for x in (0.0, 0.5, 1.0)]
+    measured = followed(np.array([0.0, 0.5, 1.0]), seen, ("mouthPress",))
+    assert measured.beside == measured.elsewhere == 0
+
+
+def test_what_the_detector_reads_in_real_blinks_too_is_not_given():
+    seen = [{"eyeBlinkLeft": 0.5 * x, "eyeLookDownLeft": 0.35 * x, "eyeSquintLeft": 0.4 * x} for x in (0.0, 0.5, 1.0)]
+    assert followed(np.array([0.0, 0.5, 1.0]), seen, ("eyeBlinkLeft",)).beside == pytest.approx(0.1)
 
 
 def test_a_control_that_nobody_sees_does_not_correlate():
