@@ -29,6 +29,7 @@ Picture = NDArray[np.float32]
 _DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
 _REACH = 0.25  # face heights
 _HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
+_OVERLAP = 12  # texels of what the photo shows, over which it passes into what it hides
 _FINE = 0.03  # face heights: detail is what a blur this wide takes away
 _PATCH = 0.1  # face heights, the radius of a patch of detail
 _ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
@@ -69,7 +70,8 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
         x, y = texel_centres()
         surface = torch.from_numpy(np.stack([x, y, height], axis=-1)).float()
         seen = project(surface, portrait.camera[0])[0].permute(2, 0, 1).numpy()
-        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=2)
+        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=_OVERLAP)
+        hidden &= half.weight(len(hidden)) > 0
         places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
         surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
         colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)

@@ -28,6 +28,7 @@ _JAW_EDGE = 0.012  # face heights: the jaw's own edge lies this far outside of t
 _JAW_FADE = 0.02  # face heights below that in which the jaw's edge, with its shadow, fades into the neck
 BROADEST_SEAM, _THIN_SEAM = 0.152, 0.012  # face heights over which the head's lower border fades: beside the face, and along the chin
 _FAR = 0.11  # face heights from the face, from where on nothing depends on how far it is
+_LEAST, _CRUMB = 0.05, 0.15  # matte of what counts, and face heights, the side of a square as large as what is a mere remainder
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
@@ -175,6 +176,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (near < 0.06)
     region[box] = np.maximum(region[box], fading)
     region *= _hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
+    region[_left_over(person, region, away, face_height)] = 1
     return region, seam, firmness
 
 
@@ -193,6 +195,17 @@ def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, f
     joined = np.ones(head.shape, bool)
     joined[box] = (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
     return joined
+
+
+def _left_over(person: np.ndarray, region: np.ndarray, away: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [H, W]: small parts of the person beside the face that hang together with nothing but the region: a profile's lips, say, which
+    reach beyond the landmarks. They would stay behind when the head turns.
+    """
+    beside = (person > _LEAST) & (region < 0.5) & (away < _FAR)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(beside.astype(np.uint8), connectivity=8)
+    small = stats[:, cv2.CC_STAT_AREA] < (_CRUMB * face_height) ** 2
+    small[0] = False
+    return cv2.dilate(small[labels].astype(np.uint8), disc(_JAW_FADE * face_height)) > 0
 
 
 def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
