@@ -30,7 +30,8 @@ def test_what_hangs_together_with_the_face_alone_goes_with_it():
     landmarks = points * SIDE / 45 + [SIDE / 2, SIDE / 2, 0]
     person = filled_face(landmarks, (SIDE, SIDE)).astype(np.float32)
     face_height = float(face_height_of(landmarks[:, :2]))
-    mouth, edge = int(landmarks[61, 1]), int(np.flatnonzero(person[int(landmarks[61, 1])])[-1])
+    mouth = int(landmarks[17, 1])
+    edge = int(np.flatnonzero(person[mouth])[-1])
     person[mouth : mouth + 4, edge : edge + round(0.06 * face_height)] = 1
     region, _, _ = head_region(landmarks, person, away_from_face(landmarks, SIDE, SIDE))
     assert (region[mouth : mouth + 4, edge:] >= person[mouth : mouth + 4, edge:]).all()
