@@ -204,8 +204,11 @@ def _left_over(person: np.ndarray, region: np.ndarray, away: np.ndarray, face_he
     beside = (person > _LEAST) & (region < 0.5) & (away < _FAR)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(beside.astype(np.uint8), connectivity=8)
     small = stats[:, cv2.CC_STAT_AREA] < (_CRUMB * face_height) ** 2
-    small[0] = False
-    return cv2.dilate(small[labels].astype(np.uint8), disc(_JAW_FADE * face_height)) > 0
+    solid = np.zeros(len(small), bool)
+    solid[labels[beside & (person > 0.5)]] = True
+    crumbs = (small & solid)[labels]
+    others = beside & ~crumbs
+    return (cv2.dilate(crumbs.astype(np.uint8), disc(_JAW_FADE * face_height)) > 0) & ~others
 
 
 def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
