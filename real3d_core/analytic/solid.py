@@ -37,7 +37,7 @@ _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to wh
 _SHOWN_BEHIND = 0.5  # face heights further back that a photo from the side shows the head
 _STEEPEST_BESIDE = 1.6  # how steeply that side may fall off, which faces the camera: else the back of the head is spread out beside it
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
-_RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
+_RELIEF = 1.06  # times the depth that MediaPipe draws: some is lost to smoothing; clips of turning heads ask for no more than 1
 
 
 @dataclass(frozen=True)
