@@ -17,7 +17,7 @@ from ..face.track import FaceTrack
 from ..media.sound import Sound
 from ..mediapipe_models.model_files import ModelFolders
 from ..memory import give_back
-from ..motion.anatomy import bounded_pose
+from ..motion.anatomy import bounded_pose, soft_limit
 from ..motion.blink import blink_curve
 from ..motion.editing import eased_in
 from ..motion.landmark_motion import LandmarkMotion
@@ -50,6 +50,8 @@ _LOG = logging.getLogger("real3d")
 RENDER = MarchSettings(resolution=128, coarse=20, fine=8)
 _FROM_REST = 0.14  # seconds
 _SHOWN_WELL = 35  # degrees between a camera and the photo's
+_SIDEWAYS, _FARTHER = math.radians(60), math.radians(10)  # yaw that is seen as asked for, and how much more there is at most
+_PAST = math.radians(5)  # what is always seen beyond the photo's own yaw
 _REACH = (0.7, 0.8)  # decimetres that a head may leave its torso, and never passes
 
 
@@ -116,7 +118,7 @@ class AnalyticAvatar:
         """
         euler, translation = bounded_pose(motion.euler, motion.translation, *_REACH)
         euler, translation = portrait.euler + euler, portrait.translation + portrait.scale * translation
-        path = viewed_from(euler, translation, view or static_view(len(motion)), motion.fps)
+        path = viewed_from(euler, translation, _shown(euler, view or static_view(len(motion)), portrait), motion.fps)
         turned = math.degrees(farthest_turn(path.cameras, portrait.camera))
         if turned > _SHOWN_WELL:
             _LOG.info(
@@ -222,3 +224,18 @@ class AnalyticAvatar:
     def from_landmarks(self, landmarks: LandmarkMotion) -> Motion:
         """As from a driving clip."""
         return motion_from_landmarks(landmarks)
+
+
+def _shown(euler: Tensor, view: View, portrait: Portrait) -> View:
+    """The view [T], from which a head in poses euler [T, 3] is seen no farther from the side than its photo can show it."""
+    yaw = euler[:, 1] + view.angles[:, 1]
+    free = max(_SIDEWAYS, abs(float(portrait.euler[0, 1])) + _PAST)
+    shown = soft_limit(yaw, free, free + _FARTHER)
+    if torch.equal(shown, yaw):
+        return view
+    _LOG.info(
+        "The head is to turn up to %.0f degrees to the side; it turns up to %.0f, as far as its photo can show it.",
+        math.degrees(float(yaw.abs().amax())),
+        math.degrees(float(shown.abs().amax())),
+    )
+    return View(view.angles + torch.nn.functional.pad((shown - yaw)[:, None], (1, 1)), view.distance)

@@ -17,6 +17,9 @@ _SEEN = 0.004  # crop units by which coordinates may run back in a row and still
 _UNROLLED = 0.7  # crop units beyond the outline for each crop unit of a row that the outline hides
 _SOFT = 4.0  # texels
 _LIGHT_REACHES = 6.0
+_SEAM = 3.0  # of what is light: over so much of its own rim the photo passes into what is taken
+_UNLIKE = (0.1, 0.25)  # distance of colours, each 0..1, up to which an outline's are the skin's, and from which on they are not
+_OTHER = (0.25, 0.5)  # the same, up to which it may be the light that differs, and from which on it is hair beside skin
 _MIDDLE = 3.0  # texels
 _RIDGE = 8.0  # texels from the middle within which the photo's outline is taken to lie
 
@@ -43,10 +46,12 @@ class HiddenHalf:
         """Maps [..., H, W] whose hidden half is, as far as `amount` says, the other one mirrored."""
         if not self.amount:
             return maps
-        columns = np.arange(maps.shape[-1])
-        beyond = (columns - self.middle) * (1 if self.right else -1)
-        weight = self.amount * smooth_step(beyond / _MIDDLE)
-        return maps + (self.across(maps) - maps) * weight
+        return maps + (self.across(maps) - maps) * self.weight(maps.shape[-1])
+
+    def weight(self, columns: int) -> np.ndarray:
+        """[columns]: how much each is to be the mirror image of its opposite."""
+        beyond = (np.arange(columns) - self.middle) * (1 if self.right else -1)
+        return self.amount * smooth_step(beyond / _MIDDLE)
 
     def across(self, maps: np.ndarray) -> np.ndarray:
         """Each place's value at its mirror image."""
@@ -94,14 +99,29 @@ def painted(head: np.ndarray, surely: np.ndarray, places: np.ndarray, sources: n
     box = np.s_[top : min(bottom, len(head)), left : min(right, head.shape[1])]
     y, x = np.mgrid[box]
     found = LinearNDInterpolator(places, sources)(x, y).astype(np.float32)
-    known = ~(np.isnan(found[..., 0]) | surely[box])
-    taken = cv2.remap(head, np.nan_to_num(found), None, cv2.INTER_LINEAR)
+    known = ~np.isnan(found[..., 0])
     adjoining = extend_outwards(_mean_around(head[box], surely[box], soft), surely[box], blur=soft)
-    away = cv2.distanceTransform((~surely[box]).astype(np.uint8), cv2.DIST_L2, 5)[..., None]
-    lit = taken + (adjoining - _mean_around(taken, known, soft)) * np.exp(-away / (_LIGHT_REACHES * soft))
+    outside, within, covered, beside = (_distance(one) for one in (~surely[box], surely[box], known, ~known))
+    rim = ~surely[box][..., None] * np.clip(2 - beside / (_SEAM * soft), 0, 1)
     result = head.copy()
-    result[box][known] = lit[known].clip(0, 1)
+    result[box] += (adjoining - result[box]) * rim * _unlike(adjoining, result[box], _UNLIKE)
+    taken = cv2.remap(result, np.nan_to_num(found), None, cv2.INTER_LINEAR)
+    there = _mean_around(taken, known, soft)
+    lit = taken + (adjoining - there) * np.exp(-outside / (_LIGHT_REACHES * soft)) * (1 - _unlike(adjoining, there, _OTHER))
+    share = (1 - smooth_step(within / (_SEAM * soft))) * smooth_step(covered / soft)
+    result[box] += (lit.clip(0, 1) - result[box]) * share
     return result
+
+
+def _unlike(colours: np.ndarray, others: np.ndarray, between: tuple[float, float]) -> np.ndarray:
+    """[H, W, 1] of pictures [H, W, 3]: 0 up to the one distance of colours, 1 from the other on."""
+    low, high = between
+    return smooth_step((np.linalg.norm(colours - others, axis=2, keepdims=True) - low) / (high - low))
+
+
+def _distance(region: np.ndarray) -> np.ndarray:
+    """[H, W, 1]: how far pixels of a bool region [H, W] are from what is not."""
+    return cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
 
 
 def _mean_around(colours: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:

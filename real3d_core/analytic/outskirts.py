@@ -29,6 +29,7 @@ Picture = NDArray[np.float32]
 _DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
 _REACH = 0.25  # face heights
 _HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
+_OVERLAP = 12  # texels of what the photo shows, over which it passes into what it hides
 _FINE = 0.03  # face heights: detail is what a blur this wide takes away
 _PATCH = 0.1  # face heights, the radius of a patch of detail
 _ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
@@ -44,6 +45,8 @@ _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between
 _HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
 _HAIR = 0.15  # distance from the colour of the hair above
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
+_EVEN = 0.06  # face heights over which the colours below a jaw are evened along it: they are drawn out from single places of its edge
+_GATHERS = 0.15  # face heights below its corners over which a jaw's shadow begins
 _SKIN = 0.12  # distance from the face's colour
 _BELIEVED = (0.3, 0.9)  # matte, below and above which an outline's own colours are not, and are, believed
 
@@ -69,7 +72,8 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
         x, y = texel_centres()
         surface = torch.from_numpy(np.stack([x, y, height], axis=-1)).float()
         seen = project(surface, portrait.camera[0])[0].permute(2, 0, 1).numpy()
-        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=2)
+        hidden = binary_dilation((np.abs(uv - seen).max(axis=0) > _HIDDEN) & (inside > 0), iterations=_OVERLAP)
+        hidden &= half.weight(len(hidden)) > 0
         places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
         surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
         colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)
@@ -95,7 +99,8 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     fine = _FINE * face_height
     face = filled_face(landmarks, matte.shape)
     inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
-    lower = _below_jaw_corners(landmarks, matte.shape) & (inside == 0)
+    below = _below_jaw_corners(landmarks, matte.shape, face_height)
+    lower = (below > 0) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
     hair, fringe = _hair(colours, matte, sure, lower, inside, height, face_height)
     inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, hair))
@@ -111,7 +116,7 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
     low, high = _BELIEVED
     own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
-    smooth, own = _below_jaw(colours, smooth, own, jaw, sure, face, face_height)
+    smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
     continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
@@ -121,25 +126,28 @@ def _below_jaw(
     colours: Picture,
     smooth: Picture,
     own: np.ndarray,
-    jaw: NDArray[np.bool_],
+    amount: np.ndarray,
     sure: NDArray[np.bool_],
     face: np.ndarray,
     face_height: float,
 ) -> tuple[Picture, np.ndarray]:
     """Smooth colours [H, W, 3] that go on below the jaw as dark as its edge is, and how far [H, W] the photo's own are believed there.
 
-    A light band below the jaw's shadow, or dark dots where it meets hair, would be seen as a line drawn along it.
+    How much [H, W] of that each pixel has begins softly below the corners. A light band below the jaw's shadow, or dark dots where it meets
+    hair, would be seen as a line drawn along it.
     """
     shaded = smooth * _shade(colours, smooth)[..., None]
     low, high = _OF_THE_JAW
     like = np.clip((high - np.linalg.norm(colours - shaded, axis=2)) / (high - low), 0, 1)
+    jaw = amount > 0
     mixed = cv2.erode(np.where(jaw, np.minimum(own, like), own).astype(np.float32), disc(_MIXED * face_height))
     own = np.where(jaw, mixed, own)
     edge = extend_outwards(shaded, (own > 0.5) & sure, blur=max(1.0, _FINE * face_height))
+    edge = _mean_of(edge, ~sure, _EVEN * face_height)
     darker, reach = _UNDER
     depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / (reach * face_height)
     under = smooth * (1 - darker * np.clip(depth, 0, 1))[..., None]
-    return np.where(jaw[..., None], np.minimum(edge, under), smooth), own
+    return smooth + (np.minimum(edge, under) - smooth) * amount[..., None], own
 
 
 def _shade(colours: Picture, smooth: Picture) -> np.ndarray:
@@ -147,11 +155,11 @@ def _shade(colours: Picture, smooth: Picture) -> np.ndarray:
     return np.clip(colours.sum(axis=2) / np.maximum(smooth.sum(axis=2), 1e-3), _SHADED, 1)
 
 
-def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which pixels lie lower than the corners of the jaw, seen along the head's own axis."""
-    up = landmarks[FOREHEAD] - landmarks[CHIN]
+def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:
+    """[H, W]: how many face heights below the corners of the jaw each pixel lies, along the head's own axis."""
+    up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height**2
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    return columns * up[0] + rows * up[1] < landmarks[JAW_CORNERS].mean(axis=0) @ up
+    return landmarks[JAW_CORNERS].mean(axis=0) @ up - (columns * up[0] + rows * up[1])
 
 
 def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:

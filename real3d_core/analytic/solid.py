@@ -34,8 +34,10 @@ _STEEPEST_RIM = 2.0  # the most that the face itself may fall off near its rim
 _RIM = 0.12  # face heights, that rim
 _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
+_SHOWN_BEHIND = 0.5  # face heights further back that a photo from the side shows the head
+_STEEPEST_BESIDE = 1.6  # how steeply that side may fall off, which faces the camera: else the back of the head is spread out beside it
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
-_RELIEF = 1.12  # a face as deep as MediaPipe draws it looks less turned than it is: some is lost to smoothing, some to MediaPipe
+_RELIEF = 1.06  # times the depth that MediaPipe draws: some is lost to smoothing; clips of turning heads ask for no more than 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
     half = hidden_half(portrait, torch.from_numpy(landmarks))
-    widest = landmarks[EARS, 2].mean() - _WIDEST_BEHIND * face_height
+    widest = landmarks[EARS, 2].mean() - (_WIDEST_BEHIND + _SHOWN_BEHIND * half.amount) * face_height
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     shown_face = in_face.repeat(_FINER, axis=0).repeat(_FINER, axis=1)  # its outline in the photo may be the nose's
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
@@ -76,7 +78,8 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         inside = _signed_distance(mask) - _INSET
         inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
-        seam = _seam_beside_face(landmarks, face_height, steepest)
+        steepest += (_STEEPEST_BESIDE - steepest) * half.amount
+        seam = _seam_beside_face(landmarks, face_height, steepest) * (1 - half.amount)
         front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),

@@ -34,6 +34,7 @@ _AROUND = 0.6  # face heights about that in which the background is looked at
 _UNLIKE = 0.1  # distance of colours, each 0..1
 _WIRE = 0.02  # face heights: gaps as wide are bridged
 _BELOW_CHIN = 0.05  # face heights that an ear-ring may reach
+_LEAST, _CRUMB = 0.05, 0.15  # matte of what counts, and face heights, the side of a square as large as what is a mere remainder
 _FACE_SEEN = 0.7  # a segmenter that covers less of the face than this has failed
 
 
@@ -223,6 +224,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     _, pieces = cv2.connectedComponents(((apart & (person > 0.5)) | hanging).astype(np.uint8))
     hanging = np.isin(pieces, np.unique(pieces[hanging]))
     region[apart] = 0
+    region[_left_over(person, region, away, face_height)] = 1
     for mask in (region, seam, firmness):
         mask[hanging] = 1
     return region, seam, firmness
@@ -261,6 +263,20 @@ def _hangs_together(head: np.ndarray, seam: np.ndarray, landmarks: np.ndarray, f
     joined = np.ones(head.shape, bool)
     joined[box] = (kept > 0) | (cv2.dilate(others.astype(np.uint8), apart) == 0)
     return joined
+
+
+def _left_over(person: np.ndarray, region: np.ndarray, away: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [H, W]: small parts of the person beside the face that hang together with nothing but the region: a profile's lips, say, which
+    reach beyond the landmarks. They would stay behind when the head turns.
+    """
+    beside = (person > _LEAST) & (region < 0.5) & (away < _FAR)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(beside.astype(np.uint8), connectivity=8)
+    small = stats[:, cv2.CC_STAT_AREA] < (_CRUMB * face_height) ** 2
+    solid = np.zeros(len(small), bool)
+    solid[labels[beside & (person > 0.5)]] = True
+    crumbs = (small & solid)[labels]
+    others = beside & ~crumbs
+    return (cv2.dilate(crumbs.astype(np.uint8), disc(_JAW_FADE * face_height)) > 0) & ~others
 
 
 def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Nothing that drives the built-in avatar folds or tears its face."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, render_frames
+from real3d_core.render.camera import camera_from_pose, farthest_turn
 from real3d_core.render.camera_paths import static_view
 
 
@@ -81,6 +83,17 @@ def test_a_head_stays_on_its_neck(avatar, portrait):
         to_world, rest = poses[:, :16].view(-1, 4, 4)[:, :3, :3], still[:, :16].view(-1, 4, 4)[:, :3, :3]
         turned = torch.einsum("nij,nij->n", to_world, rest)
         assert turned.min() > 1 + 2 * math.cos(math.radians(90))
+
+
+def test_a_head_is_seen_no_farther_from_the_side_than_its_photo_shows_it(avatar, portrait, caplog):
+    """A near profile that turned on ended in a pulled nose and smeared hair."""
+    pose = portrait.euler + torch.tensor([[0.0, math.radians(50), 0.0]])
+    beside = replace(portrait, euler=pose, camera=camera_from_pose(pose, portrait.translation).float())
+    motion = Motion.still(BASIS, 3).with_pose(torch.deg2rad(torch.tensor([[0.0, -40, 0], [0.0, 5, 0], [0.0, 40, 0]])), torch.zeros(3, 3))
+    with caplog.at_level("INFO"):
+        asked, near, far = (math.degrees(farthest_turn(one[None], beside.camera)) for one in avatar.cameras(beside, motion).cameras)
+    assert asked == pytest.approx(40, abs=0.1) and near == pytest.approx(5, abs=0.1) and 10 < far < 21
+    assert sum("as far as its photo can show it" in line for line in caplog.messages) == 1
 
 
 def test_a_face_is_still_seen(avatar, portrait):

@@ -1,10 +1,19 @@
 """The shape of a head beside and above the face."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 
+from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.solid import NECK_BEHIND, TEXELS, head_solid, texel_centres
 from real3d_core.face.landmark_sets import EARS, FACE_OVAL, JAW_CORNERS, MIDLINE, MOUTH_CORNERS
+from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.motion.motion import Motion
+from real3d_core.motion.pose import turn_about_neck
+from real3d_core.pipeline import render_frames
+from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.segmentation import BROADEST_SEAM
 from real3d_core.render.camera import HEAD_CENTRE
 
@@ -57,3 +66,18 @@ def test_a_face_does_not_end_in_a_cliff(solids, who):
     slope = np.abs(np.gradient(solid.front.numpy(), axis=1)) * TEXELS
     assert (beside & level).sum() > 200
     assert slope[beside & level].max() < 2.1
+
+
+def test_a_photo_from_the_side_does_not_spread_the_back_of_the_head_out(avatar, portrait, solids):
+    """It shows the head behind the ear, which was laid out beside the face and mirrored: a second ear stood there."""
+    euler = torch.tensor([[0.0, math.radians(40), 0.0]])
+    motion = Motion.still(BASIS, 1).with_pose(euler, turn_about_neck(euler))
+    picture = render_frames(avatar, portrait, motion).frames(0, 1)[0]
+    beside = prepare_portrait((picture * 255).round().byte().numpy(), ModelFolders())
+    assert width(head_solid(beside)) < 1.2 * width(solids["curls"])
+
+
+def width(solid):
+    """Of the head beside the ears' landmarks, in face heights."""
+    row = round((float(solid.landmarks[EARS, 1].mean()) + 0.5) * TEXELS - 0.5)
+    return int((solid.inside[row] > 0).sum()) / TEXELS / solid.face_height

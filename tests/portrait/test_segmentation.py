@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from real3d_core.face.canonical_face import canonical_face
+from real3d_core.face.measures import face_height_of
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.segmentation import away_from_face, filled_face, head_region, person_matte
 
@@ -71,3 +72,16 @@ def test_what_hangs_from_the_head_moves_with_it(bust):
     ring = (with_ring > 0) & (person == 0)
     assert min(mask[ring].min() for mask in (region, seam, firmness)) == 1
     assert region[240:, 140:180].max() == 0, "the neck is the torso's"
+
+
+def test_what_hangs_together_with_the_face_alone_goes_with_it():
+    """The lips of a profile reached beyond the landmarks: a strip of them stayed behind, in mid-air, when the head turned."""
+    points = canonical_face(ModelFolders()).points * [1, -1, 1]
+    landmarks = points * SIDE / 45 + [SIDE / 2, SIDE / 2, 0]
+    person = filled_face(landmarks, (SIDE, SIDE)).astype(np.float32)
+    face_height = float(face_height_of(landmarks[:, :2]))
+    mouth = int(landmarks[17, 1])
+    edge = int(np.flatnonzero(person[mouth])[-1])
+    person[mouth : mouth + 4, edge : edge + round(0.06 * face_height)] = 1
+    region, _, _ = head_region(landmarks, person, away_from_face(landmarks, SIDE, SIDE))
+    assert (region[mouth : mouth + 4, edge:] >= person[mouth : mouth + 4, edge:]).all()
