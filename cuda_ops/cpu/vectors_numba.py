@@ -73,6 +73,16 @@ def repeats(kind: Floats) -> Callable[..., Any]:
 
 
 @intrinsic
+def number_at(context, address):
+    """The float32 at an address."""
+
+    def build(context, builder, signature, arguments):
+        return builder.load(builder.inttoptr(arguments[0], ir.FloatType().as_pointer()), align=4)
+
+    return types.float32(types.intp), build
+
+
+@intrinsic
 def store(context, address, value):
     def build(context, builder, signature, arguments):
         builder.store(arguments[1], builder.inttoptr(arguments[0], value.vector.as_pointer()), align=4)
