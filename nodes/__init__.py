@@ -22,6 +22,7 @@ from .motion_files import LoadMotion, SaveMotion
 from .paste_back import PasteBack
 from .planes_files import LoadPlanes, SavePlanes
 from .planes_tensor import PlanesFromTensor, PlanesToTensor
+from .portrait_files import LoadPortrait, SavePortrait
 from .prepare_portrait import PreparePortrait
 from .render_head import RenderHead
 from .render_passes import RenderPasses, ReplaceRenderColour
@@ -52,6 +53,8 @@ NODES: list[type[io.ComfyNode]] = [
     SuperResolution,
     PasteBack,
     TalkingPortraitToVideo,
+    SavePortrait,
+    LoadPortrait,
     SavePlanes,
     LoadPlanes,
     MixPlanes,

@@ -81,7 +81,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     @cache
     def checks() -> list[tuple[io.Input, Callable[[Any], object]]]:
         """The check of each input; as in ComfyUI, inputs that the node's own `validate_inputs` names are left to it."""
-        own = signature(node.validate_inputs).parameters if "validate_inputs" in vars(node) else ()
+        own = signature(node.validate_inputs).parameters
         return [(one, check) for one in node.GET_SCHEMA().inputs if one.id not in own and (check := _check(one))]
 
     @wraps(execute)

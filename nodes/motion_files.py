@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .runtime import api, folders
+from .kept_files import LoadsKeptFile, kept_file, name_prefix, saved_file
+from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
-from .sockets import FileSocket, MotionSocket
+from .sockets import MotionSocket
 
 
 class SaveMotion(io.ComfyNode):
@@ -17,11 +18,9 @@ class SaveMotion(io.ComfyNode):
             description="Saves a motion as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 MotionSocket.Input("motion", tooltip="Any motion."),
-                io.String.Input(
-                    "filename_prefix", default="real3d/motion", tooltip="Subfolder and prefix of the file name, inside the output folder."
-                ),
+                name_prefix("motion"),
             ],
-            outputs=[FileSocket.Output(display_name="file", tooltip="The file name, for 'Load motion'.")],
+            outputs=[saved_file("Load motion")],
             is_output_node=True,
         )
 
@@ -34,7 +33,7 @@ class SaveMotion(io.ComfyNode):
         return io.NodeOutput(name, ui={"text": [name]})
 
 
-class LoadMotion(io.ComfyNode):
+class LoadMotion(LoadsKeptFile):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
@@ -42,21 +41,9 @@ class LoadMotion(io.ComfyNode):
             display_name="Load motion",
             category=f"{CATEGORY}/files",
             description="Loads a motion saved by 'Save motion'; it fits the kind of avatar that it was made with.",
-            inputs=[
-                io.Combo.Input(
-                    "file", options=folders.kept_choices("motion"), tooltip="A saved motion in ComfyUI's output or input folder."
-                )
-            ],
+            inputs=[kept_file("motion", "A saved motion in ComfyUI's output or input folder.")],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The motion, at its own frame rate.")],
         )
-
-    @classmethod
-    def validate_inputs(cls, file: str = "") -> bool | str:
-        return api.sentence_or_true(lambda: folders.refuse_hostile(file, "file")) if file else True
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return folders.kept_fingerprint(file) if file else ()
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .runtime import api, folders
+from .kept_files import LoadsKeptFile, kept_file, name_prefix, saved_file
+from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
-from .sockets import FileSocket, Heads, PlanesSocket
+from .sockets import Heads, PlanesSocket
 
 
 class SavePlanes(io.ComfyNode):
@@ -17,11 +18,9 @@ class SavePlanes(io.ComfyNode):
             description="Saves a lifted head as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."),
-                io.String.Input(
-                    "filename_prefix", default="real3d/planes", tooltip="Subfolder and prefix of the file name, inside the output folder."
-                ),
+                name_prefix("planes"),
             ],
-            outputs=[FileSocket.Output(display_name="file", tooltip="The file name, for 'Load planes'.")],
+            outputs=[saved_file("Load planes")],
             is_output_node=True,
         )
 
@@ -35,7 +34,7 @@ class SavePlanes(io.ComfyNode):
         return io.NodeOutput(name, ui={"text": [name]})
 
 
-class LoadPlanes(io.ComfyNode):
+class LoadPlanes(LoadsKeptFile):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
@@ -43,19 +42,9 @@ class LoadPlanes(io.ComfyNode):
             display_name="Load planes",
             category=f"{CATEGORY}/files",
             description="Loads a head saved by 'Save planes'.",
-            inputs=[
-                io.Combo.Input("file", options=folders.kept_choices("planes"), tooltip="Saved planes in ComfyUI's output or input folder.")
-            ],
+            inputs=[kept_file("planes", "Saved planes in ComfyUI's output or input folder.")],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
         )
-
-    @classmethod
-    def validate_inputs(cls, file: str = "") -> bool | str:
-        return api.sentence_or_true(lambda: folders.refuse_hostile(file, "file")) if file else True
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return folders.kept_fingerprint(file) if file else ()
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:

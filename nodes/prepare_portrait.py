@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 
 from .conversions import person_masks, photos
@@ -11,6 +14,9 @@ from .live_faces import shown_portrait
 from .runtime import folders, progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Portraits, PortraitSocket
+
+if TYPE_CHECKING:
+    from ..real3d_core.portrait.portrait import Portrait
 
 
 class PreparePortrait(io.ComfyNode):
@@ -45,14 +51,7 @@ class PreparePortrait(io.ComfyNode):
                     ),
                 ),
             ],
-            outputs=[
-                PortraitSocket.Output(display_name="portrait", tooltip="The prepared photo and its layers, for the following nodes."),
-                io.Image.Output(display_name="head", tooltip="[B, 512, 512, 3]: the head on black."),
-                io.Image.Output(display_name="torso", tooltip="[B, 512, 512, 3]: neck and shoulders on black, filled in behind the head."),
-                io.Image.Output(display_name="background", tooltip="[B, 512, 512, 3]: the background, filled in behind the person."),
-                io.Mask.Output(display_name="head mask", tooltip="[B, 512, 512]: white where the head is."),
-                io.Mask.Output(display_name="person mask", tooltip="[B, 512, 512]: white where the person is."),
-            ],
+            outputs=portrait_outputs(),
         )
 
     @classmethod
@@ -67,7 +66,24 @@ class PreparePortrait(io.ComfyNode):
         for picture, mask, faces in zip(pictures, given, found, strict=True):
             prepared.append(prepare_portrait(picture, models, mask, face_index, face_area, faces))
             show(len(prepared))
-        layers = [torch.cat([getattr(one, name) for one in prepared]) for name in ("head", "torso", "background")]
-        masks = [torch.cat([getattr(one, name) for one in prepared])[:, 0] for name in ("head_mask", "person_mask")]
-        shown = ((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers)
-        return io.NodeOutput(Portraits(tuple(prepared)), *shown, *masks, ui=shown_portrait(prepared[0]))
+        return portrait_results(prepared)
+
+
+def portrait_outputs() -> list[io.Output]:
+    """The portrait and the pictures of its layers."""
+    return [
+        PortraitSocket.Output(display_name="portrait", tooltip="The prepared photo and its layers, for the following nodes."),
+        io.Image.Output(display_name="head", tooltip="[B, 512, 512, 3]: the head on black."),
+        io.Image.Output(display_name="torso", tooltip="[B, 512, 512, 3]: neck and shoulders on black, filled in behind the head."),
+        io.Image.Output(display_name="background", tooltip="[B, 512, 512, 3]: the background, filled in behind the person."),
+        io.Mask.Output(display_name="head mask", tooltip="[B, 512, 512]: white where the head is."),
+        io.Mask.Output(display_name="person mask", tooltip="[B, 512, 512]: white where the person is."),
+    ]
+
+
+def portrait_results(portraits: Sequence[Portrait]) -> io.NodeOutput:
+    """The values of `portrait_outputs`."""
+    layers = [torch.cat([getattr(one, name) for one in portraits]) for name in ("head", "torso", "background")]
+    masks = [torch.cat([getattr(one, name) for one in portraits])[:, 0] for name in ("head_mask", "person_mask")]
+    shown = ((layer / 2 + 0.5).permute(0, 2, 3, 1).contiguous() for layer in layers)
+    return io.NodeOutput(Portraits(tuple(portraits)), *shown, *masks, ui=shown_portrait(portraits[0]))

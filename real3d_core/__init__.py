@@ -52,6 +52,8 @@ if TYPE_CHECKING:  # the same names for type checkers, which cannot follow __get
     from .portrait.paste import paste_back as paste_back
     from .portrait.portrait import Portrait as Portrait
     from .portrait.portrait import prepare_portrait as prepare_portrait
+    from .portrait.portrait_files import load_portraits as load_portraits
+    from .portrait.portrait_files import save_portraits as save_portraits
     from .render.camera import CameraPath as CameraPath
     from .render.camera_paths import View as View
     from .render.camera_paths import dolly_view as dolly_view
@@ -87,6 +89,7 @@ _PUBLIC = {
     "pipeline": ("PipelineOptions", "TalkingPortraits", "make_motion", "render_frames", "talking_portraits", "with_head_pose"),
     "portrait.paste": ("paste_back",),
     "portrait.portrait": ("Portrait", "prepare_portrait"),
+    "portrait.portrait_files": ("load_portraits", "save_portraits"),
     "render.camera": ("CameraPath",),
     "render.camera_paths": ("View", "dolly_view", "keyframe_view", "orbit_view", "static_view"),
     "render.head": ("render_head",),

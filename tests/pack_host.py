@@ -123,7 +123,7 @@ class Host:
         """
         self.saved = []
         for node_id, node in graph.items():
-            if node["class_type"] in ("SaveVideo", "PreviewImage", "Real3DSavePlanes", "Real3DSaveMotion"):
+            if node["class_type"] in ("SaveVideo", "PreviewImage", "Real3DSavePortrait", "Real3DSavePlanes", "Real3DSaveMotion"):
                 self._result(graph, node_id, overrides)
         return self.saved
 

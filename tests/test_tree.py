@@ -16,6 +16,7 @@ ROOMS = (  # of the core, from the ground up: a room imports only what stands be
     ("errors", "memory", "one_thread", "progress", "smooth_step", "wander"),
     ("workers",),
     ("ranges", "stream", "files", "console", "keyframes"),
+    ("saved_files",),
     ("media", "mediapipe_models", "render", "speech"),
     ("motion",),
     ("face",),

@@ -107,7 +107,7 @@ def input_folder() -> Path:
 
 
 def kept_choices(kind: str) -> list[str]:
-    """The saved files of a kind, "motion" or "planes", in the output and input folders, with ComfyUI's annotation."""
+    """The saved files of a kind, "portrait", "planes" or "motion", in the output and input folders, with ComfyUI's annotation."""
     found = []
     for root, mark in ((folder_paths.get_output_directory(), " [output]"), (folder_paths.get_input_directory(), "")):
         paths = sorted(Path(root).rglob("*")) if Path(root).is_dir() else []
@@ -118,7 +118,7 @@ def kept_choices(kind: str) -> list[str]:
 
 @lru_cache(4096)
 def _kept_kind(path: Path, changed: int, size: int) -> str:
-    """The kind in the header of a file that this pack saved, "motion" or "planes"; empty for all other files."""
+    """The kind in the header of a file that this pack saved; empty for all other files."""
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")

@@ -1,17 +1,15 @@
-"""A motion as a safetensors file: plain tensors and their meaning, nothing that could be executed."""
+"""A motion as a file."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
-from ..errors import Real3DError
-from ..files import readable_file, written_whole
+from ..saved_files import save_tensors, saved_tensors
 from .motion import Motion, MotionBasis
 
-_KIND = "real3d-motion-1"
+_PARTS = ("expression", "euler", "translation")
 _LONGEST = 25 * 3600  # frames
 
 
@@ -21,12 +19,8 @@ def save_motion(path: str | Path, motion: Motion) -> None:
     Raises:
         OutputError: the name does not end in .safetensors, or the place cannot be written to.
     """
-    from safetensors.torch import save_file
-
-    metadata = {"kind": _KIND, "fps": motion.fps, "basis": motion.basis.name, "controls": motion.basis.controls}
-    tensors = {name: getattr(motion, name).contiguous() for name in ("expression", "euler", "translation")}
-    with written_whole(path, (".safetensors",)) as temporary:
-        save_file(tensors, temporary, metadata={"real3d": json.dumps(metadata)})
+    meaning = {"fps": motion.fps, "basis": motion.basis.name, "controls": motion.basis.controls}
+    save_tensors(path, "motion", {name: getattr(motion, name) for name in _PARTS}, meaning)
 
 
 def load_motion(path: str | Path) -> Motion:
@@ -35,20 +29,11 @@ def load_motion(path: str | Path) -> Motion:
     Raises:
         Real3DError: the file is missing, damaged, or holds no motion.
     """
-    from safetensors import SafetensorError, safe_open
-
-    found = readable_file(path, "motion", Real3DError)
-    try:
-        with safe_open(found, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("real3d", "{}"))
-            if metadata.get("kind") != _KIND:
-                raise Real3DError(f"The file '{found.name}' holds no motion: choose one that 'Save motion' wrote.")
-            expression, euler, translation = (file.get_tensor(name).float() for name in ("expression", "euler", "translation"))
-        basis = MotionBasis(str(metadata["basis"]), tuple(map(str, metadata["controls"])), expression.shape[1])
-        motion = Motion(basis, expression, euler, translation, float(metadata["fps"]))
+    with saved_tensors(path, "motion") as (tensors, meaning):
+        expression, euler, translation = (tensors[name].float() for name in _PARTS)
+        basis = MotionBasis(str(meaning["basis"]), tuple(map(str, meaning["controls"])), expression.shape[1])
+        motion = Motion(basis, expression, euler, translation, float(meaning["fps"]))
         whole = all(torch.isfinite(part).all() for part in (expression, euler, translation))
         if not (1 <= len(motion) <= _LONGEST and 0 < motion.fps <= 240 and whole and len(basis.controls) <= basis.size):
             raise ValueError("out of range")
-    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError):
-        raise Real3DError(f"The motion '{found.name}' is damaged or incomplete: save it again.") from None
     return motion

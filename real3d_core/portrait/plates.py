@@ -21,6 +21,7 @@ from .segmentation import BROADEST_SEAM, away_from_face, disc, head_region, wher
 _NECK_INSET = 0.015  # face heights by which a neck hidden by the head stays inside of the person's outline
 _BESIDE = 0.04  # face heights that a jaw moves in speech
 _SKIN_LIKE = 0.04  # chromaticity
+_WARMER = 0.6  # of it counts where skin is redder: a neck mostly is, under make-up and in what light comes from the chest
 _IN_SHADOW = 0.7  # of the skin's brightness
 _HAIR_LIKE = 0.25  # distance of colours, each 0..1
 _SPARSE = 4  # pixels
@@ -298,7 +299,7 @@ def _bare_neck(
     if _is_broad(hair, face_height):
         other &= ~_like(part, picture[box][hair])
     bare[box] = is_skin | other
-    surely = cv2.erode(is_skin.astype(np.uint8), disc(0.03 * face_height)) > 0
+    surely = is_skin & (cv2.dilate(other.astype(np.uint8), disc(0.03 * face_height)) == 0)
     if surely.any():
         unsure = other | (is_skin & ~surely)
         neck = neck.copy()
@@ -333,7 +334,8 @@ def _like_skin(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """[H, W]: which colours have the chromaticity of some skin, or are redder because they lie in shadow."""
     off = _chromaticity(colours) - _chromaticity(skin)
     in_shadow = (colours.sum(axis=2) < _IN_SHADOW * skin.sum()) & (off[..., 0] > 0) & (off[..., 2] < _SKIN_LIKE)
-    return (np.abs(off).max(axis=2) < _SKIN_LIKE) | in_shadow
+    as_warm = off * np.where(off[..., :1] > 0, _WARMER, 1)
+    return (np.abs(as_warm).max(axis=2) < _SKIN_LIKE) | in_shadow
 
 
 def _chromaticity(colours: np.ndarray) -> np.ndarray:

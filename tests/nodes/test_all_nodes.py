@@ -42,7 +42,7 @@ def translated(language: str) -> dict:
 
 
 def test_the_pack_announces_exactly_the_nodes_in_its_files(host):
-    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 27
+    assert sorted(host.nodes) == IDS and len(IDS) == len(set(IDS)) == 29
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -184,16 +184,21 @@ def stand_ins(host, node_id: str) -> dict:
 
 
 @pytest.mark.parametrize("value", HOSTILE[:5])
-@pytest.mark.parametrize("node_id", ["Real3DSaveMotion", "Real3DSavePlanes"])
+@pytest.mark.parametrize("node_id", ["Real3DSaveMotion", "Real3DSavePlanes", "Real3DSavePortrait"])
 def test_a_file_name_may_not_lead_out_of_the_output_folder(host, node_id, value):
-    motion = host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3)
-    planes = host.part("sockets").Heads("analytic", (), moving=False)
+    sockets = host.part("sockets")
+    inputs = {
+        "Real3DSaveMotion": {"motion": host.core("motion.motion").Motion.still(host.core("analytic.controls").BASIS, 3)},
+        "Real3DSavePlanes": {"planes": sockets.Heads("analytic", (), moving=False)},
+        "Real3DSavePortrait": {"portrait": sockets.Portraits(())},
+    }
     with pytest.raises(host.core("errors").Real3DError, match="inside ComfyUI's own folders"):
-        host.execute(node_id, filename_prefix=value, **({"motion": motion} if node_id == "Real3DSaveMotion" else {"planes": planes}))
+        host.execute(node_id, filename_prefix=value, **inputs[node_id])
 
 
 def test_loaders_refuse_hostile_names_before_anything_runs(host):
-    for node_id, name in (("Real3DLoadAvatar", "avatar"), ("Real3DLoadMotion", "file"), ("Real3DLoadPlanes", "file")):
+    loaders = {"Real3DLoadAvatar": "avatar", "Real3DLoadMotion": "file", "Real3DLoadPlanes": "file", "Real3DLoadPortrait": "file"}
+    for node_id, name in loaders.items():
         validate = host.nodes[node_id].validate_inputs
         assert all(isinstance(validate(**{name: value}), str) for value in HOSTILE[:5])
         assert validate(**{name: "nowhere.safetensors"}) is True, "a file that has gone is told by execution, which the page shows"
@@ -234,7 +239,7 @@ print(len(host.nodes), loaded)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "27 []"
+    assert done.stdout.strip() == "29 []"
 
 
 def test_all_nodes_are_there_and_a_portrait_is_prepared_where_mediapipe_does_not_load(broken_mediapipe):
@@ -249,7 +254,7 @@ print(len(host.nodes), len(portrait.items), tuple(head.shape))
         broken_mediapipe,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "27 1 (1, 512, 512, 3)"
+    assert done.stdout.strip() == "29 1 (1, 512, 512, 3)"
 
 
 def test_without_mediapipe_and_model_files_only_what_needs_landmarks_is_refused(broken_mediapipe):
@@ -271,7 +276,7 @@ except host.core("errors").MissingModelError as refusal:
     )
     assert done.returncode == 0, done.stderr
     counts, refusal = done.stdout.strip().splitlines()
-    assert counts == "27 25" and "face_landmarker.task" in refusal
+    assert counts == "29 25" and "face_landmarker.task" in refusal
 
 
 def in_another_python(script: str, first_on_path: Path) -> subprocess.CompletedProcess:

@@ -105,6 +105,19 @@ def test_behind_a_jaw_that_shades_the_neck_it_stays_in_shadow(figure, landmarks)
     assert 0.7 * at_edge < torso[180, 136:144, :3].mean() < 1.1 * at_edge
 
 
+def test_a_neck_in_warmer_light_than_the_face_goes_on_as_it_is(figure, landmarks):
+    """It was taken for cloth: what went on behind the jaw was the shadow beside it, and a dark line showed as soon as the jaw moved."""
+    photo, person = figure
+    photo, below = photo.copy(), person.copy()
+    cv2.fillConvexPoly(below, cv2.convexHull(landmarks[FACE_OVAL, :2].round().astype(np.int32)), 0.0)
+    warm = np.array([0.7, 0.44, 0.3], np.float32)
+    photo[below > 0] = warm
+    photo[below > 0] *= np.where(np.arange(SIDE) < 150, 0.5, 1)[None, :, None].repeat(SIDE, axis=0)[below > 0]  # half of it in shadow
+    torso = make_plates(photo, person, landmarks, np.ones((SIDE, SIDE), bool)).torso[0].permute(1, 2, 0).numpy()
+    row = int(np.flatnonzero(below[:, 180]).min())
+    assert np.abs(torso[row - 3, 172:184, :3] - warm).max() < 0.1
+
+
 def test_the_neck_behind_the_jaw_is_as_textured_as_the_one_below(figure, landmarks):
     photo, person = figure
     noisy = photo + np.random.default_rng(0).normal(0, 0.03, photo.shape).astype(np.float32)

@@ -138,7 +138,7 @@ function portraitBy(node) {
   return token ? { token } : null;
 }
 
-const prepares = (node) => ["Real3DPreparePortrait", "Real3DTalkingPortrait"].includes(node.comfyClass);
+const prepares = (node) => ["Real3DPreparePortrait", "Real3DLoadPortrait", "Real3DTalkingPortrait"].includes(node.comfyClass);
 
 /** All nodes that a node depends on, itself included. */
 function upstream(node, found = new Set()) {

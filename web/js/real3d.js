@@ -13,6 +13,7 @@ const PARTS = {
   Real3DCameraPath: [addOrbitView],
   Real3DRenderHead: [rememberHead],
   Real3DPreparePortrait: [rememberPortrait],
+  Real3DLoadPortrait: [rememberPortrait],
   Real3DDirectTheFace: [addFace],
   Real3DTalkingPortrait: [rememberHead, rememberPortrait, addOrbitView, addRendering],
   Real3DAudioToMotion: [addMotionLine],
