@@ -8,6 +8,7 @@ import sys
 
 from .console import Ended, ended_in_order, make_console_safe, silence_native_libraries
 from .errors import Real3DError
+from .memory import share_heaps
 from .options import parser
 from .series.options import batch_parser
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     series = arguments[0] == "batch"
     options = batch_parser().parse_args(arguments[1:]) if series else parser().parse_args(arguments)
     silence_native_libraries()
+    share_heaps()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         with ended_in_order():

@@ -103,8 +103,9 @@ int32_t choose(const FrameRays* rays, const float* span, int32_t* pixels, float*
         reach[axis] = INFINITY;
         reach[3 + axis] = -INFINITY;
     }
-    for (int top = 0; top < side; top += TILE)
-        for (int left = 0; left < side; left += TILE)
+    // Downwards: of two tiles one above the other, the planes (x, z) and (z, x) are asked for the same texels, and those fill a cache.
+    for (int left = 0; left < side; left += TILE)
+        for (int top = 0; top < side; top += TILE)
             for (int row = top; row < top + TILE && row < side; row++)
                 for (int column = left; column < left + TILE && column < side; column++) {
                     const int pixel = row * side + column;

@@ -52,8 +52,8 @@ def choose(origin, side, directions, near, far, strata, jitter, span, pixels, re
     """Fills pixels [M] and reach [2, 3], extends ends [2]; returns how many. See `choose` of cast.h; an empty span stands for none."""
     steps, count = len(strata) - 1, 0
     reach[0], reach[1] = np.inf, -np.inf
-    for top in range(0, side, TILE):
-        for left in range(0, side, TILE):
+    for left in range(0, side, TILE):  # downwards: see cast.h
+        for top in range(0, side, TILE):
             for row in range(top, min(top + TILE, side)):
                 for column in range(left, min(left + TILE, side)):
                     pixel = row * side + column

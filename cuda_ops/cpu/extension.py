@@ -130,12 +130,8 @@ def _struct(rays: CastRays, numbers: Numbers, picture: Picture | None = None) ->
 
 def _layers(window: render.plane_table.Window, struct: Window) -> list[tuple[Window, Sheets]]:
     """A window, or each layer of a stack, and what fills it."""
-    through, area = window.through, len(window.across) * len(window.down)
-    filled = []
-    for number in range(len(through) if through else 1):
-        layer = through.first + number if through else None
-        inside = layer is None or 0 <= layer < window.sheets[0].shape[1]
-        planes = [sheet if layer is None else sheet[:, layer] for sheet in window.sheets] if inside else []
+    area, filled = len(window.across) * len(window.down), []
+    for number, planes in enumerate(window.layers()):
         rectangle = Window.from_buffer_copy(struct)
         rectangle.start += number * area
         sheets = (Sheet * 2)(*(Sheet(plane.data_ptr(), *plane.stride()) for plane in planes))

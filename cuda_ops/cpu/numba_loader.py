@@ -21,16 +21,18 @@ from torch import Tensor
 
 from ..build import Refusal, processor
 from ..build_cache import cache_folder, is_sealed, seal
-from ..fused_marching import Cutoffs, FusedMarcher, PackedHead, project_by_torch
+from ..core import render
+from ..fused_marching import Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window
 from .frames import CastRays, Numbers, Picture, Steps, WholeFrames
 
 MULTIPLE = 16  # the widest vectors
-RAYS_AT_ONCE = 256  # of a thread
+RAYS_AT_ONCE, ROWS_AT_ONCE = 256, 16  # of a thread
 WHERE = ("across_axis", "across_length", "down_axis", "down_length", "start")
 SCALES = ("across_scale", "across_shift", "down_scale", "down_shift")
 STACKS = ("through_axis", "through_length", "through_scale", "through_shift")
 SOURCES = tuple(
-    Path(__file__).with_name(name) for name in ("march_numba.py", "samples_numba.py", "vectors_numba.py", "cast_numba.py", "polynomials.py")
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("march_numba", "samples_numba", "table_numba", "vectors_numba", "cast_numba", "polynomials")
 )
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def load() -> FusedMarcher:
     """
     kernel_of = cache(_kernel)
     cast_rays, choose_rays = kernel_of("cast_numba", "cast", "CAST"), kernel_of("cast_numba", "choose", "CHOOSE")
+    project_rows = kernel_of("table_numba", "project", "PROJECT")
     kernel_of()
 
     def cast(camera: Tensor, box: Tensor, rays: CastRays, span: Tensor) -> bool:
@@ -55,6 +58,22 @@ def load() -> FusedMarcher:
         tensors = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, between, pixels, reach, ends)
         return pixels[: choose_rays(origin, rays.side, *_arrays(*tensors))], reach
 
+    def project(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
+        weight, channels = (decoder.weight.T / 3).contiguous().numpy(), table.channels.numpy()
+        late_units = len(decoder.bias) - decoder.early_units
+        early, late = (decoder.bias.new_empty(len(table), some).numpy() for some in (decoder.early_units, late_units))
+        for window in table.windows:
+            bias = decoder.bias.numpy() if window.start == 0 else np.zeros(len(decoder.bias), np.float32)
+            inside = np.array([window.down.first, window.across.first, *window.sheets[0].shape[-2:]])
+            size = np.array([len(window.down), len(window.across)])
+            for number, planes in enumerate(window.layers()):
+                start = window.start + number * size.prod()
+                sheets = np.array([[plane.data_ptr(), *(4 * step for step in plane.stride())] for plane in planes], np.int64).reshape(-1, 4)
+                place = slice(start, start + size.prod())
+                arguments = (sheets, inside, size, channels, weight, bias, early[place], late[place])
+                _in_threads(lambda first, stop, given=arguments: project_rows(*given, first, stop), int(size[0]), ROWS_AT_ONCE)
+        return torch.from_numpy(early), torch.from_numpy(late)
+
     def march(head: PackedHead, cutoffs: Cutoffs, rays: CastRays, numbers: Numbers, pixels: Tensor, picture: Picture) -> None:
         trigrid, count = head.windows[0].through_length > 0, len(pixels)
         kernel = kernel_of(signature="TRIGRID_SIGNATURE" if trigrid else "SIGNATURE")
@@ -62,17 +81,22 @@ def load() -> FusedMarcher:
         arguments = (*_head_arguments(head), np.array(rays.origin, np.float32), *_arrays(*frame), *vars(cutoffs).values())
         results = _arrays(picture.features.flatten(1), picture.depth.flatten(), picture.opacity.flatten())
 
-        def march_some(first: int, some: int = RAYS_AT_ONCE) -> None:
+        def march_some(first: int, stop: int) -> None:
             with denormals_flushed():
-                kernel(*arguments, first, min(first + some, count), *results)
+                kernel(*arguments, first, stop, *results)
 
-        if torch.get_num_threads() == 1:
-            march_some(0, count)
-            return
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            list(threads.map(march_some, range(0, count, RAYS_AT_ONCE)))
+        _in_threads(march_some, count, RAYS_AT_ONCE)
 
-    return FusedMarcher(WholeFrames(Steps(cast, choose, project_by_torch, march)), MULTIPLE)
+    return FusedMarcher(WholeFrames(Steps(cast, choose, project, march)), MULTIPLE)
+
+
+def _in_threads(work: Callable[[int, int], None], count: int, at_once: int) -> None:
+    """Runs work(first, stop) until `count` things are done, so many at once in each of torch's number of threads."""
+    if torch.get_num_threads() == 1:
+        work(0, count)
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        list(threads.map(lambda first: work(first, min(first + at_once, count)), range(0, count, at_once)))
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .vectors_numba import BROAD, NARROW, WIDE, colour, fused, loads, repeats, softplus_2, store, sum_of
+from .vectors_numba import BROAD, NARROW, WIDE, fused, loads, mixed_colour, repeats, softplus_2, store, sum_of
 
 load, all_of = loads(NARROW), repeats(NARROW)
 
@@ -152,10 +152,8 @@ def colours_of(kind):
             start = load(bias + first)
             raw = add_units(early, early_units, weights + first, varying, (start, start, start, start))
             a, b, c, d = add_units(late, late_units, weights + first + 4 * varying * early_units, varying, raw)
-            total = fused(all_of(shares[0]), colour(a), load(sums + first))
-            total = fused(all_of(shares[1]), colour(b), total)
-            total = fused(all_of(shares[2]), colour(c), total)
-            store(sums + first, fused(all_of(shares[3]), colour(d), total))
+            parts = all_of(shares[0]), all_of(shares[1]), all_of(shares[2]), all_of(shares[3])
+            store(sums + first, fused(all_of(ONE), mixed_colour((a, b, c, d), parts), load(sums + first)))
 
     return add_colours
 

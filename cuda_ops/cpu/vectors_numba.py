@@ -17,6 +17,7 @@ from numba.extending import intrinsic, models, register_model
 from .polynomials import EXP2, LOG2_1P
 
 _LOG2_E = 1.44269504
+_HIGHEST = 30.0  # of a colour's power: what is left of its light is 1e-9, and the product of four denominators is finite
 
 
 class Floats(types.Type):
@@ -73,6 +74,16 @@ def repeats(kind: Floats) -> Callable[..., Any]:
 
 
 @intrinsic
+def number_at(context, address):
+    """The float32 at an address."""
+
+    def build(context, builder, signature, arguments):
+        return builder.load(builder.inttoptr(arguments[0], ir.FloatType().as_pointer()), align=4)
+
+    return types.float32(types.intp), build
+
+
+@intrinsic
 def store(context, address, value):
     def build(context, builder, signature, arguments):
         builder.store(arguments[1], builder.inttoptr(arguments[0], value.vector.as_pointer()), align=4)
@@ -109,15 +120,30 @@ def taken(context, z, density):
 
 
 @intrinsic
-def colour(context, x):
-    """1.002 / (1 + exp(-x)) - 0.001: the decoder's last step."""
+def mixed_colour(context, raw, shares):
+    """The sum over four samples of share * (1.002 / (1 + exp(-raw)) - 0.001), the decoder's last step: raw and shares, four each.
+
+    All over one denominator: a division takes as long as 16 products.
+    """
+    kind = raw[0]
 
     def build(context, builder, signature, arguments):
-        power, highest = builder.fmul(arguments[0], x.all(-_LOG2_E)), x.all(120.0)
-        e = _power_of_2(builder, x, builder.select(builder.fcmp_ordered("<", power, highest), power, highest))
-        return builder.fsub(builder.fdiv(x.all(1.002), builder.fadd(x.all(1.0), e)), x.all(0.001))
+        terms = [
+            (share, builder.fadd(kind.all(1.0), _power_of_2(builder, kind, _smaller(builder, power, kind.all(_HIGHEST)))))
+            for power, share in zip(
+                (builder.fmul(one, kind.all(-_LOG2_E)) for one in cgutils.unpack_tuple(builder, arguments[0])),
+                cgutils.unpack_tuple(builder, arguments[1]),
+                strict=True,
+            )
+        ]
+        while len(terms) > 1:
+            terms = [_sum_of_fractions(builder, *pair) for pair in zip(terms[::2], terms[1::2], strict=True)]
+        sums = builder.fadd
+        first, second, third, fourth = cgutils.unpack_tuple(builder, arguments[1])
+        total = sums(sums(first, second), sums(third, fourth))
+        return _fused(builder, builder.fdiv(*terms[0]), kind.all(1.002), builder.fmul(total, kind.all(-0.001)))
 
-    return x(x), build
+    return kind(raw, shares), build
 
 
 @intrinsic
@@ -148,6 +174,16 @@ def _polynomial(builder: ir.IRBuilder, kind: Floats, coefficients: tuple[float, 
     for coefficient in coefficients[-2::-1]:
         value = _fused(builder, value, x, kind.all(coefficient))
     return value
+
+
+def _sum_of_fractions(builder: ir.IRBuilder, one: tuple[ir.Value, ir.Value], other: tuple[ir.Value, ir.Value]) -> tuple[ir.Value, ir.Value]:
+    (a, b), (c, d) = one, other
+    return _fused(builder, a, d, builder.fmul(c, b)), builder.fmul(b, d)
+
+
+def _smaller(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """b where a is not a number."""
+    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
 
 def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:

@@ -61,6 +61,13 @@ class Window:
         """Innermost first."""
         return (self.across, self.down, *([self.through] if self.through else []))
 
+    def layers(self) -> list[tuple[Tensor, ...]]:
+        """The planes [C, H, W] that fill each layer, one if there is no stack; none of them in its border of zeros."""
+        if self.through is None:
+            return [self.sheets]
+        numbers = range(self.through.first, self.through.last + 1)
+        return [tuple(sheet[:, n] for sheet in self.sheets) if 0 <= n < self.sheets[0].shape[1] else () for n in numbers]
+
     def texels(self, channels: Tensor) -> Tensor:
         """[len(channels), h, w] or [len(channels), d, h, w], with the border of zeros where the window reaches it."""
         runs = self.runs()
