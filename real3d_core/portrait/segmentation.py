@@ -240,7 +240,7 @@ def _hangs_down(person: np.ndarray, seam: np.ndarray, lowest: float, up: np.ndar
     """
     rows, columns = np.nonzero(person & (seam < 1))
     _, labels = cv2.connectedComponents((person & (seam < 1)).astype(np.uint8))
-    found = labels[rows, columns]
+    found = labels[rows, columns].astype(np.intp)
     ends = np.full(labels.max() + 1, np.inf)
     np.minimum.at(ends, found, columns * up[0] + rows * up[1])
     joined = np.unique(labels[cv2.dilate((person & (seam == 1)).astype(np.uint8), disc(1)) > 0])
