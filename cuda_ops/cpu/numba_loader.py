@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +71,7 @@ def load() -> FusedMarcher:
                 sheets = np.array([[plane.data_ptr(), *(4 * step for step in plane.stride())] for plane in planes], np.int64).reshape(-1, 4)
                 place = slice(start, start + size.prod())
                 arguments = (sheets, inside, size, channels, weight, bias, early[place], late[place])
-                _in_threads(lambda first, stop, given=arguments: project_rows(*given, first, stop), int(size[0]), ROWS_AT_ONCE)
+                _in_threads(partial(project_rows, *arguments), int(size[0]), ROWS_AT_ONCE)
         return torch.from_numpy(early), torch.from_numpy(late)
 
     def march(head: PackedHead, cutoffs: Cutoffs, rays: CastRays, numbers: Numbers, pixels: Tensor, picture: Picture) -> None:
