@@ -54,7 +54,7 @@ def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
     fitted = [CONTROLS.index(name) for name in _FITTED]
     controls = np.zeros((len(shift), len(CONTROLS)))
     controls[:, fitted] = _fit(shift, directions[fitted])
-    left_over = shift - np.einsum("tc,cpd->tpd", controls, directions)
+    left_over = shift - FaceControls(torch.from_numpy(landmarks.rest)).displacements(torch.from_numpy(controls).float()).double().numpy()
     followed = 0.0 if landmarks.gaze is None else _closed_by_gaze(landmarks.gaze)
     blinks = (landmarks.lids - followed) / (1 - followed)  # what lids do beside following the gaze, which the eyes see to
     controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = blinks.clip(0, 1).T
