@@ -32,6 +32,7 @@ _FAR = 0.11  # face heights from the face, from where on nothing depends on how 
 _EARRING = (0.15, 0.45, 0.25)  # face heights above, below and beside an ear lobe within which ear-rings hang
 _AROUND = 0.6  # face heights about that in which the background is looked at
 _UNLIKE = 0.1  # distance of colours, each 0..1
+_CRISP = 0.06  # steps of a colour from one pixel to the next
 _WIRE = 0.02  # face heights: gaps as wide are bridged
 _BELOW_CHIN = 0.05  # face heights that an ear-ring may reach
 _LEAST, _CRUMB = 0.05, 0.15  # matte of what counts, and face heights, the side of a square as large as what is a mere remainder
@@ -162,8 +163,17 @@ def _hanging(image: np.ndarray, matte: np.ndarray, zone: np.ndarray, ear: np.nda
     _, labels = cv2.connectedComponents(pieces)
     joined = np.unique(labels[cv2.dilate((person & ear).astype(np.uint8), wire) > 0])
     leaving = np.unique(labels[(zone > 0) & (cv2.erode(zone, disc(1)) == 0)])
-    opacity[box] = np.isin(labels, np.setdiff1d(joined, np.append(leaving, 0))) & ~person
+    hanging = np.setdiff1d(joined, np.append(leaving, 0))
+    opacity[box] = np.isin(labels, [label for label in hanging if _is_crisp(image, labels == label, person)]) & ~person
     return cv2.GaussianBlur(opacity, (3, 3), 0)
+
+
+def _is_crisp(image: np.ndarray, piece: np.ndarray, person: np.ndarray) -> bool:
+    """Whether a piece is as sharply drawn as what is in focus; behind a person things mostly are not."""
+    piece = piece.astype(np.uint8)
+    rim = (cv2.dilate(piece, disc(1)) > cv2.erode(piece, disc(1))) & (cv2.dilate(person.astype(np.uint8), disc(3)) == 0)
+    steep = np.hypot(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)).max(axis=2) / 8
+    return bool(rim.any() and steep[rim].mean() > _CRISP)
 
 
 def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.ndarray:

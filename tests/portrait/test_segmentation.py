@@ -65,6 +65,15 @@ def test_what_is_behind_on_both_sides_is_no_ear_ring(bust):
     assert matte[ring].max() < 0.5
 
 
+def test_what_is_out_of_focus_is_no_ear_ring(bust):
+    landmarks, person, with_ring = bust
+    behind = cv2.circle(np.zeros_like(person), (95, 185), 20, 1, -1)
+    blurred = cv2.GaussianBlur(drawn(np.zeros_like(person), behind), (0, 0), 5)
+    image = np.where(person[..., None] > 0, drawn(person, with_ring), blurred)
+    matte = person_matte(person.astype(np.float32), image, landmarks)
+    assert matte[185, 85:95].max() < 0.5
+
+
 def test_what_hangs_from_the_head_moves_with_it(bust):
     """Its lower part was the torso's, and stayed behind."""
     landmarks, person, with_ring = bust
