@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .kept_files import LoadsKeptFile, kept_file, name_prefix, saved_file
+from .kept_files import LoadsKeptFile, file_output, kept_input, prefix_input, saved
 from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
@@ -18,9 +18,9 @@ class SaveMotion(io.ComfyNode):
             description="Saves a motion as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 MotionSocket.Input("motion", tooltip="Any motion."),
-                name_prefix("motion"),
+                prefix_input("motion"),
             ],
-            outputs=[saved_file("Load motion")],
+            outputs=[file_output("Load motion")],
             is_output_node=True,
         )
 
@@ -28,9 +28,7 @@ class SaveMotion(io.ComfyNode):
     def execute(cls, motion, filename_prefix: str) -> io.NodeOutput:
         from ..real3d_core.motion.motion_files import save_motion
 
-        path, name = folders.new_output(filename_prefix)
-        save_motion(path, motion)
-        return io.NodeOutput(name, ui={"text": [name]})
+        return saved(filename_prefix, lambda path: save_motion(path, motion))
 
 
 class LoadMotion(LoadsKeptFile):
@@ -41,7 +39,7 @@ class LoadMotion(LoadsKeptFile):
             display_name="Load motion",
             category=f"{CATEGORY}/files",
             description="Loads a motion saved by 'Save motion'; it fits the kind of avatar that it was made with.",
-            inputs=[kept_file("motion", "A saved motion in ComfyUI's output or input folder.")],
+            inputs=[kept_input("motion", "A saved motion in ComfyUI's output or input folder.")],
             outputs=[MotionSocket.Output(display_name="motion", tooltip="The motion, at its own frame rate.")],
         )
 

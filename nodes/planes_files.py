@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .kept_files import LoadsKeptFile, kept_file, name_prefix, saved_file
+from .kept_files import LoadsKeptFile, file_output, kept_input, prefix_input, saved
 from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket
@@ -18,9 +18,9 @@ class SavePlanes(io.ComfyNode):
             description="Saves a lifted head as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."),
-                name_prefix("planes"),
+                prefix_input("planes"),
             ],
-            outputs=[saved_file("Load planes")],
+            outputs=[file_output("Load planes")],
             is_output_node=True,
         )
 
@@ -29,9 +29,7 @@ class SavePlanes(io.ComfyNode):
         from ..real3d_core.render.planes_files import save_planes
 
         heads = planes.still("Saving")
-        path, name = folders.new_output(filename_prefix)
-        save_planes(path, heads, planes.avatar)
-        return io.NodeOutput(name, ui={"text": [name]})
+        return saved(filename_prefix, lambda path: save_planes(path, heads, planes.avatar))
 
 
 class LoadPlanes(LoadsKeptFile):
@@ -42,7 +40,7 @@ class LoadPlanes(LoadsKeptFile):
             display_name="Load planes",
             category=f"{CATEGORY}/files",
             description="Loads a head saved by 'Save planes'.",
-            inputs=[kept_file("planes", "Saved planes in ComfyUI's output or input folder.")],
+            inputs=[kept_input("planes", "Saved planes in ComfyUI's output or input folder.")],
             outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
         )
 

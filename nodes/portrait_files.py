@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .kept_files import LoadsKeptFile, kept_file, name_prefix, saved_file
+from .kept_files import LoadsKeptFile, file_output, kept_input, prefix_input, saved
 from .prepare_portrait import portrait_outputs, portrait_results
 from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
@@ -19,9 +19,9 @@ class SavePortrait(io.ComfyNode):
             description="Saves a prepared portrait as a .safetensors file in ComfyUI's output folder.",
             inputs=[
                 PortraitSocket.Input("portrait", tooltip="From 'Prepare portrait'; 35 MB each, up to 220 MB for large photos."),
-                name_prefix("portrait"),
+                prefix_input("portrait"),
             ],
-            outputs=[saved_file("Load portrait")],
+            outputs=[file_output("Load portrait")],
             is_output_node=True,
         )
 
@@ -29,9 +29,7 @@ class SavePortrait(io.ComfyNode):
     def execute(cls, portrait, filename_prefix: str) -> io.NodeOutput:
         from ..real3d_core.portrait.portrait_files import save_portraits
 
-        path, name = folders.new_output(filename_prefix)
-        save_portraits(path, portrait.items)
-        return io.NodeOutput(name, ui={"text": [name]})
+        return saved(filename_prefix, lambda path: save_portraits(path, portrait.items))
 
 
 class LoadPortrait(LoadsKeptFile):
@@ -42,7 +40,7 @@ class LoadPortrait(LoadsKeptFile):
             display_name="Load portrait",
             category=f"{CATEGORY}/files",
             description="Loads a portrait saved by 'Save portrait', in place of 'Prepare portrait': the photo is not needed.",
-            inputs=[kept_file("portrait", "A saved portrait in ComfyUI's output or input folder.")],
+            inputs=[kept_input("portrait", "A saved portrait in ComfyUI's output or input folder.")],
             outputs=portrait_outputs(),
         )
 

@@ -136,12 +136,12 @@ def _ear_rings(image: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, face
     down = landmarks[CHIN, :2] - landmarks[FOREHEAD, :2]
     down = down / np.linalg.norm(down)
     above, below, beside = (reach * face_height for reach in _EARRING)
-    for lobe, aside in zip(EAR_LOBES, (np.array([-down[1], down[0]]), np.array([down[1], -down[0]])), strict=True):
-        top, bottom = (landmarks[lobe, :2] + reach * down for reach in (-above, below))
-        inner, outer = -beside * aside, beside * aside
-        corners = np.stack([top + inner, top + outer, bottom + outer, bottom + inner])
+    across = beside * np.array([-down[1], down[0]])
+    for lobe in landmarks[EAR_LOBES, :2]:
+        top, bottom = (lobe + reach * down for reach in (-above, below))
+        corners = np.stack([top - across, top + across, bottom + across, bottom - across])
         zone = cv2.fillConvexPoly(np.zeros(matte.shape, np.uint8), np.round(corners).astype(np.int32), 1)
-        ear = cv2.circle(np.zeros(matte.shape, np.uint8), np.round(landmarks[lobe, :2]).astype(int).tolist(), round(above), 1, -1)
+        ear = cv2.circle(np.zeros(matte.shape, np.uint8), np.round(lobe).astype(int).tolist(), round(above), 1, -1)
         if zone.any():
             np.maximum(rings, _hanging(image, matte, zone, ear > 0, face_height), out=rings)
     return rings
@@ -164,16 +164,22 @@ def _hanging(image: np.ndarray, matte: np.ndarray, zone: np.ndarray, ear: np.nda
     joined = np.unique(labels[cv2.dilate((person & ear).astype(np.uint8), wire) > 0])
     leaving = np.unique(labels[(zone > 0) & (cv2.erode(zone, disc(1)) == 0)])
     hanging = np.setdiff1d(joined, np.append(leaving, 0))
-    opacity[box] = np.isin(labels, [label for label in hanging if _is_crisp(image, labels == label, person)]) & ~person
+    opacity[box] = np.isin(labels, _crisp(image, labels, hanging, person)) & ~person
     return cv2.GaussianBlur(opacity, (3, 3), 0)
 
 
-def _is_crisp(image: np.ndarray, piece: np.ndarray, person: np.ndarray) -> bool:
-    """Whether a piece is as sharply drawn as what is in focus; behind a person things mostly are not."""
-    piece = piece.astype(np.uint8)
-    rim = (cv2.dilate(piece, disc(1)) > cv2.erode(piece, disc(1))) & (cv2.dilate(person.astype(np.uint8), disc(3)) == 0)
+def _crisp(image: np.ndarray, labels: np.ndarray, pieces: np.ndarray, person: np.ndarray) -> list[int]:
+    """The numbers of the pieces that are as sharply drawn as what is in focus; behind a person things mostly are not."""
+    if not len(pieces):
+        return []
+    beyond = cv2.dilate(person.astype(np.uint8), disc(3)) == 0
     steep = np.hypot(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)).max(axis=2) / 8
-    return bool(rim.any() and steep[rim].mean() > _CRISP)
+
+    def is_crisp(piece: np.ndarray) -> bool:
+        rim = (cv2.dilate(piece, disc(1)) > cv2.erode(piece, disc(1))) & beyond
+        return bool(rim.any() and steep[rim].mean() > _CRISP)
+
+    return [number for number in pieces if is_crisp((labels == number).astype(np.uint8))]
 
 
 def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -229,9 +235,10 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     below = cv2.distanceTransform(1 - hard[box], cv2.DIST_L2, 5)
     fading = _smooth_step(1 - below / (_JAW_FADE * face_height)) * (near < 0.06)
     region[box] = np.maximum(region[box], fading)
-    hanging = _hangs_down(person > 0.5, seam, landmarks[CHIN, :2] @ up - _BELOW_CHIN * face_height, up)
-    apart = ~_hangs_together(hard & (person > 0.5), seam, landmarks, face_height)
-    _, pieces = cv2.connectedComponents(((apart & (person > 0.5)) | hanging).astype(np.uint8))
+    solid = person > 0.5
+    hanging = _hangs_down(solid, seam, landmarks[CHIN, :2] @ up - _BELOW_CHIN * face_height, up)
+    apart = ~_hangs_together(hard & solid, seam, landmarks, face_height)
+    _, pieces = cv2.connectedComponents(((apart & solid) | hanging).astype(np.uint8))
     hanging = np.isin(pieces, np.unique(pieces[hanging]))
     region[apart] = 0
     region[_left_over(person, region, away, face_height)] = 1
@@ -248,8 +255,9 @@ def _hangs_down(person: np.ndarray, seam: np.ndarray, lowest: float, up: np.ndar
         lowest: how far `up` it ends at least.
         up: [2] the head's own axis.
     """
-    rows, columns = np.nonzero(person & (seam < 1))
-    _, labels = cv2.connectedComponents((person & (seam < 1)).astype(np.uint8))
+    below = person & (seam < 1)
+    rows, columns = np.nonzero(below)
+    _, labels = cv2.connectedComponents(below.astype(np.uint8))
     found = labels[rows, columns].astype(np.intp)
     ends = np.full(labels.max() + 1, np.inf)
     np.minimum.at(ends, found, columns * up[0] + rows * up[1])
