@@ -1,10 +1,10 @@
 """How fast a film is made, from a new process to the file: python benchmarks/film.py [--portrait P] [--voice V] [--seconds 3] [--size 512]
 
-The whole way is measured in one run: films of the built-in avatar on 1, 2, 4 ... workers, idle and beside one busy process (a single
-thread that never waits) at equal priority and with the film at nice 5; the stages of a frame; start-up; preparation by the photo's size;
-memory. Frames per second are of wall time and mean something on an idle machine only. Stages and preparation are processor time of one
-thread. So that machines can be compared, each is also given in units: the processor time that one thread takes, in the same run, for a
-fixed piece of work (bilinear look-ups, a matrix product and a sum of exponentials).
+The whole way is measured in one run: films of the built-in avatar on 1, 2, 4 ... cores with as many workers, idle and beside one
+busy process (a single thread that never waits) at equal priority and with the film at nice 5; the stages of a frame; start-up;
+preparation by the photo's size; memory. Frames per second are of wall time and mean something on an idle machine only. Stages and
+preparation are processor time of one thread. So that machines can be compared, each is also given in units: the processor time that
+one thread takes, in the same run, for a fixed piece of work (bilinear look-ups, a matrix product and a sum of exponentials).
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def films(options: argparse.Namespace, unit: float) -> None:
     from real3d_core.workers import cores
 
     counts = options.workers or [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= cores()]
-    print(f"{'workers':>8s} {'':14s} {'frames/s':>9s} {'frames/kilounit':>16s} {'of idle':>8s} {'of 1 worker':>12s}")
+    print(f"{'cores':>8s} {'':14s} {'frames/s':>9s} {'frames/kilounit':>16s} {'of idle':>8s} {'of 1 core':>12s}")
     single = 0.0
     for count in counts:
         idle: dict[int, float] = {}
         for name, (niceness, busy) in SITUATIONS.items():
             with another_process() if busy else nullcontext():
-                speed = measured(options, f"film {count}", niceness)["speed"]
+                speed = measured(options, f"film {count}", niceness, cores=count)["speed"]
             base = idle.setdefault(niceness, speed)
             single = single or speed
             cells = f"{speed:9.1f} {speed * unit:16.1f} {speed / base:8.2f}" + (f" {speed / single:12.2f}" if name == "idle" else "")
@@ -152,10 +152,13 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 
 
 def first_frame(options: argparse.Namespace) -> dict[str, float]:
-    import torch
+    """The command line as it is, but for a film that ends after its first frame."""
+    from real3d_core import __main__, command_line
 
-    with torch.inference_mode():
-        made(options)["frames"].frames(0, 1)
+    command_line.write_video = lambda out, frames, *more, **others: frames.frames(0, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        given = ("--portrait", options.portrait, "--audio", options.voice, "--size", options.size, "--out", Path(folder) / "film.mp4")
+        __main__.main([*map(str, given)])
     return {}
 
 
@@ -205,10 +208,17 @@ def milliseconds(run: Callable[[], object]) -> float:
     return 1e3 * (time.process_time() - started)
 
 
-def measured(options: argparse.Namespace, part: str, niceness: int = 0, threads: int | None = None) -> dict[str, float]:
-    """What a new process finds."""
+def measured(
+    options: argparse.Namespace, part: str, niceness: int = 0, threads: int | None = None, cores: int | None = None
+) -> dict[str, float]:
+    """What a new process finds, on some of the cores where the system lets a process be kept to them (Linux)."""
     environment = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
-    prepared = (lambda: os.nice(niceness)) if niceness else None
+
+    def prepared() -> None:
+        os.nice(niceness)
+        if cores is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
     done = subprocess.run(command_of(options, part), cwd=ROOT, env=environment, preexec_fn=prepared, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)

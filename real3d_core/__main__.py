@@ -11,6 +11,7 @@ from .errors import Real3DError
 from .memory import share_heaps
 from .options import parser
 from .series.options import batch_parser
+from .start import load_mediapipe
 
 _FAILED = 2
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _made_film(options: argparse.Namespace) -> int:
     from .command_line import run  # takes seconds
 
+    load_mediapipe()
     run(options)
     return 0
 

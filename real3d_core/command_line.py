@@ -31,6 +31,7 @@ from .portrait.crop import square_backdrop
 from .provenance import provenance
 from .render.head import March
 from .render.table_marching import march_table
+from .start import load_meanwhile
 
 CHUNK = 4  # frames that networks compute at once
 
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     """
     _refuse_unusable_paths(options)
     source, given = avatar_source(options), read_inputs(options)
+    if given.sound is not None:
+        load_meanwhile("scipy.signal")  # needed once the portrait is prepared
     avatar = load_avatar(options.avatar, source)
     fast, show = _fast_operators(), _ProgressLine()
     made = talking_portraits(

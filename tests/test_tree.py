@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_OF_THE_PACK = ("real3d_core", "nodes", "cuda_ops")
 MODULES = sorted(path for folder in FOLDERS_OF_THE_PACK for path in (ROOT / folder).rglob("*.py"))
 ROOMS = (  # of the core, from the ground up: a room imports only what stands before it; those of one line do not know each other
-    ("errors", "memory", "one_thread", "progress", "smooth_step", "wander"),
+    ("errors", "memory", "one_thread", "progress", "smooth_step", "start", "wander"),
     ("workers",),
     ("ranges", "stream", "files", "console", "keyframes"),
     ("saved_files",),

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from ..console import make_console_safe, silence_native_libraries
 from ..errors import Real3DError
+from ..start import load_mediapipe
 from .folders import Folders
 from .tasks import LOST, Result, Task
 
@@ -171,6 +172,7 @@ def _serve(connection: Connection, folders: Folders, desk: Path, threads: int | 
 
         from .worker import Worker
 
+        load_mediapipe()
         if threads is not None:
             torch.set_num_threads(threads)
         worker = Worker(folders, desk)
