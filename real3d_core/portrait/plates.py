@@ -192,7 +192,7 @@ def _torso(
     opacity[box] = np.where(within & (hidden | (head[box] > 0.995)), soft, opacity[box])
     torso = _tensor(foreground, opacity)
     torso[:, :3, box[0], box[1]] = _tensor(inpainted)
-    return torso
+    return torso.contiguous(memory_format=torch.channels_last)  # as it is looked up, which would need a copy
 
 
 def _beside_the_head(person: np.ndarray, head: np.ndarray, firmness: np.ndarray) -> np.ndarray:

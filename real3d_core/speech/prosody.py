@@ -22,7 +22,7 @@ PAUSE = (0.25, 1.6)  # seconds of silence in which a speaker breathes
 _RATE = SOUND_RATE // 2  # voices have their pitch below 4 kHz
 _WINDOW = int(0.04 * _RATE)
 _SPECTRUM = 512  # points: the window and the longest lag fit
-_BATCH = 6000  # steps at once, so that an hour takes little memory
+_BATCH = 1000  # steps at once, so that an hour takes little memory
 
 
 @dataclass(frozen=True)
