@@ -41,7 +41,7 @@ _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, an
 _REACH = 0.55  # widths of an eye that its picture reaches beyond it
 _RIM = 0.045  # widths of an eye: softness of the lids' edges
 _RISES = 0.1  # a lower lid's part of the way when an eye closes
-_HANG = 0.08  # widths of an eye by which a closed lid's edge lies below the lower one's
+_HANG = 0.09  # widths of an eye by which a closed lid's edge lies below the lower one's
 _SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
 _WIDENS = (0.09, 0.015)  # widths of an eye by which lids_wide at 1 raises the upper lid and lowers the lower one
 _NARROWS = (0.05, 0.11)  # likewise, by which lids_tight lowers the upper lid and raises the lower one
@@ -88,13 +88,13 @@ class Eye:
         part = follows + (1 - follows) * closed
         bottom = shape.bottom - np.float32(raised + (_RISES - raised) * closed) * shape.opening
         edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)
-        smooth = drawn(part * tallest)
+        smooth = drawn(part, tallest)
         ball = self._shaded(ball, edge, bottom) * coloured(1 - np.float32(_SHADE * smooth) * shape.arch)
         on_ball, below = (np.clip((shape.down - line) / self._soft + 0.5, 0, 1) for line in (edge, bottom))
         between = (1 - below) * np.clip(shape.opening / self._soft, 0, 1)  # nothing beyond the corners
         skin = self._lid.below(bottom, smooth)
         under = skin + (ball - skin) * coloured(between)
-        lid = self._lid.skin(edge, smooth)
+        lid = self._lid.skin(edge, smooth, part)
         painted = self._lid.lashes(lid + (under - lid) * coloured(on_ball), edge, smooth, part)
         return (painted + (self._picture - painted) * self._frame).clip(0, 1).astype(np.float32)
 

@@ -10,6 +10,7 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.eye_shape import lids_follow
 from real3d_core.analytic.eyes import Eyes, Look
+from real3d_core.analytic.lids import drawn as lid_drawn
 from real3d_core.face.canonical_face import upright
 from real3d_core.face.landmark_sets import (
     LEFT_IRIS,
@@ -160,6 +161,45 @@ def test_lashes_are_the_photos_own_and_hang_down_from_a_lowered_lid(portrait, lo
     x, y = np.round(root - hairy.corner).astype(int)
     column = darker[y : round(lower[5, 1] - hairy.corner[1] + 2 * length), x - 2 : x + 3].max(axis=1)
     assert (column > 0.08).sum() > 0.4 * length
+
+
+def lashed(portrait, lashes, count, thickness):
+    """Plates of plain eyes without lashes and with a row at the left one, (x, y) from root to tip in widths of the eye; their tips."""
+    bare, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    upper = points[LEFT_UPPER_LID]
+    width = np.linalg.norm(upper[-1] - upper[0])
+    mask, tips = np.zeros((2, *bare.shape[-2:]), np.uint8)
+    for root in np.linspace(upper[2], upper[-1], count):
+        root[1] = np.interp(root[0], upper[:, 0], upper[:, 1])
+        places = [np.round(root + part * width * np.array(lashes)).astype(int).tolist() for part in (0, 0.4, 1)]
+        cv2.line(mask, places[0], places[2], 1, thickness)
+        cv2.line(tips, places[1], places[2], 1, thickness)
+    return bare, torch.where(torch.from_numpy(mask) > 0, torch.tensor(0.08), bare), tips > 0
+
+
+def test_the_lashes_of_a_closed_lid_are_no_black_bar(portrait):
+    """A dense row once hung down as a block that ended squarely."""
+    bare, hairy, _ = lashed(portrait, (0.02, -0.1), 13, 5)
+    without, with_lashes = (Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1].picture.mean(axis=2) for plate in (bare, hairy))
+    hidden = (without - with_lashes) / (without - 0.08)
+    assert (hidden > 0.3).sum() > 10
+    assert (hidden > 0.75).sum() < 0.1 * (hidden > 0.3).sum()
+
+
+def test_lashes_leave_nothing_behind_where_they_were(portrait):
+    """Long ones once stayed above the closed lid, a second row."""
+    bare, hairy, tips = lashed(portrait, (0.0, -0.22), 6, 1)
+    without, with_lashes = (Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1] for plate in (bare, hairy))
+    (x, y), (h, w) = with_lashes.corner, with_lashes.picture.shape[:2]
+    were = tips[y : y + h, x : x + w]
+    assert were.sum() > 20
+    assert np.abs(without.picture - with_lashes.picture)[were].mean() < 0.02
+
+
+def test_narrow_eyes_close_as_wholly_as_wide_ones():
+    """Their lids were drawn in part, with the open eye's lashes and fold showing through."""
+    assert lid_drawn(1.0, 0.15) == lid_drawn(1.0, 0.35) == 1.0
+    assert 0 < lid_drawn(0.3, 0.15) < lid_drawn(0.6, 0.15)
 
 
 def test_the_gaze_is_seen_where_it_is_meant_to_go(avatar, portrait):
