@@ -4,10 +4,13 @@ Each control that a hand can set is swept from one end of its range to the other
 frame, each in 0..1. Those that the control names are averaged, with their signs: rows are their correlation with the control (from rest up
 where they only rise), how far they change, and how far any other one rises above what is read at rest, elsewhere in the face and in the
 same part of it. What falls was read in the photo's own face, and is taken away rather than given: lips that are pressed show no teeth.
-Faces turned less than 20 degrees only.
+Faces turned less than 20 degrees only; of brows and cheeks that glasses hold, nothing can be seen.
+
+The network's last step squashes each blendshape into 0..1: what it reads of a smile that goes on growing stays at 0.98. The correlation
+is therefore that of log-odds, which undo it; all else is counted in the blendshapes' own unit.
 
 The detector mixes blendshapes itself: what it reads in addition while real people blink, open the jaw or lift their brows (may_5s.mp4,
-carphone.mp4) is counted off. It never reads cheekSquint, not of those people either.
+carphone.mp4) is counted off. It never reads cheekSquint, not of those people either: of raised cheeks it sees narrower eyes.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "brow_outer_left": ("browOuterUpLeft", "-browDownLeft"),
     "brow_outer_right": ("browOuterUpRight", "-browDownRight"),
     "brow_furrow": _both("browDown"),
-    "cheek_raise": _both("cheekSquint"),
+    "cheek_raise": _both("eyeSquint"),
     "jaw_open": ("jawOpen",),
     "lips_wide": (*_both("mouthStretch", "mouthSmile"), "-mouthPucker"),
     "lips_round": ("mouthPucker", *_both("-mouthSmile", "-mouthStretch")),
@@ -61,6 +64,9 @@ NAMED: dict[str, tuple[str, ...]] = {
     "frown": (*_both("mouthFrown", "-mouthSmile"), "mouthShrugLower"),
 }
 """By control the blendshapes that it names; those with a minus, its opposites, fall while it rises."""
+
+_HELD_BY_GLASSES = tuple(name for name in NAMED if name.startswith(("brow_", "cheek_")))
+_LEAST = 1e-6  # nearer to 0 or 1 a reading is rounding
 
 _READ_IN_ADDITION: dict[str, dict[str, float]] = {
     "eyeBlink": {"eyeLookDown": 0.7, "eyeSquint": 0.6},
@@ -97,7 +103,7 @@ def blendshapes(frame: np.ndarray) -> dict[str, float]:
 class Seen:
     """What is seen of one control.
 
-    correlation: of its amount with the average of what it names.
+    correlation: of its amount with the average of what it names, in log-odds.
     change: of that average.
     elsewhere, beside: the largest rise of any other blendshape, in other parts of the face and in the same one.
     """
@@ -111,14 +117,20 @@ class Seen:
 def followed(amounts: np.ndarray, seen: list[dict[str, float]], named: tuple[str, ...]) -> Seen:
     """Of a control [T], from the blendshapes at each amount."""
     signs = {name.removeprefix("-"): -1.0 if name.startswith("-") else 1.0 for name in named}
-    own = np.array([np.mean([sign * shapes[name] for name, sign in signs.items()]) for shapes in seen])
+    read = np.array([[shapes[name] for name in signs] for shapes in seen])
+    own, linear = (values @ list(signs.values()) / len(signs) for values in (read, _log_odds(read)))
     rest = seen[int(np.abs(amounts).argmin())]
     part = {_part_of(name) for name in signs}
     others = {name: max(_given(shapes, rest, name) for shapes in seen) for name in rest if name not in signs}
     beside, elsewhere = ([rise for name, rise in others.items() if (_part_of(name) in part) == near] for near in (True, False))
     shown = slice(None) if min(signs.values()) < 0 else amounts >= 0
-    correlation = float(np.corrcoef(amounts[shown], own[shown])[0, 1]) if np.ptp(own[shown]) > 1e-6 else 0.0
+    correlation = float(np.corrcoef(amounts[shown], linear[shown])[0, 1]) if np.ptp(own[shown]) > 1e-6 else 0.0
     return Seen(correlation, float(np.ptp(own)), max(elsewhere, default=0.0), max(beside, default=0.0))
+
+
+def _log_odds(scores: np.ndarray) -> np.ndarray:
+    scores = scores.clip(_LEAST, 1 - _LEAST)
+    return np.log(scores / (1 - scores))
 
 
 def _given(shapes: dict[str, float], rest: dict[str, float], other: str) -> float:
@@ -142,7 +154,8 @@ def _swept(subject: Subject, control: str) -> Seen:
 
 
 def _measured(what: str, control: str, subject: Subject) -> list[float]:
-    return [getattr(subject.once(_swept, control), what)] if subject.frontal else []
+    held = control in _HELD_BY_GLASSES and subject.glasses > 0.5
+    return [getattr(subject.once(_swept, control), what)] if subject.frontal and not held else []
 
 
 ROWS = tuple(

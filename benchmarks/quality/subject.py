@@ -14,6 +14,7 @@ import torch
 
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS, FaceControls
+from real3d_core.analytic.glasses import GLASSES
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmarks import FaceLandmarks
 from real3d_core.face.track import FaceTrack, track_face, track_from_landmarks
@@ -132,6 +133,11 @@ class Subject(Once):
     def frontal(self) -> bool:
         """Whether the face in the photo is turned by less than 20 degrees."""
         return abs(float(self.portrait.euler[0, 1])) < FRONTAL
+
+    @property
+    def glasses(self) -> float:
+        """0..1: how surely the face wears them."""
+        return self.avatar.lift(self.portrait).person[GLASSES]
 
     def render(self, motion: Motion, background: str | None = None) -> np.ndarray:
         """[T, 512, 512, 3] in 0..1.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from real3d_core.analytic.controls import BASIS, FaceControls, hidden_side
+from real3d_core.analytic.controls import BASIS, CONTROLS, FaceControls, hidden_side
 from real3d_core.face.canonical_face import canonical_face
 from real3d_core.face.landmark_sets import (
     CHIN,
@@ -111,12 +111,67 @@ def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
     assert abs(narrower(closed)) < 0.5 * abs(narrower(smiling))
 
 
-@pytest.mark.parametrize("control", ["smile", "lips_wide", "frown", "lip_upper_raise"])
-def test_no_mouth_draws_the_sides_of_the_face_over_the_hair_beside(closed, control):
-    """A smile once pushed a step of skin out of the jaw's outline."""
-    beside = [point for point in FACE_OVAL if abs(closed.rest[point, 0]) > 0.7 * closed.rest[FACE_OVAL, 0].abs().max()]
+@pytest.mark.parametrize("control", ["smile", "lips_wide", "lips_round", "frown", "lip_upper_raise"])
+def test_no_mouth_draws_the_sides_of_the_face_over_the_hair_beside(smiling, control):
+    """A smile once pushed a step of skin out of the jaw's outline, and rounded lips drew one in where the mouth is broad."""
+    beside = [point for point in FACE_OVAL if abs(smiling.rest[point, 0]) > 0.7 * smiling.rest[FACE_OVAL, 0].abs().max()]
     assert len(beside) > 10
-    assert closed.displacements(coefficients(**{control: 1.0}))[0, beside].abs().max() < 5e-4
+    assert smiling.directions[CONTROLS.index(control), beside].abs().max() < 5e-4
+
+
+def broader(face, **values):
+    """How much broader than at rest a mouth is, in face heights."""
+    return float(np.ptp(shape(face, **values)[MOUTH_CORNERS, 0]) - np.ptp(face.rest[MOUTH_CORNERS, 0].numpy()))
+
+
+def red(points, upper):
+    """How thick a lip is seen in the middle of the mouth."""
+    above, below = (UPPER_OUTER_LIP, UPPER_INNER_LIP) if upper else (LOWER_INNER_LIP, LOWER_OUTER_LIP)
+    return float((points[above, 1] - points[below, 1])[4:-4].mean())
+
+
+@pytest.fixture(scope="module")
+def full_lipped(closed):
+    """The same face with lips that are twice as thick."""
+    rest = closed.rest.clone()
+    for outer, inner in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_OUTER_LIP, LOWER_INNER_LIP)):
+        rest[outer, 1] += rest[outer, 1] - rest[inner, 1]
+    return FaceControls(rest)
+
+
+def test_a_smile_lifts_the_corners_more_than_it_broadens_the_mouth(closed):
+    """Broadening was read as stretched lips, of those that smile already above all."""
+    lifted = closed.displacements(coefficients(smile=1.0))[0, MOUTH_CORNERS, 1].mean()
+    assert lifted > 0.025
+    assert broader(closed, smile=1.0) / 2 < 0.5 * lifted
+
+
+def test_a_frown_draws_a_mouth_out_and_that_of_a_smile_in(closed, smiling):
+    """The first was read as a pout, the second as a grimace."""
+    assert broader(closed, frown=1.0) > 0.012
+    usual, own = (float(np.ptp(shape(face, frown=1.0)[MOUTH_CORNERS, 0])) for face in (closed, smiling))
+    assert abs(own - usual) < 0.012
+
+
+def test_only_full_lips_grow_thinner_when_they_are_drawn_out(closed, full_lipped):
+    def left(face, upper):
+        return red(shape(face, frown=1.0), upper) / red(face.rest.numpy(), upper)
+
+    assert left(closed, upper=True) > 0.9
+    assert max(left(full_lipped, upper) for upper in (True, False)) < 0.92
+
+
+@pytest.mark.parametrize("upper", [True, False])
+def test_pressing_takes_the_same_part_of_thin_and_of_full_lips(closed, full_lipped, upper):
+    """It took 0.012 face heights of either, which hardly anybody saw of full lips."""
+    thin, full = (red(shape(face, lips_press=1.0), upper) / red(face.rest.numpy(), upper) for face in (closed, full_lipped))
+    assert 0.5 < thin < 0.9
+    assert abs(thin - full) < 0.06
+
+
+def test_corners_sink_with_a_lower_lip_that_drops(closed):
+    """Those that stayed above it were seen to smile."""
+    assert closed.displacements(coefficients(lip_lower_drop=1.0))[0, MOUTH_CORNERS, 1].max() < -0.003
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])

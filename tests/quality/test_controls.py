@@ -17,7 +17,17 @@ def test_what_a_control_names_counts_apart_from_what_else_moves():
         {"browUp": 0.5 + 0.2 * x, "browDown": 0.5 - 0.2 * x, "browInner": 0.1 * x, "eyeWide": -0.05 * x, "jawOpen": 0.0} for x in amounts
     ]
     measured = followed(amounts, seen, ("browUp", "-browDown"))
-    assert vars(measured) == pytest.approx({"correlation": 1.0, "change": 0.4, "elsewhere": 0.05, "beside": 0.1})
+    assert vars(measured) == pytest.approx({"correlation": 1.0, "change": 0.4, "elsewhere": 0.05, "beside": 0.1}, abs=1e-3)
+
+
+@pytest.mark.parametrize("at_rest", [-8.0, 4.0])
+def test_a_movement_is_followed_where_the_detector_squashes_it(at_rest):
+    """Of a photo that smiles already a growing smile changes the score by hundredths."""
+    amounts = np.linspace(-1, 1, 9)
+    seen = [{"mouthSmileLeft": float(1 / (1 + np.exp(-at_rest - 3 * x))), "jawOpen": 0.0} for x in amounts]
+    scores = [shapes["mouthSmileLeft"] for shapes in seen]
+    assert np.corrcoef(amounts, scores)[0, 1] < 0.95
+    assert followed(amounts, seen, ("mouthSmileLeft", "-jawOpen")).correlation == pytest.approx(1, abs=1e-3)
 
 
 def test_what_a_control_takes_away_is_not_given():
