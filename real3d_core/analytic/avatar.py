@@ -36,7 +36,7 @@ from ..speech.controls import speech_controls
 from ..stream import FPS, FrameStream
 from .adapt import PlaneBender, landmarks_of
 from .channels import constructed_decoder
-from .compose import Composer
+from .compose import Composer, Layers
 from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from .eyes import looks
@@ -180,7 +180,8 @@ class AnalyticAvatar:
                 settings = replace(self.march_settings, resolution=key[2])
                 planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-                self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
+                layers = Layers.of(portrait, planes, at_rest, size, self._painting)
+                self._composing = (key, Composer(layers, at_rest, self._painting))
                 give_back()
             return self._composing[1]
 
