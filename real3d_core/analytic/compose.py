@@ -123,7 +123,7 @@ class Composer:
         """Kept for the latest render, because frames and masks are asked for in turn."""
         latest = self._latest  # several threads compose
         if latest is None or latest[0] is not render or latest[1] != (looks, head_threshold):
-            frames = zip(FrameRays.of(render), looks, strict=True)
+            frames = zip(FrameRays.of(render.to(self._background.device)), looks, strict=True)
             layers = [self._layers_of(rays, look, head_threshold) for rays, look in frames]
             latest = self._latest = (render, (looks, head_threshold), layers)
         return latest[2]

@@ -46,7 +46,7 @@ class DeviceComposer:
     def __call__(self, render: HeadRender, looks: list[Look], background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[n] renders -> [n, size, size, 3] frames in 0..1 on the device; arguments as in `Composer`."""
         backdrops = behind(self._background if background is None else background, first, first + len(render.cameras))
-        given = moved(render, self._device), looks, sent(backdrops.float(), self._device)
+        given = render.to(self._device), looks, sent(backdrops.float(), self._device)
         with full_float32(self._device):
             painted, _ = self._painted(*given, head_threshold, background is not None)
         return painted.permute(0, 2, 3, 1).contiguous()
@@ -54,7 +54,7 @@ class DeviceComposer:
     def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
         """[n] renders -> [n, size, size] in 0..1: head and torso together against the background."""
         with full_float32(self._device):
-            return self._painted(moved(render, self._device), looks, self._background, head_threshold, False)[1][:, 0]
+            return self._painted(render.to(self._device), looks, self._background, head_threshold, False)[1][:, 0]
 
     def _painted(
         self, render: HeadRender, looks: Sequence[Look], backdrops: Tensor, head_threshold: float, replaced: bool

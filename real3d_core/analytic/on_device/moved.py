@@ -25,7 +25,7 @@ def moved(thing: Any, device: torch.device) -> Any:
     if isinstance(thing, np.ndarray):
         return moved(torch.from_numpy(thing), device)
     if isinstance(thing, Tensor):
-        return thing.to(device, torch.float32 if thing.dtype == torch.float64 else None)
+        return (thing.float() if thing.dtype == torch.float64 else thing).to(device)
     if isinstance(thing, (tuple, list)):
         return type(thing)(moved(one, device) for one in thing)
     if type(thing).__module__.startswith(_OWN) and hasattr(thing, "__dict__"):
