@@ -64,6 +64,7 @@ _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.2
+_FROWN_NARROWS = 3.0  # as many times the breadth of what is left of it goes with a photo's smile that a frown takes: else it is a grimace
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
@@ -80,6 +81,7 @@ _NOTHING = 1e-6
 _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin by 0.2
 
 _LOWER_EDGE = 17  # the middle of the lower lip's outer edge
+_THIN = 0.035  # face heights: lips that are not thicker do not grow thinner when they are drawn out
 _LIP_TO_CHIN = 0.7  # of the way from there to the tip of the chin, skin passes over from moving with the lip to moving with the chin
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
@@ -110,6 +112,7 @@ class FaceControls:
         self._lips = _LipClosing(self.rest)
         self._smile = self.directions[CONTROLS.index("smile")]
         self._smiles = self._smile_of_rest()
+        self._frown_takes = (1 - _RELAXED) * self._smiles * self._smile * torch.tensor([_FROWN_NARROWS, 1.0, 1.0])
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
@@ -132,7 +135,7 @@ class FaceControls:
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
         frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
         moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
-        moved = moved + (speaking + frown - speaking * frown) * self._spoken_from - frown * (1 - _RELAXED) * self._smiles * self._smile
+        moved = moved + (speaking + frown - speaking * frown) * self._spoken_from - frown * self._frown_takes
         sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile
         moved[..., 0] -= _SINKS_STRAIGHT * sinks[:, None] * self._smile[:, 0]
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
@@ -230,38 +233,46 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["jaw_open"][:, 0] = -0.06 * half_width * side * near_mouth
     directions["jaw_open"][:, 2] = -0.15 * JAW_GAP * below * forward * (lower == 0)
 
-    directions["lips_wide"][:, 0] = 0.16 * half_width * side * near_mouth
-    directions["lips_wide"][:, 1] = (0.006 * np.abs(side) ** 2 - 0.004 * upper * lens + 0.004 * lower * lens) * near_mouth
+    directions["lips_wide"][:, 0] = 0.15 * half_width * side * near_mouth
+    directions["lips_wide"][:, 1] = (0.002 * lower - 0.006 * upper) * lens * near_mouth
     directions["lips_wide"][:, 2] = -0.010 * near_mouth
 
     directions["lips_round"][:, 0] = (
-        -0.30 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2))
+        -0.27 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2)) * inside
     )
-    outer = _membership(OUTER_LIP)
-    directions["lips_round"][:, 1] = 0.010 * outer * (upper - lower) * lens
+    outer, rim = _membership(OUTER_LIP), 1 - _membership(INNER_LIP)
+    corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
+    directions["lips_round"][:, 1] = outer * (0.018 * upper - 0.011 * lower) * lens - 0.010 * corner
     directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))
 
-    raised = 0.25 + 0.75 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
-    directions["lip_upper_raise"][:, 1] = 0.035 * np.where((upper > 0) | corners, raised, 0.7 * (y > lip_line) * near_mouth * raised)
-    directions["lip_upper_raise"][:, 0] = 0.03 * half_width * side * near_mouth
-    directions["lip_lower_drop"][:, 1] = -0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+    raised = 0.15 + 0.85 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
+    directions["lip_upper_raise"][:, 1] = 0.036 * np.where((upper > 0) | corners, raised, 0.45 * (y > lip_line) * near_mouth * raised)
+    directions["lip_upper_raise"][:, 0] = 0.02 * half_width * side * near_mouth
+    lowered = 0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+    directions["lip_lower_drop"][:, 1] = -lowered - 0.006 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
-    corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
-    directions["smile"][:, 0] = (0.18 * half_width * side) * near_mouth
-    directions["smile"][:, 1] = 0.040 * corner + 0.016 * cheeks - 0.006 * lens * (upper + lower)
+    directions["smile"][:, 0] = 0.11 * half_width * side * near_mouth
+    directions["smile"][:, 1] = 0.038 * corner + 0.010 * cheeks + 0.003 * rim * lens * (lower - upper)  # AU 12; lips grow thin
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
-    directions["frown"][:, 1] = -0.050 * corner  # AU 15
-    directions["frown"][:, 0] = 0.04 * half_width * side * near_mouth
-    rim = np.where(y < lip_line, 1, -1) * ~np.isin(np.arange(MESH_POINTS), INNER_LIP)
-    directions["lips_press"][:, 1] = 0.012 * rim * lens * near_mouth  # AU 24
+    directions["frown"][:, 0] = 0.08 * half_width * side * near_mouth
+    upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
+    taut = rim * lens * (lower * max(lower_red - _THIN, 0) - upper * max(upper_red - _THIN, 0))
+    directions["frown"][:, 1] = -0.046 * np.abs(side) * corner - 0.004 * upper * lens + 0.35 * taut  # AU 15
+    pressed = rim * np.where(y < lip_line, 0.22 * lower_red, -0.38 * upper_red)
+    directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
     brow = brow_weight(rest)
-    directions["brow_raise"][:, 1] = 0.050 * brow
+    directions["brow_raise"][:, 1] = 0.040 * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.030 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
     directions["brow_furrow"][:, 1] = -(0.022 + 0.020 * inner) * brow  # AU 4 lowers the whole brow
     return np.stack([directions[name] for name in CONTROLS])
+
+
+def _thickness(rest: np.ndarray, above: list[int], below: list[int]) -> float:
+    """Between two contours of a lip, in the middle of the mouth."""
+    return float((rest[above, 1] - rest[below, 1])[3:-3].mean())
 
 
 def _within_outline(rest: np.ndarray) -> np.ndarray:
