@@ -51,7 +51,7 @@ def _by(module: str, load: str = "load") -> Callable[[], core.render.head.March]
     return lambda: getattr(import_module(f".{module}", __package__), load)()
 
 
-TORCH = BackEnd("torch", None, lambda: core.render.march_table)
+TORCH = BackEnd("torch", None, lambda: core.render.march_torch)
 
 BACK_ENDS = (
     BackEnd("cuda-nvrtc", "cuda", _by("cuda.compilers", "load_nvrtc")),

@@ -29,8 +29,8 @@ from .options import refuse_idle
 from .pipeline import PipelineOptions, clip_frames, refuse_impossible, talking_portraits
 from .portrait.crop import square_backdrop
 from .provenance import provenance
+from .render.dense_marching import march_torch
 from .render.head import March
-from .render.table_marching import march_table
 from .start import load_meanwhile
 
 CHUNK = 4  # frames that networks compute at once
@@ -168,7 +168,7 @@ def _given(**values) -> dict:
 def marcher() -> March:
     """The function that marches rays: the fast one where it is at hand."""
     fast = _fast_operators()
-    return march_table if fast is None else fast.march
+    return march_torch if fast is None else fast.march
 
 
 def _fast_operators() -> ModuleType | None:

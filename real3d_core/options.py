@@ -60,7 +60,7 @@ def parser(kind: type[Parser] = Parser) -> Parser:
     add("--contact-sheet", metavar="PICTURE.png", help="also write a contact sheet of frames")
     add("--avatar", default="analytic", choices=AVATARS)
     add("--checkpoint", type=Path, metavar="FILE", help="the checkpoint of real3d or its folder (default: found in --models)")
-    add("--device", metavar="NAME", help="device of the networks, such as cuda or cpu (default: cuda if available)")
+    add("--device", metavar="NAME", help="device that makes the frames, such as cuda or cpu (default: cuda if available)")
     add("--half", action="store_true", default=None, help="compute real3d in bfloat16: faster where supported, slightly less accurate")
     own_expression = "real3d: use the photo's own expression as the source, not that of the motion's first frame"
     add("--own-expression", action="store_true", default=None, help=own_expression)
@@ -101,8 +101,7 @@ def refuse_idle(options: argparse.Namespace) -> None:
     no_voice, no_clip = options.audio is None, options.driving is None
     follows_clip = (None, "auto", "driving")
     clip_unused = not no_voice and options.pose not in follows_clip and options.blink not in follows_clip
-    on_processor = options.device is not None and options.device.split(":")[0] == "cpu"
-    of_the_avatar = [(name, not (name == "device" and on_processor), why) for name, why in avatar_kind(options.avatar).unused.items()]
+    of_the_avatar = [(name, True, why) for name, why in avatar_kind(options.avatar).unused.items()]
     reasons = (
         ("transcript", no_voice, "there is no voice (--audio)"),
         ("mouth", no_voice, "there is no voice (--audio)"),

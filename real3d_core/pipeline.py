@@ -48,10 +48,10 @@ from .ranges import (
     refuse_unknown,
 )
 from .render.camera_paths import View, static_view
+from .render.dense_marching import march_torch
 from .render.head import March, render_head
 from .render.planes import Planes
 from .render.side_by_side import PANELS, beside_each_other
-from .render.table_marching import march_table
 from .speech.alignment import refuse_too_many_words
 from .speech.loudness import STEP_RATE
 from .stream import FPS, FrameStream, exact_rate, mirror_index
@@ -174,7 +174,7 @@ def talking_portraits(
     mask: np.ndarray | None = None,
     background: Backdrop | None = None,
     viewer: Place = AT_THE_CAMERA,
-    march: March = march_table,
+    march: March = march_torch,
     progress: StageProgress = no_stage_progress,
 ) -> TalkingPortraits:
     """All stages, from photos and what drives them to films.
@@ -355,7 +355,7 @@ def render_frames(
     photo: np.ndarray | None = None,
     background: Backdrop | None = None,
     view: View | None = None,
-    march: March = march_table,
+    march: March = march_torch,
 ) -> FrameStream[Tensor]:
     """Frames [n, height, width, 3] of a portrait in motion, its viewer moving as `view` says; nothing is computed yet.
 

@@ -23,23 +23,29 @@ from .ray_maps import channels, extent
 from .sheets import LATTICE, BentSheets, Sheets
 from .solid import texel_centres
 
-_MOVED = 1e-7  # world units; what moves less is at rest
-_CHANGED = slice(0, CARRIED.start + JAW_UV.stop)
+MOVED = 1e-7  # world units; what moves less is at rest
+CHANGED = slice(0, CARRIED.start + JAW_UV.stop)
 _SPARE = 8  # copies that are kept for later frames
 
 
 class PlaneBender:
-    """Resamples plane 0 along the sheets of a motion, where a frame moves it. Several threads may call it at once."""
+    """Resamples plane 0 along the sheets of a motion, where a frame moves it. Several threads may call it at once.
+
+    Args:
+        planes: a head at rest.
+
+    Attributes:
+        sheets: of that head.
+    """
 
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)
         glasses, hidden = (float((planes.person or {}).get(name, 0.0)) for name in (GLASSES, HIDDEN))
-        self._sheets = Sheets(landmarks, FaceControls(landmarks, glasses, hidden))
-        self._texels = torch.from_numpy(np.stack(texel_centres())).float()
-        on_lattice = (self._texels - self._sheets.lower[:, None, None]) / self._sheets.side * 2 - 1
+        self.sheets = Sheets(landmarks, FaceControls(landmarks, glasses, hidden))
+        on_lattice, self._on_plane = texel_places(self.sheets)
         sides = on_lattice[1, :, 0], on_lattice[0, 0]
-        self._on_lattice, self._on_plane = on_lattice.permute(1, 2, 0)[None].contiguous(), 2 * self._texels
+        self._on_lattice = on_lattice.permute(1, 2, 0)[None].contiguous()
         self._cells = [(side.clamp(-1, 1).numpy() + 1) / 2 * (LATTICE - 1) for side in sides]  # of rows and columns; the border is repeated
         self._copies = _Copies(planes.features)
 
@@ -47,15 +53,15 @@ class PlaneBender:
     def __call__(self, coefficients: Tensor) -> Planes:
         features, changed = self._copies.take(len(coefficients))
         for number, frame in enumerate(coefficients.split(1)):  # sums round differently in company
-            changed[number] = self._bend(features[number, 0], self._sheets.bend(frame))
+            changed[number] = self._bend(features[number, 0], self.sheets.bend(frame))
         return replace(self._planes, features=features)
 
     def _bend(self, front: Tensor, bent: BentSheets) -> Box | None:
         """Moves a plane [C, 256, 256] that is at rest. Returns where."""
-        sheets = self._sheets
+        sheets = self.sheets
         sources = torch.cat([sheets.in_front(bent), bent.face, bent.jaw])
         shifts = torch.cat([(sources - sheets.lattice).flatten(0, 1), bent.depth[0]])
-        moved = (shifts.abs() > _MOVED).any(dim=0)
+        moved = (shifts.abs() > MOVED).any(dim=0)
         if not moved.any():
             return None
         box = self._texels_about(moved)
@@ -75,6 +81,12 @@ class PlaneBender:
         """The texels in whose shifts some points [L, L] bool of the lattice have a part."""
         down, across = (_texels_with(cells, extent(moved.any(dim=1 - axis))) for axis, cells in enumerate(self._cells))
         return down, across
+
+
+def texel_places(sheets: Sheets) -> tuple[Tensor, Tensor]:
+    """[2, 256, 256] each: where the texels of plane 0 are on the lattice and on the plane, from -1 to 1."""
+    texels = torch.from_numpy(np.stack(texel_centres())).float()
+    return (texels - sheets.lower[:, None, None]) / sheets.side * 2 - 1, 2 * texels
 
 
 def landmarks_of(planes: Planes) -> Tensor:
@@ -130,7 +142,7 @@ class _Copies:
         features = torch.from_numpy(view)
         for number, box in enumerate(kept.changed):
             if box is not None:
-                features[number, 0, _CHANGED][channels(box)] = self._rest[0, _CHANGED][channels(box)]
+                features[number, 0, CHANGED][channels(box)] = self._rest[0, CHANGED][channels(box)]
                 kept.changed[number] = None
         return features, kept.changed
 

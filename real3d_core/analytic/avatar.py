@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from threading import RLock
 
 import torch
@@ -29,6 +30,7 @@ from ..progress import Progress, no_progress
 from ..render.camera import CameraPath, farthest_turn
 from ..render.camera_paths import View, static_view, viewed_from
 from ..render.decoder import PlaneDecoder
+from ..render.dense_marching import march_dense
 from ..render.planes import Planes
 from ..render.ray_marching import HeadRender, MarchSettings
 from ..render.table_marching import march_table
@@ -36,13 +38,16 @@ from ..speech.controls import speech_controls
 from ..stream import FPS, FrameStream
 from .adapt import PlaneBender, landmarks_of
 from .channels import constructed_decoder
-from .compose import Composer
+from .compose import Composer, Layers
 from .controls import BASIS
 from .driving import landmarks_from_motion, motion_from_landmarks, motion_from_track
 from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
+from .on_device.bending import DeviceBender
+from .on_device.chosen import chosen_bender, chosen_composer
+from .on_device.composer import DeviceComposer
 from .painting import IN_TORCH, Painting
 from .solid import TEXELS
 
@@ -61,20 +66,30 @@ class AnalyticAvatar:
     Args:
         models: where the user keeps model files.
         march_settings: how finely its heads are marched.
-        painting: the operators that frames are composed by.
+        painting: the operators that frames are composed by on the processor.
+        device: on which frames are made (on_device/); None: on the processor, by its faster path. What is made once per portrait is made
+            on the processor.
     """
 
     name = KIND.name
     motion_basis: MotionBasis = BASIS
 
-    def __init__(self, models: ModelFolders, march_settings: MarchSettings = RENDER, painting: Painting = IN_TORCH):
+    def __init__(
+        self,
+        models: ModelFolders,
+        march_settings: MarchSettings = RENDER,
+        painting: Painting = IN_TORCH,
+        device: torch.device | str | None = None,
+    ):
         self.march_settings = march_settings
+        self._device = None if device is None else torch.device(device)
+        self._side_by_side = device is None  # a device computes the frames of a chunk at once
         self._painting = painting
         self._models = models
-        self.decoder: PlaneDecoder = constructed_decoder()
+        self.decoder: PlaneDecoder = constructed_decoder().to(self._device or "cpu")
         self._lifted: tuple[Portrait, Planes] | None = None
-        self._bending: tuple[Planes, PlaneBender] | None = None
-        self._composing: tuple[tuple[Portrait, int, int], Composer] | None = None
+        self._bending: tuple[Planes, PlaneBender | DeviceBender] | None = None
+        self._composing: tuple[tuple[Portrait, int, int], Composer | DeviceComposer] | None = None
         self._making = RLock()  # frames are composed by several threads
 
     def video_networks(self) -> tuple[nn.Module, ...]:
@@ -107,9 +122,10 @@ class AnalyticAvatar:
         planes.require_size(TEXELS, TEXELS)
         with self._making:
             if self._bending is None or self._bending[0] is not planes:
-                self._bending = (planes, PlaneBender(planes))
+                usual = PlaneBender(planes)
+                self._bending = (planes, chosen_bender(planes, usual, self._device) if self._device else usual)
             bend = self._bending[1]
-        return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]), parallel=True)
+        return FrameStream(len(motion), motion.fps, lambda start, stop: bend(motion.expression[start:stop]), parallel=self._side_by_side)
 
     def cameras(self, portrait: Portrait, motion: Motion, view: View | None = None) -> CameraPath:
         """The motion's pose, as far as a neck allows, is added to the portrait's own.
@@ -152,7 +168,7 @@ class AnalyticAvatar:
         eyes = looks(motion)
         return renders.map(
             lambda render, start, stop: self._composer(portrait, render, size)(render, eyes[start:stop], background, start, threshold),
-            parallel=True,
+            parallel=self._side_by_side,
         )
 
     def person_mask(
@@ -168,11 +184,11 @@ class AnalyticAvatar:
         eyes = looks(motion)
         return renders.map(
             lambda render, start, stop: self._composer(portrait, render, size).person(render, eyes[start:stop], threshold),
-            parallel=True,
+            parallel=self._side_by_side,
         )
 
     @one_thread()
-    def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer:
+    def _composer(self, portrait: Portrait, render: HeadRender, size: int) -> Composer | DeviceComposer:
         """The composer of this portrait, made anew only when the portrait, the frames' size or the rays have changed."""
         key = (portrait, size, render.features.shape[-1])
         with self._making:
@@ -180,7 +196,13 @@ class AnalyticAvatar:
                 settings = replace(self.march_settings, resolution=key[2])
                 planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-                self._composing = (key, Composer(portrait, planes, at_rest, size, self._painting))
+                layers = Layers.of(portrait, planes, at_rest, size, self._painting)
+                usual = Composer(layers, at_rest, self._painting)
+                self._composing = (key, usual)
+                if self._device:
+                    rest = replace(planes, features=planes.features.to(self._device))
+                    march = partial(march_dense, rest, self.decoder, portrait.camera, settings)
+                    self._composing = (key, chosen_composer(layers, usual, at_rest, march, self._device))
                 give_back()
             return self._composing[1]
 

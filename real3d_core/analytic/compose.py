@@ -6,7 +6,7 @@ sheets of the lips are put in front of one another per pixel of the output, not 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -28,39 +28,66 @@ from .ray_maps import FrameRays, RayCoordinates, blur, channels, enlargement, ne
 from .sheet_layers import HeadSheets
 from .torso import Torso
 
-_CONTOUR_BLUR = 2.0  # rays
+CONTOUR_BLUR = 2.0  # rays
 _CONTOUR_CONTRAST = 6.0
 
 
-class Composer:
+@dataclass(frozen=True)
+class Layers:
     """Everything about a portrait that composing its frames at one size needs.
 
-    Frames are composed one by one, each only where it has something to show: so a frame is the same in every chunk.
-
-    Args:
-        portrait: whose layers are composed.
-        planes: its head at rest.
-        at_rest: the render of that head from the portrait's own camera; it tells how far rendered coordinates are off.
-        size: pixels along a side of the finished frame.
-        painting: the operators that pictures are looked up and painted by.
+    size: pixels along a side of the finished frame.
+    photo, background: [1, 3, size, size] in 0..1; the latter also where the photo shows the person.
+    coordinates: where rays arrive in the photo.
+    head, torso: what is painted in front of the background.
     """
 
-    def __init__(self, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int, painting: Painting):
+    size: int
+    photo: Tensor
+    background: Tensor
+    coordinates: RayCoordinates
+    head: HeadSheets
+    torso: Torso
+
+    @classmethod
+    def of(cls, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int, painting: Painting) -> Layers:
+        """
+        Args:
+            portrait: whose layers are composed.
+            planes: its head at rest.
+            at_rest: the render of that head from the portrait's own camera; it tells how far rendered coordinates are off.
+            painting: the operators that pictures are looked up and painted by.
+        """
         plates = portrait.plates.resized(min(portrait.plates.crop_side, size))  # at the source pose every pixel is then sampled in place
         plates = replace(plates, head=head_with_outskirts(plates, portrait, planes))
         face = face_map(portrait.landmarks)
-        self._size, self._paint = size, painting.paint
-        self._background = _fit(plates.crop(plates.background), size)
+        photo, background = (_fit(plates.crop(plate), size) for plate in (plates.photo, plates.background))
         rays = at_rest.opacity.shape[-1]
         hair, person, head = (_fit(plates.crop(plate), rays) for plate in (plates.hair, plates.person, plates.head_mask))
         hanging = near_hanging_hair(hair, person - head, face.face_height)
         coordinates = RayCoordinates(at_rest, hair, hanging, FarSide(portrait, planes, at_rest))
-        self._coordinates = painting.coordinates(coordinates, *FrameRays.of(at_rest))
-        self._from_rays = enlargement(rays, size, "bicubic")
-        self._head = HeadSheets(portrait, plates, face, self._from_rays, size, painting)
-        self._torso = Torso(portrait, plates.torso, face.face_height, size)
+        sheets = HeadSheets(portrait, plates, face, enlargement(rays, size, "bicubic"), size, painting)
+        return cls(size, photo, background, coordinates, sheets, Torso(portrait, plates.torso, face.face_height, size))
+
+
+class Composer:
+    """Composes a portrait's frames at one size.
+
+    Frames are composed one by one, each only where it has something to show: so a frame is the same in every chunk.
+
+    Args:
+        layers: of the portrait.
+        at_rest: the render that they were made with.
+        painting: the operators that pictures are looked up and painted by.
+    """
+
+    def __init__(self, layers: Layers, at_rest: HeadRender, painting: Painting):
+        self._size, self._paint, self._background = layers.size, painting.paint, layers.background
+        self._coordinates = painting.coordinates(layers.coordinates, *FrameRays.of(at_rest))
+        self._from_rays = enlargement(at_rest.opacity.shape[-1], layers.size, "bicubic")
+        self._head, self._torso = layers.head, layers.torso
         self._latest: tuple[HeadRender, tuple[list[Look], float], list[FrameLayers]] | None = None
-        self._lacking = self._what_is_lacking(_fit(plates.crop(plates.photo), size)[0], at_rest)
+        self._lacking = self._what_is_lacking(layers.photo[0], at_rest)
 
     def __call__(self, render: HeadRender, looks: list[Look], background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
         """[N] renders -> [N, size, size, 3] frames in 0..1.
@@ -96,7 +123,7 @@ class Composer:
         """Kept for the latest render, because frames and masks are asked for in turn."""
         latest = self._latest  # several threads compose
         if latest is None or latest[0] is not render or latest[1] != (looks, head_threshold):
-            frames = zip(FrameRays.of(render), looks, strict=True)
+            frames = zip(FrameRays.of(render.to(self._background.device)), looks, strict=True)
             layers = [self._layers_of(rays, look, head_threshold) for rays, look in frames]
             latest = self._latest = (render, (looks, head_threshold), layers)
         return latest[2]
@@ -105,15 +132,15 @@ class Composer:
     def _layers_of(self, rays: FrameRays, look: Look, head_threshold: float) -> FrameLayers:
         """The layers of one frame, in which the eyes do this."""
         places = self._coordinates(rays)
-        solid = blur(rays.opacity, _CONTOUR_BLUR)[0]
+        solid = blur(rays.opacity, CONTOUR_BLUR)[0]
         box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
-        outline = torch.cat([_contoured(solid), places.near, places.still])
+        outline = torch.cat([contoured(solid), places.near, places.still])
         head = self._head(places.uv, box, rays.camera, look)
         first_row, carried = self._torso.carried(rays.camera)
-        return FrameLayers(self._torso.plate, first_row, self._torso.cells, carried, box, head, outline, _contoured(head_threshold))
+        return FrameLayers(self._torso.plate, first_row, self._torso.cells, carried, box, head, outline, contoured(head_threshold))
 
 
-def _contoured(opacity: Value) -> Value:
+def contoured(opacity: Value) -> Value:
     """What hides all from 1 on and nothing up to 0, so that the contour is as sharp as a picture's."""
     return (opacity - 0.5) * _CONTOUR_CONTRAST + 0.5
 

@@ -75,11 +75,11 @@ class Frame:
 
     def of(self, points: Tensor) -> Tensor:
         """The same of a tensor."""
-        return (points - torch.from_numpy(self._middle).to(points)) @ torch.from_numpy(self._axes).to(points)
+        return (points - torch.as_tensor(self._middle).to(points)) @ torch.as_tensor(self._axes).to(points)
 
     def back(self, local: Tensor) -> Tensor:
         """The points [..., 2] at such coordinates."""
-        return local @ torch.from_numpy(self._axes.T).to(local) + torch.from_numpy(self._middle).to(local)
+        return local @ torch.as_tensor(self._axes.T).to(local) + torch.as_tensor(self._middle).to(local)
 
     def polyline(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns, made ascending, and heights of a contour."""

@@ -17,10 +17,14 @@ def _load(options: AvatarOptions) -> Avatar:
         raise MissingModelError(
             f"The built-in avatar does not use a checkpoint: remove '{options.checkpoint}', or choose the avatar 'real3d'."
         )
+    import torch
+
     from .avatar import AnalyticAvatar
     from .painting import IN_TORCH
 
-    return AnalyticAvatar(options.models, painting=options.painting or IN_TORCH)
+    device = torch.device(options.device)
+    there = None if device.type == "cpu" else device
+    return AnalyticAvatar(options.models, painting=options.painting or IN_TORCH, device=there)
 
 
 def _motion_basis() -> MotionBasis:
@@ -38,7 +42,6 @@ KIND = AvatarKind(
     trained=False,
     unused={
         "temperature": "the avatar analytic leaves nothing of speech to chance",
-        "device": "the avatar analytic has no networks to run there",
         "half": "the avatar analytic has no networks",
         "own_expression": "the avatar analytic always starts from it",
     },

@@ -63,7 +63,7 @@ class MouthInterior:
         """
         own = self._own
         skull, jaw = own.places(skull), own.places(jaw)
-        slant = slant * slant.new_tensor([1.0, -1.0])
+        slant = torch.stack([slant[0], -slant[1]])
         opened = (skull[:, 1] - jaw[:, 1]).clamp_min(0)
         parts = _share(opened, _CLINGS / 2, 2 * _CLINGS)
         above_lower = (own.lower_lip(jaw[:, 0]) - jaw[:, 1]).clamp_min(0)
@@ -191,16 +191,17 @@ class MouthInterior:
 
 def _tooth(x: Tensor, widths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """Where within its tooth a place is, -1..1, and the tooth's number from the middle."""
-    width, ends = _teeth(widths)
+    width, ends = _teeth(widths, x.device)
     away = x.abs()
     number = torch.bucketize(away, ends).clamp_(max=len(widths) - 1)
     return ((away - ends[number]) / width[number] * 2 + 1).clamp_(-1, 1), number
 
 
 @lru_cache
-def _teeth(widths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+def _teeth(widths: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Widths of teeth, and how far from the middle each ends."""
-    return torch.tensor(widths), torch.tensor(widths).cumsum(0)
+    ends = torch.tensor(widths).cumsum(0)
+    return torch.tensor(widths).to(device), ends.to(device)
 
 
 def _share(value: Tensor, start: float, stop: float) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -106,7 +108,12 @@ def _around(photo: Tensor, place: Tensor, reach: float) -> Tensor:
 
 
 def _luma(colours: Tensor) -> Tensor:
-    return colours @ colours.new_tensor(_LUMA)
+    return colours @ _weights(colours.device)
+
+
+@lru_cache
+def _weights(device: torch.device) -> Tensor:
+    return torch.tensor(_LUMA, device=device)
 
 
 def _powers(luma: Tensor) -> Tensor:

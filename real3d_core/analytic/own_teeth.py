@@ -70,7 +70,7 @@ class OwnTeeth:
     def likeness(self, colours: Tensor) -> Tensor:
         """[K] how far colours [K, 3] of the photo are those of its teeth and gums, 0..1; dark places beside them are not."""
         if self.colour is None:
-            return torch.zeros(len(colours))
+            return colours.new_zeros(len(colours))
         return (4.0 * colours.amax(dim=-1) / self.colour.max() - 0.4).clamp(0, 1)
 
     def upper_lip(self, x: Tensor) -> Tensor:

@@ -51,19 +51,26 @@ class HeadSheets:
         face: maps of the face.
         from_rays: enlarges maps of rays to the frame's pixels.
         painting: the operators that find colours in plates.
+
+    Attributes:
+        plate: [1, 5, S, S] the head's colours, how firmly they cover, and the photo's matte.
+        face: maps of the face.
+        eyes, mouth: what is painted into the plate and between the lips.
+        pixel: of the frame, in face heights.
+        source_slant: `slant` of the photo's own camera.
     """
 
     def __init__(self, portrait: Portrait, plates: Plates, face: FaceMap, from_rays: Enlargement, size: int, painting: Painting):
         layers = torch.cat([plates.head, plates.head_mask], dim=1)  # colours, firmness, matte
-        self._head = layers.contiguous(memory_format=torch.channels_last)
+        self.plate = layers.contiguous(memory_format=torch.channels_last)
         self._size, self._look_up, self._look_up_rays = size, painting.look_up, painting.look_up_rays
-        self._face = face
+        self.face = face
         self._from_rays = from_rays
-        self._eyes = Eyes(plates.head, portrait.landmarks)
+        self.eyes = Eyes(plates.head, portrait.landmarks)
         self._mouth_box = _mouth_box(face, 1 / from_rays.rays)
-        self._pixel = 1 / (size * face.face_height)
-        self._mouth = MouthInterior(plates.photo, portrait.landmarks, self._pixel)
-        self._source_slant = _slant(portrait.camera)
+        self.pixel = 1 / (size * face.face_height)
+        self.mouth = MouthInterior(plates.photo, portrait.landmarks, self.pixel)
+        self.source_slant = slant(portrait.camera)
 
     def __call__(self, uv: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
         """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
@@ -76,16 +83,16 @@ class HeadSheets:
         """
         rays = plate_places(uv)
         seen, seams = self._seen(rays)
-        eyes = [self._patch(eye) for eye in self._eyes(look)]
-        head = self._look_up_rays(self._head, seen, self._size, box, eyes)
+        eyes = [self._patch(eye) for eye in self.eyes(look)]
+        head = self._look_up_rays(self.plate, seen, self._size, box, eyes)
         shared = [common(seam, box) for seam in seams]
         parts = [self._part(rays, pixels, relative(pixels, box)) for pixels in shared if pixels is not None]
-        slant = _slant(camera) - self._source_slant
+        away = slant(camera) - self.source_slant
         for part in parts:
             front = torch.where(part.jaw > 0.5, part.places[JAW_SHEET], part.places[FACE_SHEET])
-            head[channels(part.box)] = self._look_up(self._head, front, eyes)
+            head[channels(part.box)] = self._look_up(self.plate, front, eyes)
         for part in parts:
-            self._show_mouth(part, head[:3][channels(part.box)], slant)
+            self._show_mouth(part, head[:3][channels(part.box)], away)
         return head
 
     def _seen(self, rays: Tensor) -> tuple[Tensor, list[Box]]:
@@ -95,17 +102,17 @@ class HeadSheets:
         face, jaw = rays[FACE_SHEET], rays[JAW_SHEET]
         across, down = (jaw - face).abs_()
         parted = torch.maximum(across, down) > _TOGETHER
-        about = parted | self._near_mouth(rays) if self._face.open_at_rest else parted
+        about = parted | self._near_mouth(rays) if self.face.open_at_rest else parted
         box = _grown(extent(about.any(dim=1)), len(rays[0])), _grown(extent(about.any(dim=0)), len(rays[0]))
-        parted, ray = parted[box], 1 / (len(rays[0]) * self._face.face_height)
+        parted, ray = parted[box], 1 / (len(rays[0]) * self.face.face_height)
         (below_lower,), (above_upper, across) = self._over_lower(rays[channels(box)]), self._over_upper(rays[channels(box)])
         on_jaw = below_lower > 0
         seen = face.clone()
         seen[channels(box)] = torch.where(parted & on_jaw, jaw[channels(box)], face[channels(box)])
-        inside = (below_lower < ray) & (above_upper < ray) & (across.abs() < self._face.half_width + ray)
+        inside = (below_lower < ray) & (above_upper < ray) & (across.abs() < self.face.half_width + ray)
         changes = torch.from_numpy(cv2.morphologyEx(on_jaw.numpy().view(np.uint8), cv2.MORPH_GRADIENT, _AROUND)).bool()
         seams = parted & (inside | changes | (below_lower.abs() < ray))
-        if self._face.open_at_rest:
+        if self.face.open_at_rest:
             seams |= inside
         near = cv2.dilate(seams.numpy().view(np.uint8), _AROUND)
         _, _, found, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -123,40 +130,40 @@ class HeadSheets:
         """The sheets at some pixels of the frame."""
         places = self._from_rays.places(rays, pixels)
         (below_lower,), (above_upper, across) = self._over_lower(places), self._over_upper(places)
-        above = _edge(above_upper + self._pixel, self._pixel)  # by one pixel, so that closed lips show no inside
-        beside = _edge(across.abs() - self._face.half_width, self._pixel)  # there the lips are one
+        above = _edge(above_upper + self.pixel, self.pixel)  # by one pixel, so that closed lips show no inside
+        beside = _edge(across.abs() - self.face.half_width, self.pixel)  # there the lips are one
         below_contact = below_lower - self._contact(places, across)
-        return MouthPart(box, places, _edge(below_contact, self._pixel), torch.maximum(above, beside), above_upper)
+        return MouthPart(box, places, _edge(below_contact, self.pixel), torch.maximum(above, beside), above_upper)
 
     def _contact(self, places: Tensor, across: Tensor) -> Tensor | float:
         """[h, w] face heights below the lower lip's edge in which its wet inside is shown instead of the photo's line between the lips.
 
         Less towards the corners of the mouth, where the lip itself is not higher.
         """
-        if self._face.open_at_rest:
+        if self.face.open_at_rest:
             return 0.0
-        apart = (places[FACE_SHEET][1] - places[JAW_SHEET][1]) * ((0.5 + MARGIN) / self._face.face_height)
-        return _CONTACT * (apart / _PARTED).clamp(0, 1) * (1 - (across / self._face.half_width).square()).clamp_min(0)
+        apart = (places[FACE_SHEET][1] - places[JAW_SHEET][1]) * ((0.5 + MARGIN) / self.face.face_height)
+        return _CONTACT * (apart / _PARTED).clamp(0, 1) * (1 - (across / self.face.half_width).square()).clamp_min(0)
 
     def _show_mouth(self, part: MouthPart, colour: Tensor, slant: Tensor) -> None:
         """Mixes face, jaw and the inside of the mouth into colours [3, h, w], wherever more than one of them is seen."""
         pixels = listed((part.jaw < 1) & ((part.jaw > 0) | (part.face < 1)))
         places = part.places.flatten(1).index_select(1, pixels)
         jaw, face = (one.flatten()[pixels] for one in (part.jaw, part.face))
-        mixed = self._look_up(self._head, places[FACE_SHEET, None], ())[:3, 0]
+        mixed = self._look_up(self.plate, places[FACE_SHEET, None], ())[:3, 0]
         inside = (face < 1).nonzero()[:, 0]
         if len(inside):
             skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
-            painted = self._mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
+            painted = self.mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
             mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
-        mixed = torch.lerp(mixed, self._look_up(self._head, places[JAW_SHEET, None], ())[:3, 0], jaw)
+        mixed = torch.lerp(mixed, self._look_up(self.plate, places[JAW_SHEET, None], ())[:3, 0], jaw)
         width = part.jaw.shape[1]
         colour[:, pixels // width, pixels % width] = mixed
 
     def _patch(self, eye: Painted) -> Patch:
         """The plate about an eye, with its picture."""
         (left, top), (height, width) = eye.corner, eye.picture.shape[:2]
-        cells = self._head[:, :, top : top + height, left : left + width].clone(memory_format=torch.channels_last)
+        cells = self.plate[:, :, top : top + height, left : left + width].clone(memory_format=torch.channels_last)
         cells[0, :3] = torch.from_numpy(eye.picture).permute(2, 0, 1)
         return Patch(eye.corner, cells)
 
@@ -170,7 +177,7 @@ class HeadSheets:
 
     def _on_face(self, places: Tensor, maps: slice) -> Tensor:
         grid = places.permute(1, 2, 0)[None] * (1 + 2 * MARGIN)
-        return F.grid_sample(self._face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
+        return F.grid_sample(self.face.maps[:, maps], grid, padding_mode="border", align_corners=False)[0]
 
 
 def _mouth_box(face: FaceMap, ray: float) -> list[list[float]]:
@@ -188,7 +195,7 @@ def _grown(part: slice, side: int) -> slice:
     return slice(max(part.start - 1, 0), min(part.stop + 1, side))
 
 
-def _slant(camera: Tensor) -> Tensor:
+def slant(camera: Tensor) -> Tensor:
     """[2]: how far to the right and up a camera's line of sight to the face runs in the head's own frame while it goes in by one."""
     right, up, inwards = camera.new_tensor(HEAD_CENTRE) - camera[0, :16].reshape(4, 4)[:3, 3]
     return torch.stack([right, up]) / -inwards

@@ -28,7 +28,7 @@ from .invertible import inverse, unfolded
 from .ray_maps import channels
 
 LATTICE = 96  # points along a side of the lattice on which the fields are solved
-_ROUNDS = 8
+ROUNDS = 8
 _UNUSUAL = 1e-6  # face heights
 _GHOSTS = 1.35  # landmarks of the face's rim are repeated this much further out, where motion has died away
 
@@ -52,6 +52,12 @@ class Sheets:
     Args:
         landmarks: [478, 3] at rest, world units, in the head's own frame.
         controls: of the same landmarks.
+
+    Attributes:
+        face_part, apart: what moves the face sheet, and by what the jaw's moves differ from it.
+        above: [L, L] how much the jaw sheet is the face's: 1 above the nose, falling to 0 towards the mouth.
+        below_lips: [1, 1, L, L] how far places are below the lower lip's edge.
+        lattice: [2, L, L] world points; `lower` [2] and `side` are of the square that it fills.
     """
 
     def __init__(self, landmarks: Tensor, controls: FaceControls):
@@ -67,16 +73,16 @@ class Sheets:
         face, jaw = (_spread(rest, members, self.lattice) for members in (_face_members(rest), _jaw_members(rest)))
         lip = rest[LOWER_INNER_LIP]
         edge = np.interp(self.lattice[0].numpy(), np.maximum.accumulate(lip[:, 0]), lip[:, 1])
-        self._below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
+        self.below_lips = torch.from_numpy(edge - self.lattice[1].numpy()).float()[None, None]
         across = (self.lattice[0].numpy() - (rest[78, 0] + rest[308, 0]) / 2) / (abs(rest[308, 0] - rest[78, 0]) / 2)
         between = smooth_step((1.14 - np.abs(across)) / 0.20)
-        self._usual = controls.usual_displacements()
+        self.usual = controls.usual_displacements()
         self._bending = torch.ones(BASIS.size)
         self._bending[[BASIS.index(name) for name in PAINTED]] = 0
-        self._face = _FieldPart([face], window, self._usual)
-        self._apart = _FieldPart([jaw, face], window * between, self._usual)  # beyond the corners of the mouth the sheets are one
+        self.face_part = FieldPart([face], window, self.usual)
+        self.apart = FieldPart([jaw, face], window * between, self.usual)  # beyond the corners of the mouth the sheets are one
         nose, mouth = rest[4, 1], rest[[61, 291], 1].mean()
-        self._above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
+        self.above = torch.from_numpy(np.clip((self.lattice[1].numpy() - (nose + mouth) / 2) / (nose - mouth) * 2, 0, 1)).float()
 
     def bend(self, coefficients: Tensor) -> BentSheets:
         """[N, K] coefficients of the built-in basis -> the sheets' source points."""
@@ -86,22 +92,27 @@ class Sheets:
     def _bend(self, coefficients: Tensor) -> BentSheets:
         face_field, jaw_field = self._fields(coefficients)
         half = self.side / 2
-        face, jaw = (half * inverse(torch.cat([face_field, jaw_field])[:, :2] / half, _ROUNDS, self._face.box)).chunk(2)
-        above = self._above
+        face, jaw = (half * inverse(torch.cat([face_field, jaw_field])[:, :2] / half, ROUNDS, self.face_part.box)).chunk(2)
+        above = self.above
         jaw = torch.lerp(jaw, face, above)
         depth = torch.where(above > 0.5, face_field[:, 2:], jaw_field[:, 2:])
         return BentSheets(self.lattice + face, self.lattice + jaw, depth)
 
     def in_front(self, bent: BentSheets) -> Tensor:
         """[N, 2, L, L]: source points of the sheet that forms the head's surface, the jaw below the lower lip's edge, else the face."""
-        return torch.where(self.sample(self._below_lips, bent.jaw) > 0, bent.jaw, bent.face)
+        return torch.where(self.sample(self.below_lips, bent.jaw) > 0, bent.jaw, bent.face)
+
+    def shares(self, coefficients: Tensor) -> tuple[Tensor, bool]:
+        """[1, K] coefficients -> displacements of landmarks [3, 468] and True, or sums of how many usual ones they are [3, B] and False."""
+        moved = self._controls.displacements(coefficients * self._bending)[0].T
+        usual = moved @ self.usual.T
+        unusual = bool(((moved - usual @ self.usual).abs() > _UNUSUAL).any())
+        return moved if unusual else usual, unusual
 
     def _fields(self, coefficients: Tensor) -> tuple[Tensor, ...]:
         """[1, K] -> the fields [1, 3, L, L] of face and jaw."""
-        moved = self._controls.displacements(coefficients * self._bending)[0].T
-        usual = moved @ self._usual.T
-        unusual = bool(((moved - usual @ self._usual).abs() > _UNUSUAL).any())
-        face, apart = ((part.of_all(moved) if unusual else part.of_usual(usual)) * self.face_height for part in (self._face, self._apart))
+        shares, unusual = self.shares(coefficients)
+        face, apart = (part(shares, unusual) * self.face_height for part in (self.face_part, self.apart))
         return unfolded(face, face + apart, cell=self.side / (LATTICE - 1))
 
     def sample(self, values: Tensor, points: Tensor) -> Tensor:
@@ -132,7 +143,7 @@ def _spread(rest: np.ndarray, members: np.ndarray, lattice: Tensor) -> Spread:
     return spread
 
 
-class _FieldPart:
+class FieldPart:
     """A linear map from displacements of landmarks to fields on the lattice: what one spread gives, or two differ by.
 
     box: the part of the lattice that it ever moves.
@@ -161,19 +172,17 @@ class _FieldPart:
         fields[:, weight.ravel() > 0] = (first - sum(second)) * weight[weight > 0]
         return torch.from_numpy(fields)
 
+    def matrix(self, unusual: bool) -> Tensor:
+        """What a field in the box [h * w] adds up to: of all displacements [468, h * w], or of the usual ones [B, h * w]."""
+        return self._from_all if unusual else self._from_usual
+
     @cached_property
     def _from_all(self) -> Tensor:
         return self._matrix(np.eye(MESH_POINTS))
 
-    def of_all(self, moved: Tensor) -> Tensor:
-        """Displacements of landmarks [3, 468] -> [1, 3, L, L]."""
-        return self._field(moved @ self._from_all)
-
-    def of_usual(self, shares: Tensor) -> Tensor:
-        """The same of displacements that are sums of usual ones, [3, B]."""
-        return self._field(shares @ self._from_usual)
-
-    def _field(self, within: Tensor) -> Tensor:
+    def __call__(self, shares: Tensor, unusual: bool) -> Tensor:
+        """`Sheets.shares` -> [1, 3, L, L]."""
+        within = shares @ self.matrix(unusual)
         field = within.new_zeros(1, 3, LATTICE, LATTICE)
         part = field[0][channels(self.box)]
         part.copy_(within.view(part.shape))

@@ -30,6 +30,8 @@ class Torso:
 
     Attributes:
         plate, cells: `torso` and `torso_cells` of FrameLayers.
+        neck: [3, r * r] world, where the neck is that is seen at each place of the source picture.
+        follow: [r, r] 1 where the torso goes with the head, falling to 0 towards the shoulders.
     """
 
     def __init__(self, portrait: Portrait, plate: Tensor, face_height: float, size: int):
@@ -37,12 +39,12 @@ class Torso:
         self.cells = _cells(plate[:, 3:])
         self._top = _first_row(plate[:, 3:])
         self._size = size
-        self._follow = _torso_follow(portrait, face_height)[0]
-        self._neck = _neck_points(portrait.camera, self._follow.shape[-1])
+        self.follow = _torso_follow(portrait, face_height)[0, 0]
+        self.neck = _neck_points(portrait.camera, self.follow.shape[-1])
 
     def carried(self, camera: Tensor) -> tuple[int, Tensor]:
         """What a head that is seen by a camera [1, 25] does to the torso: `first_row` and `carried` of FrameLayers."""
-        shift = (_seen(self._neck, camera[0]) - pixel_centres(self._follow.shape[-1])[0]) * self._follow
+        shift = (_seen(self.neck, camera[0]) - pixel_centres(self.follow.shape[-1])[0]) * self.follow
         top = math.floor((self._top + float(shift[1].amin())) * self._size)
         return min(max(top, 0), self._size - 1), torch.cat([plate_places(0.5 + shift), stillness(shift)[None]])
 

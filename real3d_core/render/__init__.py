@@ -12,6 +12,7 @@ from .camera import (
     smooth_track,
 )
 from .decoder import PlaneDecoder
+from .dense_marching import march_dense, march_torch
 from .head import render_head
 from .planes import Planes
 from .ray_marching import HeadRender, MarchSettings, march
@@ -28,7 +29,9 @@ __all__ = [
     "camera_rays",
     "euler_to_matrix",
     "march",
+    "march_dense",
     "march_table",
+    "march_torch",
     "matrix_to_euler",
     "project",
     "render_head",

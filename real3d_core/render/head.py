@@ -9,9 +9,9 @@ import torch
 from ..stream import FrameStream
 from .camera import CameraPath
 from .decoder import PlaneDecoder
+from .dense_marching import march_torch
 from .planes import Planes
 from .ray_marching import OFFICIAL, HeadRender, MarchSettings
-from .table_marching import march_table
 
 March = Callable[..., HeadRender]
 """A marcher: the signature of ray_marching.march."""
@@ -22,7 +22,7 @@ def render_head(
     decoder: PlaneDecoder,
     cameras: CameraPath,
     settings: MarchSettings = OFFICIAL,
-    march: March = march_table,
+    march: March = march_torch,
 ) -> FrameStream[HeadRender]:
     """Marches each frame's planes from its camera; nothing is computed yet.
 
@@ -35,7 +35,7 @@ def render_head(
         raise ValueError(f"{len(planes)} frames of planes cannot be seen by {len(cameras)} cameras")
 
     def march_chunk(chunk: Planes, start: int, stop: int) -> HeadRender:
-        seen_from = cameras.cameras[start:stop].to(chunk.features.device)
+        seen_from = cameras.cameras[start:stop]
         return _join([march(chunk.frame(i), decoder, seen_from[i : i + 1], settings, first_frame=start + i) for i in range(stop - start)])
 
     return planes.map(march_chunk)

@@ -99,7 +99,8 @@ def _float32(what: str, tensor: Tensor, device: torch.device) -> Tensor:
     if not dense or not tensor.is_floating_point() or tensor.dtype.itemsize > 4:
         kind = str(tensor.dtype).removeprefix("torch.") if dense else "sparse, quantized or without storage"
         raise Real3DError(f"The {what} must be dense float32 numbers, these are {kind}: convert them with .float() first.")
-    return tensor.to(device, torch.float32).resolve_neg()  # compiled code reads memory, where a negated view is not negated
+    there = tensor.to(device, torch.float32, non_blocking=device.type != "cpu")  # nobody waits for what a device is still computing
+    return there.resolve_neg()  # compiled code reads memory, where a negated view is not negated
 
 
 def _shape(tensor: Tensor) -> str:

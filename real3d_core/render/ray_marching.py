@@ -66,6 +66,13 @@ class HeadRender:
     cameras: Tensor
     colour_change: Tensor | None = None
 
+    def to(self, device: torch.device) -> HeadRender:
+        """The same on a device; itself where it is there."""
+        if self.opacity.device == device:
+            return self
+        features, depth, opacity, cameras = (part.to(device) for part in (self.features, self.depth, self.opacity, self.cameras))
+        return HeadRender(features, depth, opacity, cameras, None if self.colour_change is None else self.colour_change.to(device))
+
 
 def march(planes: Planes, decoder: PlaneDecoder, cameras: Tensor, settings: MarchSettings = OFFICIAL, first_frame: int = 0) -> HeadRender:
     """Renders a head.
@@ -135,14 +142,19 @@ def blind_camera(frame: int) -> Real3DError:
     )
 
 
+def refuse_blind(origins: Tensor, directions: Tensor, first_frame: int) -> None:
+    """Raises Real3DError where the rays [N, M, 3] of a frame are none."""
+    sound = (directions.square().sum(-1) > 0.5).all(dim=1) & origins[:, 0].isfinite().all(dim=1)
+    if not sound.all():
+        raise blind_camera(first_frame + int(sound.int().argmin()))
+
+
 def _march_frames(
     prepare: Callable[[Tensor, Tensor], MarchRays], planes: Planes, cameras: Tensor, settings: MarchSettings, first_frame: int
 ) -> HeadRender:
     side = settings.resolution
     origins, directions = camera_rays(cameras, side)
-    sound = (directions.square().sum(-1) > 0.5).all(dim=1) & origins[:, 0].isfinite().all(dim=1)
-    if not sound.all():
-        raise blind_camera(first_frame + int(sound.int().argmin()))
+    refuse_blind(origins, directions, first_frame)
     near, far, hit = ray_span(origins, directions, planes)
     marched = hit if planes.bounds is not None else hit.any().expand_as(hit)
 

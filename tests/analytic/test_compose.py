@@ -69,5 +69,5 @@ def test_the_outline_of_a_moved_head_is_as_sharp_as_a_pictures():
     """It passed over three rays, 12 pixels of 512, in a dark or light halo."""
     opacity = torch.zeros(1, 16, 16)
     opacity[..., 8:] = 1
-    outline = compose._contoured(blur(opacity, compose._CONTOUR_BLUR)).clamp(0, 1)[0, 8]
+    outline = compose.contoured(blur(opacity, compose.CONTOUR_BLUR)).clamp(0, 1)[0, 8]
     assert ((outline == 0) | (outline == 1)).all() and outline.sum() == 8

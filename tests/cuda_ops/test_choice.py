@@ -216,4 +216,4 @@ print(ops.march.__module__, [name for name in sys.modules if "real3d_core" in na
 print(ops.chosen("cpu", "torch").march.__module__, "real3d_core" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "some-pack")], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["pack.cuda_ops.back_ends []", "pack.real3d_core.render.table_marching False"], done.stderr
+    assert done.stdout.splitlines() == ["pack.cuda_ops.back_ends []", "pack.real3d_core.render.dense_marching False"], done.stderr

@@ -1,0 +1,97 @@
+"""Rendered photo coordinates become finished pictures: `Composer` for many frames at once, on any device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...avatar import HEAD_THRESHOLD
+from ...portrait.crop import Backdrop, behind
+from ...render.camera import FOCAL
+from ...render.march_inputs import full_float32
+from ...render.ray_marching import HeadRender
+from ..compose import CONTOUR_BLUR, Layers, contoured
+from ..eyes import Look
+from ..ray_maps import own_places, pixel_centres, plate_places, stillness
+from ..torso import Torso
+from .maps import blur, enlarged, sampled
+from .moved import moved, sent
+from .places import PlacesOnDevice
+from .sheets import SheetsOnDevice
+
+
+class DeviceComposer:
+    """Composes a portrait's frames at one size, a chunk at a time.
+
+    Args:
+        layers: of the portrait.
+        at_rest: the render of the unmoved head from the portrait's own camera, on the device where frames are composed; a frame that
+            shows the same is the photo.
+    """
+
+    def __init__(self, layers: Layers, at_rest: HeadRender):
+        self._device, self._size = at_rest.opacity.device, layers.size
+        self._background = moved(layers.background, self._device)
+        with full_float32(self._device):
+            self._places = PlacesOnDevice(layers.coordinates, at_rest)
+            self._sheets = SheetsOnDevice(layers.head, at_rest.opacity.shape[-1], layers.size, self._device)
+            self._torso = TorsoOnDevice(layers.torso, layers.size, self._device)
+            self._lacking: Tensor | None = None
+            painted, _ = self._painted(at_rest, [Look()], self._background, HEAD_THRESHOLD, False)
+        self._lacking = moved(layers.photo, self._device) - painted
+
+    def __call__(self, render: HeadRender, looks: list[Look], background: Backdrop | None, first: int, head_threshold: float) -> Tensor:
+        """[n] renders -> [n, size, size, 3] frames in 0..1 on the device; arguments as in `Composer`."""
+        backdrops = behind(self._background if background is None else background, first, first + len(render.cameras))
+        given = render.to(self._device), looks, sent(backdrops.float(), self._device)
+        with full_float32(self._device):
+            painted, _ = self._painted(*given, head_threshold, background is not None)
+        return painted.permute(0, 2, 3, 1).contiguous()
+
+    def person(self, render: HeadRender, looks: list[Look], head_threshold: float) -> Tensor:
+        """[n] renders -> [n, size, size] in 0..1: head and torso together against the background."""
+        with full_float32(self._device):
+            return self._painted(render.to(self._device), looks, self._background, head_threshold, False)[1][:, 0]
+
+    def _painted(
+        self, render: HeadRender, looks: Sequence[Look], backdrops: Tensor, head_threshold: float, replaced: bool
+    ) -> tuple[Tensor, Tensor]:
+        """[n, 3, size, size] the pictures, and [n, 1, size, size] how much of each pixel is torso or head; see `painting.paint`."""
+        places = self._places(render)
+        outline = torch.cat([contoured(blur(render.opacity, CONTOUR_BLUR)), places.near, places.still], dim=1)
+        solid, near, in_place = enlarged(outline, self._size).split(1, dim=1)
+        head, firmness, matte = self._sheets(places.uv, render.cameras, looks).split([3, 1, 1], dim=1)
+        if render.colour_change is not None:
+            head = head + enlarged(render.colour_change, self._size)
+        torso, torso_still = self._torso(render.cameras)
+        covers = torch.where(solid > contoured(head_threshold), 1.0, solid).clamp(0, 1)
+        covers = torch.maximum(covers, matte.clamp(0, 1) * near.clamp(0, 1))  # the solid ends inside of the photo's outline
+        covers = covers * (1 - (1 - firmness.clamp(0, 1)) * torso[:, 3:])  # at the neck's seam the head fades into the torso
+        picture = torch.lerp(torch.lerp(backdrops, torso[:, :3], torso[:, 3:]), head, covers)
+        person = torso[:, 3:] + (1 - torso[:, 3:]) * covers
+        if self._lacking is not None:
+            still = torso_still * in_place.clamp(0, 1)
+            picture = (picture + self._lacking * (still * person if replaced else still)).clamp(0, 1)
+        return picture, person
+
+
+class TorsoOnDevice:
+    """`Torso` of one portrait, carried in frames of size x size pixels."""
+
+    def __init__(self, torso: Torso, size: int, device: torch.device):
+        self._plate, self._neck, self._follow = moved((torso.plate, torso.neck, torso.follow), device)
+        self._size, self._own_places = size, own_places(size).to(device)
+        self._side = math.isqrt(torso.neck.shape[1])
+        self._centres = pixel_centres(self._side).to(device)
+
+    def __call__(self, cameras: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, 4, size, size] colour and opacity, and [n, 1, size, size] how much of it is in its place of the photo."""
+        to_world = cameras[:, :16].unflatten(1, (4, 4))
+        in_camera = to_world[:, :3, :3].mT @ (self._neck - to_world[:, :3, 3:])
+        seen = (0.5 + FOCAL * in_camera[:, :2] / in_camera[:, 2:]).unflatten(2, (self._side, self._side))
+        shift = (seen - self._centres) * self._follow
+        places = self._own_places - enlarged(plate_places(0.5 + shift), self._size, "bilinear")
+        return sampled(self._plate, places), enlarged(stillness(shift)[:, None], self._size, "bilinear")
