@@ -13,7 +13,7 @@ from ...smooth_step import eased
 from ..eye_shape import _FOLLOWS, _FOLLOWS_MOST, _LOWER_FOLLOWS, _LOWER_FOLLOWS_MOST
 from ..eyeball import DARKEN
 from ..eyes import _HANG, _NARROWEST, _NARROWS, _RISES, _SHADE, _WIDENS, _WIDEST, Eye, Eyes, Look
-from ..lids import _DRAWN, _GLOSS, _LASHES, _LINE, _ROUND, _SETTLES, _SHORTEST, _TURNS
+from ..lids import _BULGE, _DRAWN, _FANNED, _LASHES, _LEAVES, _LINE, _ROUND, _SETTLES, _SHORTEST, _SINKS, _TURNS
 from .maps import sampled
 from .moved import moved, sent
 
@@ -52,13 +52,16 @@ class EyeOnDevice:
         self._x, self._y, self._down, self._top, self._bottom, self._outward, self._arch = (
             moved(one, device)[None, None] for one in (shape.x, shape.y, shape.down, shape.top, shape.bottom, shape.outward, shape.arch)
         )
-        self._fold, self._hairs, self._roots = (moved(one, device).float()[None, None] for one in (lid._fold, lid._hairs, lid._roots))
+        self._fold, self._hairs, self._roots, self._ends = (
+            moved(one, device).float()[None, None] for one in (lid._fold, lid._hairs, lid._roots, lid._ends)
+        )
+        self._tint = moved(lid._tint, device)[None, :, None, None]
         of_ball = (ball._white, ball._iris, ball._glint, ball._lit)
-        maps = (eye._picture, eye._frame, eye._cast, *of_ball, lid._covered, lid._skin, lid._wing, lid._lash)
+        maps = (eye._picture, eye._frame, eye._cast, *of_ball, lid._covered, lid._skin, lid._bare, lid._rim, lid._lash)
         self._picture, self._frame, self._cast, self._white, self._iris, self._glint, self._lit, *of_lid = (
             moved(one, device).permute(2, 0, 1)[None].float() for one in maps
         )
-        self._covered, self._skin, self._wing, self._lash = of_lid
+        self._covered, self._skin, self._bare, self._rim, self._lash = of_lid
 
     def __call__(self, gaze_x: Tensor, gaze_y: Tensor, closed: Tensor, wide: Tensor, tight: Tensor) -> Tensor:
         """[n, 3, h, w]; the arguments of `Eye`, each [n, 1, 1]."""
@@ -79,12 +82,12 @@ class EyeOnDevice:
         opening = self._bottom - self._top
         bottom = self._bottom - (raised + (_RISES - raised) * closed) * opening
         edge = self._top + part * (bottom - self._top + part.clamp_min(0) * _HANG * self._arch)
-        smooth = eased((part * self._tallest / _DRAWN).clamp(0, 1))
+        smooth = eased((part * max(self._tallest / _DRAWN[0], 1 / _DRAWN[1])).clamp(0, 1))
         ball = self._shaded(ball, edge, bottom) * (1 - _SHADE * smooth * self._arch)
         on_ball, below = (((self._down - line) / self._soft + 0.5).clamp(0, 1) for line in (edge, bottom))
         between = (1 - below) * (opening / self._soft).clamp(0, 1)  # nothing beyond the corners
         under = torch.lerp(self._below(bottom, smooth), ball, between)
-        painted = self._with_lashes(torch.lerp(self._lid(edge, smooth), under, on_ball), edge, smooth, part)
+        painted = self._with_lashes(torch.lerp(self._lid(edge, smooth, part), under, on_ball), edge, smooth, part)
         return torch.lerp(painted, self._picture, self._frame).clamp(0, 1)
 
     def _ball(self, right: Tensor, down: Tensor) -> Tensor:
@@ -102,20 +105,21 @@ class EyeOnDevice:
         shadow, light, most = cast.split(3, dim=1)
         return _lit((ball + DARKEN) * shadow - DARKEN, light, most)
 
-    def _lid(self, edge: Tensor, drawn: Tensor) -> Tensor:
+    def _lid(self, edge: Tensor, drawn: Tensor, closed: Tensor) -> Tensor:
         """`Lid.skin`."""
         above, travel, fold = edge - self._down, edge - self._top, self._fold
         stretched = _LASHES + (above - _LASHES) * (fold - _LASHES) / (fold - _LASHES + travel).clamp_min(0.02)
         source = torch.where(above < _LASHES, above, stretched)
-        skin = self._pulled(self._picture, torch.where(above < fold + travel, above - source - travel, 0.0))
-        shade = _ROUND * (-above.clamp_min(0) / 0.08).exp() - _GLOSS * (-(((above - 0.22) / 0.1) ** 2)).exp()
-        return torch.lerp(skin, self._skin * (1 - shade * self._arch * self._covered), drawn)
+        bare = torch.lerp(self._picture, self._bare, _left(closed))
+        skin = self._pulled(bare, torch.where(above < fold + travel, above - source - travel, 0.0))
+        light = _hill(above, *_BULGE) - _ROUND[0] * (-above.clamp_min(0) / _ROUND[1]).exp() - _hill(self._top - self._down, *_SINKS)
+        return torch.lerp(skin, self._skin * (1 + light * self._arch * self._tint * self._covered), drawn)
 
     def _below(self, edge: Tensor, drawn: Tensor) -> Tensor:
         """`Lid.below`."""
         raised = (self._bottom - edge) * (1 - (self._down - edge) / _SETTLES).clamp(0, 1)
         picture = self._pulled(self._picture, raised)
-        return picture + (self._skin - picture) * self._wing * drawn
+        return picture + (self._skin - picture) * self._rim * drawn
 
     def _with_lashes(self, picture: Tensor, edge: Tensor, drawn: Tensor, closed: Tensor) -> Tensor:
         """`Lid.lashes`."""
@@ -123,9 +127,10 @@ class EyeOnDevice:
         length = torch.where(length > 0, length.clamp_min(_SHORTEST), length.clamp(-1.0, -_SHORTEST))
         beside = above / length
         hairs = self._pulled(self._hairs, torch.where(beside > 0, self._top - beside - self._down, self._farthest))
-        line = torch.maximum(self._roots * (-((above / _LINE) ** 2)).exp(), hairs * (beside > 0))
-        line = line * ((0.65 - self._outward) / 0.15).clamp(0, 1) * ((0.55 + self._outward) / 0.1).clamp(0, 1)
-        return picture + (self._lash - picture) * drawn * line
+        left = _left(closed)
+        hairs = hairs * (beside > 0) * (left * (1 - drawn * (1 - _FANNED)) * (1 - left * (1 - self._ends)))
+        line = torch.maximum(self._roots * drawn * (-((above / _LINE) ** 2)).exp(), hairs)
+        return picture + (self._lash - picture) * line
 
     def _pulled(self, picture: Tensor, down: Tensor) -> Tensor:
         """`EyeShape.pulled`."""
@@ -141,6 +146,15 @@ class EyeOnDevice:
 def _between(pixels: Tensor, start: int, length: int) -> Tensor:
     """Where all four pixels along an axis that have a part in a bicubic colour are some of these."""
     return (pixels >= start + 1) & (pixels < start + length - 2)
+
+
+def _left(closed: Tensor) -> Tensor:
+    """`lids._left`."""
+    return eased((closed.abs() / _LEAVES).clamp(0, 1))
+
+
+def _hill(place: Tensor, height: float, middle: float, breadth: float) -> Tensor:
+    return height * (-(((place - middle) / breadth) ** 2)).exp()
 
 
 def _lit(colour: Tensor, light: Tensor, most: Tensor) -> Tensor:
