@@ -259,8 +259,8 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
     taut = rim * lens * (lower * max(lower_red - _THIN, 0) - upper * max(upper_red - _THIN, 0))
     directions["frown"][:, 1] = -0.046 * np.abs(side) * corner - 0.005 * (upper + lower) * lens + 0.35 * taut  # AU 15
-    pressed = rim * np.where(y < lip_line, 0.28 * lower_red, -0.38 * upper_red)
-    directions["lips_press"][:, 1] = (pressed - 0.0035) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
+    pressed = rim * np.where(y < lip_line, 0.010, -0.38 * upper_red)
+    directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.040 * brow
