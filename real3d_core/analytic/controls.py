@@ -63,8 +63,8 @@ JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
 _RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
-_BROADEST_SMILE = 1.2
-_FROWN_NARROWS = 3.0  # as many times the breadth of what is left of it goes with a photo's smile that a frown takes: else it is a grimace
+_BROADEST_SMILE = 1.5
+_FROWN_NARROWS = 3.0  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
@@ -223,14 +223,14 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
     skin = -0.95 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
-    corner_drop = 0.30
+    corner_drop = 0.36
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
     upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
     corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
     jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)
     directions["jaw_open"][:, 1] = JAW_GAP * jaw
-    directions["jaw_open"][:, 0] = -0.06 * half_width * side * near_mouth
+    directions["jaw_open"][:, 0] = -0.05 * half_width * side * near_mouth
     directions["jaw_open"][:, 2] = -0.15 * JAW_GAP * below * forward * (lower == 0)
 
     directions["lips_wide"][:, 0] = 0.15 * half_width * side * near_mouth
@@ -258,9 +258,9 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["frown"][:, 0] = 0.08 * half_width * side * near_mouth
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
     taut = rim * lens * (lower * max(lower_red - _THIN, 0) - upper * max(upper_red - _THIN, 0))
-    directions["frown"][:, 1] = -0.046 * np.abs(side) * corner - 0.004 * (upper + lower) * lens + 0.35 * taut  # AU 15
-    pressed = rim * np.where(y < lip_line, 0.28 * lower_red, -0.38 * upper_red)
-    directions["lips_press"][:, 1] = (pressed - 0.003) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
+    directions["frown"][:, 1] = -0.046 * np.abs(side) * corner - 0.005 * (upper + lower) * lens + 0.35 * taut  # AU 15
+    pressed = rim * np.where(y < lip_line, 0.010, -0.38 * upper_red)
+    directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.040 * brow

@@ -47,7 +47,7 @@ def brow_weight(rest: np.ndarray) -> np.ndarray:
     beside = smooth_step((np.abs(x) - brow_end) / max(temple - brow_end, 1e-3))
     lid, lower, upper = (_line(rest, points) for points in (RIGHT_UPPER_LID + LEFT_UPPER_LID, _BELOW_BROWS, _ABOVE_BROWS))
     way = np.maximum(lower - lid, 1e-3)
-    return smooth_step((y - lid - 0.3 * way) / (0.6 * way)) * np.exp(-(((y - upper).clip(0) / 0.10) ** 2)) * (1 - beside)
+    return smooth_step((y - lid - 0.3 * way) / (0.45 * way)) * np.exp(-(((y - upper).clip(0) / 0.10) ** 2)) * (1 - beside)
 
 
 def _line(rest: np.ndarray, points: list[int]) -> np.ndarray:

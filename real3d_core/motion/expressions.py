@@ -22,14 +22,14 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {"speaking": 1.0},
     "smile": {
         **{"cheek_raise": 0.9, "lids_tight": 0.35},
-        **{"smile": 1.1, "lips_wide": 0.2, "lip_upper_raise": 0.1, "speaking": 0.6},
+        **{"smile": 1.35, "lips_wide": 0.35, "lip_upper_raise": 0.1, "speaking": 0.6},
     },
     "sad": {
         **{"brow_inner_raise": 0.8, "brow_furrow": 0.25, "lids_wide": -0.35},
         **{"frown": 1.0, "lips_round": 0.2, "lip_upper_raise": 0.2, "lip_lower_drop": -0.25, "speaking": 1.0},
     },
     "surprised": {
-        **{"brow_raise": 0.7, "brow_outer_left": 0.15, "brow_outer_right": 0.15, "lids_wide": 0.8},
+        **{"brow_raise": 0.85, "brow_outer_left": 0.15, "brow_outer_right": 0.15, "lids_wide": 0.8},
         **{"jaw_open": 0.45, "lips_round": 0.4, "speaking": 1.0},
     },
     "angry": {
