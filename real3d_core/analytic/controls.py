@@ -62,7 +62,8 @@ BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
-_RELAXED = 0.55  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
+_OVER_TEETH = 0.15  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
+_RELAXED = 0.4  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
 _FROWN_NARROWS = 3.0  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
@@ -169,7 +170,7 @@ class FaceControls:
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
-        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0))[0]
+        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0, by_upper=_OVER_TEETH))[0]
 
     def _opened_by_lips(self, controls: Tensor) -> Tensor:
         """[N] the part of `jaw_open` that lips open without the chin; those that the photo shows apart first go back there."""
@@ -310,13 +311,13 @@ class _LipClosing:
         self._y, self._z = y, rest[:, 2]
         self._own_gap = (y[self._upper_points] - y[self._lower_points]).clamp_min(0)
 
-    def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY) -> Tensor:
+    def close(self, moved: Tensor, press: Tensor, tuck: Tensor, firmly: float = _FIRMLY, by_upper: float = _CLOSE_UPPER) -> Tensor:
         y = self._y + moved[..., 1]
         gap = y[:, self._upper_points] - y[:, self._lower_points]
         pressed = press[:, None] * (gap + firmly * torch.maximum(gap, self._own_gap))
         tucked = 0.9 * tuck[:, None] * (gap - pressed).clamp_min(0)
-        down = (_CLOSE_UPPER * pressed) @ self._mix.T * self._follow_upper
-        up = ((1 - _CLOSE_UPPER) * pressed + tucked) @ self._mix.T * self._follow_lower
+        down = (by_upper * pressed) @ self._mix.T * self._follow_upper
+        up = ((1 - by_upper) * pressed + tucked) @ self._mix.T * self._follow_lower
         closed = moved.clone()
         closed[..., 1] += up - down
         return closed

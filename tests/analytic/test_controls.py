@@ -89,6 +89,13 @@ def test_half_of_a_smile_stays_while_the_mouth_speaks(closed, smiling):
     assert 0.3 < (spoken - none) / (all_of_it - none) < 0.65
 
 
+def test_who_smiles_shows_the_upper_teeth_while_speaking(smiling):
+    """The upper lip once came down over them half way, which made another face."""
+    opened = smiling.rest[[82, 13, 312], 1] - smiling.rest[[87, 14, 317], 1]
+    fallen = smiling.rest[[82, 13, 312], 1] - shape(smiling, speaking=1.0)[[82, 13, 312], 1]
+    assert (fallen < 0.25 * opened).all()
+
+
 @pytest.mark.parametrize("speaking", [0.0, 1.0])
 def test_a_frown_takes_a_smile_away_with_the_teeth_that_it_shows(closed, smiling, speaking):
     """By hand it once left the smile as it was."""
