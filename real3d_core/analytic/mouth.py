@@ -28,11 +28,12 @@ _LIP_SHADE = (0.55, 0.022)  # brightness right below the upper lip, and how far 
 _LOWER_LIGHT = 0.80
 _ROLL, _ROLL_SHADE = 0.014, 0.45  # how far a lip's wet inside is seen behind its edge, and how bright its far end is
 _ROLL_STARTS = 0.007  # from the edge, where a photo's lip has its own colour
+_CORNER = (0.6, 0.85, 0.58)  # of the half width: where beard and shade stop darkening that; and how bright flesh is in the corners
 _NARROW = (0.50, 0.045)  # brightness between lips that hardly part, and the gap from which on teeth have all their light
 _UNDER_LIP = (0.35, 0.008)  # how much darker all is right at the upper lip, and how far that reaches
-_CAST = (0.45, 0.014)  # how much darker the cavity is right below the upper teeth, and how far their shadow reaches
+_CAST = (0.40, 0.014)  # how much darker the cavity is right below the upper teeth, and how far their shadow reaches
 _CLINGS = 0.012  # a narrower gap below the photo's own teeth shows nothing of the cavity: lips alone have moved
-_THROAT, _INNER_CHEEK = 0.20, 0.70  # brightness of the flesh in the middle and at the sides
+_THROAT, _INNER_CHEEK = 0.24, 0.70  # brightness of the flesh in the middle and at the sides
 _HOLLOW, _DEEPEST = 0.34, 0.58  # how much darker cheeks are at the upper lip, and how far down they are brightest
 _STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them,
 _AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
@@ -75,10 +76,10 @@ class MouthInterior:
         upper, lower = skull + slant * _TEETH_DEPTH, bone + slant * _TEETH_DEPTH
 
         colour = self._light.toned(self._behind_teeth(skull, bone + slant * _TONGUE_DEPTH, upper, lower, shade, opened, hollow))
-        own_light = (narrow / _lit_between(own.lower_lip(skull[:, 0]) - own.upper_lip(skull[:, 0]))).clamp(max=1)[:, None]
+        own_light = (narrow / _lit_between(own.lower_lip(skull[:, 0]) - own.upper_lip(skull[:, 0]))).clamp(max=1).sqrt()
         if own.shown:
             row, covers = self._own_lower(lower, opened, parts)
-            colour = self._over(colour, (self._lightened(row, skull, opened) * own_light, covers))
+            colour = self._over(colour, (self._light.shaded(self._lightened(row, skull, opened), own_light), covers))
         row, covers = self._upper_row(upper)
         if own.shown and not own.has_teeth:
             covers = covers * parts
@@ -86,7 +87,7 @@ class MouthInterior:
         if own.shown:
             raised = (below_upper - (skull[:, 1] - own.upper_lip(skull[:, 0]))).clamp_min(0)
             row, covers = self._own_upper(upper, raised, parts)
-            colour = self._over(colour, (self._lightened(row, skull, opened) * own_light, covers))
+            colour = self._over(colour, (self._light.shaded(self._lightened(row, skull, opened), own_light), covers))
         under_lip = 1 - _UNDER_LIP[0] * _share(opened, 0, _CLINGS) * (1 - _share(below_upper, 0, _UNDER_LIP[1]))
         return self._over(colour * under_lip[:, None], self._inside_of_lip(jaw, above_lower, opened)).clamp(0, 1)
 
@@ -113,15 +114,18 @@ class MouthInterior:
         x = jaw[:, 0]
         lip = self._own.sample(torch.stack([x, self._own.lower_lip(x) + _ROLL_STARTS + above.clamp(max=_ROLL) / 2], dim=-1))
         far = _share(above, 0, _ROLL)
-        return lip * (1 - (1 - _ROLL_SHADE) * far)[:, None], (1 - far.square()) * _share(opened, 0, _ROLL)
+        lip = lip * (1 - (1 - _ROLL_SHADE) * far)[:, None]
+        at_corner = _share((x / self._own.half_width).abs(), *_CORNER[:2])[:, None]
+        lip = torch.maximum(lip, self._light.toned(_CORNER[2] * self._light.flesh) * at_corner)
+        return lip, (1 - far.square()) * _share(opened, 0, _ROLL)
 
     def _cavity(self, place: Tensor, wide: Tensor) -> Tensor:
         """Dark in the middle, cheeks at the sides, and a tongue that lies on the jaw."""
         x, y = place.unbind(-1)
         side = (x / self._own.half_width).abs().clamp(max=1)
-        throat = self._light.flesh * (_THROAT + (_INNER_CHEEK - _THROAT) * eased((side / 0.65).clamp(max=1)))[:, None]
-        top = self._own.lower_middle - 0.008 - 0.034 * wide + 1.8 * x.square()
-        lit = 0.40 + 0.24 * _share(y - top, -0.004, 0.034) - 0.03 * torch.exp(-((x / 0.012) ** 2))
+        throat = self._light.flesh * (_THROAT + (_INNER_CHEEK - _THROAT) * eased((side / 0.75).clamp(max=1)))[:, None]
+        top = self._own.lower_middle - 0.008 - 0.050 * wide + 2.4 * x.square()
+        lit = 0.40 + 0.42 * eased(_share(y - top, -0.004, 0.050)) - 0.05 * torch.exp(-((x / 0.010) ** 2))
         covers = _share(y - top, -0.014, 0.014) * (1 - side.square())
         return self._over(throat, (self._light.flesh * lit[:, None], covers))
 

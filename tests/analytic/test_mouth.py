@@ -177,6 +177,33 @@ def test_the_lower_lip_rolls_inwards_without_an_edge(smiling_mouth, smiling):
     assert (just_inside - lip).abs().mean() < 0.03
 
 
+def test_teeth_between_lips_that_hardly_part_are_no_grey_strip(smiling_mouth):
+    """The photo's own once lost half of their light there."""
+    own, colours = smiling_mouth
+    across = torch.linspace(-0.4, 0.4, 17) * own.half_width
+    gap = own.lower_lip(across) - own.upper_lip(across)
+    on_teeth = torch.full_like(across, 0.006)
+    open_mouth, narrow = (colours(across, on_teeth, dropped) for dropped in (0.0, 0.012 - gap))
+    assert (gap > 0.02).all()
+    assert 0.65 < (narrow @ LUMA).mean() / (open_mouth @ LUMA).mean() < 0.95
+    red_over_blue = [float((seen[:, 0] / seen[:, 2]).mean()) for seen in (narrow, open_mouth)]
+    assert red_over_blue[0] > red_over_blue[1] + 0.02
+
+
+def test_a_beard_blackens_no_corner_of_the_mouth(portrait):
+    """What is seen of a lip's inside there once went on as dark as the beard before it."""
+    photo = portrait.plates.photo[0].permute(1, 2, 0).numpy().copy()
+    for corner in plate_pixels(portrait.landmarks[[61, 291], :2].double().numpy(), len(photo)):
+        cv2.circle(photo, np.round(corner).astype(int).tolist(), len(photo) // 40, (0.02, 0.02, 0.02), -1)
+    bearded = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    own, colours = inside(replace(portrait, plates=replace(portrait.plates, photo=bearded)))
+    across = torch.cat([side * torch.linspace(0.86, 0.94, 5) * own.half_width for side in (-1, 1)])
+    just_inside = own.lower_lip(across) - own.upper_lip(across) + 0.08 - 0.003
+    u, v = (portrait.landmarks[50, :2] * 512).long().tolist()
+    cheek = float((portrait.image[0, :, v - 6 : v + 6, u - 6 : u + 6].mean((1, 2)) / 2 + 0.5) @ LUMA)
+    assert (colours(across, just_inside, 0.08) @ LUMA).min() > 0.2 * cheek
+
+
 def test_cheeks_are_seen_hollow_in_the_corners_of_a_made_up_mouth(portrait):
     """They once were flat wedges of one red."""
     own, colours = inside(portrait)
