@@ -65,7 +65,7 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _OVER_TEETH = 0.15  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.25  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
-_FROWN_NARROWS = 1.8  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
+_FROWN_NARROWS = 1.9  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
@@ -113,7 +113,7 @@ class FaceControls:
         self._lips = _LipClosing(self.rest)
         self._smile = self.directions[CONTROLS.index("smile")]
         self._smiles = self._smile_of_rest()
-        self._frown_takes = (1 - _RELAXED) * self._smiles * self._smile * torch.tensor([_FROWN_NARROWS, 1.0, 1.0])
+        self._frown_takes = self._smiles * self._smile * (torch.tensor([_FROWN_NARROWS, 1.0, 1.0]) - _RELAXED)
         self._spoken_from = self._lips_together()
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]

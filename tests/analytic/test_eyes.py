@@ -240,6 +240,12 @@ def test_both_lids_go_along_with_a_gaze_and_the_upper_one_farther(gaze):
     assert 0 < -np.sign(gaze) * lower < -np.sign(gaze) * upper < 0.6
 
 
+def test_an_upper_lid_rises_with_an_eye_that_looks_up():
+    """It hung over the iris: such eyes were read as screwed up."""
+    upper, _ = lids_follow(0.4, 0.3)
+    assert -upper > 0.65 * EYEBALL * np.sin(0.4) / 0.3
+
+
 def test_a_catchlight_stays_where_the_light_puts_it(eyes, plate):
     for painted in eyes(Look(gaze=(0.1, 0.0))):
         h, w = painted.picture.shape[:2]
