@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP
@@ -14,6 +15,8 @@ from .solid import sample_places
 
 _COLUMNS, _ROWS = 65, 48
 _LIKE_TEETH = 0.6  # of the brightest in the mouth
+_SHADE_REACH, _SHADIEST = 5, 0.45  # columns over which light on teeth changes, and how bright the darkest are, of the brightest
+_RATHER_BELOW, _ROUNDS = 3.0, 4  # weight of tooth ends that a curve would cut off, over that of others
 _BRIGHTER_THAN_LIPS = 1.2
 _REST_OF_GAP = 0.006  # face heights above the lower lip that belong to its shadow
 _ALL_DARK = 0.5  # part of the gap that stays with the skull where no teeth are seen
@@ -101,12 +104,12 @@ class OwnTeeth:
         self.has_teeth = bool(brightest > _BRIGHTER_THAN_LIPS * lips)
         self._bite = np.minimum(tops + _ALL_DARK * gap, last)
         if self.has_teeth:
-            teeth = like > _LIKE_TEETH * brightest
+            teeth = like > _LIKE_TEETH * _brightest_nearby(like, brightest)[:, None]
             self.colour = torch.from_numpy(colours[like > 0.85 * brightest].mean(0)).float()
-            ended, weight = _first_run(teeth)
-            found = tops + gap * ended / _ROWS
+            ended, length = _first_run(teeth)
+            found, weight = tops + gap * ended / _ROWS, length * np.sqrt(gap.clip(0))
             if (weight > 0).sum() >= 3:
-                self._bite = np.clip(np.polyval(np.polyfit(self._x, found, 2, w=weight * np.sqrt(gap.clip(0)) + 1e-6), self._x), tops, last)
+                self._bite = np.clip(_lower_parabola(self._x, found, weight), tops, last)
             below = (down > self._bite[:, None] + _REST_OF_GAP / 2) & (np.abs(self._x)[:, None] < 0.6 * self.half_width)
             room = ((last - self._bite)[np.abs(self._x) < 0.6 * self.half_width]).mean()
             self.has_lower_teeth = bool(room > _LOWER_TEETH and teeth[below].mean() > 0.5)
@@ -122,13 +125,28 @@ def _whiteness(colours: np.ndarray) -> np.ndarray:
     return colours.min(axis=-1)
 
 
+def _brightest_nearby(like: np.ndarray, brightest: float) -> np.ndarray:
+    """[C]: how white teeth are in each column of [C, R]; those at the sides lie in the shade."""
+    nearby = gaussian_filter1d(np.quantile(like, 0.9, axis=1), _SHADE_REACH, mode="nearest")
+    return nearby.clip(_SHADIEST * brightest, brightest)
+
+
+def _lower_parabola(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """[C] heights of a parabola through the ends of teeth, and rather below them: what it cuts off would hang on the jaw."""
+    fitted = y
+    for _ in range(_ROUNDS):
+        below = np.where(y > fitted, _RATHER_BELOW, 1.0)
+        fitted = np.polyval(np.polyfit(x, y, 2, w=weight * below + 1e-6), x)
+    return fitted
+
+
 def _first_run(teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row [C, R] of a mask: where its first run of at least three ends, and how long it is (0: there is none)."""
+    """Of each row [C, R] of a mask: where its first run of at least three ends, and how long it is (0: none begins in its first half)."""
     ended, length = np.full(len(teeth), teeth.shape[1]), np.zeros(len(teeth))
     for number, row in enumerate(teeth):
         borders = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
         runs = borders.reshape(-1, 2)
         runs = runs[runs[:, 1] - runs[:, 0] >= 3]
-        if len(runs):
+        if len(runs) and runs[0, 0] < teeth.shape[1] / 2:
             ended[number], length[number] = runs[0, 1], runs[0, 1] - runs[0, 0]
     return ended, length

@@ -11,7 +11,7 @@ from real3d_core.analytic.controls import BASIS, LOWER_LIP, UPPER_LIP
 from real3d_core.analytic.mouth import MouthInterior
 from real3d_core.analytic.own_teeth import OwnTeeth
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import MOUTH, UPPER_INNER_LIP
+from real3d_core.face.landmark_sets import LOWER_INNER_LIP, MOUTH, UPPER_INNER_LIP
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import PipelineOptions, render_frames
@@ -112,6 +112,36 @@ def test_teeth_are_found_in_light_of_any_colour(smiling, light):
     across = torch.linspace(-0.5, 0.5, 21) * white.half_width
     assert tinted.has_teeth
     assert (tinted.bite(across) - white.bite(across)).abs().max() < 0.006
+
+
+def test_teeth_in_the_shade_of_a_cheek_are_teeth_to_their_ends(smiling):
+    """Their lower halves were once cut off and went with the jaw."""
+    photo = smiling.plates.photo
+    columns = (torch.arange(photo.shape[-1]) + 0.5) / photo.shape[-1]
+    corners = plate_pixels(smiling.landmarks[[61, 291], :2].double().numpy(), photo.shape[-1])[:, 0] / photo.shape[-1]
+    into_shade = ((columns - corners.mean()) / (corners[1] - corners[0])).clamp(-0.5, 0.5)
+    lit, shaded = (OwnTeeth(one, smiling.landmarks) for one in (photo, photo * (0.6 - 0.9 * into_shade)))
+    across = torch.linspace(-0.6, 0.6, 25) * lit.half_width
+    assert (shaded.bite(across) - lit.bite(across)).min() > -0.004
+
+
+def test_upper_teeth_are_not_looked_for_at_the_lower_lip(smiling):
+    """Where a wide mouth showed a bright lower row, that and the tongue once stayed with the skull."""
+    photo, points = smiling.plates.photo[0].permute(1, 2, 0).numpy().copy(), smiling.landmarks.clone()
+    own = OwnTeeth(smiling.plates.photo, smiling.landmarks)
+    height = float((points[10, :2] - points[152, :2]).norm())
+    dropped = 2.0 * height * float(own.lower_middle - own.upper_middle)
+    lens = 1 - torch.linspace(-1, 1, len(LOWER_INNER_LIP)) ** 2
+    points[LOWER_INNER_LIP, 1] += dropped * lens
+    polygon = plate_pixels(points[[*UPPER_INNER_LIP, *LOWER_INNER_LIP[::-1]], :2].double().numpy(), len(photo))
+    cv2.fillPoly(photo, [np.round(polygon).astype(np.int32)], (0.25, 0.08, 0.08))
+    for lip, inwards, light in ((UPPER_INNER_LIP, 1, 0.5), (LOWER_INNER_LIP, -1, 1.0)):
+        row = plate_pixels(points[lip[3:-3], :2].double().numpy() + np.array([0, inwards * 0.015 * height]), len(photo))
+        cv2.polylines(photo, [np.round(row).astype(np.int32)], False, (light,) * 3, round(0.025 * height * len(photo)))
+    opened = OwnTeeth(torch.from_numpy(photo).permute(2, 0, 1)[None], points)
+    middle = torch.zeros(1)
+    assert opened.has_teeth
+    assert (opened.bite(middle) - opened.upper_lip(middle)) < 0.5 * (opened.lower_lip(middle) - opened.upper_lip(middle))
 
 
 def test_no_teeth_are_found_in_a_dark_open_mouth(smiling):
