@@ -66,7 +66,8 @@ def loaded_photo(choice: str, path: Path) -> np.ndarray:
 
 
 def floats(pictures: Tensor) -> Tensor:
-    """Pictures in 0..1 or uint8 -> in 0..1, as ComfyUI keeps them."""
+    """Pictures in 0..1 or uint8 on any device -> in 0..1 on the CPU, as ComfyUI keeps them."""
+    pictures = pictures.cpu()
     return pictures.float() / 255 if pictures.dtype == torch.uint8 else pictures
 
 

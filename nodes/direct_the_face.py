@@ -180,4 +180,4 @@ def _stills(portraits, motion: Motion) -> Tensor:
 
     options, march = PipelineOptions(size=_SIDE), device.marcher("auto")
     frames = [render_frames(device.built_in_avatar(), one, motion, options, march=march).frames(0, 1) for one in portraits]
-    return torch.cat(frames)
+    return torch.cat(frames).cpu()

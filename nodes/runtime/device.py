@@ -126,18 +126,22 @@ def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
 
-def new_built_in_avatar(choice: str | None = None, models: ModelFolders | None = None) -> Avatar:
-    """A built-in avatar, the first one for None, with a memory of its own for what it makes of a portrait."""
+def new_built_in_avatar(choice: str | None = None, models: ModelFolders | None = None, on: torch.device | str = "cpu") -> Avatar:
+    """A built-in avatar, the first one for None, with a memory of its own for what it makes of a portrait.
+
+    Args:
+        on: the device that makes its frames; the processor makes single small ones as fast, and leaves the device to others.
+    """
     from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
 
     kinds = built_in_kinds()
-    return kinds[choice or next(iter(kinds))].load(AvatarOptions(models or model_folders(), painting=cuda_ops.painting()))
+    return kinds[choice or next(iter(kinds))].load(AvatarOptions(models or model_folders(), device=on, painting=cuda_ops.painting()))
 
 
 @lru_cache(1)
 def _built_in(choice: str, folders: ModelFolders) -> HostedAvatar:
     """The latest one is kept, with what it has made of its latest portrait."""
-    return HostedAvatar(new_built_in_avatar(choice, folders))
+    return HostedAvatar(new_built_in_avatar(choice, folders, model_management.get_torch_device()))
 
 
 def backend_choices() -> list[str]:

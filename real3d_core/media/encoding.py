@@ -126,6 +126,10 @@ class Encoding:
         floats = frames / 255 if frames.dtype == torch.uint8 else frames.detach().clamp(0, 1)
         return (floats.cpu().numpy() * 65535).round().astype(np.uint16)
 
+    def brief(self, frames: Tensor) -> Tensor:
+        """Frames for `rgb` where they are: on a device no more of them than it needs. Nothing waits for the device."""
+        return frames if frames.device.type == "cpu" or frames.dtype == torch.uint8 or self._depth != 8 else _rounded(frames)
+
     def set_up(self, target) -> None:
         """Gives a codec context whose size is known its colour space and, for H.264, its threads."""
         if self.codec == "h264":
@@ -142,12 +146,17 @@ def in_8_bits(frames: Tensor) -> Tensor:
     """[n, H, W, 3] floats, clamped to [0, 1], or uint8 -> uint8 on the CPU."""
     if frames.dtype == torch.uint8:
         return frames.cpu()
-    if frames.device.type != "cpu":  # less is brought over
-        return torch.cat([part.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for part in frames.detach().split(_ROWS, dim=1)], dim=1)
+    if frames.device.type != "cpu":
+        return _rounded(frames).cpu()
     whole = torch.empty(frames.shape, dtype=torch.uint8)
     for source, target in zip(frames.detach().float().numpy(), whole.numpy(), strict=True):
         cv2.multiply(source.reshape(len(source), -1), 255.0, dst=target.reshape(len(target), -1), dtype=cv2.CV_8U)
     return whole
+
+
+def _rounded(frames: Tensor) -> Tensor:
+    """The same on the device of the frames; what is brought over is a quarter of them."""
+    return torch.cat([part.clamp(0, 1).mul_(255).round_().to(torch.uint8) for part in frames.detach().split(_ROWS, dim=1)], dim=1)
 
 
 def _known(what: str, value: object, options: tuple) -> None:

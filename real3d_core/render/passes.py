@@ -53,7 +53,7 @@ def replace_colour(render: HeadRender, pictures: Tensor) -> HeadRender:
     Args:
         pictures: [N, H, W, 3] in 0..1, seen from the render's cameras, of any size; stretched where they are not square.
     """
-    pictures = pictures.permute(0, 3, 1, 2)
+    pictures = pictures.permute(0, 3, 1, 2).to(render.features)
     side, own = max(pictures.shape[2:]), render.features.shape[-1]
     square = pictures if pictures.shape[2] == pictures.shape[3] else _resized(pictures, side)
     before = raw_colour(render).permute(0, 3, 1, 2)

@@ -15,7 +15,7 @@ from media_files import counting, read_numbers, tone
 from real3d_core.errors import OutputError
 from real3d_core.files import refuse_unwritable
 from real3d_core.media.clip import open_clip
-from real3d_core.media.encoding import Encoding
+from real3d_core.media.encoding import Encoding, in_8_bits
 from real3d_core.media.film import write_video
 from real3d_core.media.sound import load_sound
 from real3d_core.stream import FrameStream
@@ -134,6 +134,23 @@ class TestWriting:
         one, other = (np.stack(list(open_clip(tmp_path / name).frames())) for name in ("a.mp4", "b.mp4"))
         assert np.array_equal(one, other) and seen == [(number + 1, 50) for number in range(50)]
         assert len(threads) == 2 and threading.current_thread() not in threads
+
+    def test_a_chunk_is_converted_while_a_device_computes_the_next_one(self, tmp_path, monkeypatch):
+        plain, next_one, converted_meanwhile = counting(8), threading.Event(), []
+
+        def compute(start: int, stop: int) -> torch.Tensor:
+            if start == 4:
+                next_one.set()
+            return plain.frames(start, stop)
+
+        def convert(frames: torch.Tensor) -> torch.Tensor:
+            converted_meanwhile.append(next_one.wait(5))
+            return in_8_bits(frames)
+
+        monkeypatch.setattr("real3d_core.media.encoding.in_8_bits", convert)
+        write_video(tmp_path / "a.mp4", FrameStream(8, 25.0, compute), None, chunk=4)
+        assert converted_meanwhile == [True, True]
+        assert len(list(open_clip(tmp_path / "a.mp4").frames())) == 8
 
     def test_whole_numbers_are_taken_as_they_are(self, tmp_path):
         plain = counting(10)

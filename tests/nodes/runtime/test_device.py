@@ -49,6 +49,15 @@ class TestOffloading:
         host.execute("Real3DImageToPlane", avatar=stages["avatar"], portrait=stages["portrait"])
         assert brought == []
 
+    def test_the_built_in_avatar_makes_its_frames_on_comfyuis_device(self, host, monkeypatch):
+        runtime, given = host.part("runtime.device"), []
+        monkeypatch.setattr(host.core("analytic.avatar"), "AnalyticAvatar", lambda *_, device, **__: given.append(device))
+        monkeypatch.setattr(host.core("avatar_kinds").AvatarOptions, "__post_init__", lambda self: None)
+        monkeypatch.setattr(runtime.model_management, "get_torch_device", lambda: torch.device("cuda"))
+        runtime._built_in.__wrapped__("analytic (built in)", None)
+        runtime.new_built_in_avatar()
+        assert given == [torch.device("cuda"), None], "those of the live pages leave the device to others"
+
     def test_networks_are_loaded_to_where_the_host_keeps_idle_models(self, host, monkeypatch):
         """Never straight to the graphics card: ComfyUI makes room first."""
         kind, runtime, given = host.core("real3d.kind"), host.part("runtime.device"), []
