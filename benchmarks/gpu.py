@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -29,15 +30,22 @@ from ray_marching import moved  # noqa: E402
 from reference_checkpoint import reference_tensors, write_checkpoint  # noqa: E402
 from scenes import Scene, denser, golden_scene, soft_scene, solid_scene, trigrid_scene  # noqa: E402
 
+from cuda_ops import march as fastest  # noqa: E402
+from cuda_ops import painting  # noqa: E402
 from cuda_ops.back_ends import BACK_ENDS, TORCH  # noqa: E402
 from cuda_ops.build import Refusal  # noqa: E402
 from cuda_ops.fused_marching import CHANNELS, FusedMarcher, PackedDecoder  # noqa: E402
+from real3d_core.analytic.avatar import AnalyticAvatar  # noqa: E402
+from real3d_core.command_line import CHUNK  # noqa: E402
 from real3d_core.media.film import write_video  # noqa: E402
 from real3d_core.media.pictures import load_picture  # noqa: E402
 from real3d_core.media.sound import load_sound  # noqa: E402
+from real3d_core.motion.motion import Motion  # noqa: E402
 from real3d_core.pipeline import ModelFolders, PipelineOptions, talking_portraits  # noqa: E402
+from real3d_core.portrait.portrait import Portrait  # noqa: E402
 from real3d_core.real3d.weights.checkpoint import load_networks  # noqa: E402
-from real3d_core.render import MarchSettings, march  # noqa: E402
+from real3d_core.render import MarchSettings, march, march_dense, render_head  # noqa: E402
+from real3d_core.stream import FPS, FrameStream  # noqa: E402
 
 QUICK = MarchSettings(24, 16, 16)
 BUDGET = 8 * 2**30  # bytes of a common card
@@ -232,17 +240,44 @@ def small_card(card: Card) -> dict:
 
 
 def built_in_film(card: Card) -> dict:
-    """The built-in avatar end to end, as the command line makes it."""
-    from cuda_ops import march as fastest
-    from real3d_core.analytic.avatar import AnalyticAvatar
-
+    """The built-in avatar on the device: end to end as the command line makes it, stage by stage, and against the processor's path."""
     models, assets = ModelFolders(), ROOT / "assets"
     photo, voice = load_picture(assets / "portraits/synthetic_p009.jpg"), load_sound(assets / "speech/librivox_0880_en.wav")
-    start = time.perf_counter()
-    made = talking_portraits(AnalyticAvatar(models), [photo], PipelineOptions(), models, voice.part(0.0, 4.0), march=fastest)
-    prepared = time.perf_counter()
-    write_video(card.folder / "film.mp4", made.films[0], made.soundtrack)
-    return {"preparing, s": prepared - start, "frames per second": len(made.films[0]) / (time.perf_counter() - prepared)}
+    seconds = 4.0 if card.is_gpu else 0.5
+    avatars = {"here": AnalyticAvatar(models, painting=painting(), device=card.device), "CPU": AnalyticAvatar(models, painting=painting())}
+    rows: dict[str, object] = {}
+    films = {}
+    for name, avatar in avatars.items():
+        start = time.perf_counter()
+        made = talking_portraits(avatar, [photo], PipelineOptions(), models, voice.part(0.0, seconds), march=fastest)
+        films[name] = made.films[0]
+        films[name].frames(0, 1)
+        ready = time.perf_counter()
+        write_video(card.folder / "film.mp4", films[name], made.soundtrack, CHUNK)
+        rows[f"{name}: until the first frame, s"] = ready - start
+        rows[f"{name}: frames per second"] = len(films[name]) / (time.perf_counter() - ready)
+    differences = [(films["here"].frames(i, i + 1).cpu() - films["CPU"].frames(i, i + 1)).abs() for i in range(0, len(films["CPU"]), 10)]
+    rows["difference, largest and mean"] = [f"{max(one.max().item() for one in differences):.1e}"]
+    rows["difference, largest and mean"] += [f"{sum(one.mean().item() for one in differences) / len(differences):.1e}"]
+    return rows | stages(card, avatars["here"], made.portraits[0], made.motion)
+
+
+def stages(card: Card, avatar: AnalyticAvatar, portrait: Portrait, motion: Motion) -> dict:
+    """Milliseconds a frame of each stage in chunks of the command line's size, how often the host waits in one, and the most memory."""
+    planes, cameras = avatar.adapt(avatar.lift(portrait), motion), avatar.cameras(portrait, motion)
+    marchers = {"march by the fastest": fastest, "march without waiting": march_dense}
+    rendered = {name: render_head(planes, avatar.decoder, cameras, avatar.march_settings, one) for name, one in marchers.items()}
+    chunk = rendered["march without waiting"].frames(4, 4 + CHUNK)
+    frames = avatar.compose(FrameStream(len(motion), FPS, lambda *_: chunk, keep=0), portrait, motion)
+    rows: dict[str, object] = {}
+    for name, stream in {"adapt": planes, **rendered, "compose": frames}.items():
+        run = partial(stream._compute, 4, 4 + CHUNK)  # anew, of what the stage before remembers
+        rows[f"{name}, ms a frame"] = round(card.milliseconds(run, 1.0) / CHUNK, 3)
+        if card.is_gpu:
+            rows[f"{name}, waits a chunk"] = waits(run)
+    if card.is_gpu:
+        rows["most memory, GB"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+    return rows
 
 
 def table(rows: object) -> str:

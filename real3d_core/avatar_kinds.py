@@ -28,12 +28,12 @@ class AvatarOptions:
 
     models: where the user keeps model files.
     checkpoint: the trained networks, a file or the folder of several; None: what the folders hold.
-    device: where networks run.
+    device: where networks run, and where the built-in avatar makes its frames.
     offload_device: where networks stay until a host moves them to `device`; None: on `device`.
     half: the networks that run for every frame compute in bfloat16: faster where the processor has it, and less exact.
     own_expression: the motion adapter starts from the portrait's own expression instead of the motion's first one, for avatars
         that were published to start from the latter (spec 06 section 12, item 1).
-    painting: the operators that the built-in avatar composes frames by; None: PyTorch's.
+    painting: the operators that the built-in avatar composes frames by on the processor; None: PyTorch's.
 
     Raises:
         Real3DError: there is no such device.

@@ -90,8 +90,11 @@ def run(options: argparse.Namespace) -> None:
     print(one_line(f"{options.out}: {len(frames)} frames, {speed}{_peak_memory()}{bridged}"))
 
 
-def avatar_source(options: argparse.Namespace) -> AvatarOptions:
+def avatar_source(options: argparse.Namespace, usual: str | None = None) -> AvatarOptions:
     """What the avatar is loaded from.
+
+    Args:
+        usual: the device where the options name none; None: cuda where PyTorch has it, else cpu.
 
     Raises:
         Real3DError: there is no such device.
@@ -100,7 +103,7 @@ def avatar_source(options: argparse.Namespace) -> AvatarOptions:
     return AvatarOptions(
         ModelFolders((options.models or DEFAULT_FOLDER,)),
         options.checkpoint,
-        options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        options.device or usual or ("cuda" if torch.cuda.is_available() else "cpu"),
         half=bool(options.half),
         own_expression=bool(options.own_expression),
         painting=None if fast is None else fast.painting(),

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..avatar import Avatar
-from ..avatar_kinds import load_avatar, load_motion
+from ..avatar_kinds import avatar_kind, load_avatar, load_motion
 from ..command_line import CHUNK, Inputs, avatar_source, marcher, read_inputs
 from ..errors import OutputError, Real3DError, brief, one_line
 from ..media.contact_sheet import contact_sheet
@@ -113,7 +113,8 @@ class Worker:
         key = tuple(getattr(job.options, name) for name in _OF_THE_AVATAR)
         if self._avatar is None or self._avatar[0] != key:
             self._avatar = None  # the former one goes before the next comes
-            source = avatar_source(job.options)
+            usual = None if avatar_kind(job.options.avatar).trained else "cpu"  # of which each worker has a core of its own
+            source = avatar_source(job.options, usual)
             self._avatar = (key, load_avatar(job.options.avatar, source), source.models)
         return self._avatar[1:]
 

@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 from real3d_core.errors import OutputError
+from real3d_core.options import parser
 from real3d_core.series import batch, worker
 from real3d_core.series.engine import Reply
+from real3d_core.series.folders import Folders
 from real3d_core.series.options import batch_parser
 from real3d_core.series.report import ProgressLine
 from real3d_core.series.schedule import Film
@@ -224,10 +226,19 @@ def test_progress_is_told_in_films_frames_time_and_failures():
 
 
 def test_rates_travel_exactly(write_jobs, voice, tmp_path, grey):
-    from real3d_core.series.folders import Folders
     from real3d_core.series.jobs import read_jobs
 
     (job,), _ = read_jobs(write_jobs({"audio": voice(0.2), "out": "a.mp4", "fps": 29.97}), tmp_path)
     folders = Folders.of(tmp_path)
     result = Worker(folders, folders.new_desk(0)).do(Task(job, "film", longest=0.01))
     assert not result.whole and Fraction(result.fps) == Fraction(30000, 1001)
+
+
+def test_workers_make_the_built_in_avatars_frames_on_their_own_cores(monkeypatch, tmp_path):
+    """Each has one; a graphics card has no room for as many as there are cores."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    seen = []
+    monkeypatch.setattr(worker, "load_avatar", lambda name, source: seen.append(source.device))
+    options = parser().parse_args(["--portrait", "a.jpg", "--audio", "a.wav", "--out", "a.mp4"])
+    Worker(Folders.of(tmp_path), tmp_path)._avatar_of(Job(1, "", options, "", "", ""))
+    assert seen == ["cpu"]
