@@ -10,7 +10,6 @@ from fractions import Fraction
 from itertools import islice
 from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from .workers import in_order, look_ahead
@@ -108,8 +107,8 @@ class FrameStream(Generic[Chunk]):
             last = min(first + most, stop)
             try:
                 chunk = self.frames(first, last)
-            except torch.cuda.OutOfMemoryError:
-                if last - first == 1:
+            except RuntimeError as failure:  # not all devices have a class for it
+                if "out of memory" not in str(failure) or last - first == 1:
                     raise
                 if most == size:
                     _LOG.warning("The device has no memory for %d frames at once: fewer are computed at once from here on.", last - first)

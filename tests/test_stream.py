@@ -122,19 +122,25 @@ class TestSideBySide:
 class TestOutOfMemory:
     """A device that has memory for few frames at once."""
 
-    def stream(self, most: int, asked: list) -> FrameStream:
+    FAILURES = (
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.97 GB, other allocations: 48 MB, max allowed: 9.07 GB)."),
+    )
+
+    def stream(self, most: int, asked: list, failure: RuntimeError = FAILURES[0]) -> FrameStream:
         def compute(start: int, stop: int) -> torch.Tensor:
             asked.append((start, stop))
             if stop - start > most:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB.")
+                raise failure
             return torch.arange(start, stop)
 
         return FrameStream(13, 25.0, compute).map(lambda chunk, a, b: chunk * 2)
 
-    def test_fewer_frames_at_once_go_on_and_it_is_said_once(self, caplog):
+    @pytest.mark.parametrize("failure", FAILURES, ids=["CUDA", "Apple"])
+    def test_fewer_frames_at_once_go_on_and_it_is_said_once(self, caplog, failure):
         asked: list = []
         with caplog.at_level(logging.WARNING, "real3d"):
-            assert torch.cat(list(self.stream(2, asked).chunks(8))).tolist() == list(range(0, 26, 2))
+            assert torch.cat(list(self.stream(2, asked, failure).chunks(8))).tolist() == list(range(0, 26, 2))
         assert asked == [(0, 8), (0, 4), *((n, min(n + 2, 13)) for n in range(0, 13, 2))]
         assert [record.getMessage() for record in caplog.records] == [
             "The device has no memory for 8 frames at once: fewer are computed at once from here on."
@@ -143,6 +149,10 @@ class TestOutOfMemory:
     def test_a_device_without_memory_for_one_frame_fails(self):
         with pytest.raises(torch.cuda.OutOfMemoryError):
             list(self.stream(0, []).chunks(8))
+
+    def test_other_failures_are_not_taken_for_it(self):
+        with pytest.raises(RuntimeError, match="shape"):
+            list(self.stream(2, [], RuntimeError("shape '[2]' is invalid")).chunks(8))
 
 
 def test_map_tells_which_frames_it_changes():

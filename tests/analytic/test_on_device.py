@@ -26,6 +26,7 @@ from real3d_core.motion.pose import turn_about_neck
 from real3d_core.render import dense_marching
 from real3d_core.render.dense_marching import march_dense
 from real3d_core.render.head import render_head
+from real3d_core.render.passes import replace_colour
 from real3d_core.render.ray_marching import HeadRender, MarchSettings, march
 from real3d_core.render.table_marching import march_table
 from real3d_core.stream import FPS, FrameStream
@@ -69,15 +70,17 @@ def exact_eyes(monkeypatch):
 
 
 def made_by(device, someone, acted):
-    """Frames in front of the photo's background and of another one, and masks, marched plainly: fast marchers differ more."""
+    """Frames before the photo's background and another one, masks, restyled frames. Marched plainly: fast marchers differ more."""
     avatar = AnalyticAvatar(ModelFolders(), RAYS, device=device)
     planes, cameras = avatar.adapt(avatar.lift(someone), acted), avatar.cameras(someone, acted)
     assert planes.parallel is (device is None)
     render = render_head(planes, avatar.decoder, cameras, RAYS, march if device is None else march_dense).frames(0, FRAMES)
     renders = FrameStream(FRAMES, FPS, lambda *_: render)
     backdrop = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    streams = [avatar.compose(renders, someone, acted, behind, SIZE) for behind in (None, backdrop)]
-    return [stream.frames(0, FRAMES) for stream in (*streams, avatar.person_mask(renders, someone, acted, SIZE))]
+    restyled = renders.map(lambda render, *_: replace_colour(render, backdrop[:1].permute(0, 2, 3, 1).expand(FRAMES, -1, -1, -1)))
+    streams = [avatar.compose(renders, someone, acted, None, SIZE), avatar.compose(renders, someone, acted, backdrop, SIZE)]
+    streams += [avatar.person_mask(renders, someone, acted, SIZE), avatar.compose(restyled, someone, acted, None, SIZE)]
+    return [stream.frames(0, FRAMES) for stream in streams]
 
 
 def test_frames_are_made_alike(someone, acted, exact_eyes):
@@ -144,6 +147,25 @@ def test_a_device_without_float64_will_do(loop_on, acted):
     with float32_only():
         frames, _ = loop(acted)
     assert frames.isfinite().all()
+
+
+def test_where_memory_lacks_the_frames_are_made_one_by_one(smiling, acted, monkeypatch):
+    """As streams do that are not computed side by side."""
+    compose, chunks = DeviceComposer.__call__, []
+
+    def scarce(self, render, *others):
+        chunks.append(len(render.cameras))
+        if chunks[-1] > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return compose(self, render, *others)
+
+    avatar = AnalyticAvatar(ModelFolders(), RAYS, device="cpu")
+    renders = render_head(avatar.adapt(avatar.lift(smiling), acted), avatar.decoder, avatar.cameras(smiling, acted), RAYS)
+    expected = avatar.compose(renders, smiling, acted, size=SIZE).frames(0, FRAMES)
+    monkeypatch.setattr(DeviceComposer, "__call__", scarce)
+    found = torch.cat(list(avatar.compose(renders, smiling, acted, size=SIZE).chunks(FRAMES)))
+    assert difference(found, expected) < 1e-5
+    assert chunks[0] == FRAMES and chunks[1:] == [1] * FRAMES
 
 
 @pytest.mark.parametrize("fault", ["lacks an operator", "computes wrongly"])
