@@ -14,9 +14,12 @@ from torch import Tensor
 
 from ...avatar import HEAD_THRESHOLD
 from ...motion.motion import Motion
+from ...render.camera import camera_from_pose
+from ...render.dense_marching import march_dense
 from ...render.planes import Planes
-from ...render.ray_marching import HeadRender
-from ..adapt import CHANGED, PlaneBender
+from ...render.ray_marching import HeadRender, MarchSettings
+from ..adapt import PlaneBender
+from ..channels import constructed_decoder
 from ..compose import Composer, Layers
 from ..controls import BASIS
 from ..eyes import Look
@@ -24,18 +27,20 @@ from .bending import DeviceBender
 from .composer import DeviceComposer
 
 _LOG = logging.getLogger("real3d")
-_ALIKE = 1e-3  # mean difference of pictures in 0..1; of channels of planes likewise, whose numbers are larger
+_ALIKE = 1e-3  # mean difference of pictures in 0..1, and of features in -1..1
+_QUICK = MarchSettings(resolution=32, coarse=20, fine=8)
 _LOOK = Look(gaze=(0.2, 0.1), closed=(0.5, 0.0))
 
 
 def chosen_bender(planes: Planes, usual: PlaneBender, device: torch.device) -> PlaneBender | DeviceBender:
-    """What bends the planes of a head at rest for frames on a device; usual: the processor's."""
+    """What bends the planes of a head at rest for frames on a device, which must then march them; usual: the processor's."""
     speaks = Motion.still(BASIS, 1).with_controls(jaw_open=torch.ones(1)).expression
+    camera = camera_from_pose(torch.zeros(1, 3), torch.zeros(1, 3)).float()
 
-    def moved(bend: PlaneBender | DeviceBender) -> Tensor:
-        return bend(speaks).features[:, 0, CHANGED]
+    def seen(bend: PlaneBender | DeviceBender) -> Tensor:
+        return march_dense(bend(speaks), constructed_decoder(), camera, _QUICK).features
 
-    return _there_if_alike(lambda: DeviceBender(planes, usual.sheets, device), usual, moved, device)
+    return _there_if_alike(lambda: DeviceBender(planes, usual.sheets, device), usual, seen, device)
 
 
 def chosen_composer(
