@@ -31,7 +31,7 @@ from real3d_core.render.ray_marching import HeadRender, MarchSettings, march
 from real3d_core.render.table_marching import march_table
 from real3d_core.stream import FPS, FrameStream
 
-FRAMES, SIZE = 3, 128
+FRAMES, SIZE = 3, 96
 RAYS = MarchSettings(resolution=48, coarse=20, fine=8)
 EQUAL = 1e-4
 
@@ -73,13 +73,13 @@ def made_by(device, someone, acted):
     """Frames before the photo's background and another one, masks, restyled frames. Marched plainly: fast marchers differ more."""
     avatar = AnalyticAvatar(ModelFolders(), RAYS, device=device)
     planes, cameras = avatar.adapt(avatar.lift(someone), acted), avatar.cameras(someone, acted)
-    assert planes.parallel is (device is None)
     render = render_head(planes, avatar.decoder, cameras, RAYS, march if device is None else march_dense).frames(0, FRAMES)
-    renders = FrameStream(FRAMES, FPS, lambda *_: render)
+    renders = FrameStream(FRAMES, FPS, lambda *_: render, parallel=device is None)
     backdrop = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     restyled = renders.map(lambda render, *_: replace_colour(render, backdrop[:1].permute(0, 2, 3, 1).expand(FRAMES, -1, -1, -1)))
     streams = [avatar.compose(renders, someone, acted, None, SIZE), avatar.compose(renders, someone, acted, backdrop, SIZE)]
     streams += [avatar.person_mask(renders, someone, acted, SIZE), avatar.compose(restyled, someone, acted, None, SIZE)]
+    assert all(stream.parallel is (device is None) for stream in (planes, *streams)), "a device's chunks are halved where memory lacks"
     return [stream.frames(0, FRAMES) for stream in streams]
 
 
@@ -137,6 +137,7 @@ def test_nothing_waits_for_a_number_and_all_is_on_the_device(loop_on, monkeypatc
         monkeypatch.setattr(module, "full_float32", lambda device: nullcontext())  # autocast does not know it
     shaped = lambda maps, grid, **_: maps.new_empty(*maps.shape[:2], *grid.shape[1:-1]) + 0 * grid[:, None, ..., 0]  # noqa: E731
     monkeypatch.setattr(F, "grid_sample", shaped)  # PyTorch's takes a second there
+    monkeypatch.setattr(F, "interpolate", lambda maps, size, **_: maps.new_empty(*maps.shape[:2], *size))
     frames, masks = loop_on(torch.device("meta"))(Motion.still(BASIS, 1))
     assert frames.device.type == masks.device.type == "meta"
     assert frames.shape == (1, SIZE, SIZE, 3) and masks.shape == (1, SIZE, SIZE)
@@ -147,25 +148,6 @@ def test_a_device_without_float64_will_do(loop_on, acted):
     with float32_only():
         frames, _ = loop(acted)
     assert frames.isfinite().all()
-
-
-def test_where_memory_lacks_the_frames_are_made_one_by_one(smiling, acted, monkeypatch):
-    """As streams do that are not computed side by side."""
-    compose, chunks = DeviceComposer.__call__, []
-
-    def scarce(self, render, *others):
-        chunks.append(len(render.cameras))
-        if chunks[-1] > 1:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        return compose(self, render, *others)
-
-    avatar = AnalyticAvatar(ModelFolders(), RAYS, device="cpu")
-    renders = render_head(avatar.adapt(avatar.lift(smiling), acted), avatar.decoder, avatar.cameras(smiling, acted), RAYS)
-    expected = avatar.compose(renders, smiling, acted, size=SIZE).frames(0, FRAMES)
-    monkeypatch.setattr(DeviceComposer, "__call__", scarce)
-    found = torch.cat(list(avatar.compose(renders, smiling, acted, size=SIZE).chunks(FRAMES)))
-    assert difference(found, expected) < 1e-5
-    assert chunks[0] == FRAMES and chunks[1:] == [1] * FRAMES
 
 
 @pytest.mark.parametrize("fault", ["lacks an operator", "computes wrongly"])
