@@ -44,7 +44,7 @@ class Torso:
 
     def carried(self, camera: Tensor) -> tuple[int, Tensor]:
         """What a head that is seen by a camera [1, 25] does to the torso: `first_row` and `carried` of FrameLayers."""
-        shift = (_seen(self.neck, camera[0]) - pixel_centres(self.follow.shape[-1])[0]) * self.follow
+        (shift,) = torso_shifts(self.neck, self.follow, pixel_centres(self.follow.shape[-1]), camera)
         top = math.floor((self._top + float(shift[1].amin())) * self._size)
         return min(max(top, 0), self._size - 1), torch.cat([plate_places(0.5 + shift), stillness(shift)[None]])
 
@@ -59,12 +59,16 @@ def _neck_points(source: Tensor, side: int) -> Tensor:
     return (origins + directions * distance[..., None])[0].T.contiguous()
 
 
-def _seen(points: Tensor, camera: Tensor) -> Tensor:
-    """World points [3, side * side] -> [2, side, side] where a camera [25] sees them, in crop units."""
-    to_world = camera[:16].reshape(4, 4)
-    in_camera = to_world[:3, :3].T @ (points - to_world[:3, 3:])
-    side = math.isqrt(points.shape[1])
-    return (0.5 + FOCAL * in_camera[:2] / in_camera[2:]).unflatten(1, (side, side))
+def torso_shifts(neck: Tensor, follow: Tensor, centres: Tensor, cameras: Tensor) -> Tensor:
+    """[n, 2, r, r] crop units by which heads that are seen by cameras [n, 25] carry the torso.
+
+    Args:
+        neck, follow: of `Torso`; centres: [1, 2, r, r] `pixel_centres` of the latter.
+    """
+    to_world = cameras[:, :16].unflatten(1, (4, 4))
+    in_camera = to_world[:, :3, :3].mT @ (neck - to_world[:, :3, 3:])
+    seen = 0.5 + FOCAL * in_camera[:, :2] / in_camera[:, 2:]
+    return (seen.view(-1, *centres.shape[1:]) - centres) * follow
 
 
 def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:

@@ -77,8 +77,9 @@ def _encode(
     packets_of_sound = iter(()) if sound is None else sound_packets(container, sound, encoding.audio_codec)
     sound_end = 0.0
 
-    def encode(pictures: list[av.VideoFrame], first: int) -> None:
+    def encode(chunk: list[av.VideoFrame] | Tensor, first: int) -> None:
         nonlocal sound_end
+        pictures = _yuv(encoding.rgb(chunk), encoding) if isinstance(chunk, Tensor) else chunk
         for number, picture in enumerate(pictures, first):
             if not number:
                 _set_picture(stream, picture, rate, encoding)
@@ -88,14 +89,17 @@ def _encode(
             sound_end, packets = next(packets_of_sound, (math.inf, []))
             container.mux(packets)
 
-    converted = frames.map(lambda floats, start, stop: _yuv(encoding.rgb(floats), encoding), keep=0)
+    def ready(floats: Tensor, start: int, stop: int) -> list[av.VideoFrame] | Tensor:
+        """Converted beside other frames that are computed, or by the thread that encodes, while a device computes the next chunk."""
+        return _yuv(encoding.rgb(floats), encoding) if frames.parallel else encoding.brief(floats)
+
     with ThreadPoolExecutor(1, "encoding") as encoder:  # a chunk is encoded while the next ones are computed
         done, pending = 0, None
-        for pictures in converted.chunks(chunk):
+        for made in frames.map(ready, keep=0).chunks(chunk):
             if pending:
                 pending.result()
-            pending = encoder.submit(encode, pictures, done)
-            done += len(pictures)
+            pending = encoder.submit(encode, made, done)
+            done += len(made)
             if progress:
                 progress(done, len(frames))
         if pending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,12 @@ from torch import Tensor
 
 from ...avatar import HEAD_THRESHOLD
 from ...portrait.crop import Backdrop, behind
-from ...render.camera import FOCAL
 from ...render.march_inputs import full_float32
 from ...render.ray_marching import HeadRender
 from ..compose import CONTOUR_BLUR, Layers, contoured
 from ..eyes import Look
 from ..ray_maps import own_places, pixel_centres, plate_places, stillness
-from ..torso import Torso
+from ..torso import Torso, torso_shifts
 from .maps import blur, enlarged, sampled
 from .moved import moved, sent
 from .places import PlacesOnDevice
@@ -110,14 +108,10 @@ class TorsoOnDevice:
     def __init__(self, torso: Torso, size: int, device: torch.device):
         self._plate, self._neck, self._follow = moved((torso.plate, torso.neck, torso.follow), device)
         self._size, self._own_places = size, own_places(size).to(device)
-        self._side = math.isqrt(torso.neck.shape[1])
-        self._centres = pixel_centres(self._side).to(device)
+        self._centres = pixel_centres(torso.follow.shape[-1]).to(device)
 
     def __call__(self, cameras: Tensor) -> tuple[Tensor, Tensor]:
         """[n, 4, size, size] colour and opacity, and [n, 1, size, size] how much of it is in its place of the photo."""
-        to_world = cameras[:, :16].unflatten(1, (4, 4))
-        in_camera = to_world[:, :3, :3].mT @ (self._neck - to_world[:, :3, 3:])
-        seen = (0.5 + FOCAL * in_camera[:, :2] / in_camera[:, 2:]).unflatten(2, (self._side, self._side))
-        shift = (seen - self._centres) * self._follow
+        shift = torso_shifts(self._neck, self._follow, self._centres, cameras)
         places = self._own_places - enlarged(plate_places(0.5 + shift), self._size, "bilinear")
         return sampled(self._plate, places), enlarged(stillness(shift)[:, None], self._size, "bilinear")
