@@ -18,6 +18,8 @@ from .ray_maps import extent, pixel_centres, plate_places, stillness
 from .solid import NECK_BEHIND
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
+_EDGE = 0.12  # crop units from the photo's sides within which it stays, as nothing is known beyond them
+_ROUNDS = 3  # of the fixed point; each leaves about a third of the error
 
 
 class Torso:
@@ -42,7 +44,12 @@ class Torso:
 
     def carried(self, camera: Tensor) -> tuple[int, Tensor]:
         """What a head that is seen by a camera [1, 25] does to the torso: `first_row` and `carried` of FrameLayers."""
-        shift = (_seen(self._neck, camera[0]) - pixel_centres(self._follow.shape[-1])[0]) * self._follow
+        own = pixel_centres(self._follow.shape[-1])
+        moved = (_seen(self._neck, camera[0]) - own[0]) * self._follow
+        shift = moved
+        for _ in range(_ROUNDS):  # the torso seen at a place is what has been carried there
+            places = (own - shift).permute(0, 2, 3, 1) * 2 - 1
+            shift = F.grid_sample(moved[None], places, padding_mode="border", align_corners=False)[0]
         top = math.floor((self._top + float(shift[1].amin())) * self._size)
         return min(max(top, 0), self._size - 1), torch.cat([plate_places(0.5 + shift), stillness(shift)[None]])
 
@@ -71,7 +78,10 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     head = F.interpolate(portrait.plates.crop(portrait.plates.head_mask), size=(side, side), mode="area")[0, 0].numpy() > 0.5
     distance = distance_transform_edt(~head) / side / (_TORSO_REACH * face_height)
     t = torch.from_numpy(distance).float().clamp(0, 1)
-    return (1 - eased(t))[None, None]
+    across = pixel_centres(side)[0, 0]
+    window = portrait.window
+    beside = torch.minimum(across + window.left / window.side, (portrait.photo_size[0] - window.left) / window.side - across)
+    return ((1 - eased(t)) * eased((beside / _EDGE).clamp(0, 1)))[None, None]
 
 
 def _cells(plate: Tensor) -> Tensor:
