@@ -27,18 +27,20 @@ from .solid import hidden_half, texel_centres
 
 Picture = NDArray[np.float32]
 _DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
-_REACH = 0.25  # face heights
+_REACH = 0.4  # face heights
 _HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
 _OVERLAP = 12  # texels of what the photo shows, over which it passes into what it hides
 _FINE = 0.03  # face heights: detail is what a blur this wide takes away
-_PATCH = 0.1  # face heights, the radius of a patch of detail
-_ALIKE = 0.12  # distance of colours, each 0..1, that patches may differ by
-_LEAST = 0.02  # face heights from the middle of hair to its edge: from less no patch is taken
+_ALIKE = 0.12  # distance of colours, each 0..1, by which hair may differ from where its detail is taken to
+_BROADEST = 0.2  # face heights of hair inside of its edge that are mirrored
+_TO_AND_FRO = 2  # times, how often they are
+_STEPS = 10  # in which its breadth is measured
+_LEAST = 0.03  # face heights: narrower hair lends no detail
 _SHADED = 0.6  # of the jaw's brightness is the least that the shadow below it leaves; what is darker is hair or cloth
 _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above which a pixel at its edge is, and is not, believed
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
-_STRAND = 0.08  # face heights, the side of a square as large as the least hair beside a jaw
+_STRAND = 0.08  # face heights, the side of a square as large as the least hair
 _SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
@@ -47,8 +49,14 @@ _HAIR = 0.15  # distance from the colour of the hair above
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
 _EVEN = 0.06  # face heights over which the colours below a jaw are evened along it: they are drawn out from single places of its edge
 _GATHERS = 0.15  # face heights below its corners over which a jaw's shadow begins
-_SKIN = 0.12  # distance from the face's colour
+_REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
+_GREENER = 0.02  # share of green over that of the face's, above which is no skin
+_DARK = 0.62  # of the face's brightness
+_GRAIN = 0.01  # face heights, what is texture
+_ROUGHER = 2.5  # times the texture of a face
+_SMOOTHEST = 1e-4  # squared, of the brightness, is the least that a face's texture counts as
 _BELIEVED = (0.3, 0.9)  # matte, below and above which an outline's own colours are not, and are, believed
+_OF_SKIN = 0.2  # of that range, where it is skin's: what is mixed there would be a line between the photo and what goes on
 
 
 def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> Tensor:
@@ -105,20 +113,24 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     hair, fringe = _hair(colours, matte, sure, lower, inside, height, face_height)
     inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, hair))
     rim = np.dstack([inner, hair]).astype(np.float32)
-    grown = extend_outwards(rim, sure, blur=max(1.0, fine))
+    shade = _mean_of(colours, sure, _GRAIN * face_height)  # skin goes on as dark as it is at its outline
+    beside_ears = _beside_ears(height)
+    head = sure & ((beside_ears < 0.5) | hair)  # behind an ear is no ear
+    grown = extend_outwards(np.dstack([np.where(hair[..., None], inner, shade), hair]).astype(np.float32), head, blur=max(1.0, fine))
     if hair.any():
         to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
         beside_hair = ~sure * np.clip((to_skin - to_hair) / fine + 0.5, 0, 1)
-        weight = np.maximum(beside_hair, _behind_ears(height, hair, face_height))[..., None]
+        weight = np.maximum(beside_hair, beside_ears * _near(hair, face_height))[..., None]
         grown += (extend_outwards(np.dstack([inner_hair, hair]).astype(np.float32), hair, blur=max(1.0, fine)) - grown) * weight
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
     low, high = _BELIEVED
-    own = np.where(sure, 1, np.clip((matte - low) / (high - low), 0, 1))
+    believed = high - (high - low) * np.where(jaw, 1, _OF_SKIN + (1 - _OF_SKIN) * hairy[..., 0])
+    own = np.where(sure, 1, np.clip((matte - believed) / (high - believed), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    continued = smooth + hairy * _scattered(np.where(sure[..., None], colours - inner, 0), smooth, beyond, hair, face_height)
+    continued = smooth + hairy * _mirrored(np.where(hair[..., None], colours - inner_hair, 0), smooth, beyond, hair, face_height)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
 
@@ -169,12 +181,16 @@ def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: floa
     return columns * up[0] + rows * up[1] - landmarks[EARS].mean(axis=0) @ up
 
 
-def _behind_ears(height: np.ndarray, hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
-    """[H, W] in 0..1: how much of what goes on beyond the outline beside the ears is hair, although the nearest is their skin."""
+def _beside_ears(height: np.ndarray) -> np.ndarray:
+    """[H, W] in 0..1: how much at the height [H, W] above the ears' landmarks at which there are ears."""
     low, high, fading = _EARS
-    beside = smooth_step((height - low) / fading) * smooth_step((high - height) / fading)
+    return (smooth_step((height - low) / fading) * smooth_step((high - height) / fading)).astype(np.float32)
+
+
+def _near(hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """[H, W] in 0..1: how much what goes on behind an ear is hair, although the nearest is the ear's skin."""
     away = cv2.distanceTransform((~hair).astype(np.uint8), cv2.DIST_L2, 5) / face_height
-    return (beside * smooth_step((_HAIR_REACHES - away) / fading)).astype(np.float32)
+    return smooth_step((_HAIR_REACHES - away) / _EARS[2]).astype(np.float32)
 
 
 def _hair(
@@ -194,53 +210,87 @@ def _hair(
     """
     skin = np.median(colours[inside > 0], axis=0)
     smooth = _blurred(colours, 0.01 * face_height)
-    unlike_skin = (inside == 0) & (np.linalg.norm(smooth - skin, axis=2) > _SKIN)
+    unlike_skin = (inside == 0) & _unlike_skin(colours, smooth, inside > 0, skin, face_height)
     upper = sure & unlike_skin & ~lower
     fringe = (matte > _COVERED) & (height > 0) & unlike_skin & ~sure
-    above = upper & (height > _EARS[1])
+    above = _large(upper & (height > _EARS[1]), face_height)
     if not above.any():
-        return upper, fringe
+        return above, above
     unlike_hair = np.linalg.norm(smooth - np.median(colours[above], axis=0), axis=2)
     upper &= (height > _EARS[1]) | (unlike_hair < _SURELY_HAIR * np.linalg.norm(smooth - skin, axis=2))
+    upper = _large(upper, face_height)
     broad = cv2.morphologyEx(unlike_skin.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
     like_hair = np.linalg.norm(smooth - np.median(colours[upper], axis=0), axis=2) < _HAIR
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((sure & lower & broad & like_hair).astype(np.uint8))
-    large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > (_STRAND * face_height) ** 2) + 1
-    return upper | np.isin(labels, large), fringe
+    return upper | _large(sure & lower & broad & like_hair, face_height), fringe
 
 
-def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
-    """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
-    radius = max(2, round(_PATCH * face_height))
-    room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
-    total, weights = np.zeros_like(detail), np.zeros(where.shape, np.float32)
-    step = max(1, radius // 3)
-    sources = np.argwhere(room[::step, ::step] > 0.3 * min(room.max(), radius)) * step
-    if room.max() < _LEAST * face_height or not len(sources):
-        return total
-    chance = np.random.default_rng(0)
-    roomy = np.minimum(room[tuple(sources.T)], radius) / radius
-    axis = np.arange(-radius, radius + 1)
-    window = np.clip(1 - np.hypot(*np.meshgrid(axis, axis)) / (radius + 1), 0, 1).astype(np.float32)
-    height, width = where.shape
-    for row, column in np.argwhere(where[::radius, ::radius]) * radius:
-        apart = np.hypot(*(sources - (row, column)).T) / face_height
-        unlike = np.linalg.norm(smooth[tuple(sources.T)] - smooth[row, column], axis=1)
-        y, x = sources[np.argmax(roomy - apart - unlike / _ALIKE + 0.5 * chance.random(len(sources)))]
-        up, left = min(radius, row, y), min(radius, column, x)
-        down, right = min(radius + 1, height - row, height - y), min(radius + 1, width - column, width - x)
-        here, there = (np.s_[r - up : r + down, c - left : c + right] for r, c in ((row, column), (y, x)))
-        alike = np.exp(-((smooth[there] - smooth[here]) ** 2).sum(axis=2) / _ALIKE**2)
-        weight = window[radius - up : radius + down, radius - left : radius + right] * hair[there]
-        total[here] += detail[there] * (weight * alike)[..., None]
-        weights[here] += weight**2
-    return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
+def _large(region: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
+    """The parts of a region [H, W] that are as large as the least hair."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
+    return np.isin(labels, np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > (_STRAND * face_height) ** 2) + 1)
+
+
+def _unlike_skin(colours: Picture, smooth: Picture, face: NDArray[np.bool_], skin: np.ndarray, face_height: float) -> NDArray[np.bool_]:
+    """[H, W]: what is less red or more green than the face's skin, or dark without being redder, as skin in the shade is, or has more
+    texture; with what it encloses.
+
+    Skin that is lit more than the face, like a forehead, is none of these, nor is a bald head.
+    """
+    total = smooth[..., 0] + smooth[..., 1] + smooth[..., 2]
+    light = total / skin.sum()
+    redder, greener = (smooth[..., k] / np.maximum(total, 1e-3) - skin[k] / skin.sum() for k in (0, 1))
+    grey = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY) / np.maximum(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY), 0.05)
+    texture = _blurred((grey - _blurred(grey, _GRAIN * face_height)) ** 2, 2 * _GRAIN * face_height)
+    low, high = _REDDER
+    unlike = (redder < low) | (greener > _GREENER) | ((light < _DARK) & (redder < high))
+    unlike |= texture > _ROUGHER**2 * max(np.median(texture[face]), _SMOOTHEST)
+    return cv2.morphologyEx(unlike.astype(np.uint8), cv2.MORPH_CLOSE, disc(_LEAST * face_height)) > 0
+
+
+def _mirrored(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """Detail [H, W, 3] of hair, mirrored at its edge to and fro as far as it is broad, wherever outside of it is coloured alike: strands
+    along an outline go on along it.
+    """
+    result = np.zeros_like(detail)
+    if not hair.any():
+        return result
+    edge, labels = cv2.distanceTransformWithLabels((~hair).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.zeros((labels.max() + 1, 2), np.float32)
+    nearest[labels[hair]] = np.argwhere(hair)
+    places = np.argwhere(where & (edge > 0)).astype(np.float32)
+    at = tuple(places.astype(int).T)
+    towards = nearest[labels[at]] - places
+    away = np.linalg.norm(towards, axis=1)
+    towards /= away[:, None]
+
+    steps = np.linspace(0, _BROADEST, _STEPS + 1)[1:] * face_height
+    reached, breadth = np.ones(len(places), bool), np.zeros(len(places), np.float32)
+    for step in steps:
+        reached &= hair[tuple((places + towards * (away + step)[:, None]).round().astype(int).clip(0, np.array(hair.shape) - 1).T)]
+        breadth += reached * steps[0]
+    known = np.zeros(hair.shape, np.float32)
+    known[at] = breadth
+    evened = _blurred(known, _EVEN * face_height) / np.maximum(_blurred(where.astype(np.float32), _EVEN * face_height), 0.05)
+    breadth = np.maximum(evened[at], 1.0)
+
+    inwards = away + breadth - np.abs(away % (2 * breadth) - breadth)
+    sources = np.zeros((*hair.shape, 2), np.float32)
+    sources[at] = (places + towards * inwards[:, None])[:, ::-1]
+    taken, there = (cv2.remap(picture, sources, None, cv2.INTER_LINEAR)[at] for picture in (detail, smooth))
+    alike = np.exp(-((there - smooth[at]) ** 2).sum(axis=1) / _ALIKE**2) * np.clip(breadth / (_LEAST * face_height) - 1, 0, 1)
+    alike *= np.clip(_TO_AND_FRO - 0.5 * away / breadth, 0, 1)  # more often repeated it would be a pattern
+    result[at] = taken * alike[:, None]
+    return result
 
 
 def _mean_of(colours: Picture, chosen: NDArray[np.bool_], sigma: float) -> np.ndarray:
     """[H, W, 3]: blurred colours of the chosen pixels [H, W] alone."""
-    return _blurred(colours * chosen[..., None], sigma) / np.maximum(_blurred(chosen.astype(np.float32), sigma), 0.05)[..., None]
+    return _blurred(colours * chosen[..., None], sigma) / np.maximum(_blurred(chosen.astype(np.float32), sigma), 1e-3)[..., None]
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5))
+    """A wide blur is computed on a reduced picture."""
+    less = max(1, int(sigma / 3))
+    few = picture if less == 1 else cv2.resize(picture, None, fx=1 / less, fy=1 / less, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(few, (0, 0), max(sigma / less, 0.5))
+    return soft if less == 1 else cv2.resize(soft, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)

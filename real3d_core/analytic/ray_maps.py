@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from ..portrait.plates import MARGIN
-from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import lines_of_sight
 from ..render.ray_marching import HeadRender
 from ..smooth_step import smooth_step
@@ -35,6 +34,8 @@ _SIDE_GROW = 2.5
 _FAR_GROW = 0.4  # of an outline that turns away, times the sine of the angle by which it does: the side beyond it is hidden
 _AWAY_BLUR = 2.0  # rays
 _SHARPEST = 0.7  # rays over which strands end at least
+_HANGS_FROM = 0.45  # face heights above the torso, so far above the seam that its outline steps out nowhere
+_STRANDS = 0.35  # of _GROW is as far as hair that hangs down goes on beyond an outline that turns away
 _MOVED = 1 / 200  # crop units
 _WHOLE = 0.95  # opacity of a ray whose coordinates are the surface's; at the rim they are mixed
 _RIM = 10.0  # rays
@@ -116,7 +117,7 @@ class RayCoordinates:
 
     Attributes:
         residual: [1, 2, R, R] what rendered coordinates lack, at the coordinates.
-        rim: [1, 3, R, R] where the photo shows the rim of the solid, where hair, and how near to hair that hangs down.
+        rim: [1, 3, R, R] where the photo shows the rim of the solid, where hair, and how far hair that hangs down goes on.
         in_place, reached: [6, R, R] and [1, R, R] `uv` and `reached` of the unmoved head.
     """
 
@@ -124,7 +125,7 @@ class RayCoordinates:
         self.far_side = far_side
         (rays,) = FrameRays.of(at_rest)
         self.residual = _residual(self._corrected(rays)[0], rays.opacity)
-        self.rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1), hanging], dim=1)
+        self.rim = torch.cat([_rim(at_rest), (_SHARE * hair).clamp(0, 1), _STRANDS * hanging], dim=1)
         self.in_place = _three_times(pixel_centres(hair.shape[-1]))[0]
         self.reached = torch.zeros(1, *hair.shape[-2:])
         unmoved = self(rays)
@@ -305,14 +306,14 @@ def _rim(at_rest: HeadRender) -> Tensor:
 
 
 def near_hanging_hair(hair: Tensor, torso: Tensor, face_height: float) -> Tensor:
-    """[1, 1, R, R]: 1 where hair hangs down on the torso, falling to 0 as high above it as the seam between head and torso reaches.
+    """[1, 1, R, R]: 1 where hair hangs down on the torso, falling to 0 farther above it than the seam between head and torso reaches.
 
     Args:
         hair, torso: [1, 1, R, R] in 0..1.
         face_height: in crop units.
     """
     away = distance_transform_edt((hair[0, 0] * torso[0, 0]).numpy() < 0.5) / hair.shape[-1]
-    return torch.from_numpy(1 - smooth_step(away / (BROADEST_SEAM * face_height))).float()[None, None]
+    return torch.from_numpy(1 - smooth_step(away / (_HANGS_FROM * face_height))).float()[None, None]
 
 
 def _three_times(pair: Tensor) -> Tensor:
@@ -369,8 +370,7 @@ def without_steps(offset: Tensor) -> Tensor:
 
 def _with_neighbours(maps: Tensor) -> Tensor:
     """The sums of 3 x 3 values of a map [1, 1, R, R], zeros beyond the border."""
-    summed = cv2.boxFilter(maps[0, 0].numpy(), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return torch.from_numpy(summed)[None, None]
+    return torch.from_numpy(cv2.boxFilter(maps[0, 0].numpy(), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT))[None, None]
 
 
 def blur(maps: Tensor, sigma: float) -> Tensor:

@@ -24,7 +24,7 @@ from ..smooth_step import smooth_step
 from .hidden_half import HiddenHalf
 
 TEXELS = 256
-NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, world units
+NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, as the photo sees it, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _FINER = 3
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
@@ -37,7 +37,6 @@ _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to wh
 _SHOWN_BEHIND = 0.5  # face heights further back that a photo from the side shows the head
 _STEEPEST_BESIDE = 1.6  # how steeply that side may fall off, which faces the camera: else the back of the head is spread out beside it
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
-_RELIEF = 1.06  # times the depth that MediaPipe draws: some is lost to smoothing; clips of turning heads ask for no more than 1
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ def head_solid(portrait: Portrait) -> HeadSolid:
     layers = torch.cat([portrait.plates.head_mask, portrait.plates.hair], dim=1)
 
     half = hidden_half(portrait, torch.from_numpy(landmarks))
-    widest = landmarks[EARS, 2].mean() - (_WIDEST_BEHIND + _SHOWN_BEHIND * half.amount) * face_height
+    broadest = landmarks[EARS, 2].mean() - _WIDEST_BEHIND * face_height
+    widest = broadest - _SHOWN_BEHIND * half.amount * face_height
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     shown_face = in_face.repeat(_FINER, axis=0).repeat(_FINER, axis=1)  # its outline in the photo may be the nose's
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
@@ -80,12 +80,12 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
         steepest += (_STEEPEST_BESIDE - steepest) * half.amount
         seam = _seam_beside_face(landmarks, face_height, steepest) * (1 - half.amount)
-        front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, widest, steepest))
+        front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, _neck_depth(camera), widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
-        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam, steepest)).float(),
+        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam, broadest, steepest)).float(),
         inside=torch.from_numpy(inside).float(),
         photo_uv=torch.from_numpy(half.unrolled(*_seen(front, camera, portrait.plates.head_mask))).float(),
     )
@@ -97,10 +97,10 @@ def hidden_half(portrait: Portrait, landmarks: Tensor) -> HiddenHalf:
 
 
 def landmarks_in_world(portrait: Portrait) -> np.ndarray:
-    """[478, 3] world: each landmark on its own viewing ray, a little deeper than MediaPipe sees it, the head's pose taken off."""
+    """[478, 3] world: each landmark on its own viewing ray, as deep as MediaPipe sees it, the head's pose taken off."""
     points = portrait.landmarks.double().numpy()
     z_mean = points[:MESH_POINTS, 2].mean()
-    depth = _DISTANCE * (1 + _RELIEF * (points[:, 2] - z_mean) / FOCAL)
+    depth = _DISTANCE * (1 + (points[:, 2] - z_mean) / FOCAL)
     posed = np.stack(
         [(points[:, 0] - 0.5) * depth / FOCAL, (0.5 - points[:, 1]) * depth / FOCAL, _DISTANCE - depth],
         axis=1,
@@ -175,6 +175,7 @@ def _close(
     in_head: np.ndarray,
     face_height: float,
     seam: np.ndarray,
+    neck: np.ndarray,
     widest: float,
     steepest: np.ndarray,
 ) -> np.ndarray:
@@ -193,11 +194,18 @@ def _close(
     outer = oval - drop * t
     rim = _nearest(outer, head)
     outside = np.where(head, outer, rim)
-    outside += (HEAD_CENTRE[2] - NECK_BEHIND - outside) * seam  # torso and head move alike where one goes on in the other
+    outside += (neck - outside) * seam  # torso and head move alike where one goes on in the other
     surface = np.where(in_face, face_depth, outside)
     soft = gaussian_filter(surface, 2.0)
     keep = np.clip(distance_transform_edt(in_face) / 5, 0, 1)
     return _no_steeper(surface * keep + soft * (1 - keep), binary_erosion(in_face, iterations=round(_RIM * face_height * TEXELS)))
+
+
+def _neck_depth(camera: Tensor) -> np.ndarray:
+    """[256, 256]: z of the plane in which the torso is carried along (torso.py); it faces the photo's camera [25], not the head."""
+    x, y = texel_centres()
+    right, up, inwards = camera[:16].reshape(4, 4)[:3, 2].double().tolist()
+    return HEAD_CENTRE[2] + (NECK_BEHIND - (x - HEAD_CENTRE[0]) * right - (y - HEAD_CENTRE[1]) * up) / inwards
 
 
 def _no_steeper(surface: np.ndarray, inner_face: np.ndarray) -> np.ndarray:
@@ -226,9 +234,18 @@ def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, f
 
 
 def _back(
-    front: np.ndarray, in_head: np.ndarray, landmarks: np.ndarray, face_height: float, seam: np.ndarray, steepest: np.ndarray
+    front: np.ndarray,
+    in_head: np.ndarray,
+    landmarks: np.ndarray,
+    face_height: float,
+    seam: np.ndarray,
+    broadest: float,
+    steepest: np.ndarray,
 ) -> np.ndarray:
-    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls."""
+    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls.
+
+    Where the front was not let fall off to the depth at which heads are broadest, the skull goes back so much farther.
+    """
     _, y = texel_centres()
     rim = gaussian_filter(_nearest(front, ~in_head), 6)
     to_rim = distance_transform_edt(in_head) / TEXELS
@@ -236,9 +253,12 @@ def _back(
     upper = smooth_step((y - chin) / (eyes - chin))
     radius = 0.45 * face_height
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(to_rim / radius, 0, 1)) ** 2, 0, 1))
-    thickness = face_height * (0.05 + 0.45 * upper) * bulge
     bare = (steepest - _LONG_HAIR) / (_STEEPEST - _LONG_HAIR)  # a jaw beside hair that hangs down would lie before the hair
-    least = _THIN + (0.06 + 0.1 * bare) * (1 - upper) + 0.2 * smooth_step(to_rim / (0.15 * face_height))
+    thickness = (face_height * (0.05 + 0.45 * upper) + upper * bare * np.maximum(rim - broadest, 0)) * (1 - seam) * bulge
+    ramus = bare * smooth_step((y - chin) / (landmarks[JAW_CORNERS, 1].mean() - chin))  # above the corners of a jaw that nothing hides
+    jaw = (1 - upper) * (0.06 + 0.1 * bare - 0.13 * ramus)
+    inner = 0.2 - 0.12 * (1 - upper) * ramus
+    least = _THIN + jaw + inner * smooth_step(to_rim / (0.15 * face_height))
     return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
 
 

@@ -18,6 +18,8 @@ from .ray_maps import extent, pixel_centres, plate_places, stillness
 from .solid import NECK_BEHIND
 
 _TORSO_REACH = 0.85  # face heights over which the torso stops following the head
+_EDGE = 0.12  # crop units from the photo's sides within which it stays, as nothing is known beyond them
+_ROUNDS = 3  # of the fixed point; each leaves about a third of the error
 
 
 class Torso:
@@ -68,7 +70,11 @@ def torso_shifts(neck: Tensor, follow: Tensor, centres: Tensor, cameras: Tensor)
     to_world = cameras[:, :16].unflatten(1, (4, 4))
     in_camera = to_world[:, :3, :3].mT @ (neck - to_world[:, :3, 3:])
     seen = 0.5 + FOCAL * in_camera[:, :2] / in_camera[:, 2:]
-    return (seen.view(-1, *centres.shape[1:]) - centres) * follow
+    shifts = moved = (seen.view(-1, *centres.shape[1:]) - centres) * follow
+    for _ in range(_ROUNDS):  # the torso seen at a place is what has been carried there
+        places = (centres - shifts).permute(0, 2, 3, 1) * 2 - 1
+        shifts = F.grid_sample(moved, places, padding_mode="border", align_corners=False)
+    return shifts
 
 
 def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
@@ -77,7 +83,10 @@ def _torso_follow(portrait: Portrait, face_height: float) -> Tensor:
     head = F.interpolate(portrait.plates.crop(portrait.plates.head_mask), size=(side, side), mode="area")[0, 0].numpy() > 0.5
     distance = distance_transform_edt(~head) / side / (_TORSO_REACH * face_height)
     t = torch.from_numpy(distance).float().clamp(0, 1)
-    return (1 - eased(t))[None, None]
+    across = pixel_centres(side)[0, 0]
+    window = portrait.window
+    beside = torch.minimum(across + window.left / window.side, (portrait.photo_size[0] - window.left) / window.side - across)
+    return ((1 - eased(t)) * eased((beside / _EDGE).clamp(0, 1)))[None, None]
 
 
 def _cells(plate: Tensor) -> Tensor:

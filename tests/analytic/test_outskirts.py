@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from real3d_core.analytic.outskirts import with_outskirts
+from real3d_core.analytic.outskirts import _hair, with_outskirts
 from real3d_core.face.landmark_sets import EARS, MIDLINE
 from real3d_core.face.measures import face_height_of
 from real3d_core.portrait.plates import plate_pixels
@@ -35,6 +35,33 @@ def test_hair_goes_on_beyond_its_outline_with_detail_of_its_own(drawn):
     inside = np.s_[row - 40 : row + 40, left + 10 : left + round(OUTSIDE * face_height) + 10]
     assert detail(continued)[beyond].mean() > 0.5 * detail(colours)[inside].mean()
     assert detail(colours)[beyond].mean() < 0.4 * detail(colours)[inside].mean()
+
+
+def test_hair_goes_on_as_far_as_the_side_of_a_turned_head_reaches(drawn):
+    """Half as far from the outline as that, everything was smooth, and beyond the colours of who knows what."""
+    colours, matte, landmarks, face_height = drawn
+    continued = with_outskirts(colours, matte, landmarks, face_height)
+    row = round(landmarks[:, 1].min())
+    left = int(np.flatnonzero(matte[row] > 0.95)[0])
+    far, inside = left - round(0.35 * face_height), left + round(0.05 * face_height)
+    beyond, hair = (np.s_[row - 30 : row + 30, at - 10 : at + 10] for at in (far, inside))
+    assert detail(continued)[beyond].mean() > 0.3 * detail(colours)[hair].mean()
+    assert np.abs(continued[beyond].mean(axis=(0, 1)) - colours[hair].mean(axis=(0, 1))).max() < 0.1
+
+
+def test_skin_is_no_hair_in_whatever_light(drawn):
+    """A bright forehead was, and the shaded side of a bald head: a pattern of it went on behind their outline."""
+    _, matte, landmarks, face_height = drawn
+    skin, shade = np.array([0.75, 0.55, 0.45], np.float32), np.array([0.55, 0.42, 0.36], np.float32)
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    up, aside = ((one - landmarks[k, axis]) / face_height for one, k, axis in ((rows, 10, 1), (columns, 454, 0)))
+    bright, dark = (1.3 ** np.clip(-4 * up, 0, 1))[..., None], np.clip(8 * aside, 0, 1)[..., None]
+    bald = (skin * bright * shade**dark).astype(np.float32)
+    sure, everywhere = matte > 0.95, np.ones(matte.shape, np.uint8)
+    face = (np.hypot(columns - landmarks[4, 0], rows - landmarks[4, 1]) < 0.3 * face_height).astype(np.uint8)
+    height = (landmarks[EARS, 1].mean() - rows) / face_height
+    hair, fringe = _hair(bald, matte, sure, everywhere == 0, face, height, face_height)
+    assert not (hair | fringe).any()
 
 
 def test_what_the_photo_surely_shows_stays_as_it_is(drawn):
@@ -112,3 +139,18 @@ def test_behind_an_ear_hair_goes_on(drawn, side):
     behind = continued[round(level), round(middle + side * 0.56 * face_height)]
     hair = np.median(colours[round(landmarks[:, 1].min()) - 20, (matte > 0.95)[round(landmarks[:, 1].min()) - 20]], axis=0)
     assert np.linalg.norm(behind - hair) < 0.4 * np.linalg.norm(skin - hair)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
+    """The ear's edge went on, which is red, or dark where light comes from behind: a turned head had a red patch beside its ears."""
+    colours, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    level, middle = landmarks[EARS, 1].mean(), landmarks[MIDLINE, 0].mean()
+    beside = (columns - middle) * side
+    ear = (np.abs(rows - level) < 0.2 * face_height) & (beside > 0.4 * face_height)
+    cut = np.where(ear & (beside > 0.5 * face_height), 0, matte)
+    skin, red = np.array([0.75, 0.55, 0.45], np.float32), np.array([0.5, 0.1, 0.1], np.float32)
+    bald = np.where(ear[..., None], red, np.broadcast_to(skin, colours.shape)).astype(np.float32)
+    behind = with_outskirts(bald, cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
+    assert np.linalg.norm(behind - skin) < 0.3 * np.linalg.norm(red - skin)

@@ -1,6 +1,7 @@
 """The shape of a head beside and above the face."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.segmentation import BROADEST_SEAM
-from real3d_core.render.camera import HEAD_CENTRE
+from real3d_core.render.camera import HEAD_CENTRE, camera_from_pose
 
 LEVEL = 0.15  # face heights above the ears' landmarks: temples
 
@@ -45,14 +46,19 @@ def test_hair_that_hangs_down_hangs_beside_the_cheek(solids):
     assert min(at_rim(solids["long"], 0.0)) > max(at_rim(solids["curls"], 0.0))
 
 
-def test_hair_that_hangs_down_moves_as_the_torso_does_along_the_whole_seam(solids):
-    """Only its lower end did: above it a turned head had a step in its hair."""
-    solid = solids["long"]
-    _, y = texel_centres()
+@pytest.mark.parametrize("degrees", [0, 10])
+def test_hair_that_hangs_down_moves_as_the_torso_does_along_the_whole_seam(long_haired, degrees):
+    """Only its lower end did, and in a photo from the front: above it, or from the side, a turned head had a step in its hair."""
+    euler = long_haired.euler + torch.tensor([[0.0, math.radians(degrees), 0.0]])
+    camera = camera_from_pose(euler, long_haired.translation).float()
+    solid = head_solid(replace(long_haired, euler=euler, camera=camera))
+    x, y = texel_centres()
     top = solid.landmarks.numpy()[JAW_CORNERS, 1].mean() + 0.9 * BROADEST_SEAM * solid.face_height
     row = int(np.argmin(np.abs(y[:, 0] - top)))
-    inside = np.flatnonzero(solid.inside.numpy()[row] > 0)
-    assert np.abs(solid.front.numpy()[row, inside[[0, -1]]] - (HEAD_CENTRE[2] - NECK_BEHIND)).max() < 0.01 * solid.face_height
+    ends = np.flatnonzero(solid.inside.numpy()[row] > 0)[[0, -1]]
+    rim = np.stack([x[row, ends], y[row, ends], solid.front.numpy()[row, ends]], axis=1) - HEAD_CENTRE
+    behind = rim @ camera[0, :16].reshape(4, 4)[:3, 2].numpy()  # in the photo's direction of sight: there torso.py has the torso
+    assert np.abs(behind - NECK_BEHIND).max() < 0.01 * solid.face_height
 
 
 @pytest.mark.parametrize("who", ["curls", "smiling", "long"])
@@ -66,6 +72,31 @@ def test_a_face_does_not_end_in_a_cliff(solids, who):
     slope = np.abs(np.gradient(solid.front.numpy(), axis=1)) * TEXELS
     assert (beside & level).sum() > 200
     assert slope[beside & level].max() < 2.1
+
+
+@pytest.mark.parametrize("who", ["curls", "smiling"])
+def test_the_back_of_a_skull_lies_as_far_behind_the_ears_as_heads_are_deep(solids, who):
+    """Where temples were not let fall off to the ears' depth, the skull ended sooner: turned, a head was hollow behind its ears."""
+    solid = solids[who]
+    ears = solid.landmarks.numpy()[EARS]
+    x, y = texel_centres()
+    level = np.abs(y - ears[:, 1].mean() - LEVEL * solid.face_height) < 0.05 * solid.face_height
+    inner = (np.abs(x - ears[:, 0].mean()) < 0.1 * solid.face_height) & level
+    assert solid.back.numpy()[inner].max() < ears[:, 2].mean() - 0.55 * solid.face_height
+
+
+@pytest.mark.parametrize("who", ["curls", "smiling"])
+def test_a_jaw_has_no_jowls_behind_it(solids, who):
+    """Between its corner and the ear it was as thick as along the chin: turned, it hung out over the neck."""
+    solid = solids[who]
+    landmarks = solid.landmarks.numpy()
+    _, y = texel_centres()
+    corners, ears = landmarks[JAW_CORNERS, 1].mean(), landmarks[EARS, 1].mean()
+    rows = np.flatnonzero((y[:, 0] > corners) & (y[:, 0] < corners + (ears - corners) / 4))
+    inside = solid.inside.numpy()[rows] > 0
+    thick = (solid.front - solid.back).numpy()[rows]
+    at_rim = np.concatenate([[row[k][0], row[k][-1]] for row, k in ((t, np.flatnonzero(i)) for t, i in zip(thick, inside, strict=True))])
+    assert at_rim.max() < 0.12 * solid.face_height
 
 
 def test_a_photo_from_the_side_does_not_spread_the_back_of_the_head_out(avatar, portrait, solids):
