@@ -38,6 +38,7 @@ EQUAL = 1e-4
 
 def exact_remap(picture, x, y, _, borderMode=cv2.BORDER_CONSTANT):
     """cv2.remap, which rounds places to 1/32 pixel: in all pictures before OpenCV 5, there in those of more than four channels."""
+    x, y = np.moveaxis(x, 2, 0) if y is None else (x, y)
     height, width = picture.shape[:2]
     grid = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)).float()[None]
     maps = torch.from_numpy(np.atleast_3d(picture)).float().permute(2, 0, 1)[None]
