@@ -36,6 +36,7 @@ _BROADEST = 0.2  # face heights of hair inside of its edge that are mirrored
 _TO_AND_FRO = 2  # times, how often they are
 _STEPS = 10  # in which its breadth is measured
 _LEAST = 0.03  # face heights: narrower hair lends no detail
+_PATCH = 0.1  # face heights, the radius of a patch of detail
 _SHADED = 0.6  # of the jaw's brightness is the least that the shadow below it leaves; what is darker is hair or cloth
 _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above which a pixel at its edge is, and is not, believed
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
@@ -130,7 +131,10 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     own = np.where(sure, 1, np.clip((matte - believed) / (high - believed), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    continued = smooth + hairy * _mirrored(np.where(hair[..., None], colours - inner_hair, 0), smooth, beyond, hair, face_height)
+    detail = np.where(hair[..., None], colours - inner_hair, 0)
+    mirrored, share = _mirrored(detail, smooth, beyond, hair, face_height)
+    scattered = _scattered(detail, smooth, beyond & (share < 1), hair, face_height)
+    continued = smooth + hairy * (mirrored + np.sqrt(1 - share * share)[..., None] * scattered)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
 
@@ -247,13 +251,15 @@ def _unlike_skin(colours: Picture, smooth: Picture, face: NDArray[np.bool_], ski
     return cv2.morphologyEx(unlike.astype(np.uint8), cv2.MORPH_CLOSE, disc(_LEAST * face_height)) > 0
 
 
-def _mirrored(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+def _mirrored(
+    detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float
+) -> tuple[Picture, Picture]:
     """Detail [H, W, 3] of hair, mirrored at its edge to and fro as far as it is broad, wherever outside of it is coloured alike: strands
-    along an outline go on along it.
+    along an outline go on along it. Also [H, W] in 0..1, how much of it there is: narrow hair lends little, and not far.
     """
-    result = np.zeros_like(detail)
+    result, share = np.zeros_like(detail), np.zeros(hair.shape, np.float32)
     if not hair.any():
-        return result
+        return result, share
     edge, labels = cv2.distanceTransformWithLabels((~hair).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     nearest = np.zeros((labels.max() + 1, 2), np.float32)
     nearest[labels[hair]] = np.argwhere(hair)
@@ -279,8 +285,36 @@ def _mirrored(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: 
     taken, there = (cv2.remap(picture, sources, None, cv2.INTER_LINEAR)[at] for picture in (detail, smooth))
     alike = np.exp(-((there - smooth[at]) ** 2).sum(axis=1) / _ALIKE**2) * np.clip(breadth / (_LEAST * face_height) - 1, 0, 1)
     alike *= np.clip(_TO_AND_FRO - 0.5 * away / breadth, 0, 1)  # more often repeated it would be a pattern
-    result[at] = taken * alike[:, None]
-    return result
+    result[at], share[at] = taken * alike[:, None], alike
+    return result, share
+
+
+def _scattered(detail: Picture, smooth: Picture, where: NDArray[np.bool_], hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """Detail [H, W, 3] of round patches of hair, laid over one another along a band outside of it, wherever it is coloured alike."""
+    radius = max(2, round(_PATCH * face_height))
+    room = cv2.distanceTransform(hair.astype(np.uint8), cv2.DIST_L2, 5)
+    total, weights = np.zeros_like(detail), np.zeros(where.shape, np.float32)
+    step = max(1, radius // 3)
+    sources = np.argwhere(room[::step, ::step] > 0.3 * min(room.max(), radius)) * step
+    if room.max() < _LEAST * face_height or not len(sources):
+        return total
+    chance = np.random.default_rng(0)
+    roomy = np.minimum(room[tuple(sources.T)], radius) / radius
+    axis = np.arange(-radius, radius + 1)
+    window = np.clip(1 - np.hypot(*np.meshgrid(axis, axis)) / (radius + 1), 0, 1).astype(np.float32)
+    height, width = where.shape
+    for row, column in np.argwhere(where[::radius, ::radius]) * radius:
+        apart = np.hypot(*(sources - (row, column)).T) / face_height
+        unlike = np.linalg.norm(smooth[tuple(sources.T)] - smooth[row, column], axis=1)
+        y, x = sources[np.argmax(roomy - apart - unlike / _ALIKE + 0.5 * chance.random(len(sources)))]
+        up, left = min(radius, row, y), min(radius, column, x)
+        down, right = min(radius + 1, height - row, height - y), min(radius + 1, width - column, width - x)
+        here, there = (np.s_[r - up : r + down, c - left : c + right] for r, c in ((row, column), (y, x)))
+        alike = np.exp(-((smooth[there] - smooth[here]) ** 2).sum(axis=2) / _ALIKE**2)
+        weight = window[radius - up : radius + down, radius - left : radius + right] * hair[there]
+        total[here] += detail[there] * (weight * alike)[..., None]
+        weights[here] += weight**2
+    return total / np.sqrt(np.maximum(weights, 0.01))[..., None]
 
 
 def _mean_of(colours: Picture, chosen: NDArray[np.bool_], sigma: float) -> np.ndarray:
