@@ -62,8 +62,8 @@ BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
 _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
-_OVER_TEETH = 0.15  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
-_RELAXED = 0.25  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
+_OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
+_RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
 _FROWN_NARROWS = 1.9  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
 _SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse

@@ -37,6 +37,7 @@ _THROAT, _INNER_CHEEK = 0.24, 0.70  # brightness of the flesh in the middle and 
 _HOLLOW, _DEEPEST = 0.34, 0.58  # how much darker cheeks are at the upper lip, and how far down they are brightest
 _STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them,
 _AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
+_LIP_AT_BITE = 0.014  # this close to the ends of the teeth a photo's lower lip may be seen before them; it does not stay there
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
 
 
@@ -171,7 +172,8 @@ class MouthInterior:
         x = own.within(x)
         shown = torch.minimum(torch.maximum(y, own.upper_lip(x) + raised.clamp(max=_LIP_RIM)), own.lower_lip(x))
         colour = own.sample(torch.stack([x, shown], dim=-1))
-        return colour, covers * (1 - parts * (1 - own.likeness(colour)))
+        rim = 1 - _share(own.bite(x) - y, 0, _LIP_AT_BITE)
+        return colour, covers * (1 - parts * (1 - own.likeness(colour) * (1 - rim * (1 - own.paleness(colour)))))
 
     def _own_lower(self, place: Tensor, opened: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         """What the photo shows below its upper teeth goes with the jaw; it clings to them while hardly more than the lips has moved."""

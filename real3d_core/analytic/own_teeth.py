@@ -18,6 +18,7 @@ _LIKE_TEETH = 0.6  # of the brightest in the mouth
 _SHADE_REACH, _SHADIEST = 5, 0.45  # columns over which light on teeth changes, and how bright the darkest are, of the brightest
 _RATHER_BELOW, _ROUNDS = 3.0, 4  # weight of tooth ends that a curve would cut off, over that of others
 _BRIGHTER_THAN_LIPS = 1.2
+_LIP_PALE, _TOOTH_PALE = 0.6, 0.8  # least over largest channel in light in which the teeth are white
 _REST_OF_GAP = 0.006  # face heights above the lower lip that belong to its shadow
 _ALL_DARK = 0.5  # part of the gap that stays with the skull where no teeth are seen
 _SHOWN_WIDTH = 0.94  # of the mouth's; at the corners themselves there is nothing but lip
@@ -75,6 +76,14 @@ class OwnTeeth:
         if self.colour is None:
             return colours.new_zeros(len(colours))
         return (4.0 * colours.amax(dim=-1) / self.colour.max() - 0.4).clamp(0, 1)
+
+    def paleness(self, colours: Tensor) -> Tensor:
+        """[K] how far colours [K, 3] of the photo are as pale as its teeth, in any light, 0..1; lips and gums are not."""
+        if self.colour is None:
+            return torch.ones(len(colours))
+        channels = colours / self.colour.clamp_min(0.02)
+        pale = channels.amin(dim=-1) / channels.amax(dim=-1).clamp_min(0.02)
+        return ((pale - _LIP_PALE) / (_TOOTH_PALE - _LIP_PALE)).clamp(0, 1)
 
     def upper_lip(self, x: Tensor) -> Tensor:
         """How far down the upper lip's edge is at places across."""

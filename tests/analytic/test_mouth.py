@@ -114,6 +114,15 @@ def test_teeth_are_found_in_light_of_any_colour(smiling, light):
     assert (tinted.bite(across) - white.bite(across)).abs().max() < 0.006
 
 
+@pytest.mark.parametrize("light", [(1.0, 1.0, 1.0), (0.6, 0.9, 1.2)], ids=["white", "blue"])
+def test_a_lip_before_the_teeth_is_told_from_them(smiling, light):
+    """It once hung from them as a second lip."""
+    own = OwnTeeth((smiling.plates.photo * torch.tensor(light).view(1, 3, 1, 1)).clamp(0, 1), smiling.landmarks)
+    lip = torch.tensor([[0.75, 0.38, 0.38]]) * torch.tensor(light)
+    assert own.paleness(own.colour[None]) == own.paleness(0.6 * own.colour[None]) == 1
+    assert own.paleness(lip) < 0.2
+
+
 def test_teeth_in_the_shade_of_a_cheek_are_teeth_to_their_ends(smiling):
     """Their lower halves were once cut off and went with the jaw."""
     photo = smiling.plates.photo

@@ -49,6 +49,19 @@ def test_hair_goes_on_as_far_as_the_side_of_a_turned_head_reaches(drawn):
     assert np.abs(continued[beyond].mean(axis=(0, 1)) - colours[hair].mean(axis=(0, 1))).max() < 0.1
 
 
+def test_far_behind_narrow_hair_there_is_detail_too(drawn):
+    """Its mirror image ends soon: behind the ears of short-haired heads all was flat."""
+    colours, matte, landmarks, face_height = drawn
+    row = round(landmarks[:, 1].min())
+    left = int(np.flatnonzero(matte[row] > 0.95)[0])
+    narrow = colours.copy()
+    skin = np.median(colours[landmarks[MIDLINE, 1].astype(int), landmarks[MIDLINE, 0].astype(int)], axis=0)
+    narrow[row - 40 : row + 40, left + round(0.07 * face_height) : left + round(0.4 * face_height)] = skin
+    continued = with_outskirts(narrow, matte, landmarks, face_height)
+    far = np.s_[row - 15 : row + 15, left - round(0.35 * face_height) - 10 : left - round(0.35 * face_height) + 10]
+    assert detail(continued)[far].mean() > 0.4 * detail(colours)[row - 15 : row + 15, left + 2 : left + 12].mean()
+
+
 def test_skin_is_no_hair_in_whatever_light(drawn):
     """A bright forehead was, and the shaded side of a bald head: a pattern of it went on behind their outline."""
     _, matte, landmarks, face_height = drawn
