@@ -268,7 +268,7 @@ def stages(card: Card, avatar: AnalyticAvatar, portrait: Portrait, motion: Motio
     marchers = {"march by the fastest": fastest, "march without waiting": march_dense}
     rendered = {name: render_head(planes, avatar.decoder, cameras, avatar.march_settings, one) for name, one in marchers.items()}
     chunk = rendered["march without waiting"].frames(4, 4 + CHUNK)
-    frames = avatar.compose(FrameStream(len(motion), FPS, lambda *_: chunk, keep=0), portrait, motion)
+    frames = avatar.compose(FrameStream(len(motion), FPS, lambda *_: replace(chunk), keep=0), portrait, motion)
     rows: dict[str, object] = {}
     for name, stream in {"adapt": planes, **rendered, "compose": frames}.items():
         run = partial(stream._compute, 4, 4 + CHUNK)  # anew, of what the stage before remembers
