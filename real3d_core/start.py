@@ -17,7 +17,7 @@ def load_mediapipe() -> None:
     if "matplotlib" in sys.modules:
         return
     plots = sys.modules["matplotlib"] = _Later("matplotlib")
-    plots.pyplot = sys.modules["matplotlib.pyplot"] = _Later("matplotlib.pyplot")
+    vars(plots)["pyplot"] = sys.modules["matplotlib.pyplot"] = _Later("matplotlib.pyplot")
     try:
         with suppress(Exception):  # whoever needs it says what is wrong with it
             importlib.import_module("mediapipe")
