@@ -109,7 +109,7 @@ inline Floats times_2_to(Floats whole, Floats value) { return _mm512_scalef_ps(v
 #else
 inline Floats nearest(Floats power, Floats& left) {
     const float shift = 12582912.0f;  // adding it rounds to a whole number, which then stands in the lowest bits
-    power = larger(power, all(-126.0f));
+    power = larger(all(-126.0f), power);  // in this order what is not a number stays so
     const Floats whole = power + shift;
     left = power - (whole - shift);
     return whole;
