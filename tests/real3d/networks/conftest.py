@@ -48,6 +48,10 @@ def small_networks() -> Real3DNetworks:
     return build_networks(small_tensors(), {}, sizes=SMALL)
 
 
+# The bounds were set where sums are made 16 numbers at a time; sums of 8 round otherwise: 2.5e-5 for 1e-5 was measured.
+ROUNDING = 1 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 4
+
+
 class Golden:
     """The arrays of one reference file, and how a full tensor is compared with them."""
 
@@ -64,7 +68,7 @@ class Golden:
         else:
             sample = full.flatten()[:: about["stride"]]
             atol, rtol = tolerance or (about["atol"], self.meta["tolerance"]["rtol"])
-        np.testing.assert_allclose(sample.numpy(), self.arrays[name], rtol=rtol, atol=atol, err_msg=name)
+        np.testing.assert_allclose(sample.numpy(), self.arrays[name], rtol=rtol, atol=atol * ROUNDING, err_msg=name)
         assert float(full.std()) == pytest.approx(about["std"], rel=1e-3), name
 
 
