@@ -137,15 +137,22 @@ def test_where_a_jaw_meets_dark_hair_no_dark_line_is_left(drawn):
     assert continued[below].sum(axis=1).min() > 0.8 * skin.sum()
 
 
-@pytest.mark.parametrize("side", [-1, 1])
-def test_behind_an_ear_hair_goes_on(drawn, side):
-    """The ear's skin went on: a turned head had a band of it from the ear up, before the hair."""
-    colours, matte, landmarks, face_height = drawn
+def with_an_ear(drawn, side):
+    """Where an ear is on that side [H, W], the matte of a head that ends in it, and the place between the ears: row and column."""
+    _, matte, landmarks, face_height = drawn
     rows, columns = np.mgrid[: len(matte), : len(matte)]
     level, middle = landmarks[EARS, 1].mean(), landmarks[MIDLINE, 0].mean()
     beside = (columns - middle) * side
     ear = (np.abs(rows - level) < 0.2 * face_height) & (beside > 0.4 * face_height)
-    eared, cut = colours.copy(), np.where(ear & (beside > 0.5 * face_height), 0, matte)
+    return ear, np.where(ear & (beside > 0.5 * face_height), 0, matte), level, middle
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_behind_an_ear_hair_goes_on(drawn, side):
+    """The ear's skin went on: a turned head had a band of it from the ear up, before the hair."""
+    colours, matte, landmarks, face_height = drawn
+    ear, cut, level, middle = with_an_ear(drawn, side)
+    eared = colours.copy()
     skin = colours[landmarks[[205, 425], 1].round().astype(int), landmarks[[205, 425], 0].round().astype(int)].mean(axis=0)
     eared[ear] = skin
     continued = with_outskirts(eared, cut, landmarks, face_height)
@@ -157,12 +164,8 @@ def test_behind_an_ear_hair_goes_on(drawn, side):
 @pytest.mark.parametrize("side", [-1, 1])
 def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     """The ear's edge went on, which is red, or dark where light comes from behind: a turned head had a red patch beside its ears."""
-    colours, matte, landmarks, face_height = drawn
-    rows, columns = np.mgrid[: len(matte), : len(matte)]
-    level, middle = landmarks[EARS, 1].mean(), landmarks[MIDLINE, 0].mean()
-    beside = (columns - middle) * side
-    ear = (np.abs(rows - level) < 0.2 * face_height) & (beside > 0.4 * face_height)
-    cut = np.where(ear & (beside > 0.5 * face_height), 0, matte)
+    colours, _, landmarks, face_height = drawn
+    ear, cut, level, middle = with_an_ear(drawn, side)
     skin, red = np.array([0.75, 0.55, 0.45], np.float32), np.array([0.5, 0.1, 0.1], np.float32)
     bald = np.where(ear[..., None], red, np.broadcast_to(skin, colours.shape)).astype(np.float32)
     behind = with_outskirts(bald, cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
