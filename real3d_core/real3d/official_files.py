@@ -12,6 +12,7 @@ Where they are not there they are looked for in all folders below, so that the u
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from .model_folders import FACE, HUBERT, NETWORKS, VOICE, folders_below, has_che
 from .source import prepare_source
 from .weights.audio_to_motion import load_audio_to_motion
 from .weights.checkpoint import checkpoint_file, load_networks
+
+_LOG = logging.getLogger("real3d")
 
 _TRAINED_WITH = hubert.SOURCE.rpartition("/")[2]
 SOURCE = "the downloads of https://github.com/yerfor/Real3DPortrait"
@@ -65,12 +68,20 @@ def load_real3d_avatar(options: AvatarOptions) -> Real3DAvatar:
         raise MissingModelError(_missing_message("The avatar 'real3d' lacks files", needed, _missing_for_voice(models)))
     face = load_face_model(face_folder(models), models, folders_below(models.paths))
     return Real3DAvatar(
-        load_networks(checkpoint, device=home, dtype=torch.bfloat16 if options.half else torch.float32),
+        load_networks(checkpoint, device=home, dtype=_precision(options)),
         DrivenFace(face, options.device),
         prepare=lambda portrait: prepare_source(portrait, face, models),
         speech=Voice(lambda: load_voice(models, home)),
         own_expression=options.own_expression,
     )
+
+
+def has_bfloat16(device: torch.device | str) -> bool:
+    """Whether a device computes in bfloat16 itself: others, such as processors without AVX-512, take a hundred times as long for it."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type != "cpu" or any(name in torch.backends.cpu.get_cpu_capability() for name in ("AVX512", "SVE"))
 
 
 def load_voice(models: ModelFolders, device: torch.device | str) -> VoiceNetworks:
@@ -115,6 +126,14 @@ def voice_folder(models: ModelFolders) -> Path:
 def hubert_folder(models: ModelFolders) -> Path:
     """Where HuBERT is, or belongs; of several, the one that the audio-to-motion model was trained with."""
     return _place(models, HUBERT, lambda folder: has_hubert(folder) and (folder.name == HUBERT or is_hubert(folder)), _TRAINED_WITH)
+
+
+def _precision(options: AvatarOptions) -> torch.dtype:
+    if options.half and has_bfloat16(options.device):
+        return torch.bfloat16
+    if options.half:
+        _LOG.warning("Half precision is left out: '%s' here computes in float32 faster.", options.device)
+    return torch.float32
 
 
 def _place(models: ModelFolders, name: str, holds: Callable[[Path], bool], published: str = "") -> Path:

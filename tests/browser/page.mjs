@@ -145,7 +145,7 @@ export const values = (type) => page.evaluate((type) => {
   return Object.fromEntries((node.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => [widget.name, widget.value]));
 }, type);
 export const shown = (selector) => page.locator(selector).first();
-export async function until(test, milliseconds = 5000) {
+export async function until(test, milliseconds = 20000) {
   for (const began = Date.now(); Date.now() - began < milliseconds;) {
     if (await test()) return true;
     await page.waitForTimeout(60);

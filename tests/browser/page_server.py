@@ -212,7 +212,7 @@ class Page:
 
         @table.get("/test/askers")
         async def askers(request):
-            looked_at = [asker for face in list(self.live._faces.values()) for asker in face.askers]
+            looked_at = [asker for face in list(self.live._faces.values()) for asker in tuple(face.askers)]
             return web.json_response({asker: looked_at.count(asker) for asker in looked_at})
 
         @table.get("/view")

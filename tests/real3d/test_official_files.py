@@ -67,6 +67,22 @@ def test_what_only_a_voice_needs_does_not_stand_in_a_clips_way(tmp_path, monkeyp
             hear()
 
 
+@pytest.mark.parametrize(
+    ("capability", "half", "precision"), [("AVX2", True, "float32"), ("AVX512", True, "bfloat16"), ("AVX512", False, "float32")]
+)
+def test_half_precision_is_left_out_where_the_processor_has_none(tmp_path, monkeypatch, caplog, capability, half, precision):
+    """A ticked box made one frame take minutes there."""
+    write_face_model(tmp_path)
+    empty_checkpoint(tmp_path / "secc2plane_torso_orig")
+    given = []
+    monkeypatch.setattr(official_files, "load_networks", lambda path, device, dtype: given.append(dtype) or NoNetworks())
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    load_avatar("real3d", AvatarOptions(ModelFolders((tmp_path,)), half=half))
+    assert given == [getattr(torch, precision)]
+    told = [message for message in caplog.messages if message.startswith("Half")]
+    assert told == ["Half precision is left out: 'cpu' here computes in float32 faster."] * (half and precision == "float32")
+
+
 def test_a_file_that_is_no_checkpoint_is_told_before_what_is_missing(tmp_path):
     (tmp_path / "cat.ckpt").write_text("a picture of a cat")
     with pytest.raises(MissingModelError, match=r"'cat\.ckpt' is not a checkpoint"):
