@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cuda_emulation
 import pytest
+from filelock import FileLock
 
 from cuda_ops import build
 from cuda_ops.back_ends import BACK_ENDS
@@ -19,10 +20,12 @@ LOADERS = ON_PROCESSORS | {"cuda-emulated": cuda_emulation.load}
 
 @pytest.fixture(autouse=True, scope="session")
 def builds(tmp_path_factory):
-    """Nothing is taken from or left in the user's cache."""
+    """Nothing is taken from or left in the user's cache; processes that run tests side by side share what they build."""
+    folder = tmp_path_factory.getbasetemp()
+    builds = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "builds"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REAL3D_CACHE", str(tmp_path_factory.mktemp("builds")))
-        yield
+        patch.setenv("REAL3D_CACHE", str(builds))
+        yield builds
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +36,8 @@ def marchers(builds):
     def load(name):
         if name not in loaded:
             try:
-                loaded[name] = LOADERS[name]()
+                with FileLock(f"{builds}.lock"):
+                    loaded[name] = LOADERS[name]()
             except Refusal as reason:
                 loaded[name] = reason
         if isinstance(loaded[name], Refusal):
