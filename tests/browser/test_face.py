@@ -97,7 +97,7 @@ def test_several_faces_in_several_tabs_answer_for_themselves(served, tmp_path, r
     assert opened[0] == opened[2] and told["storm"] == opened, "whatever the others wish for meanwhile"
     assert told["loads"] == 1, "a tab asks the server once to get ready"
     assert told["askers"] == [1, 1, 1] and told["different"] == 3 and told["known"] == [True] * 3
-    assert told["released"] and told["left"] == [True, True], "a tab that is closed releases what it looked at, and nothing else"
+    assert told["released"] and told["left"] == [True, True], "a tab that is left releases what it looked at, and nothing else"
     assert told["on"] == [rest[0], opened[1]], "the other goes on"
     assert told["lost"] and told["healed"] == [opened[0], rest[1], "", ""]
     assert told["whileRunning"] == opened[0] and told["afterwards"] == rest[0], "it listens to the server again"

@@ -140,8 +140,8 @@ def test_an_edited_video_saves_itself_once_and_quickly(clip_of, host, film):
 
 
 def test_pictures_outlive_the_clip_that_they_were_asked_of(host, film):
-    pictures, count = host.part("conversions").driving_frames(Resized(str(film), edited=True), None, 25.0)
-    assert sum(1 for _ in pictures) == count == SECONDS * 25
+    pictures = host.part("conversions").driving_clip(Resized(str(film), edited=True)).frames()
+    assert sum(1 for _ in pictures) == SECONDS * 25
 
 
 def test_a_video_that_knows_no_wishes_saves_itself_plainly(clip_of, film):
