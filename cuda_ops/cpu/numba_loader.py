@@ -135,7 +135,9 @@ def _kernel(module: str = "march_numba", function: str = "march", signature: str
         numba = import_module("numba")
         source = import_module(f".{module}", __package__)
     except ImportError as failure:
-        raise Refusal(f"numba is not installed or does not work here ({failure})") from None
+        raise Refusal(
+            f"numba is not installed or does not work here ({failure}); `pip install numba` makes marching three times as fast"
+        ) from None
     _log.info("numba compiles ray marching for this processor, unless it is in the cache; that takes some seconds")
     types = getattr(source, signature)
     folder = cache_folder() / f"numba-{_key(numba)}"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..portrait.boxes import Box
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
-from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, own_places
+from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, listed, own_places
 
 CELL = 16
 
@@ -87,14 +87,14 @@ def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Ten
     Returns [C, h, w].
     """
     found = _bicubic(plate, places)
-    height, width = plate.shape[2:]
-    pixels = ((places + 1) * places.new_tensor([width, height])[:, None, None] - 1) / 2
+    plate_side = places.new_tensor(plate.shape[:1:-1])[:, None]
     for patch in patches:
-        side = places.new_tensor(patch.cells.shape[:1:-1])[:, None, None]
-        on_patch = pixels - places.new_tensor(patch.corner)[:, None, None]
-        row, column = ((on_patch >= 1) & (on_patch < side - 2)).all(dim=0).nonzero(as_tuple=True)
-        within = (on_patch[:, row, column, None] * 2 + 1) / side - 1
-        found[:, row, column] = _bicubic(patch.cells, within)[..., 0]
+        corner, side = places.new_tensor(patch.corner)[:, None], places.new_tensor(patch.cells.shape[:1:-1])[:, None]
+        first, last = ((2 * (corner + end) + 1) / plate_side - 1 for end in (1, side - 2))
+        on_patch = ((places >= first[..., None]) & (places < last[..., None])).unbind()
+        pixels = listed(torch.logical_and(*on_patch))
+        within = ((places.flatten(1).index_select(1, pixels) + 1) * plate_side - 2 * corner) / side - 1
+        found.view(len(found), -1)[:, pixels] = _bicubic(patch.cells, within[..., None])[..., 0]
     return found
 
 
