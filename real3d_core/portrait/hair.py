@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..face.landmark_sets import CHIN, FOREHEAD, LEFT_BROW, LEFT_EYE, MOUTH_CORNERS, RIGHT_BROW, RIGHT_EYE
+from ..face.landmark_sets import BELOW_EAR_LOBES, CHIN, FOREHEAD, LEFT_BROW, LEFT_EYE, MOUTH_CORNERS, RIGHT_BROW, RIGHT_EYE
+from ..face.measures import face_height_of
+from ..smooth_step import smooth_step
+from .inpaint import extend_outwards
 from .segmentation import away_from_face, disc, filled_face
 
 _BINS = 24  # of each colour
@@ -16,6 +19,8 @@ _SMOOTH = 0.01  # face heights
 _AWAY = 0.08  # face heights from the face, from where on it is no forehead
 _AROUND_EYES = 0.04  # face heights
 _LEAST = 0.08  # face heights, the side of a square as large as what tells the hair's colours
+_SEEN_AT = 120.0  # pixels of a face's height
+_JAW = 0.02  # face heights that it is at least broader than the landmarks say
 _GAP = 0.03  # face heights between strands
 _REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
 _GREENER = 0.02  # share of green over that of the face's, above which is no skin
@@ -49,6 +54,35 @@ def hair_seen(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, face
     frequent = [_frequencies(bins[one]) for one in (crown, skin)]
     like_hair = (frequent[0] > frequent[1])[tuple(np.moveaxis(bins, 2, 0))]
     return cv2.morphologyEx(like_hair.astype(np.uint8), cv2.MORPH_CLOSE, disc(_GAP * face_height / 2)) > 0
+
+
+def bare_beside_jaw(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """float32 [H, W] in 0..1: what beside the jaw, below the ears, is neck or collar, not hair that hangs down there.
+
+    Args:
+        photo: float32 [H, W, 3] in 0..1.
+        person: [H, W] in 0..1; beyond the person it is as at its outline.
+        landmarks: [478, 2] in pixels.
+        away: [H, W], see `away_from_face`.
+    """
+    height, width = away.shape
+    strands = cv2.resize(_strands(photo, person, landmarks), (width, height), interpolation=cv2.INTER_LINEAR)
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
+    levels = (landmarks[BELOW_EAR_LOBES] - landmarks[CHIN]) @ up
+    rows, columns = np.arange(height)[:, None] - landmarks[CHIN, 1], np.arange(width) - landmarks[CHIN, 0]
+    to_the_right = rows * up[0] - columns * up[1] > 0
+    below = columns * up[0] + rows * up[1] < np.where(to_the_right, levels[1], levels[0])
+    return below * smooth_step((away - _JAW) / _JAW).astype(np.float32) * (1 - strands)
+
+
+def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """float32 [h, w] in 0..1, of a picture as small as hair is still seen in: where the person is hair, or nearest to it."""
+    face_height = float(face_height_of(landmarks))
+    scale = min(1.0, _SEEN_AT / face_height)
+    size = [max(1, round(scale * side)) for side in person.shape[::-1]]
+    few, covered = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (photo, person))
+    hair = hair_seen(few, covered, landmarks * scale, face_height * scale)
+    return extend_outwards(np.dstack([hair] * 3).astype(np.float32), covered > 0.5, blur=1.0)[..., 0]
 
 
 def _surely_skin(landmarks: np.ndarray, shape: tuple[int, ...], face_height: float) -> NDArray[np.bool_]:

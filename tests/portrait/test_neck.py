@@ -11,6 +11,7 @@ from real3d_core.portrait.plates import make_plates
 from real3d_core.portrait.segmentation import away_from_face, head_region
 
 SIDE = 300
+NOTHING_BARE = np.zeros((SIDE, SIDE), np.float32)
 SKIN, COLLAR, BEHIND, HAIR = (0.75, 0.55, 0.42), (0.95, 0.96, 0.98), (0.3, 0.35, 0.4), (0.07, 0.06, 0.06)
 
 
@@ -66,7 +67,7 @@ def test_a_head_seen_from_its_side_is_whole(landmarks):
     turned += landmarks.mean(axis=0)
     person = np.zeros((SIDE, SIDE), np.float32)
     cv2.fillConvexPoly(person, cv2.convexHull(turned[:, :2].round().astype(np.int32)), 1.0)
-    region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE))
+    region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE), NOTHING_BARE)
     middle = turned[FACE_OVAL, :2].mean(axis=0).round().astype(int)
     assert region[middle[1], middle[0]] == 1
 
