@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 
 from ..face.landmark_sets import BELOW_EAR_LOBES, CHIN, FOREHEAD, LEFT_BROW, LEFT_EYE, MOUTH_CORNERS, RIGHT_BROW, RIGHT_EYE
 from ..face.measures import face_height_of
-from ..smooth_step import smooth_step
 from .inpaint import extend_outwards
 from .segmentation import away_from_face, disc, filled_face
 
@@ -20,7 +19,6 @@ _AWAY = 0.08  # face heights from the face, from where on it is no forehead
 _AROUND_EYES = 0.04  # face heights
 _LEAST = 0.08  # face heights, the side of a square as large as what tells the hair's colours
 _SEEN_AT = 120.0  # pixels of a face's height
-_JAW = 0.02  # face heights that it is at least broader than the landmarks say
 _GAP = 0.03  # face heights between strands
 _REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
 _GREENER = 0.02  # share of green over that of the face's, above which is no skin
@@ -56,23 +54,22 @@ def hair_seen(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, face
     return cv2.morphologyEx(like_hair.astype(np.uint8), cv2.MORPH_CLOSE, disc(_GAP * face_height / 2)) > 0
 
 
-def bare_beside_jaw(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, away: np.ndarray) -> np.ndarray:
-    """float32 [H, W] in 0..1: what beside the jaw, below the ears, is neck or collar, not hair that hangs down there.
+def bare_below_ears(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """float32 [H, W] in 0..1: what below the ears is not hair that hangs down there: jaw, neck or collar.
 
     Args:
         photo: float32 [H, W, 3] in 0..1.
         person: [H, W] in 0..1; beyond the person it is as at its outline.
         landmarks: [478, 2] in pixels.
-        away: [H, W], see `away_from_face`.
     """
-    height, width = away.shape
+    height, width = person.shape
     strands = cv2.resize(_strands(photo, person, landmarks), (width, height), interpolation=cv2.INTER_LINEAR)
     up = landmarks[FOREHEAD] - landmarks[CHIN]
     levels = (landmarks[BELOW_EAR_LOBES] - landmarks[CHIN]) @ up
     rows, columns = np.arange(height)[:, None] - landmarks[CHIN, 1], np.arange(width) - landmarks[CHIN, 0]
     to_the_right = rows * up[0] - columns * up[1] > 0
     below = columns * up[0] + rows * up[1] < np.where(to_the_right, levels[1], levels[0])
-    return below * smooth_step((away - _JAW) / _JAW).astype(np.float32) * (1 - strands)
+    return below * (1 - strands)
 
 
 def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

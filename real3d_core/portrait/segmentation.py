@@ -207,7 +207,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray, bar
         landmarks: [478, 3] in pixels.
         person: float32 [H, W] in 0..1.
         away: [H, W], see `away_from_face`.
-        bare: [H, W] in 0..1, what beside the jaw is neck or collar.
+        bare: [H, W] in 0..1, what below the ears is not hair: beside the jaw it is neck or collar, left to the torso.
     """
     height, width = person.shape
     face_height = float(face_height_of(landmarks[:, :2]))
@@ -238,6 +238,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray, bar
     region[box] = np.maximum(region[box], fading)
     solid = person > 0.5
     hanging = _hangs_down(solid, seam, landmarks[CHIN, :2] @ up - _BELOW_CHIN * face_height, up)
+    bare = bare * _smooth_step((away - _JAW_EDGE) / _JAW_EDGE - 1)
     apart = ~_hangs_together(hard & solid & (bare < 0.5), seam, landmarks, face_height)
     _, pieces = cv2.connectedComponents(((apart & solid) | hanging).astype(np.uint8))
     hanging = np.isin(pieces, np.unique(pieces[hanging]))
