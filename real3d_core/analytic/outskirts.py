@@ -47,6 +47,8 @@ _MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is m
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
 _SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
+_HANGS_BESIDE = 0.2, 0.1  # face heights from hair within which it hides a jaw, and over which that fades
+_COMES_OUT = 0.25  # of the height below its corner is how much of a jaw is seen beside such hair
 _HAIR = 0.15  # distance from the colour of the hair above
 _HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
@@ -121,7 +123,8 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     if hair.any():
         to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
         beside_hair = ~sure * np.clip((to_skin - to_hair) / fine + 0.5, 0, 1)
-        weight = np.maximum(beside_hair, beside_ears * _near(hair, face_height))[..., None]
+        weight = np.maximum(beside_hair, beside_ears * _near(hair, face_height))
+        weight = np.maximum(weight, ~sure * _under_hair(to_hair, below, face, face_height))[..., None]
         grown += (extend_outwards(np.dstack([inner_hair, pure]).astype(np.float32), pure, blur=max(1.0, fine)) - grown) * weight
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
@@ -189,6 +192,16 @@ def _beside_ears(height: np.ndarray) -> np.ndarray:
     """[H, W] in 0..1: how much at the height [H, W] above the ears' landmarks at which there are ears."""
     low, high, fading = _EARS
     return (smooth_step((height - low) / fading) * smooth_step((high - height) / fading)).astype(np.float32)
+
+
+def _under_hair(to_hair: Picture, below: np.ndarray, face: np.ndarray, face_height: float) -> np.ndarray:
+    """[H, W] in 0..1: how much hair that hangs down beside the corner of a jaw hides what is beyond the jaw: it comes out from behind the
+    hair gradually, not in a step as broad as a turned head's jaw is thick.
+    """
+    beside, fading = _HANGS_BESIDE
+    depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / face_height
+    near = smooth_step((beside - to_hair / face_height) / fading)
+    return (below > 0) * near * smooth_step((depth - _COMES_OUT * below) / _MIXED_HAIR)
 
 
 def _near(hair: NDArray[np.bool_], face_height: float) -> np.ndarray:

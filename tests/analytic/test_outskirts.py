@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from real3d_core.analytic.outskirts import with_outskirts
-from real3d_core.face.landmark_sets import EARS, MIDLINE
+from real3d_core.face.landmark_sets import EARS, JAW_CORNERS, MIDLINE
 from real3d_core.face.measures import face_height_of
 from real3d_core.portrait.plates import plate_pixels
 
@@ -170,3 +170,17 @@ def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     bald = np.where(ear[..., None], red, np.broadcast_to(skin, colours.shape)).astype(np.float32)
     behind = with_outskirts(bald, cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
     assert np.linalg.norm(behind - skin) < 0.3 * np.linalg.norm(red - skin)
+
+
+@pytest.mark.parametrize("corner", JAW_CORNERS)
+def test_beside_hanging_hair_a_jaw_comes_out_from_behind_it(long_haired, corner):
+    """Its skin began in a level step at the jaw's corner: a flap of it stood out from a turned head, before the hair."""
+    plates = long_haired.plates.resized(512)
+    landmarks = plate_pixels(long_haired.landmarks.numpy()[:, :2], plates.side)
+    face_height = float(face_height_of(landmarks))
+    colours, matte = plates.head[0, :3].permute(1, 2, 0).numpy(), plates.head_mask[0, 0].numpy()
+    continued = with_outskirts(colours, matte, landmarks, face_height)
+    row, column = landmarks[corner, 1] + 0.05 * face_height, landmarks[corner, 0]
+    away = np.sign(column - landmarks[MIDLINE, 0].mean()) * 0.05 * face_height
+    beyond, jaw = continued[round(row), round(column + away)], continued[round(row), round(column - 2 * away)]
+    assert beyond.sum() < 0.4 * jaw.sum()
