@@ -26,6 +26,7 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import render_frames
 from real3d_core.portrait.plates import MARGIN, plate_pixels
+from real3d_core.smooth_step import smooth_step
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,34 @@ def test_lashes_leave_nothing_behind_where_they_were(portrait):
     were = tips[y : y + h, x : x + w]
     assert were.sum() > 20
     assert np.abs(without.picture - with_lashes.picture)[were].mean() < 0.02
+
+
+def test_paint_that_runs_on_from_the_corner_of_an_eye_goes_with_the_lid(portrait):
+    """Its end once stayed beside the closed eye, as a dark spot."""
+    bare, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    inner, outer = points[LEFT_UPPER_LID][[0, -1]]
+    along = outer - inner
+    wing = np.zeros(bare.shape[-2:], np.uint8)
+    up = 0.07 * np.linalg.norm(along) * np.array([0.0, -1.0])
+    cv2.fillPoly(wing, [np.round([outer - 0.1 * along, outer - 0.1 * along + up, outer + 0.4 * along + up]).astype(np.int32)], 1)
+    painted = torch.where(torch.from_numpy(wing) > 0, torch.tensor(0.08), bare)
+    without, closed = (Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1] for plate in (bare, painted))
+    (x, y), (h, w) = closed.corner, closed.picture.shape[:2]
+    ends = (wing[y : y + h, x : x + w] > 0) & (np.arange(w) + x > outer[0] + 0.12 * along[0])
+    assert ends.sum() > 20
+    assert np.abs(without.picture - closed.picture)[ends].max() < 0.2
+
+
+def test_the_skin_of_a_closed_lid_is_a_dome(portrait):
+    """It once filled a box, whose corner stood in the temple."""
+    plate, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    rough = plate + torch.from_numpy(np.random.default_rng(0).uniform(-0.02, 0.02, plate.shape[-2:])).float()
+    inner, outer = points[LEFT_UPPER_LID][[0, -1]]
+    closed = Eyes(rough, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1]
+    changed = np.abs(closed.picture - original(rough, closed)).mean(axis=2)
+    y, x = np.mgrid[: changed.shape[0], : changed.shape[1]]
+    along, up = (x + closed.corner[0] - inner[0]) / (outer[0] - inner[0]), (outer[1] - y - closed.corner[1]) / (outer[0] - inner[0])
+    assert changed[(np.abs(along - 1.09) < 0.03) & (np.abs(up - 0.15) < 0.05)].mean() < 0.3 * 0.01  # which the roughness is
 
 
 def test_narrow_eyes_close_as_wholly_as_wide_ones():
