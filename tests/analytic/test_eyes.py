@@ -106,6 +106,13 @@ def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
     assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
 
 
+def test_an_eye_in_the_shade_closes_with_the_other_one(portrait):
+    """It once stayed open, and the face winked."""
+    lit, dim = drawn(portrait), drawn(portrait, iris=(0.38, 0.38, 0.38), white=(0.46, 0.46, 0.46))
+    left = torch.arange(lit.shape[-1]) > (portrait.landmarks[168, 0] + MARGIN) * (lit.shape[-1] / (1 + 2 * MARGIN))
+    assert len(Eyes(torch.where(left, lit, dim), portrait.landmarks)(Look(closed=(1.0, 1.0)))) == 2
+
+
 @pytest.mark.parametrize("lids", [{"lids_wide": 1.0}, {"lids_tight": 1.0}], ids=["wide", "narrow"])
 def test_lids_move_over_an_eyeball_that_lies_still(avatar, portrait, lids):
     """They once drew the iris out into an oval, or pressed it flat."""
