@@ -39,6 +39,7 @@ _STRETCH = 0.016  # how far the photo's own teeth go on above what it shows of t
 _AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
 _EVENS = 0.005  # how far above that the lines between them end
 _LIP_AT_BITE = 0.014  # this close to the ends of the teeth a photo's lower lip may be seen before them; it does not stay there
+_TIPS = 0.008  # this close below that, teeth are the tips of the upper ones, and do not go with the jaw
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
 
 
@@ -185,9 +186,13 @@ class MouthInterior:
         clings = opened * (1 - _share(opened, _CLINGS / 2, _CLINGS))
         beyond = 1 - self._edge(own.half_width - x.abs() + self._pixel) if own.has_lower_teeth else 1.0
         covers = self._edge(y - own.bite(x) + self._pixel + clings) * (1 - parts * beyond)
-        x = own.within(x)
+        x, below = own.within(x), y - own.bite(x)
         shown = torch.minimum(torch.maximum(y, own.bite(x)), own.lower_lip(x))
-        return own.sample(torch.stack([x, shown], dim=-1)), covers
+        colour = own.sample(torch.stack([x, shown], dim=-1))
+        if not own.has_lower_teeth:
+            tips = own.likeness(colour) * own.paleness(colour) * (1 - _share(below, _TIPS, 2 * _TIPS))
+            covers = covers * (1 - tips * _share(opened, _CLINGS / 2, _CLINGS))
+        return colour, covers
 
     def _edge(self, distance: Tensor) -> Tensor:
         return (distance / self._pixel + 0.5).clamp(0, 1)

@@ -114,7 +114,9 @@ class OwnTeeth:
         lip = self._seen(self._frame.local((points[LOWER_INNER_LIP] + points[LOWER_OUTER_LIP])[3:-3] / 2) / self._height)
         like, lips = _whiteness(colours / light), np.median(_whiteness(lip / light))
         brightest = np.quantile(like, 0.9)
-        self._rim = gaussian_filter1d(self._seen(np.stack([self._x, np.minimum(tops + _RIM, ends)], axis=-1)), _RIM_SPREAD, axis=0, mode="nearest")
+        self._rim = gaussian_filter1d(
+            self._seen(np.stack([self._x, np.minimum(tops + _RIM, ends)], axis=-1)), _RIM_SPREAD, axis=0, mode="nearest"
+        )
         gap = ends - tops
         last = np.maximum(ends - np.minimum(_REST_OF_GAP, 0.3 * gap), tops)
         self.has_teeth = bool(brightest > _BRIGHTER_THAN_LIPS * lips)
