@@ -26,7 +26,6 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.pipeline import render_frames
 from real3d_core.portrait.plates import MARGIN, plate_pixels
-from real3d_core.smooth_step import smooth_step
 
 
 @pytest.fixture(scope="module")
