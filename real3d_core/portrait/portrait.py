@@ -20,7 +20,6 @@ from ..memory import give_back
 from ..ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .crop import CropWindow, crop_window
-from .lip_edges import with_teeth_uncovered
 from .plates import MARGIN, Plates, make_plates
 from .segmentation import person_mask, person_matte
 
@@ -143,9 +142,7 @@ def prepare_portrait(
     shown = np.zeros(person.shape, bool)
     shown[valid] = True
     give_back()
-    picture = canvas / np.float32(255)
-    landmarks = with_teeth_uncovered(picture, landmarks)
-    plates = make_plates(picture, person, landmarks, shown)
+    plates = make_plates(canvas / np.float32(255), person, landmarks, shown)
     give_back()
     crop_side = plates.crop_side
     points = (landmarks / crop_side - np.array([MARGIN, MARGIN, 0])).astype(np.float32)

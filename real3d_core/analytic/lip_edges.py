@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..face.landmark_sets import LOWER_INNER_LIP, LOWER_OUTER_LIP, MOUTH_CORNERS, UPPER_INNER_LIP, UPPER_OUTER_LIP
 from ..face.measures import face_height_of, parted
+from ..portrait.plates import MARGIN, plate_pixels
+from ..portrait.portrait import Portrait
 
 # Lengths are in face heights.
 _WITHIN, _FARTHEST, _STEP = 0.008, 0.014, 0.001  # of an edge, what teeth are looked at inside; and how far beyond it they may go on
@@ -19,16 +24,31 @@ _LIGHT_RIM = 0.25  # of the way from lip to teeth: an edge that is lighter is se
 _PART_OF_LIP = 0.4  # that an edge moves by at most
 
 
-def with_teeth_uncovered(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks [478, 3] whose inner lips are moved outwards to where teeth end, by 0.014 face heights at most.
+def with_teeth_uncovered(portrait: Portrait) -> Portrait:
+    """The portrait with landmarks whose inner lips are moved outwards to where its teeth end, see `teeth_uncovered`."""
+    photo = portrait.plates.photo
+    points = plate_pixels(portrait.landmarks[:, :2].double().numpy(), photo.shape[-1])
+    lips = points[[*UPPER_OUTER_LIP, *LOWER_OUTER_LIP]]
+    corner = np.floor(lips.min(axis=0) - 2).clip(0).astype(int)
+    (left, top), (right, bottom) = corner, np.ceil(lips.max(axis=0) + 3).astype(int)
+    picture = photo[0, :, top:bottom, left:right].permute(1, 2, 0).contiguous().numpy()
+    moved = teeth_uncovered(picture, points - corner) + corner
+    if (moved == points).all():
+        return portrait
+    landmarks = portrait.landmarks.clone()
+    landmarks[:, :2] += torch.from_numpy((moved - points) * ((1 + 2 * MARGIN) / photo.shape[-1])).float()
+    return replace(portrait, landmarks=landmarks)
+
+
+def teeth_uncovered(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Landmarks [478, 2] whose inner lips are moved outwards to where teeth end, by 0.014 face heights at most.
 
     Args:
         picture: [H, W, 3] in 0..1.
-        landmarks: in its pixels.
+        points: the landmarks, in its pixels.
     """
-    points = landmarks[:, :2].astype(np.float64)
     if not parted(points):
-        return landmarks
+        return points
     height = float(face_height_of(points))
     along = points[MOUTH_CORNERS[1]] - points[MOUTH_CORNERS[0]]
     down = np.array([-along[1], along[0]]) / np.linalg.norm(along)
@@ -36,10 +56,10 @@ def with_teeth_uncovered(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarr
     mouth = _seen(picture, points[UPPER_INNER_LIP] * (1 - share) + points[LOWER_INNER_LIP] * share).reshape(-1, 3)
     brightness = mouth.mean(axis=1)
     teeth = mouth[brightness >= np.percentile(brightness, _BRIGHTEST)].mean(axis=0)
-    moved = landmarks.copy()
+    moved = points.copy()
     for inner, outer, outwards in ((UPPER_INNER_LIP, UPPER_OUTER_LIP, -down), (LOWER_INNER_LIP, LOWER_OUTER_LIP, down)):
         cut_off = _teeth_beyond(picture, points[inner], points[outer], outwards * height, teeth)
-        moved[inner, :2] += (cut_off[:, None] * height * outwards).astype(landmarks.dtype)
+        moved[inner] += cut_off[:, None] * height * outwards
     return moved
 
 
