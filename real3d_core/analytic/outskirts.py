@@ -194,7 +194,7 @@ def _beside_ears(height: np.ndarray) -> np.ndarray:
     return (smooth_step((height - low) / fading) * smooth_step((high - height) / fading)).astype(np.float32)
 
 
-def _under_hair(to_hair: Picture, below: np.ndarray, face: np.ndarray, face_height: float) -> np.ndarray:
+def _under_hair(to_hair: np.ndarray, below: np.ndarray, face: np.ndarray, face_height: float) -> np.ndarray:
     """[H, W] in 0..1: how much hair that hangs down beside the corner of a jaw hides what is beyond the jaw: it comes out from behind the
     hair gradually, not in a step as broad as a turned head's jaw is thick.
     """

@@ -38,7 +38,7 @@ def hair_seen(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, face
         face_height: pixels.
     """
     smooth = cv2.GaussianBlur(photo, (0, 0), max(0.6, _SMOOTH * face_height))
-    skin = _surely_skin(landmarks, person.shape, face_height)
+    skin = _surely_skin(landmarks, (person.shape[0], person.shape[1]), face_height)
     up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height
     rows, columns = np.mgrid[: person.shape[0], : person.shape[1]]
     above = (columns - landmarks[FOREHEAD, 0]) * up[0] + (rows - landmarks[FOREHEAD, 1]) * up[1] > 0
@@ -82,9 +82,9 @@ def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np
     return extend_outwards(np.dstack([hair] * 3).astype(np.float32), covered > 0.5, blur=1.0)[..., 0]
 
 
-def _surely_skin(landmarks: np.ndarray, shape: tuple[int, ...], face_height: float) -> NDArray[np.bool_]:
+def _surely_skin(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> NDArray[np.bool_]:
     """The face between brows and mouth, without the eyes: no fringe, no beard."""
-    face = cv2.erode(filled_face(landmarks, shape[:2]), disc(0.04 * face_height))
+    face = cv2.erode(filled_face(landmarks, shape), disc(0.04 * face_height))
     for eye in (RIGHT_EYE + RIGHT_BROW, LEFT_EYE + LEFT_BROW):
         hull = cv2.fillConvexPoly(np.zeros_like(face), cv2.convexHull(np.round(landmarks[eye]).astype(np.int32)), 1)
         face[cv2.dilate(hull, disc(_AROUND_EYES * face_height)) > 0] = 0
