@@ -198,6 +198,12 @@ def test_a_frown_leaves_the_upper_lip_where_it_is(closed):
     assert moved[UPPER_INNER_LIP[3:-3]].abs().max() < 0.004
 
 
+def test_a_frown_pulls_from_below(closed):
+    """The cheek above the corners once sank with them, and a moustache over the lip."""
+    moved, up = closed.displacements(coefficients(frown=1.0))[0, :, 1], closed.rest[:, 1] - closed.rest[MOUTH_CORNERS, 1].max()
+    assert moved[up > 0.05].min() > -0.012 > -0.02 > moved[MOUTH_CORNERS].max()
+
+
 def test_rounded_lips_show_their_red(closed):
     """Where their edges hardly moved, and the corners neither, they were read as rolled in or dimpled."""
     assert red(shape(closed, lips_round=1.0), upper=True) > 1.9 * red(closed.rest.numpy(), upper=True)
