@@ -232,7 +232,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     almond = 1 - np.clip(across, -1, 1) ** 2
     corner_drop = 0.46
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
-    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * inner  # its outer edge hangs from the skull
+    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * (1 - 0.6 * rim)  # its outer edge hardly rises
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
     corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
     jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)

@@ -187,7 +187,7 @@ def test_corners_sink_with_a_lower_lip_that_drops(closed):
 def test_an_upper_lip_hangs_from_the_skull_while_the_jaw_opens(closed):
     """It once rose by its whole height: a sneer, and a pout of full lips. Corners go nearly half as far as the lips part."""
     moved = closed.displacements(coefficients(jaw_open=1.0))[0, :, 1]
-    assert moved[UPPER_OUTER_LIP[3:-3]].max() < 0.004
+    assert moved[UPPER_OUTER_LIP[3:-3]].max() < 0.007
     assert -0.5 < moved[MOUTH_CORNERS].mean() / JAW_GAP < -0.4
 
 
