@@ -65,7 +65,7 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
-_FROWN_TAKES = (2.2, 1.3, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are broader, and mouths at rest sag
+_FROWN_TAKES = (2.7, 1.3, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are broader, and mouths at rest sag
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
 _BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
@@ -164,7 +164,12 @@ class FaceControls:
         return min(max(raised / full, 0.0), _BROADEST_SMILE)
 
     def _lips_together(self, smile: Tensor | float, by_upper: float) -> Tensor:
-        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch.
+
+        Args:
+            smile: part of the photo's own that is taken away, or one part for each axis.
+            by_upper: the upper lip's part of the way.
+        """
         moved = -smile * self._smiles * self._smile
         if not parted(self.rest.numpy()):
             return moved
@@ -227,7 +232,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     almond = 1 - np.clip(across, -1, 1) ** 2
     corner_drop = 0.46
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
-    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * inner  # its outer edge hangs from the skull
+    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * (1 - 0.6 * rim)  # its outer edge hardly rises
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
     corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
     jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)
@@ -252,13 +257,14 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lip_lower_drop"][:, 1] = -lowered - 0.008 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
-    directions["smile"][:, 0] = 0.10 * half_width * side * near_mouth
+    directions["smile"][:, 0] = 0.08 * half_width * side * near_mouth
     directions["smile"][:, 1] = 0.036 * corner + 0.010 * cheeks + 0.003 * rim * lens * (lower - upper)  # AU 12; lips grow thin
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 0] = 0.13 * half_width * side * near_mouth
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
     taut = rim * lens * (lower * (lower_red - _THIN) - upper * (upper_red - _THIN))
-    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner - 0.007 * lower * lens + 0.37 * taut  # AU 15
+    from_below = np.exp(-(((y - lip_line).clip(0) / 0.07) ** 2))  # the muscle is: the cheek above hardly sinks
+    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - 0.007 * lower * lens + 0.41 * taut  # AU 15
     pressed = rim * np.where(y < lip_line, 0.010, -0.50 * upper_red)
     directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
