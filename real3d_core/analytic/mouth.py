@@ -171,7 +171,7 @@ class MouthInterior:
         top, beyond = own.upper_lip(x), 1 - self._edge(own.half_width - x.abs() + self._pixel)
         hidden = _STRETCH + _AT_CORNERS * _share(x.abs() / own.half_width, 0.7, 1.0)
         above = (top - y).clamp_min(0)
-        covers = (1 - _share(above, 0, hidden)) * self._edge(own.bite(x) - y) * (1 - parts * beyond)
+        covers = (1 - above / hidden).clamp_min(0) * self._edge(own.bite(x) - y) * (1 - parts * beyond)
         x = own.within(x)
         shown = torch.minimum(torch.maximum(y, own.upper_lip(x) + raised.clamp(max=_LIP_RIM)), own.lower_lip(x))
         colour = own.sample(torch.stack([x, shown], dim=-1))
