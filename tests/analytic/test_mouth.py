@@ -287,8 +287,9 @@ def test_the_line_between_closed_lips_does_not_stay_on_the_lower_one(avatar, por
         return torch.from_numpy(picture).permute(2, 0, 1)[None]
 
     rows, columns = around_mouth(portrait)
-    seen = opened(avatar, toned(portrait, lined), jaw_open=0.8)[rows, columns]
-    green = (seen[..., 1] - seen[..., [0, 2]].amax(dim=-1) > 0.15).float()
-    width = green.shape[1]
-    upper, lower = green[:, width // 3 : -width // 3].split([20, len(green) - 20])
-    assert upper.sum() > 20 and lower.sum() < 0.3 * upper.sum()
+    marked = toned(portrait, lined)
+    shut, wide = (opened(avatar, marked, jaw_open=opening)[rows, columns] for opening in (0.0, 0.8))
+    shut, wide = ((seen[..., 1] - seen[..., [0, 2]].amax(dim=-1) > 0.15).float() for seen in (shut, wide))
+    middle = slice(wide.shape[1] // 3, -wide.shape[1] // 3)
+    upper, lower = wide[:, middle].split([20, len(wide) - 20])
+    assert upper.sum() > 20 and lower.sum() < 0.3 * shut[:, middle].sum()
