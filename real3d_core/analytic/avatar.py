@@ -45,6 +45,7 @@ from .eyes import looks
 from .kind import KIND
 from .lift import lift
 from .line_drawing import LineDrawing
+from .lip_edges import with_teeth_uncovered
 from .on_device.bending import DeviceBender
 from .on_device.chosen import chosen_bender, chosen_composer
 from .on_device.composer import DeviceComposer
@@ -87,7 +88,7 @@ class AnalyticAvatar:
         self._painting = painting
         self._models = models
         self.decoder: PlaneDecoder = constructed_decoder().to(self._device or "cpu")
-        self._lifted: tuple[Portrait, Planes] | None = None
+        self._lifted: tuple[Portrait, Portrait, Planes] | None = None
         self._bending: tuple[Planes, PlaneBender | DeviceBender] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer | DeviceComposer] | None = None
         self._making = RLock()  # frames are composed by several threads
@@ -103,11 +104,16 @@ class AnalyticAvatar:
     @one_thread()
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
+        return self._head_of(portrait)[1]
+
+    def _head_of(self, portrait: Portrait) -> tuple[Portrait, Planes]:
+        """The portrait as this avatar sees it, and its head."""
         with self._making:
             if self._lifted is None or self._lifted[0] is not portrait:
-                self._lifted = (portrait, lift(portrait))
+                seen = with_teeth_uncovered(portrait)
+                self._lifted = (portrait, seen, lift(seen))
                 give_back()
-            return self._lifted[1]
+            return self._lifted[1:]
 
     @one_thread()
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
@@ -194,9 +200,9 @@ class AnalyticAvatar:
         with self._making:
             if self._composing is None or self._composing[0] != key:
                 settings = replace(self.march_settings, resolution=key[2])
-                planes = self.lift(portrait)
+                seen, planes = self._head_of(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
-                layers = Layers.of(portrait, planes, at_rest, size, self._painting)
+                layers = Layers.of(seen, planes, at_rest, size, self._painting)
                 usual = Composer(layers, at_rest, self._painting)
                 self._composing = (key, usual)
                 if self._device:

@@ -65,8 +65,7 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
-_FROWN_NARROWS = 1.9  # as many times the control's breadth a frown takes of a photo's smile: real ones broaden a mouth by more
-_SINKS_STRAIGHT = 0.8  # part of a smile's width that its opposite does not take away from a mouth that does not smile: lips would purse
+_FROWN_TAKES = (2.7, 1.3, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are broader, and mouths at rest sag
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
 _BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
@@ -111,10 +110,11 @@ class FaceControls:
         held = 1 - (1 - glasses * held_by_glasses(self.rest.double().numpy())) * (1 - abs(hidden) * self._beyond_middle(hidden > 0))
         self._free = 1 - torch.from_numpy(held).float()[:, None]
         self._lips = _LipClosing(self.rest)
-        self._smile = self.directions[CONTROLS.index("smile")]
+        self._smile, frown = (self.directions[CONTROLS.index(name)] for name in ("smile", "frown"))
+        self._sinks = self._smile + frown * torch.tensor([0.0, 1.0, 0.0])
         self._smiles = self._smile_of_rest()
-        self._frown_takes = self._smiles * self._smile * (torch.tensor([_FROWN_NARROWS, 1.0, 1.0]) - _RELAXED)
-        self._spoken_from = self._lips_together()
+        self._spoken_from = self._lips_together(_RELAXED, _OVER_TEETH)
+        self._frown_from = self._lips_together(torch.tensor(_FROWN_TAKES), _CLOSE_UPPER)
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
 
@@ -136,15 +136,15 @@ class FaceControls:
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
         frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
         moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
-        moved = moved + (speaking + frown - speaking * frown) * self._spoken_from - frown * self._frown_takes
+        moved = moved + frown * self._frown_from + (1 - frown) * speaking * self._spoken_from
         sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile
-        moved[..., 0] -= _SINKS_STRAIGHT * sinks[:, None] * self._smile[:, 0]
+        moved = moved - sinks[:, None, None] * self._sinks  # there the corners sink as those of a frown do, and that is all
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
 
     def usual_displacements(self) -> Tensor:
         """[B, 468], orthonormal: along each axis, all displacements are sums of these but for what is held back or left over."""
-        along_axes = [*self.directions.mT, self._spoken_from.T, self._chin.T]
+        along_axes = [*self.directions.mT, self._spoken_from.T, self._frown_from.T, self._chin.T]
         together = torch.cat([*along_axes, *self._lips.directions()]) * self._free.T
         _, strengths, usual = torch.linalg.svd(together.double(), full_matrices=False)
         return usual[strengths > _NOTHING * strengths[0]].float()
@@ -163,14 +163,19 @@ class FaceControls:
         full = float(self._smile[MOUTH_CORNERS, 1].mean() - self._smile[[13, 14], 1].mean())
         return min(max(raised / full, 0.0), _BROADEST_SMILE)
 
-    def _lips_together(self) -> Tensor:
-        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch."""
-        moved = -_RELAXED * self._smiles * self._smile
+    def _lips_together(self, smile: Tensor | float, by_upper: float) -> Tensor:
+        """[468, 3] displacements that take this face's own mouth to relaxed lips that touch.
+
+        Args:
+            smile: part of the photo's own that is taken away, or one part for each axis.
+            by_upper: the upper lip's part of the way.
+        """
+        moved = -smile * self._smiles * self._smile
         if not parted(self.rest.numpy()):
             return moved
         hanging = max(float(lip_gap(self.rest.numpy())) - _HANGING, 0.0) / JAW_GAP
         moved = moved - hanging * self.directions[CONTROLS.index("jaw_open")]
-        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0, by_upper=_OVER_TEETH))[0]
+        return self._lips.levelled(self._lips.close(moved[None], torch.ones(1), torch.zeros(1), firmly=0.0, by_upper=by_upper))[0]
 
     def _opened_by_lips(self, controls: Tensor) -> Tensor:
         """[N] the part of `jaw_open` that lips open without the chin; those that the photo shows apart first go back there."""
@@ -211,11 +216,12 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     across = (x - middle[0]) / half_width  # -1 and 1 at the mouth's corners
     lip_line = middle[1]
     lens = np.sqrt(np.clip(1 - across**2, 0, 1))
-    upper = _membership(UPPER_LIP)
-    lower = _membership(LOWER_LIP)
+    upper, lower, inner, outer = (_membership(points) for points in (UPPER_LIP, LOWER_LIP, INNER_LIP, OUTER_LIP))
+    rim = 1 - inner
     inside = _within_outline(rest)
     near_mouth = np.exp(-(((x - middle[0]) / (1.7 * half_width)) ** 2) - ((y - lip_line) / 0.16) ** 2) * inside
     side = np.sign(across) * np.minimum(np.abs(across), 1)
+    corner = side**2 * near_mouth
     directions = {name: np.zeros((MESH_POINTS, 3)) for name in CONTROLS} | upper_face_directions(rest)
 
     hinge_z = rest[[234, 454], 2].mean()
@@ -224,9 +230,9 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
     skin = -0.95 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
-    corner_drop = 0.36
+    corner_drop = 0.46
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
-    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond
+    upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * (1 - 0.6 * rim)  # its outer edge hardly rises
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
     corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
     jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)
@@ -241,9 +247,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lips_round"][:, 0] = (
         -0.27 * half_width * across * np.exp(-((np.abs(across) / 1.6) ** 4)) * np.exp(-(((y - lip_line) / 0.13) ** 2)) * inside
     )
-    outer, rim = _membership(OUTER_LIP), 1 - _membership(INNER_LIP)
-    corner = np.clip(np.abs(across), 0, 1) ** 2 * near_mouth
-    directions["lips_round"][:, 1] = outer * (0.022 * upper - 0.012 * lower) * lens - 0.012 * corner
+    directions["lips_round"][:, 1] = outer * (0.033 * upper - 0.016 * lower) * lens - 0.021 * corner
     directions["lips_round"][:, 2] = 0.045 * np.exp(-(across**2)) * np.exp(-(((y - lip_line) / 0.09) ** 2))
 
     raised = 0.12 + 0.88 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
@@ -253,14 +257,15 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lip_lower_drop"][:, 1] = -lowered - 0.008 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
-    directions["smile"][:, 0] = 0.10 * half_width * side * near_mouth
+    directions["smile"][:, 0] = 0.08 * half_width * side * near_mouth
     directions["smile"][:, 1] = 0.036 * corner + 0.010 * cheeks + 0.003 * rim * lens * (lower - upper)  # AU 12; lips grow thin
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
-    directions["frown"][:, 0] = 0.08 * half_width * side * near_mouth
+    directions["frown"][:, 0] = 0.13 * half_width * side * near_mouth
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
-    taut = rim * lens * (lower * max(lower_red - _THIN, 0) - upper * max(upper_red - _THIN, 0))
-    directions["frown"][:, 1] = -0.046 * np.abs(side) * corner - 0.005 * (upper + lower) * lens + 0.35 * taut  # AU 15
-    pressed = rim * np.where(y < lip_line, 0.010, -0.38 * upper_red)
+    taut = rim * lens * (lower * (lower_red - _THIN) - upper * (upper_red - _THIN))
+    from_below = np.exp(-(((y - lip_line).clip(0) / 0.07) ** 2))  # the muscle is: the cheek above hardly sinks
+    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - 0.007 * lower * lens + 0.41 * taut  # AU 15
+    pressed = rim * np.where(y < lip_line, 0.010, -0.50 * upper_red)
     directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
     brow = brow_weight(rest)

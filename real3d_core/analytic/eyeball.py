@@ -14,7 +14,7 @@ _SHADED = 0.13  # widths of the eye below the upper lid that its lashes and its 
 _MARGIN = 0.04  # widths of the eye within which the edge of a lid is mixed in
 _FEW = 6  # pixels
 _CLOSED = 0.12  # widths of the eye: an eye that is less open is closed
-_CONTRAST = 0.15  # between iris and white, of the face's brightness
+_CONTRAST, _IN_SHADE = 0.15, 0.08  # between iris and white, of the face's brightness: of the clearer eye at least, and of the other one
 DARKEN = 0.15  # added before shadows are divided by what they fall on
 _PUPIL = 0.85  # radii of the iris within which what is bright is a catchlight
 _GLINT = 0.18  # by which a catchlight is brighter than the iris
@@ -61,18 +61,25 @@ class Eyeball:
         return lit(plain, self._glint * on_iris, self._lit)
 
 
-def is_seen(picture: np.ndarray, shape: EyeShape, centre: np.ndarray, radius: float, skin: float) -> bool:
-    """Whether a picture shows the eye at all: open, and with an iris darker than its white, as dark glasses do not.
-
-    Args:
-        skin: how bright the face is.
-    """
+def contrast(picture: np.ndarray, shape: EyeShape, centre: np.ndarray, radius: float) -> float:
+    """How much brighter the white of an eye is than its iris, 0 where the eye is closed."""
     if shape.opening.max() < _CLOSED:
-        return False
+        return 0.0
     grey, rho = picture.mean(axis=2), np.hypot(shape.x - centre[0], shape.y - centre[1]) / radius
     between = np.minimum(shape.down - shape.top, shape.bottom - shape.down) > 0.03
     iris, white = grey[between & (rho < 0.85)], grey[between & (rho > 1.25)]
-    return bool(len(iris) and len(white) and np.percentile(white, 80) - np.percentile(iris, 30) > _CONTRAST * skin)
+    return float(np.percentile(white, 80) - np.percentile(iris, 30)) if len(iris) and len(white) else 0.0
+
+
+def is_seen(own: float, of_both: float, skin: float) -> bool:
+    """Whether a picture shows the eye at all: open, and with an iris darker than its white, as dark glasses do not.
+
+    Args:
+        own: contrast between its iris and its white.
+        of_both: the greater one of the two eyes: one that lies in the shade is seen where the other one is.
+        skin: how bright the face is.
+    """
+    return own > _IN_SHADE * skin and of_both > _CONTRAST * skin
 
 
 def lit(colour: np.ndarray, light: np.ndarray, most: np.ndarray) -> np.ndarray:

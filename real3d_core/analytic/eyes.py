@@ -33,7 +33,7 @@ from ..motion.motion import Motion
 from ..portrait.plates import plate_pixels
 from .controls import PAINTED, within_strength
 from .eye_shape import EyeShape, coloured, eye_shape, folded, lids_follow
-from .eyeball import DARKEN, Eyeball, is_seen, lit
+from .eyeball import DARKEN, Eyeball, contrast, is_seen, lit
 from .glasses import glasses_worn
 from .lids import Lid, drawn
 
@@ -150,7 +150,7 @@ class Eyes:
         level /= np.linalg.norm(level)
         skin = _brightness(picture, points[[NOSE_TIP, *CHEEKS]])
         glasses = glasses_worn(head[:, :3], landmarks)
-        self._eyes = []
+        found = []
         self._profile = any(folded(points[lid]) for upper, lower, *_ in _SIDES for lid in (upper, lower))
         for number, (upper, lower, brow, iris) in enumerate(_SIDES):
             lids = points[[*upper, *lower]]
@@ -162,8 +162,13 @@ class Eyes:
             own = points - [x0, y0]
             part = np.ascontiguousarray(picture[y0:y1, x0:x1])
             shape = eye_shape(own[upper], own[lower], own[brow[:5]], part.shape[:2], 2 * number - 1)
-            if is_seen(part, shape, own[iris[0]], _radius(own[iris]), skin):
-                self._eyes.append((number, (x0, y0), Eye(part, shape, own[iris], level, glasses)))
+            found.append((number, (x0, y0), part, shape, own[iris], contrast(part, shape, own[iris[0]], _radius(own[iris]))))
+        clearer = max((eye[-1] for eye in found), default=0.0)
+        self._eyes = [
+            (number, corner, Eye(part, shape, ring, level, glasses))
+            for number, corner, part, shape, ring, its_own in found
+            if is_seen(its_own, clearer, skin)
+        ]
 
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""

@@ -32,6 +32,12 @@ _TURNS = 2.4  # lengths of a lash by which its tip has come down on a closed lid
 _SHORTEST = 0.35  # of its length, that a lash keeps while it points to the viewer
 _FANNED = 0.4  # how much of the skin lashes hide that hang down before it: they are fanned out
 _ENDS = ((-0.55, -0.35), (0.32, 0.55))  # towards the nose and the temple, between which a closed lid's lashes end
+_EYE = ((-0.5, 0.06), (0.5, 0.12))  # towards the nose and the temple, up to where an eye is as high as it is there, and how soon it ends
+_LID = ((0.0, 0.56), (0.0, 0.62))  # likewise a lid with its fold: a dome
+_WING = (0.62, 1.0)  # towards the temple, up to where hair may be taken for lashes, and up to where lashes and paint about an eye reach
+_HAIR = (0.05, 0.2)  # so long before that, what is broader than this is hair
+_AROUND_WING = 0.05  # what surrounds lashes is half of their colour
+_WING_DARK = 0.88  # of the skin's brightness, at most
 _RING = 0.2  # of skin about the eye that lends its colour
 _GRAIN = 0.06  # detail of skin that is finer than this
 _FINEST = 2.0  # as many times its middle strength is kept: pores, not wrinkles
@@ -57,22 +63,21 @@ class Lid:
         self._shape = shape
         grey, above = picture.mean(axis=2), shape.top - shape.down
         self._fold = np.maximum(np.minimum(_UNDER_BROW * shape.to_brow, _FOLD), 1.5 * _LASHES)
-        across = (shape.outward < 0.62) & (shape.outward > -0.56)
-        eye = across & (above < _LASHES) & (shape.down - shape.bottom < 0.05)
-        lid = eye | (across & (above > 0) & (above < self._fold))
+        within = _rounded_off(shape.outward, _EYE)
+        eye = (above < _LASHES * within) & (shape.down - shape.bottom < 0.05 * within)
+        lid = eye | ((above > 0) & (above < self._fold * _rounded_off(shape.outward, _LID)))
         away = cv2.distanceTransform((~lid).astype(np.uint8), cv2.DIST_L2, 5) / shape.width
         ring = ~lid & (away < _RING) & (above < 0.7 * shape.to_brow)
         tone = _skin_tone(picture[ring], glasses)
         alike = _alike(picture, tone, ring, shape.width)
-        wing = (grey < 0.8 * tone.mean()) & (shape.outward > 0.15) & (shape.outward < 0.8) & (above > -0.15)
+        wing = (shape.outward > 0.15) & (shape.outward < _WING[1]) & (above > -0.15)
         wing &= above < np.clip(shape.to_brow - 0.12, 0.1, 0.32)
+        wing = _joined(wing & (grey < _WING_DARK * tone.mean()), eye, shape)
         filled = cv2.dilate((lid | wing).astype(np.uint8), np.ones((3, 3))) > 0
         skin = cv2.GaussianBlur(push_pull(picture, (ring & ~filled) * alike), (0, 0), 0.05 * shape.width)
         soft = max(0.7, 0.03 * shape.width)
-        eye, wing = (
-            cv2.GaussianBlur(cv2.dilate(area.astype(np.uint8), np.ones((3, 3))).astype(np.float32), (0, 0), soft)
-            for area in (eye | wing, wing)
-        )
+        wing = cv2.GaussianBlur(wing.astype(np.float32), (0, 0), 1.5 * soft) * smooth_step((_WING[1] - shape.outward) / _AROUND_WING)
+        eye = np.maximum(cv2.GaussianBlur(cv2.dilate(eye.astype(np.uint8), np.ones((3, 3))).astype(np.float32), (0, 0), soft), wing)
         edge = picture[(np.abs(shape.along) < 0.5) & (above > -0.01) & (above < 0.05)]
         lash = np.minimum(np.percentile(edge, _DARK_LASHES, axis=0) if len(edge) else tone, _CONTACT * tone)
         self._lash = np.full_like(picture, lash.astype(np.float32))
@@ -81,7 +86,7 @@ class Lid:
         self._hairs = (thin * (1 - smooth_step((above - _LONGEST[0]) / _LONGEST[1])) * (above > 0)).astype(np.float32)
         up_to_brow = 1 - smooth_step((above - np.minimum(_UP_TO[0], shape.to_brow - 1.3 * _UP_TO[1])) / _UP_TO[1])
         self._bare, smooth = (self._without(area * (1 - glasses * (1 - alike))) for area in (self._hairs > 0.02, (thin > 0.1) * up_to_brow))
-        folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 2 * soft) * _UNFOLDS * (1 - glasses * (1 - alike))
+        folded = cv2.GaussianBlur(lid.astype(np.float32), (0, 0), 3 * soft) * _UNFOLDS * (1 - glasses * (1 - alike))
         self._covered = coloured(np.maximum(eye, folded).astype(np.float32))
         self._skin = smooth + (skin + self._grain(alike) - smooth) * self._covered
         self._tint = (tone.max() / np.maximum(tone, 0.05)) ** _SHADES
@@ -167,6 +172,24 @@ class Lid:
 def drawn(closed: float, tallest: float) -> float:
     """How smooth the skin of a lid is that has come so much of its way down an eye that is `tallest` open."""
     return float(smooth_step(closed * max(tallest / _DRAWN[0], 1 / _DRAWN[1])))
+
+
+def _rounded_off(outward: np.ndarray, ends: tuple[tuple[float, float], tuple[float, float]]) -> np.ndarray:
+    """[h, w] in 0..1: 1 between two places, towards the nose and the temple, and round beyond them like an ellipse."""
+    (nose, before), (temple, behind) = ends
+    beyond = np.maximum((nose - outward) / before, (outward - temple) / behind).clip(0, 1)
+    return np.sqrt(1 - beyond**2)
+
+
+def _joined(dark: np.ndarray, eye: np.ndarray, shape: EyeShape) -> np.ndarray:
+    """[h, w] bool: the pieces of what is dark that touch an eye, with a rim; of those that go on as broad as hair only the eye's part."""
+    _, pieces = cv2.connectedComponents(dark.astype(np.uint8))
+    touching = np.unique(pieces[dark & cv2.dilate(eye.astype(np.uint8), np.ones((3, 3))).astype(bool)])
+    at_end = pieces[dark & (shape.outward > _WING[1] - _HAIR[0])]
+    hair = np.flatnonzero(np.bincount(at_end, minlength=1) > _HAIR[0] * _HAIR[1] * shape.width**2)
+    joined = dark & np.isin(pieces, touching) & ((shape.outward < _WING[0]) | ~np.isin(pieces, hair))
+    side = 2 * round(_AROUND_WING * shape.width) + 1
+    return cv2.dilate(joined.astype(np.uint8), np.ones((side, side))) > 0
 
 
 def _hill(place: np.ndarray, height_place_and_breadth: tuple[float, float, float]) -> np.ndarray:

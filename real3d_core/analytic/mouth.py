@@ -35,9 +35,11 @@ _CAST = (0.40, 0.014)  # how much darker the cavity is right below the upper tee
 _CLINGS = 0.012  # a narrower gap below the photo's own teeth shows nothing of the cavity: lips alone have moved
 _THROAT, _INNER_CHEEK = 0.24, 0.70  # brightness of the flesh in the middle and at the sides
 _HOLLOW, _DEEPEST = 0.34, 0.58  # how much darker cheeks are at the upper lip, and how far down they are brightest
-_STRETCH = 0.012  # how far the photo's own teeth go on above what it shows of them,
+_STRETCH = 0.016  # how far the photo's own teeth go on above what it shows of them, until they have passed into painted ones,
 _AT_CORNERS = 0.04  # and farther in the corners of the mouth, which a smile raises
+_EVENS = 0.005  # how far above that the lines between them end
 _LIP_AT_BITE = 0.014  # this close to the ends of the teeth a photo's lower lip may be seen before them; it does not stay there
+_TIPS = 0.008  # this close below that, teeth are the tips of the upper ones, and do not go with the jaw
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
 
 
@@ -168,10 +170,12 @@ class MouthInterior:
         own = self._own
         top, beyond = own.upper_lip(x), 1 - self._edge(own.half_width - x.abs() + self._pixel)
         hidden = _STRETCH + _AT_CORNERS * _share(x.abs() / own.half_width, 0.7, 1.0)
-        covers = self._edge(y - top + hidden) * self._edge(own.bite(x) - y) * (1 - parts * beyond)
+        above = (top - y).clamp_min(0)
+        covers = (1 - above / hidden).clamp_min(0) * self._edge(own.bite(x) - y) * (1 - parts * beyond)
         x = own.within(x)
         shown = torch.minimum(torch.maximum(y, own.upper_lip(x) + raised.clamp(max=_LIP_RIM)), own.lower_lip(x))
         colour = own.sample(torch.stack([x, shown], dim=-1))
+        colour = torch.lerp(colour, own.rim(x), _share(above, 0, _EVENS)[:, None])
         rim = 1 - _share(own.bite(x) - y, 0, _LIP_AT_BITE)
         return colour, covers * (1 - parts * (1 - own.likeness(colour) * (1 - rim * (1 - own.paleness(colour)))))
 
@@ -182,9 +186,13 @@ class MouthInterior:
         clings = opened * (1 - _share(opened, _CLINGS / 2, _CLINGS))
         beyond = 1 - self._edge(own.half_width - x.abs() + self._pixel) if own.has_lower_teeth else 1.0
         covers = self._edge(y - own.bite(x) + self._pixel + clings) * (1 - parts * beyond)
-        x = own.within(x)
+        x, below = own.within(x), y - own.bite(x)
         shown = torch.minimum(torch.maximum(y, own.bite(x)), own.lower_lip(x))
-        return own.sample(torch.stack([x, shown], dim=-1)), covers
+        colour = own.sample(torch.stack([x, shown], dim=-1))
+        if not own.has_lower_teeth:
+            tips = own.likeness(colour) * own.paleness(colour) * (1 - _share(below, _TIPS, 2 * _TIPS))
+            covers = covers * (1 - tips * _share(opened, _CLINGS / 2, _CLINGS))
+        return colour, covers
 
     def _edge(self, distance: Tensor) -> Tensor:
         return (distance / self._pixel + 0.5).clamp(0, 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..face.landmark_sets import CHIN, EARS, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.boxes import box_about
+from ..portrait.hair import hair_seen
 from ..portrait.inpaint import extend_outwards
 from ..portrait.plates import Plates, plate_pixels
 from ..portrait.portrait import Portrait
@@ -42,20 +43,18 @@ _OF_THE_JAW = (0.08, 0.2)  # distance from the jaw's colours, below and above wh
 _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it has its shadow, or a beard
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair
-_SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
+_MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is mixed with it, and lends no detail
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
-_HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
+_SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
+_HANGS_BESIDE = 0.2, 0.1  # face heights from hair within which it hides a jaw, and over which that fades
+_COMES_OUT = 0.25  # of the height below its corner is how much of a jaw is seen beside such hair
 _HAIR = 0.15  # distance from the colour of the hair above
+_HAIR_REACHES = 0.5  # face heights from hair to where it is still behind an ear
 _UNDER = 0.25, 0.15  # how much darker a jaw is from below, and face heights below its edge where it is so
 _EVEN = 0.06  # face heights over which the colours below a jaw are evened along it: they are drawn out from single places of its edge
 _GATHERS = 0.15  # face heights below its corners over which a jaw's shadow begins
-_REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
-_GREENER = 0.02  # share of green over that of the face's, above which is no skin
-_DARK = 0.62  # of the face's brightness
 _GRAIN = 0.01  # face heights, what is texture
-_ROUGHER = 2.5  # times the texture of a face
-_SMOOTHEST = 1e-4  # squared, of the brightness, is the least that a face's texture counts as
 _BELIEVED = (0.3, 0.9)  # matte, below and above which an outline's own colours are not, and are, believed
 _OF_SKIN = 0.2  # of that range, where it is skin's: what is mixed there would be a line between the photo and what goes on
 
@@ -111,18 +110,22 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     below = _below_jaw_corners(landmarks, matte.shape, face_height)
     lower = (below > 0) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
-    hair, fringe = _hair(colours, matte, sure, lower, inside, height, face_height)
-    inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, hair))
+    seen = hair_seen(colours, matte, landmarks, face_height)
+    hair, fringe = _hair(colours, seen, matte, sure, lower, inside, height, face_height)
+    pure = _unmixed(hair, sure, face_height)
+    inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, pure))
     rim = np.dstack([inner, hair]).astype(np.float32)
     shade = _mean_of(colours, sure, _GRAIN * face_height)  # skin goes on as dark as it is at its outline
     beside_ears = _beside_ears(height)
-    head = sure & ((beside_ears < 0.5) | hair)  # behind an ear is no ear
-    grown = extend_outwards(np.dstack([np.where(hair[..., None], inner, shade), hair]).astype(np.float32), head, blur=max(1.0, fine))
+    head = sure & ((beside_ears < 0.5) | pure)  # behind an ear is no ear
+    within = np.where(pure[..., None], inner_hair, np.where(hair[..., None], inner, shade))
+    grown = extend_outwards(np.dstack([within, hair]).astype(np.float32), head, blur=max(1.0, fine))
     if hair.any():
         to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
         beside_hair = ~sure * np.clip((to_skin - to_hair) / fine + 0.5, 0, 1)
-        weight = np.maximum(beside_hair, beside_ears * _near(hair, face_height))[..., None]
-        grown += (extend_outwards(np.dstack([inner_hair, hair]).astype(np.float32), hair, blur=max(1.0, fine)) - grown) * weight
+        weight = np.maximum(beside_hair, beside_ears * _near(hair, face_height))
+        weight = np.maximum(weight, ~sure * _under_hair(to_hair, below, face, face_height))[..., None]
+        grown += (extend_outwards(np.dstack([inner_hair, pure]).astype(np.float32), pure, blur=max(1.0, fine)) - grown) * weight
     jaw = lower & (grown[..., 3] < 0.5)
     grown[jaw] = extend_outwards(rim, sure & (inside > 0), blur=max(1.0, fine))[jaw]
     smooth, hairy = np.split(_blurred(grown, fine), [3], axis=2)
@@ -131,7 +134,7 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     own = np.where(sure, 1, np.clip((matte - believed) / (high - believed), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
-    detail = np.where(hair[..., None], colours - inner_hair, 0)
+    detail = np.where(pure[..., None], colours - inner_hair, 0)
     mirrored, share = _mirrored(detail, smooth, beyond, hair, face_height)
     scattered = _scattered(detail, smooth, beyond & (share < 1), hair, face_height)
     continued = smooth + hairy * (mirrored + np.sqrt(1 - share * share)[..., None] * scattered)
@@ -191,6 +194,16 @@ def _beside_ears(height: np.ndarray) -> np.ndarray:
     return (smooth_step((height - low) / fading) * smooth_step((high - height) / fading)).astype(np.float32)
 
 
+def _under_hair(to_hair: np.ndarray, below: np.ndarray, face: np.ndarray, face_height: float) -> np.ndarray:
+    """[H, W] in 0..1: how much hair that hangs down beside the corner of a jaw hides what is beyond the jaw: it comes out from behind the
+    hair gradually, not in a step as broad as a turned head's jaw is thick.
+    """
+    beside, fading = _HANGS_BESIDE
+    depth = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / face_height
+    near = smooth_step((beside - to_hair / face_height) / fading)
+    return (below > 0) * near * smooth_step((depth - _COMES_OUT * below) / _MIXED_HAIR)
+
+
 def _near(hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
     """[H, W] in 0..1: how much what goes on behind an ear is hair, although the nearest is the ear's skin."""
     away = cv2.distanceTransform((~hair).astype(np.uint8), cv2.DIST_L2, 5) / face_height
@@ -199,6 +212,7 @@ def _near(hair: NDArray[np.bool_], face_height: float) -> np.ndarray:
 
 def _hair(
     colours: Picture,
+    seen: NDArray[np.bool_],
     matte: Picture,
     sure: NDArray[np.bool_],
     lower: NDArray[np.bool_],
@@ -206,49 +220,37 @@ def _hair(
     height: np.ndarray,
     face_height: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where the head shows hair or a hat: beside the face what is unlike its skin, below the mouth only what is broad and like hair above.
+    """Where the head shows hair or a hat: beside the face what is seen as such, beside the ears and below the mouth only what is broad
+    and like hair above.
 
-    So neither the jaw's shadow nor a collar is hair. Beside the ears it is what is much more like the hair above them than like skin.
-
-    Returns also where hair, as it seems, covers the outline in part: it is too mixed to tell the hair's colour.
+    So neither an ear's folds, the jaw's shadow nor a collar are hair. Returns also where hair, as it seems, covers the outline in part: it
+    is too mixed to tell the hair's colour.
     """
-    skin = np.median(colours[inside > 0], axis=0)
-    smooth = _blurred(colours, 0.01 * face_height)
-    unlike_skin = (inside == 0) & _unlike_skin(colours, smooth, inside > 0, skin, face_height)
-    upper = sure & unlike_skin & ~lower
-    fringe = (matte > _COVERED) & (height > 0) & unlike_skin & ~sure
+    seen = seen & (inside == 0)
+    broad = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
+    fringe = (matte > _COVERED) & (height > 0) & seen & ~sure
+    upper = sure & seen & ~lower
     above = _large(upper & (height > _EARS[1]), face_height)
     if not above.any():
         return above, above
+    skin, smooth = np.median(colours[inside > 0], axis=0), _blurred(colours, 0.01 * face_height)
     unlike_hair = np.linalg.norm(smooth - np.median(colours[above], axis=0), axis=2)
-    upper &= (height > _EARS[1]) | (unlike_hair < _SURELY_HAIR * np.linalg.norm(smooth - skin, axis=2))
+    upper &= (height > _EARS[1]) | (broad & (unlike_hair < _SURELY_HAIR * np.linalg.norm(smooth - skin, axis=2)))
     upper = _large(upper, face_height)
-    broad = cv2.morphologyEx(unlike_skin.astype(np.uint8), cv2.MORPH_OPEN, disc(2 * _SHADOW * face_height)) > 0
     like_hair = np.linalg.norm(smooth - np.median(colours[upper], axis=0), axis=2) < _HAIR
     return upper | _large(sure & lower & broad & like_hair, face_height), fringe
+
+
+def _unmixed(hair: NDArray[np.bool_], sure: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
+    """Hair [H, W] away from the head's skin; all of it, where that is none."""
+    skin = cv2.dilate((sure & ~hair).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
+    return hair & ~skin if (hair & ~skin).any() else hair
 
 
 def _large(region: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
     """The parts of a region [H, W] that are as large as the least hair."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
     return np.isin(labels, np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > (_STRAND * face_height) ** 2) + 1)
-
-
-def _unlike_skin(colours: Picture, smooth: Picture, face: NDArray[np.bool_], skin: np.ndarray, face_height: float) -> NDArray[np.bool_]:
-    """[H, W]: what is less red or more green than the face's skin, or dark without being redder, as skin in the shade is, or has more
-    texture; with what it encloses.
-
-    Skin that is lit more than the face, like a forehead, is none of these, nor is a bald head.
-    """
-    total = smooth[..., 0] + smooth[..., 1] + smooth[..., 2]
-    light = total / skin.sum()
-    redder, greener = (smooth[..., k] / np.maximum(total, 1e-3) - skin[k] / skin.sum() for k in (0, 1))
-    grey = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY) / np.maximum(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY), 0.05)
-    texture = _blurred((grey - _blurred(grey, _GRAIN * face_height)) ** 2, 2 * _GRAIN * face_height)
-    low, high = _REDDER
-    unlike = (redder < low) | (greener > _GREENER) | ((light < _DARK) & (redder < high))
-    unlike |= texture > _ROUGHER**2 * max(np.median(texture[face]), _SMOOTHEST)
-    return cv2.morphologyEx(unlike.astype(np.uint8), cv2.MORPH_CLOSE, disc(_LEAST * face_height)) > 0
 
 
 def _mirrored(

@@ -22,6 +22,7 @@ _LIP_PALE, _TOOTH_PALE = 0.6, 0.8  # least over largest channel in light in whic
 _REST_OF_GAP = 0.006  # face heights above the lower lip that belong to its shadow
 _ALL_DARK = 0.5  # part of the gap that stays with the skull where no teeth are seen
 _SHOWN_WIDTH = 0.94  # of the mouth's; at the corners themselves there is nothing but lip
+_RIM, _RIM_SPREAD = 0.004, 3  # face heights below the upper lip where no lip is mixed in; columns, half the breadth of a tooth
 _LOWER_TEETH = 0.012  # face heights; a lower row that is seen is higher
 
 
@@ -52,6 +53,7 @@ class OwnTeeth:
         if not self.shown:
             tops = ends = (tops + ends) / 2
         self._upper, self._lower, self._bite = tops, ends, ends
+        self._rim = np.zeros((_COLUMNS, 3))
         self.colour: Tensor | None = None
         middle = _COLUMNS // 2
         self.upper_middle, self.lower_middle = float(tops[middle]), float(ends[middle])
@@ -93,6 +95,10 @@ class OwnTeeth:
         """How far down the lower lip's edge is."""
         return self._at(self._lower, x)
 
+    def rim(self, x: Tensor) -> Tensor:
+        """[K, 3] what the photo shows right below the upper lip about places across, without the lines between teeth."""
+        return torch.stack([self._at(channel, x) for channel in self._rim.T], dim=-1)
+
     def bite(self, x: Tensor) -> Tensor:
         """How far down the upper teeth end."""
         return self._at(self._bite, x)
@@ -108,6 +114,9 @@ class OwnTeeth:
         lip = self._seen(self._frame.local((points[LOWER_INNER_LIP] + points[LOWER_OUTER_LIP])[3:-3] / 2) / self._height)
         like, lips = _whiteness(colours / light), np.median(_whiteness(lip / light))
         brightest = np.quantile(like, 0.9)
+        self._rim = gaussian_filter1d(
+            self._seen(np.stack([self._x, np.minimum(tops + _RIM, ends)], axis=-1)), _RIM_SPREAD, axis=0, mode="nearest"
+        )
         gap = ends - tops
         last = np.maximum(ends - np.minimum(_REST_OF_GAP, 0.3 * gap), tops)
         self.has_teeth = bool(brightest > _BRIGHTER_THAN_LIPS * lips)

@@ -35,6 +35,7 @@ LEFT_BROW = _numbers("285 295 282 283 276 336 296 334 293 300")
 JAW = _numbers("127 234 93 132 58 172 136 150 149 176 148 152 377 400 378 379 365 397 288 361 323 454 356")
 EARS = [234, 454]  # in front of them
 EAR_LOBES = [132, 361]  # beside them
+BELOW_EAR_LOBES = [58, 288]
 JAW_CORNERS = [172, 397]  # below the ears, where the jaw turns upwards
 FACE_OVAL = JAW + _numbers("389 251 284 332 297 338 10 109 67 103 54 21 162")
 

@@ -14,6 +14,7 @@ from ..face.measures import face_height_of
 from ..memory import give_back
 from ..smooth_step import smooth_step
 from .boxes import Box, box_about
+from .hair import bare_below_ears
 from .inpaint import extend_outwards
 from .matting import unmixed
 from .segmentation import BROADEST_SEAM, away_from_face, disc, head_region, where_hair
@@ -98,13 +99,14 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
     """
     face_height = float(face_height_of(landmarks[:, :2]))
     away = away_from_face(landmarks, *person.shape)
-    region, seam, firmness = head_region(landmarks, person, away)
+    bare = bare_below_ears(photo, person, landmarks[:, :2])
+    region, seam, firmness = head_region(landmarks, person, away, bare)
     firmness = _firm_along_hanging_hair(firmness, person, away, face_height)
     head = person * region
     foreground, behind = unmixed(photo, person, shown, 0.02 * face_height)
     background = _tensor(behind)
     del behind
-    hair = where_hair(away)
+    hair = where_hair(away) * (1 - bare)
     colours = _head_colours(photo, foreground, person, region, hair, face_height)
     give_back()  # pictures in between are large
     return Plates(

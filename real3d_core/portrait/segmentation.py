@@ -194,7 +194,7 @@ def _enlarged(matte: np.ndarray, small: np.ndarray, image: np.ndarray) -> np.nda
     return smooth
 
 
-def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray, bare: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What moves with the head: float32 masks [H, W] in 0..1, (region, seam, firmness).
 
     The region is everything above the jaw and, beside the face, above the level of the jaw's corners; at the jaw it ends softly, below
@@ -207,6 +207,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
         landmarks: [478, 3] in pixels.
         person: float32 [H, W] in 0..1.
         away: [H, W], see `away_from_face`.
+        bare: [H, W] in 0..1, what below the ears is not hair: beside the jaw it is neck or collar, left to the torso.
     """
     height, width = person.shape
     face_height = float(face_height_of(landmarks[:, :2]))
@@ -237,9 +238,12 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray) -> 
     region[box] = np.maximum(region[box], fading)
     solid = person > 0.5
     hanging = _hangs_down(solid, seam, landmarks[CHIN, :2] @ up - _BELOW_CHIN * face_height, up)
-    apart = ~_hangs_together(hard & solid, seam, landmarks, face_height)
+    bare = bare * _smooth_step((away - _JAW_EDGE) / _JAW_EDGE - 1)
+    apart = ~_hangs_together(hard & solid & (bare < 0.5), seam, landmarks, face_height)
     _, pieces = cv2.connectedComponents(((apart & solid) | hanging).astype(np.uint8))
     hanging = np.isin(pieces, np.unique(pieces[hanging]))
+    for mask in (region, seam, firmness):
+        mask *= 1 - bare
     region[apart] = 0
     region[_left_over(person, region, away, face_height)] = 1
     for mask in (region, seam, firmness):

@@ -105,6 +105,13 @@ def test_what_dark_glasses_hide_is_left_alone(portrait, iris, white, seen):
     assert len(Eyes(drawn(portrait, iris, white), portrait.landmarks)(look)) == seen
 
 
+def test_an_eye_in_the_shade_closes_with_the_other_one(portrait):
+    """It once stayed open, and the face winked."""
+    lit, dim = drawn(portrait), drawn(portrait, iris=(0.38, 0.38, 0.38), white=(0.46, 0.46, 0.46))
+    left = torch.arange(lit.shape[-1]) > (portrait.landmarks[168, 0] + MARGIN) * (lit.shape[-1] / (1 + 2 * MARGIN))
+    assert len(Eyes(torch.where(left, lit, dim), portrait.landmarks)(Look(closed=(1.0, 1.0)))) == 2
+
+
 @pytest.mark.parametrize("lids", [{"lids_wide": 1.0}, {"lids_tight": 1.0}], ids=["wide", "narrow"])
 def test_lids_move_over_an_eyeball_that_lies_still(avatar, portrait, lids):
     """They once drew the iris out into an oval, or pressed it flat."""
@@ -194,6 +201,34 @@ def test_lashes_leave_nothing_behind_where_they_were(portrait):
     were = tips[y : y + h, x : x + w]
     assert were.sum() > 20
     assert np.abs(without.picture - with_lashes.picture)[were].mean() < 0.02
+
+
+def test_paint_that_runs_on_from_the_corner_of_an_eye_goes_with_the_lid(portrait):
+    """Its end once stayed beside the closed eye, as a dark spot."""
+    bare, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    inner, outer = points[LEFT_UPPER_LID][[0, -1]]
+    along = outer - inner
+    wing = np.zeros(bare.shape[-2:], np.uint8)
+    up = 0.07 * np.linalg.norm(along) * np.array([0.0, -1.0])
+    cv2.fillPoly(wing, [np.round([outer - 0.1 * along, outer - 0.1 * along + up, outer + 0.4 * along + up]).astype(np.int32)], 1)
+    painted = torch.where(torch.from_numpy(wing) > 0, torch.tensor(0.08), bare)
+    without, closed = (Eyes(plate, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1] for plate in (bare, painted))
+    (x, y), (h, w) = closed.corner, closed.picture.shape[:2]
+    ends = (wing[y : y + h, x : x + w] > 0) & (np.arange(w) + x > outer[0] + 0.12 * along[0])
+    assert ends.sum() > 20
+    assert np.abs(without.picture - closed.picture)[ends].max() < 0.2
+
+
+def test_the_skin_of_a_closed_lid_is_a_dome(portrait):
+    """It once filled a box, whose corner stood in the temple."""
+    plate, points = drawn(portrait), (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    rough = plate + torch.from_numpy(np.random.default_rng(0).uniform(-0.02, 0.02, plate.shape[-2:])).float()
+    inner, outer = points[LEFT_UPPER_LID][[0, -1]]
+    closed = Eyes(rough, portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1]
+    changed = np.abs(closed.picture - original(rough, closed)).mean(axis=2)
+    y, x = np.mgrid[: changed.shape[0], : changed.shape[1]]
+    along, up = (x + closed.corner[0] - inner[0]) / (outer[0] - inner[0]), (outer[1] - y - closed.corner[1]) / (outer[0] - inner[0])
+    assert changed[(np.abs(along - 1.09) < 0.03) & (np.abs(up - 0.15) < 0.05)].mean() < 0.3 * 0.01  # which the roughness is
 
 
 def test_narrow_eyes_close_as_wholly_as_wide_ones():

@@ -92,7 +92,6 @@ def test_hair_that_goes_on_as_the_torsos_is_seen_beyond_any_outline(avatar, port
     hanging = RayCoordinates(at_rest, HAIR[0], torch.ones(1, 1, RAYS, RAYS), FarSide(portrait, planes, at_rest))
     rays = turned(avatar, portrait, planes, degrees)
     far = slice(RAYS // 2) if degrees < 0 else slice(RAYS // 2, None)
-    print("RATIO", hanging(rays).near[..., far].sum() / hidden(rays).near[..., far].sum())
     assert hanging(rays).near[..., far].sum() > 1.3 * hidden(rays).near[..., far].sum()
 
 
@@ -100,7 +99,8 @@ def test_hair_hangs_down_where_it_goes_on_below_the_head():
     hair, torso = (torch.zeros(1, 1, RAYS, RAYS) for _ in range(2))
     hair[..., :40], torso[..., 80:, :] = 1, 1
     hanging = near_hanging_hair(hair, torso, 0.4)[0, 0]
-    assert hanging[80, 20] == 1 and 0.1 < hanging[68, 20] < 0.9 and hanging[50, 20] == 0 and hanging[90, 70] == 0
+    assert hanging[80, 20] == 1 and 0.1 < hanging[68, 20] < 0.9 and hanging[46, 20] == 0 and hanging[90, 70] == 0
+    assert hanging[:, 20].diff().abs().max() < 0.055  # faster, and the outline of a turned head has a step
 
 
 def test_nothing_is_corrected_where_nothing_has_moved(avatar, portrait, head):

@@ -167,7 +167,7 @@ def smiling_mouth(smiling):
 
 
 def inside(portrait):
-    """The inside of a mouth at places across and below the middle between its corners, while the jaw and the lower lip have moved."""
+    """The inside of a mouth at places across and below the middle between its corners, while the jaw and the lips have moved."""
     own = OwnTeeth(portrait.plates.photo, portrait.landmarks)
     mouth = MouthInterior(portrait.plates.photo, portrait.landmarks, pixel=0.004)
     height = float((portrait.landmarks[10, :2] - portrait.landmarks[152, :2]).norm())
@@ -175,11 +175,11 @@ def inside(portrait):
     along = (left - right) / (left - right).norm()
     axes = torch.stack([along, torch.stack([-along[1], along[0]])])
 
-    def colours(across, below_upper, dropped, broader=1.0):
+    def colours(across, below_upper, dropped, broader=1.0, raised=0.0):
         def photo(x, y):
             return (right + left) / 2 + height * torch.stack([x, y], dim=1) @ axes
 
-        y = own.upper_lip(across) + below_upper
+        y = own.upper_lip(across) + below_upper - raised
         return mouth(photo(across, y), photo(across / broader, y - dropped), below_upper, torch.zeros(2))
 
     return own, colours
@@ -194,6 +194,30 @@ def test_lips_that_broaden_draw_no_line_between_the_photos_own_teeth(smiling_mou
     below_upper = own.bite(places[:, 0]) - own.upper_lip(places[:, 0]) + places[:, 1]
     still, moved = colours(places[:, 0], below_upper, 0.0), colours(places[:, 0], below_upper, 0.004, broader=1.15)
     assert ((still - moved) @ LUMA).max() < 0.25
+
+
+def test_what_a_raised_lip_uncovers_is_not_striped(smiling):
+    """The lines between the teeth once ran on upwards from what the photo shows of them, as bars."""
+    photo = smiling.plates.photo
+    lines = 1 - 0.5 * (torch.arange(photo.shape[-1]) % 16 < 4).float()
+    own, colours = inside(replace(smiling, plates=replace(smiling.plates, photo=photo * lines)))
+    across = torch.linspace(-0.6, 0.6, 121) * own.half_width
+    shown, uncovered = (colours(across, torch.full_like(across, 0.005), 0.0, raised=raised) @ LUMA for raised in (0.0, 0.012))
+    assert own.has_teeth
+    assert uncovered.diff().abs().mean() < 0.4 * shown.diff().abs().mean()
+
+
+def test_tips_of_teeth_that_the_bite_line_cuts_off_do_not_hang_on_the_jaw(smiling, monkeypatch):
+    """They once went down with it, a white line in mid-air."""
+    monkeypatch.setattr(OwnTeeth, "bite", lambda self, x: self._at(self._bite, x) - 0.006)
+    points, height = smiling.landmarks.clone(), float((smiling.landmarks[10, :2] - smiling.landmarks[152, :2]).norm())
+    points[LOWER_INNER_LIP[1:-1], 1] += 0.03 * height
+    own, colours = inside(replace(smiling, landmarks=points))
+    across = torch.linspace(-0.4, 0.4, 61) * own.half_width
+    tips = own.bite(across) - own.upper_lip(across) + 0.003
+    assert own.has_teeth and not own.has_lower_teeth
+    assert (colours(across, tips, 0.0) @ LUMA).median() > 0.8 * own.colour @ LUMA
+    assert (colours(across, tips + 0.012, 0.012) @ LUMA).median() < 0.45 * own.colour @ LUMA
 
 
 def test_the_corners_of_a_laughing_mouth_are_not_black(smiling_mouth, smiling):
@@ -263,8 +287,9 @@ def test_the_line_between_closed_lips_does_not_stay_on_the_lower_one(avatar, por
         return torch.from_numpy(picture).permute(2, 0, 1)[None]
 
     rows, columns = around_mouth(portrait)
-    seen = opened(avatar, toned(portrait, lined), jaw_open=0.8)[rows, columns]
-    green = (seen[..., 1] - seen[..., [0, 2]].amax(dim=-1) > 0.15).float()
-    width = green.shape[1]
-    upper, lower = green[:, width // 3 : -width // 3].split([20, len(green) - 20])
-    assert upper.sum() > 20 and lower.sum() < 0.3 * upper.sum()
+    marked = toned(portrait, lined)
+    shut, wide = (opened(avatar, marked, jaw_open=opening)[rows, columns] for opening in (0.0, 0.8))
+    shut, wide = ((seen[..., 1] - seen[..., [0, 2]].amax(dim=-1) > 0.15).float() for seen in (shut, wide))
+    middle = slice(wide.shape[1] // 3, -wide.shape[1] // 3)
+    upper, lower = wide[:, middle].split([20, len(wide) - 20])
+    assert upper.sum() > 20 and lower.sum() < 0.35 * shut[:, middle].sum()

@@ -45,7 +45,12 @@ def exact_remap(picture, x, y, _, borderMode=cv2.BORDER_CONSTANT):
     grid = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)).float()[None]
     maps = torch.from_numpy(np.atleast_3d(picture)).float().permute(2, 0, 1)[None]
     beyond = "border" if borderMode == cv2.BORDER_REPLICATE else "zeros"
-    return F.grid_sample(maps, grid, padding_mode=beyond, align_corners=False)[0].permute(1, 2, 0).numpy().reshape(picture.shape)
+    return (
+        F.grid_sample(maps, grid, padding_mode=beyond, align_corners=False)[0]
+        .permute(1, 2, 0)
+        .numpy()
+        .reshape(*x.shape, *picture.shape[2:])
+    )
 
 
 def difference(found, expected):

@@ -1,10 +1,11 @@
 """Colours beyond a head's outline, which a turn uncovers."""
 
+import cv2
 import numpy as np
 import pytest
 
-from real3d_core.analytic.outskirts import _hair, with_outskirts
-from real3d_core.face.landmark_sets import EARS, MIDLINE
+from real3d_core.analytic.outskirts import with_outskirts
+from real3d_core.face.landmark_sets import EARS, JAW_CORNERS, MIDLINE
 from real3d_core.face.measures import face_height_of
 from real3d_core.portrait.plates import plate_pixels
 
@@ -62,19 +63,18 @@ def test_far_behind_narrow_hair_there_is_detail_too(drawn):
     assert detail(continued)[far].mean() > 0.4 * detail(colours)[row - 15 : row + 15, left + 2 : left + 12].mean()
 
 
-def test_skin_is_no_hair_in_whatever_light(drawn):
-    """A bright forehead was, and the shaded side of a bald head: a pattern of it went on behind their outline."""
-    _, matte, landmarks, face_height = drawn
-    skin, shade = np.array([0.75, 0.55, 0.45], np.float32), np.array([0.55, 0.42, 0.36], np.float32)
-    rows, columns = np.mgrid[: len(matte), : len(matte)]
-    up, aside = ((one - landmarks[k, axis]) / face_height for one, k, axis in ((rows, 10, 1), (columns, 454, 0)))
-    bright, dark = (1.3 ** np.clip(-4 * up, 0, 1))[..., None], np.clip(8 * aside, 0, 1)[..., None]
-    bald = (skin * bright * shade**dark).astype(np.float32)
-    sure, everywhere = matte > 0.95, np.ones(matte.shape, np.uint8)
-    face = (np.hypot(columns - landmarks[4, 0], rows - landmarks[4, 1]) < 0.3 * face_height).astype(np.uint8)
-    height = (landmarks[EARS, 1].mean() - rows) / face_height
-    hair, fringe = _hair(bald, matte, sure, everywhere == 0, face, height, face_height)
-    assert not (hair | fringe).any()
+@pytest.mark.parametrize("side", [-1, 1])
+def test_where_hair_meets_an_ear_nothing_of_the_ear_goes_on_behind_it(drawn, side):
+    """Pixels in which both are mixed lent their detail: red lines went to and fro behind the ears of turned heads."""
+    colours, _, landmarks, face_height = drawn
+    ear, cut, level, middle = with_an_ear(drawn, side)
+    share = cv2.GaussianBlur(ear.astype(np.float32), (0, 0), 0.012 * face_height)[..., None]
+    eared = (colours + (np.array([0.6, 0.15, 0.1], np.float32) - colours) * share).astype(np.float32)
+    continued = with_outskirts(eared, cut, landmarks, face_height)
+    rows, columns = np.mgrid[: len(cut), : len(cut)]
+    away = ((columns - middle) * side) / face_height
+    behind = (cut < 0.05) & (np.abs(rows - level) < 0.15 * face_height) & (away > 0.55) & (away < 0.85)
+    assert np.quantile((continued[..., 0] - continued[..., 1])[behind], 0.99) < 0.15
 
 
 def test_what_the_photo_surely_shows_stays_as_it_is(drawn):
@@ -170,3 +170,17 @@ def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     bald = np.where(ear[..., None], red, np.broadcast_to(skin, colours.shape)).astype(np.float32)
     behind = with_outskirts(bald, cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
     assert np.linalg.norm(behind - skin) < 0.3 * np.linalg.norm(red - skin)
+
+
+@pytest.mark.parametrize("corner", JAW_CORNERS)
+def test_beside_hanging_hair_a_jaw_comes_out_from_behind_it(long_haired, corner):
+    """Its skin began in a level step at the jaw's corner: a flap of it stood out from a turned head, before the hair."""
+    plates = long_haired.plates.resized(512)
+    landmarks = plate_pixels(long_haired.landmarks.numpy()[:, :2], plates.side)
+    face_height = float(face_height_of(landmarks))
+    colours, matte = plates.head[0, :3].permute(1, 2, 0).numpy(), plates.head_mask[0, 0].numpy()
+    continued = with_outskirts(colours, matte, landmarks, face_height)
+    row, column = landmarks[corner, 1] + 0.05 * face_height, landmarks[corner, 0]
+    away = np.sign(column - landmarks[MIDLINE, 0].mean()) * 0.05 * face_height
+    beyond, jaw = continued[round(row), round(column + away)], continued[round(row), round(column - 2 * away)]
+    assert beyond.sum() < 0.4 * jaw.sum()

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import FACE_OVAL
+from real3d_core.face.landmark_sets import BELOW_EAR_LOBES, FACE_OVAL
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.plates import make_plates
 from real3d_core.portrait.segmentation import away_from_face, head_region
 
 SIDE = 300
+NOTHING_BARE = np.zeros((SIDE, SIDE), np.float32)
 SKIN, COLLAR, BEHIND, HAIR = (0.75, 0.55, 0.42), (0.95, 0.96, 0.98), (0.3, 0.35, 0.4), (0.07, 0.06, 0.06)
 
 
@@ -41,8 +42,12 @@ def figure(landmarks):
 
 
 @pytest.fixture(scope="module")
-def torso(figure, landmarks):
-    plates = make_plates(*figure, landmarks, np.ones((SIDE, SIDE), bool))
+def plates(figure, landmarks):
+    return make_plates(*figure, landmarks, np.ones((SIDE, SIDE), bool))
+
+
+@pytest.fixture(scope="module")
+def torso(plates):
     return plates.torso[0].permute(1, 2, 0).numpy()
 
 
@@ -66,7 +71,7 @@ def test_a_head_seen_from_its_side_is_whole(landmarks):
     turned += landmarks.mean(axis=0)
     person = np.zeros((SIDE, SIDE), np.float32)
     cv2.fillConvexPoly(person, cv2.convexHull(turned[:, :2].round().astype(np.int32)), 1.0)
-    region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE))
+    region, *_ = head_region(turned, person, away_from_face(turned, SIDE, SIDE), NOTHING_BARE)
     middle = turned[FACE_OVAL, :2].mean(axis=0).round().astype(int)
     assert region[middle[1], middle[0]] == 1
 
@@ -135,3 +140,27 @@ def test_hair_on_the_shoulders_ends_in_a_slope_behind_the_heads(haired):
     assert level <= 71 and above > level + 8
     covers = head * (1 - (1 - firmness) * torso)
     assert (1 - (1 - covers) * (1 - torso))[corner - 30 : corner, 72:95].min() > 0.99
+
+
+def test_a_neck_beside_the_jaw_stays_with_the_torso(haired, landmarks):
+    """All that is above the jaw's corners was the head's: a turned one carried a bar of its neck along, or of its collar."""
+    hairy, face = haired
+    person = face.copy()
+    cv2.rectangle(person, (80, 20), (220, 120), 1, -1)
+    cv2.rectangle(person, (80, 150), (220, SIDE), 1, -1)
+    photo = np.where(person[..., None] > 0, SKIN, BEHIND).astype(np.float32)
+    photo[20:120][(person > face)[20:120]] = HAIR
+    plates = make_plates(photo, person.astype(np.float32), landmarks, np.ones((SIDE, SIDE), bool))
+    row = round(float(landmarks[BELOW_EAR_LOBES, 1].mean())) + 4
+    left, right = np.flatnonzero(face[row])[[0, -1]]
+    for beside in (left - 10, right + 10):
+        assert plates.head_mask[0, 0, row, beside] < 0.05 and plates.torso[0, 3, row, beside] > 0.95
+        assert hairy.head_mask[0, 0, row, beside] > 0.95  # what hangs there
+
+
+def test_below_the_ears_an_outline_without_hair_is_skins(plates, haired, landmarks):
+    """It was drawn like strands of hair: flakes of the jaw floated beside a turned one."""
+    hairy, face = haired
+    row = round(float(landmarks[BELOW_EAR_LOBES, 1].mean())) + 6
+    beside = int(np.flatnonzero(face[row])[0]) - 8
+    assert plates.hair[0, 0, row, beside] < 0.05 < 0.6 < hairy.hair[0, 0, row, beside]

@@ -10,6 +10,7 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.segmentation import away_from_face, filled_face, head_region, person_matte
 
 SIDE = 320
+NOTHING_BARE = np.zeros((SIDE, SIDE), np.float32)
 
 
 @pytest.mark.parametrize("yaw", [0, 55, -55])
@@ -20,7 +21,7 @@ def test_a_face_belongs_to_the_head_however_it_is_turned(yaw):
     landmarks = (points @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])) * SIDE / 45 + [SIDE / 2, SIDE / 2, 0]
     person = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillConvexPoly(person, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
-    region, _, _ = head_region(landmarks, person.astype(np.float32), away_from_face(landmarks, SIDE, SIDE))
+    region, _, _ = head_region(landmarks, person.astype(np.float32), away_from_face(landmarks, SIDE, SIDE), NOTHING_BARE)
     assert region[filled_face(landmarks, person.shape) > 0].mean() > 0.95
 
 
@@ -77,7 +78,7 @@ def test_what_is_out_of_focus_is_no_ear_ring(bust):
 def test_what_hangs_from_the_head_moves_with_it(bust):
     """Its lower part was the torso's, and stayed behind."""
     landmarks, person, with_ring = bust
-    region, seam, firmness = head_region(landmarks, with_ring.astype(np.float32), away_from_face(landmarks, SIDE, SIDE))
+    region, seam, firmness = head_region(landmarks, with_ring.astype(np.float32), away_from_face(landmarks, SIDE, SIDE), NOTHING_BARE)
     ring = (with_ring > 0) & (person == 0)
     assert min(mask[ring].min() for mask in (region, seam, firmness)) == 1
     assert region[240:, 140:180].max() == 0, "the neck is the torso's"
@@ -92,5 +93,5 @@ def test_what_hangs_together_with_the_face_alone_goes_with_it():
     mouth = int(landmarks[17, 1])
     edge = int(np.flatnonzero(person[mouth])[-1])
     person[mouth : mouth + 4, edge : edge + round(0.06 * face_height)] = 1
-    region, _, _ = head_region(landmarks, person, away_from_face(landmarks, SIDE, SIDE))
+    region, _, _ = head_region(landmarks, person, away_from_face(landmarks, SIDE, SIDE), NOTHING_BARE)
     assert (region[mouth : mouth + 4, edge:] >= person[mouth : mouth + 4, edge:]).all()

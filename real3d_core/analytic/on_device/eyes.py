@@ -49,8 +49,8 @@ class EyeOnDevice:
         self._width, self._tallest, self._farthest = shape.width, float(shape.opening.max()), float(shape.x.max())
         self._level, self._soft = eye._level.tolist(), eye._soft
 
-        self._x, self._y, self._down, self._top, self._bottom, self._outward, self._arch = (
-            moved(one, device)[None, None] for one in (shape.x, shape.y, shape.down, shape.top, shape.bottom, shape.outward, shape.arch)
+        self._x, self._y, self._down, self._top, self._bottom, self._arch = (
+            moved(one, device)[None, None] for one in (shape.x, shape.y, shape.down, shape.top, shape.bottom, shape.arch)
         )
         self._fold, self._hairs, self._roots, self._ends = (
             moved(one, device).float()[None, None] for one in (lid._fold, lid._hairs, lid._roots, lid._ends)

@@ -1,0 +1,120 @@
+"""Which pixels of a person are hair or a hat: those coloured like the head above the face rather than like its skin (spec 08 section 2)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from ..face.landmark_sets import BELOW_EAR_LOBES, CHIN, FOREHEAD, LEFT_BROW, LEFT_EYE, MOUTH_CORNERS, RIGHT_BROW, RIGHT_EYE
+from ..face.measures import face_height_of
+from .inpaint import extend_outwards
+from .segmentation import away_from_face, disc, filled_face
+
+_BINS = 24  # of each colour
+_SPREADS = (0.8, 2.0, 5.0)  # bins: a colour that is not in the photo counts as the ones around it do
+_SMOOTH = 0.01  # face heights
+_AWAY = 0.08  # face heights from the face, from where on it is no forehead
+_AROUND_EYES = 0.04  # face heights
+_LEAST = 0.08  # face heights, the side of a square as large as what tells the hair's colours
+_SEEN_AT = 120.0  # pixels of a face's height
+_GAP = 0.03  # face heights between strands
+_REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
+_GREENER = 0.02  # share of green over that of the face's, above which is no skin
+_DARK = 0.62  # of the face's brightness
+_GRAIN = 0.01  # face heights, what is texture
+_ROUGHER = 2.5  # times the texture of a face
+_SMOOTHEST = 1e-4  # squared, of the brightness, is the least that a face's texture counts as
+
+
+def hair_seen(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, face_height: float) -> NDArray[np.bool_]:
+    """bool [H, W]: what is coloured like hair or a hat, on the person and elsewhere; nothing on a bald head.
+
+    Args:
+        photo: float32 [H, W, 3] in 0..1.
+        person: [H, W] in 0..1.
+        landmarks: [478, 2] in pixels.
+        face_height: pixels.
+    """
+    smooth = cv2.GaussianBlur(photo, (0, 0), max(0.6, _SMOOTH * face_height))
+    skin = _surely_skin(landmarks, (person.shape[0], person.shape[1]), face_height)
+    up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height
+    rows, columns = np.mgrid[: person.shape[0], : person.shape[1]]
+    above = (columns - landmarks[FOREHEAD, 0]) * up[0] + (rows - landmarks[FOREHEAD, 1]) * up[1] > 0
+    crown = above & (person > 0.95) & (away_from_face(landmarks, *person.shape) > _AWAY)
+    if not crown.any() or not skin.any():
+        return np.zeros(person.shape, bool)
+    crown &= _unlike_skin(photo, smooth, skin, face_height)
+    if np.count_nonzero(crown) < (_LEAST * face_height) ** 2:
+        return np.zeros(person.shape, bool)
+    bins = np.minimum((smooth * _BINS).astype(int), _BINS - 1)
+    frequent = [_frequencies(bins[one]) for one in (crown, skin)]
+    like_hair = (frequent[0] > frequent[1])[tuple(np.moveaxis(bins, 2, 0))]
+    return cv2.morphologyEx(like_hair.astype(np.uint8), cv2.MORPH_CLOSE, disc(_GAP * face_height / 2)) > 0
+
+
+def bare_below_ears(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """float32 [H, W] in 0..1: what below the ears is not hair that hangs down there: jaw, neck or collar.
+
+    Args:
+        photo: float32 [H, W, 3] in 0..1.
+        person: [H, W] in 0..1; beyond the person it is as at its outline.
+        landmarks: [478, 2] in pixels.
+    """
+    height, width = person.shape
+    strands = cv2.resize(_strands(photo, person, landmarks), (width, height), interpolation=cv2.INTER_LINEAR)
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
+    levels = (landmarks[BELOW_EAR_LOBES] - landmarks[CHIN]) @ up
+    rows, columns = np.arange(height)[:, None] - landmarks[CHIN, 1], np.arange(width) - landmarks[CHIN, 0]
+    to_the_right = rows * up[0] - columns * up[1] > 0
+    below = columns * up[0] + rows * up[1] < np.where(to_the_right, levels[1], levels[0])
+    return below * (1 - strands)
+
+
+def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """float32 [h, w] in 0..1, of a picture as small as hair is still seen in: where the person is hair, or nearest to it."""
+    face_height = float(face_height_of(landmarks))
+    scale = min(1.0, _SEEN_AT / face_height)
+    size = [max(1, round(scale * side)) for side in person.shape[::-1]]
+    few, covered = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (photo, person))
+    hair = hair_seen(few, covered, landmarks * scale, face_height * scale)
+    return extend_outwards(np.dstack([hair] * 3).astype(np.float32), covered > 0.5, blur=1.0)[..., 0]
+
+
+def _surely_skin(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> NDArray[np.bool_]:
+    """The face between brows and mouth, without the eyes: no fringe, no beard."""
+    face = cv2.erode(filled_face(landmarks, shape), disc(0.04 * face_height))
+    for eye in (RIGHT_EYE + RIGHT_BROW, LEFT_EYE + LEFT_BROW):
+        hull = cv2.fillConvexPoly(np.zeros_like(face), cv2.convexHull(np.round(landmarks[eye]).astype(np.int32)), 1)
+        face[cv2.dilate(hull, disc(_AROUND_EYES * face_height)) > 0] = 0
+    up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height**2
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    height = columns * up[0] + rows * up[1]
+    low, high = (landmarks[points].mean(axis=0) @ up for points in (MOUTH_CORNERS, RIGHT_BROW + LEFT_BROW))
+    return (face > 0) & (height > low + 0.06) & (height < high - 0.04)
+
+
+def _frequencies(bins: np.ndarray) -> np.ndarray:
+    """[_BINS, _BINS, _BINS]: how frequent colours [n, 3] of so many bins are, and those close to them."""
+    counts = np.bincount(np.ravel_multi_index(tuple(bins.T), (_BINS,) * 3), minlength=_BINS**3) / len(bins)
+    counts = counts.reshape((_BINS,) * 3).astype(np.float32)
+    return sum(gaussian_filter(counts, spread, mode="constant") for spread in _SPREADS)
+
+
+def _unlike_skin(photo: np.ndarray, smooth: np.ndarray, face: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
+    """[H, W]: what is less red or more green than the face's skin, or dark without being redder, as skin in the shade is, or has more
+    texture.
+
+    Skin that is lit more than the face, like a forehead, is none of these, nor is a bald head.
+    """
+    skin = np.median(photo[face], axis=0)
+    total = smooth[..., 0] + smooth[..., 1] + smooth[..., 2]
+    light = total / skin.sum()
+    redder, greener = (smooth[..., k] / np.maximum(total, 1e-3) - skin[k] / skin.sum() for k in (0, 1))
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) / np.maximum(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY), 0.05)
+    fine, wide = ((0, 0), _GRAIN * face_height), ((0, 0), 2 * _GRAIN * face_height)
+    texture = cv2.GaussianBlur((grey - cv2.GaussianBlur(grey, *fine)) ** 2, *wide)
+    low, high = _REDDER
+    unlike = (redder < low) | (greener > _GREENER) | ((light < _DARK) & (redder < high))
+    return unlike | (texture > _ROUGHER**2 * max(np.median(texture[face]), _SMOOTHEST))
