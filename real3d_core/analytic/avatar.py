@@ -107,11 +107,11 @@ class AnalyticAvatar:
         return self._head_of(portrait)[1]
 
     def _head_of(self, portrait: Portrait) -> tuple[Portrait, Planes]:
-        """The portrait as this avatar sees it, and its head."""
+        """The portrait as its frames are composed, and its head, whose lips move by the landmark model's own measure."""
         with self._making:
             if self._lifted is None or self._lifted[0] is not portrait:
                 seen = with_teeth_uncovered(portrait)
-                self._lifted = (portrait, seen, lift(seen))
+                self._lifted = (portrait, seen, lift(portrait))
                 give_back()
             return self._lifted[1:]
 
