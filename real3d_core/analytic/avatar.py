@@ -88,7 +88,7 @@ class AnalyticAvatar:
         self._painting = painting
         self._models = models
         self.decoder: PlaneDecoder = constructed_decoder().to(self._device or "cpu")
-        self._lifted: tuple[Portrait, Portrait, Planes] | None = None
+        self._lifted: tuple[Portrait, Planes] | None = None
         self._bending: tuple[Planes, PlaneBender | DeviceBender] | None = None
         self._composing: tuple[tuple[Portrait, int, int], Composer | DeviceComposer] | None = None
         self._making = RLock()  # frames are composed by several threads
@@ -104,16 +104,11 @@ class AnalyticAvatar:
     @one_thread()
     def lift(self, portrait: Portrait) -> Planes:
         """The head of a photo as planes [1, 3, 32, 256, 256]."""
-        return self._head_of(portrait)[1]
-
-    def _head_of(self, portrait: Portrait) -> tuple[Portrait, Planes]:
-        """The portrait as its frames are composed, and its head, whose lips move by the landmark model's own measure."""
         with self._making:
             if self._lifted is None or self._lifted[0] is not portrait:
-                seen = with_teeth_uncovered(portrait)
-                self._lifted = (portrait, seen, lift(portrait))
+                self._lifted = (portrait, lift(portrait))
                 give_back()
-            return self._lifted[1:]
+            return self._lifted[1]
 
     @one_thread()
     def adapt(self, planes: Planes, motion: Motion) -> FrameStream[Planes]:
@@ -200,8 +195,9 @@ class AnalyticAvatar:
         with self._making:
             if self._composing is None or self._composing[0] != key:
                 settings = replace(self.march_settings, resolution=key[2])
-                seen, planes = self._head_of(portrait)
+                planes = self.lift(portrait)
                 at_rest = march_table(planes, self.decoder, portrait.camera, settings)
+                seen = with_teeth_uncovered(portrait)  # lips move by the landmark model's own measure, so the head is lifted by that
                 layers = Layers.of(seen, planes, at_rest, size, self._painting)
                 usual = Composer(layers, at_rest, self._painting)
                 self._composing = (key, usual)
