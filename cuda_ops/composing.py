@@ -40,13 +40,25 @@ def painting() -> core.painting.Painting:
     def coordinates(readable: core.ray_maps.RayCoordinates, at_rest: core.ray_maps.FrameRays) -> core.ray_maps.FindPlaces:
         name, operators = chosen()
         compiled = operators.coordinates(readable, at_rest)
-        found, expected = (vars(places(at_rest)).values() for places in (compiled, readable))
-        if all((a - b).abs().max() <= PLACES_TOLERANCE for a, b in zip(found, expected, strict=True)):
+        if _agree(compiled(at_rest), readable(at_rest)):
             return compiled
         _log.info("Where rays arrive is found by torch (not by %s: it differs from PyTorch)", name)
         return readable
 
-    return core.painting.Painting(look_up, look_up_rays, paint, coordinates)
+    def between_lips(readable: core.mouth.MouthInterior) -> core.mouth.BetweenLips:
+        name, operators = chosen()
+        compiled, given = operators.between_lips(readable), readable.some_places()
+        if (compiled(*given) - readable(*given)).abs().max() <= TOLERANCE:
+            return compiled
+        _log.info("Mouths are painted by torch (not by %s: it differs from PyTorch)", name)
+        return readable
+
+    return core.painting.Painting(look_up, look_up_rays, paint, coordinates, between_lips)
+
+
+def _agree(found: core.ray_maps.RayPlaces, expected: core.ray_maps.RayPlaces) -> bool:
+    pairs = zip(vars(found).values(), vars(expected).values(), strict=True)
+    return all((a - b).abs().max() <= PLACES_TOLERANCE for a, b in pairs)
 
 
 def chosen() -> tuple[str, core.painting.Painting]:

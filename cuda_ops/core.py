@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from ..real3d_core import render as render
     from ..real3d_core.analytic import channels as channels
     from ..real3d_core.analytic import far_side as far_side
+    from ..real3d_core.analytic import mouth as mouth
+    from ..real3d_core.analytic import mouth_light as mouth_light
+    from ..real3d_core.analytic import own_teeth as own_teeth
     from ..real3d_core.analytic import painting as painting
     from ..real3d_core.analytic import ray_maps as ray_maps
+    from ..real3d_core.portrait import plates as plates
 else:
-    _AVATAR = ("channels", "far_side", "painting", "ray_maps")
-    _PLACES = {"errors": "errors", "render": "render", **{room: f"analytic.{room}" for room in _AVATAR}}
+    _AVATAR = ("channels", "far_side", "mouth", "mouth_light", "own_teeth", "painting", "ray_maps")
+    _PLACES = {"errors": "errors", "plates": "portrait.plates", "render": "render", **{room: f"analytic.{room}" for room in _AVATAR}}
 
     def __getattr__(room: str) -> ModuleType:
         if room not in _PLACES:

@@ -6,6 +6,7 @@ the lips is seen elsewhere when the head turns: shifted in proportion to its dep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -41,6 +42,9 @@ _EVENS = 0.005  # how far above that the lines between them end
 _LIP_AT_BITE = 0.014  # this close to the ends of the teeth a photo's lower lip may be seen before them; it does not stay there
 _TIPS = 0.008  # this close below that, teeth are the tips of the upper ones, and do not go with the jaw
 _LIP_RIM = 0.004  # what the photo shows this close to a lip is blurred with it
+
+BetweenLips = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""The signature of a `MouthInterior`."""
 
 
 class MouthInterior:
@@ -93,6 +97,13 @@ class MouthInterior:
             colour = self._over(colour, (self._light.shaded(self._lightened(row, skull, opened), own_light), covers))
         under_lip = 1 - _UNDER_LIP[0] * _share(opened, 0, _CLINGS) * (1 - _share(below_upper, 0, _UNDER_LIP[1]))
         return self._over(colour * under_lip[:, None], self._inside_of_lip(jaw, above_lower, opened)).clamp(0, 1)
+
+    def some_places(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Arguments for a call: places all over the mouth and beyond it, lips closed to wide open."""
+        across, down, opened = torch.cartesian_prod(torch.linspace(-1.1, 1.1, 23), torch.linspace(-0.02, 0.12, 29), torch.linspace(0, 0.1, 6)).T
+        skull = torch.stack([across * self._own.half_width, self._own.upper_middle + down], dim=1)
+        jaw = skull - torch.stack([0.1 * opened, opened], dim=1)
+        return self._own.back(skull), self._own.back(jaw), down.clamp_min(0), torch.tensor([0.2, -0.1])
 
     def _behind_teeth(
         self, skull: Tensor, tongue: Tensor, upper: Tensor, lower: Tensor, shade: Tensor, opened: Tensor, hollow: Tensor

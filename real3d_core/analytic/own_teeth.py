@@ -65,9 +65,13 @@ class OwnTeeth:
         """Photo coordinates [K, 2] -> across and down [K, 2]."""
         return self._frame.of(uv) / self._height
 
+    def back(self, places: Tensor) -> Tensor:
+        """Across and down [K, 2] -> photo coordinates [K, 2]."""
+        return self._frame.back(places * self._height)
+
     def sample(self, places: Tensor) -> Tensor:
         """[K, 2] places -> [K, 3] colours of the photo."""
-        return sample_places(self._photo, self._frame.back(places * self._height))
+        return sample_places(self._photo, self.back(places))
 
     def within(self, x: Tensor) -> Tensor:
         """Places across, those beyond the mouth's corners taken to where the photo still shows its inside."""

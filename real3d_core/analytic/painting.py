@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..portrait.boxes import Box
+from .mouth import BetweenLips, MouthInterior
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
 from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, listed, own_places
 
@@ -68,12 +69,14 @@ class Painting:
     """The operators, in one implementation.
 
     coordinates: (a portrait's RayCoordinates, its rays at rest) -> what does the same.
+    between_lips: a portrait's MouthInterior -> what does the same.
     """
 
     look_up: LookUp
     look_up_rays: LookUpRays
     paint: Paint
     coordinates: Callable[[RayCoordinates, FrameRays], FindPlaces]
+    between_lips: Callable[[MouthInterior], BetweenLips]
 
 
 def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
@@ -148,4 +151,4 @@ def _carried_torso(layers: FrameLayers, size: int) -> tuple[Tensor, Tensor]:
     return torso, still
 
 
-IN_TORCH = Painting(look_up, look_up_rays, paint, lambda coordinates, at_rest: coordinates)
+IN_TORCH = Painting(look_up, look_up_rays, paint, lambda coordinates, at_rest: coordinates, lambda mouth: mouth)

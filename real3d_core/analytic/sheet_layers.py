@@ -70,6 +70,7 @@ class HeadSheets:
         self._mouth_box = _mouth_box(face, 1 / from_rays.rays)
         self.pixel = 1 / (size * face.face_height)
         self.mouth = MouthInterior(plates.photo, portrait.landmarks, self.pixel)
+        self._between_lips = painting.between_lips(self.mouth)
         self.source_slant = slant(portrait.camera)
 
     def __call__(self, uv: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
@@ -154,7 +155,7 @@ class HeadSheets:
         inside = (face < 1).nonzero()[:, 0]
         if len(inside):
             skull, on_jaw = (places[sheet].index_select(1, inside).T * (0.5 + MARGIN) + 0.5 for sheet in (SKULL_SHEET, JAW_SHEET))
-            painted = self.mouth(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
+            painted = self._between_lips(skull, on_jaw, -part.above_upper.flatten()[pixels[inside]], slant).T
             mixed[:, inside] = torch.lerp(painted, mixed[:, inside], face[inside])
         mixed = torch.lerp(mixed, self._look_up(self.plate, places[JAW_SHEET, None], ())[:3, 0], jaw)
         width = part.jaw.shape[1]

@@ -78,38 +78,3 @@ def test_what_differs_from_the_readable_ones_is_not_used(scene, monkeypatch, cap
     with caplog.at_level(logging.INFO):
         assert composing.painting().coordinates(readable, at_rest) is readable
     assert "differs" in caplog.text
-
-
-SANITIZED = """
-import torch
-from types import SimpleNamespace
-from cuda_ops.cpu import paint_extension, ray_places_extension
-from real3d_core.analytic.painting import FrameLayers
-from real3d_core.analytic.ray_maps import FrameRays
-from real3d_core.render.ray_marching import HeadRender
-numbers = lambda *shape, low=0.0, high=1.0: low + (high - low) * torch.rand(shape)
-flags = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-painting, places_by = paint_extension.load(flags), ray_places_extension.load(flags)
-for first_row, carried in ((0, 0.1), (49, 5)):
-    torso, cells, box = numbers(1, 4, 33, 33), torch.ones(3, 3, dtype=torch.bool), (slice(4, 37), slice(9, 50))
-    shifts, outline = numbers(3, 9, 9, low=-carried, high=carried), numbers(3, 16, 16, high=2)
-    layers = FrameLayers(torso, first_row, cells, shifts, box, numbers(5, 33, 41), outline, 0.9)
-    painting.paint(layers, numbers(3, 50, 50), numbers(3, 50, 50), True)
-anywhere = torch.cat([numbers(2, 16, 15, low=-9, high=9), torch.full((2, 16, 1), float("nan"))], dim=2)
-for size in (16, 32, 50):
-    painting.look_up_rays(numbers(1, 5, 21, 30), anywhere, size, (slice(0, 16), slice(1, size)))
-far_side = SimpleNamespace(rim=numbers(1, 3, 16, 16), front=numbers(1, 4, 32, 32), photo_axes=numbers(3, 2), per_world=2.0)
-maps = {"rim": numbers(1, 3, 16, 16), "residual": numbers(1, 2, 16, 16), "in_place": numbers(6, 16, 16), "reached": numbers(1, 16, 16)}
-for nothing in (False, True):
-    opacity = numbers(1, 1, 16, 16, high=2).clamp(max=1) * (not nothing)
-    render = HeadRender(numbers(1, 32, 16, 16, low=-2, high=2), numbers(1, 1, 16, 16), opacity, numbers(1, 25))
-    places_by(SimpleNamespace(**maps, far_side=far_side))(FrameRays(render))
-    render.features[..., 3] = float("nan")
-    places_by(SimpleNamespace(**maps, far_side=far_side))(FrameRays(render))
-print("clean")
-"""
-
-
-def test_no_address_or_undefined_behaviour_error(sanitizers):
-    done = sanitizers(SANITIZED)
-    assert done.stdout.strip() == "clean", done.stderr[-3000:]

@@ -1,0 +1,108 @@
+"""The inside of a mouth by mouth.cpp, compiled for this very processor."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..build import built_library
+from ..core import mouth, mouth_light, own_teeth, plates
+
+SOURCE = Path(__file__).with_name("mouth.cpp")
+NUMBERS = {
+    mouth: """UPPER_TEETH LOWER_TEETH UPPER_EDGE UPPER_ARCH LOWER_ARCH TALL ROUND LOWER_SHOWN OPENS TEETH_DEPTH TONGUE_DEPTH LIP_SHADE
+    LOWER_LIGHT ROLL ROLL_SHADE ROLL_STARTS CORNER NARROW UNDER_LIP CAST CLINGS THROAT INNER_CHEEK HOLLOW DEEPEST STRETCH AT_CORNERS EVENS
+    LIP_AT_BITE TIPS LIP_RIM""",
+    mouth_light: "LUMA",
+    own_teeth: "SHOWN_WIDTH LIP_PALE TOOTH_PALE",
+}
+"""Where the core defines those that mouth.cpp takes."""
+LISTS = ("UPPER_TEETH", "LOWER_TEETH")
+
+
+class Mouth(ctypes.Structure):
+    """The same fields in mouth.cpp."""
+
+    _fields_ = [
+        *(("photo", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "pixel_on")), ("curves", ctypes.c_void_p)),
+        *((name, ctypes.c_int32) for name in ("side", "columns", "shown", "has_teeth", "has_lower_teeth")),
+        *((name, ctypes.c_float) for name in ("first", "last", "half_width", "upper_middle", "lower_middle", "pixel")),
+        *(("axes", ctypes.c_float * 4), ("middle", ctypes.c_float * 2), ("height", ctypes.c_float), ("per_plate", ctypes.c_float)),
+        *(("own", ctypes.c_float * 3), ("slope", ctypes.c_float)),
+        *((name, ctypes.c_float * 3) for name in ("teeth", "gums", "flesh", "reflected")),
+        *(("one_tone", ctypes.c_float), ("tone", ctypes.c_float * 9)),
+    ]
+
+
+def source() -> str:
+    """Behind what it takes from Python."""
+    lines = [f"#define MOUTH_BYTES {ctypes.sizeof(Mouth)}"]
+    for module, names in NUMBERS.items():
+        for name in names.split():
+            lines += _defined(name, vars(module)[f"_{name}"])
+    return "\n".join([*lines, SOURCE.read_text(encoding="utf-8")])
+
+
+def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior], mouth.BetweenLips]:
+    """Builds it or takes it from the cache.
+
+    Args:
+        flags: for the compiler, instead of those for this processor.
+
+    Raises:
+        Refusal: it cannot be built here.
+    """
+    paint = built_library("mouth_cpu", source(), flags).between_lips
+    paint.argtypes = [*[ctypes.c_void_p] * 4, ctypes.c_int64, *[ctypes.c_void_p] * 2]
+    paint.restype = None
+
+    def of(readable: mouth.MouthInterior) -> mouth.BetweenLips:
+        struct, memory = _struct(readable)
+
+        def between_lips(skull: Tensor, jaw: Tensor, below_upper: Tensor, slant: Tensor) -> Tensor:
+            given = [one.contiguous() for one in (skull, jaw, below_upper)]
+            slant, colours = slant.contiguous(), torch.empty(len(skull), 3)
+            addresses = (one.data_ptr() for one in given)
+            paint(ctypes.addressof(struct), *addresses, len(skull), slant.data_ptr(), colours.data_ptr())
+            assert memory  # the struct holds its addresses
+            return colours
+
+        return between_lips
+
+    return of
+
+
+def _defined(name: str, value: float | tuple[float, ...]) -> list[str]:
+    """A number, the numbers of a tuple one by one, or a list."""
+    if name in LISTS:
+        return [f"#define {name} {', '.join(f'{number!r}f' for number in value)}"]
+    numbers = {f"{name}_{k}": number for k, number in enumerate(value)} if isinstance(value, tuple) else {name: value}
+    return [f"#define {name} {float(number)!r}f" for name, number in numbers.items()]
+
+
+def _struct(readable: mouth.MouthInterior) -> tuple[Mouth, list[object]]:
+    """Also what it holds the addresses of."""
+    own, light = readable._own, readable._light
+    photo, channel_row_pixel = own._photo, zip(("channel", "row", "pixel_on"), own._photo.stride()[1:], strict=True)
+    curves = np.stack([own._upper, own._lower, own._bite, *own._rim.T], axis=1).astype(np.float32)
+    fields = {
+        **{"photo": photo.data_ptr(), "curves": curves.ctypes.data, "side": photo.shape[-1], "columns": len(curves)},
+        **dict(channel_row_pixel),
+        **{name: getattr(own, name) for name in ("shown", "has_teeth", "has_lower_teeth", "half_width", "upper_middle", "lower_middle")},
+        **{"first": own._x[0], "last": own._x[-1], "pixel": readable._pixel, "height": own._height, "per_plate": 1 / (1 + 2 * plates.MARGIN)},
+        **{"axes": _floats(own._frame._axes), "middle": _floats(own._frame._middle)},
+        **{"own": _floats([-1] * 3 if own.colour is None else own.colour), "slope": light._slope, "one_tone": light._one_tone},
+        **{"tone": _floats(light._tone), "reflected": _floats(light._reflected)},
+        **{name: _floats(getattr(light, name)) for name in ("teeth", "gums", "flesh")},
+    }
+    return Mouth(**fields), [photo, curves]
+
+
+def _floats(values: object) -> ctypes.Array[ctypes.c_float]:
+    flat = np.asarray(values, dtype=np.float32).ravel().tolist()
+    return (ctypes.c_float * len(flat))(*flat)
