@@ -96,7 +96,7 @@ def _check(compiled: core.painting.Painting) -> None:
         *((slice(2, 18), slice(1, 21)), numbers(5, 16, 20), numbers(3, 6, 6), 0.9),
     )
     beside = numbers(3, 24, 24), numbers(3, 24, 24) - 0.5, True
-    by_rays = 3 * numbers(2, 6, 6) - 1.5, 24, layers.box, [patch]
+    by_rays = 3 * numbers(2, 6, 6) - 1.5, 24, layers.box, torch.ones(6, 6, dtype=torch.bool), [patch]
     expected, found = (
         (operators.look_up(plate, places, [patch]), operators.look_up_rays(plate, *by_rays), *operators.paint(layers, *beside))
         for operators in (core.painting.IN_TORCH, compiled)

@@ -1,4 +1,5 @@
-// The inside of a mouth, as MouthInterior of real3d_core/analytic/mouth.py defines it; mouth_extension.py puts this text behind the numbers
+// The inside of a mouth, as MouthInterior of real3d_core/analytic/mouth.py defines it (change both; where they differ that one is used, which
+// takes ten times as long, and test_mouth.py fails); mouth_extension.py puts this text behind the numbers
 // of that file, in capitals, and the size that the struct has in Python.
 
 #include <cmath>

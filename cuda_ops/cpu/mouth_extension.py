@@ -29,11 +29,15 @@ class Mouth(ctypes.Structure):
     """The same fields in mouth.cpp."""
 
     _fields_ = [
-        *(("photo", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("channel", "row", "pixel_on")), ("curves", ctypes.c_void_p)),
+        ("photo", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("channel", "row", "pixel_on")),
+        ("curves", ctypes.c_void_p),
         *((name, ctypes.c_int32) for name in ("side", "columns", "shown", "has_teeth", "has_lower_teeth")),
         *((name, ctypes.c_float) for name in ("first", "last", "half_width", "upper_middle", "lower_middle", "pixel")),
-        *(("axes", ctypes.c_float * 4), ("middle", ctypes.c_float * 2), ("height", ctypes.c_float), ("per_plate", ctypes.c_float)),
-        *(("own", ctypes.c_float * 3), ("slope", ctypes.c_float)),
+        *(("axes", ctypes.c_float * 4), ("middle", ctypes.c_float * 2)),
+        *((name, ctypes.c_float) for name in ("height", "per_plate")),
+        ("own", ctypes.c_float * 3),
+        ("slope", ctypes.c_float),
         *((name, ctypes.c_float * 3) for name in ("teeth", "gums", "flesh", "reflected")),
         *(("one_tone", ctypes.c_float), ("tone", ctypes.c_float * 9)),
     ]
@@ -79,7 +83,7 @@ def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior]
 
 def _defined(name: str, value: float | tuple[float, ...]) -> list[str]:
     """A number, the numbers of a tuple one by one, or a list."""
-    if name in LISTS:
+    if name in LISTS and isinstance(value, tuple):
         return [f"#define {name} {', '.join(f'{number!r}f' for number in value)}"]
     numbers = {f"{name}_{k}": number for k, number in enumerate(value)} if isinstance(value, tuple) else {name: value}
     return [f"#define {name} {float(number)!r}f" for name, number in numbers.items()]
@@ -94,7 +98,13 @@ def _struct(readable: mouth.MouthInterior) -> tuple[Mouth, list[object]]:
         **{"photo": photo.data_ptr(), "curves": curves.ctypes.data, "side": photo.shape[-1], "columns": len(curves)},
         **dict(channel_row_pixel),
         **{name: getattr(own, name) for name in ("shown", "has_teeth", "has_lower_teeth", "half_width", "upper_middle", "lower_middle")},
-        **{"first": own._x[0], "last": own._x[-1], "pixel": readable._pixel, "height": own._height, "per_plate": 1 / (1 + 2 * plates.MARGIN)},
+        **{
+            "first": own._x[0],
+            "last": own._x[-1],
+            "pixel": readable._pixel,
+            "height": own._height,
+            "per_plate": 1 / (1 + 2 * plates.MARGIN),
+        },
         **{"axes": _floats(own._frame._axes), "middle": _floats(own._frame._middle)},
         **{"own": _floats([-1] * 3 if own.colour is None else own.colour), "slope": light._slope, "one_tone": light._one_tone},
         **{"tone": _floats(light._tone), "reflected": _floats(light._reflected)},

@@ -1,6 +1,7 @@
 // The operators of composing, as real3d_core/analytic/painting.py defines them: a plate looked up at places or by rays, and the layers
 // painted.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <new>
@@ -38,8 +39,8 @@ static_assert(sizeof(Patch) == PATCH_BYTES && sizeof(Plate) == PLATE_BYTES, "pai
 static_assert(sizeof(Layers) == LAYERS_BYTES, "paint_extension.py has other fields");
 
 void look_up(const Plate* plate, const float* x, const float* y, int64_t count, float* found);
-int32_t look_up_rays(const Plate* plate, const float* away, int32_t rays, int32_t size, int32_t top, int32_t left, int32_t height,
-                     int32_t width, float places_per_crop, float* found);
+int32_t look_up_rays(const Plate* plate, const float* away, const unsigned char* shown, int32_t rays, int32_t size, int32_t top,
+                     int32_t left, int32_t height, int32_t width, float places_per_crop, float* found);
 int32_t paint(const Layers* layers, const float* backdrop, int64_t backdrop_channel, const float* lacking, int32_t replaced, float* picture,
               float* person);
 }
@@ -232,22 +233,43 @@ void look_up(const Plate* plate, const float* x, const float* y, int64_t count, 
     }
 }
 
-// away [2, rays, rays], how far from their own places the rays arrive in the plate -> found [channels, height, width] for some pixels of
-// size * size. Returns whether there was too little memory.
-int32_t look_up_rays(const Plate* plate, const float* away, int32_t rays, int32_t size, int32_t top, int32_t left, int32_t height,
-                     int32_t width, float places_per_crop, float* found) try {
+// away [2, rays, rays], how far from their own places the rays arrive in the plate; shown [rays, rays] -> found [channels, height, width]
+// for some pixels of size * size, zeros where no ray that is enlarged to a pixel is shown. Returns whether there was too little memory.
+int32_t look_up_rays(const Plate* plate, const float* away, const unsigned char* shown, int32_t rays, int32_t size, int32_t top,
+                     int32_t left, int32_t height, int32_t width, float places_per_crop, float* found) try {
     Enlarged<4, 2> enlarged(away, rays, size, left, width);
+    const int64_t area = static_cast<int64_t>(height) * width;
     std::vector<float> own(size), x(width), y(width);
+    std::vector<int32_t> last(size);  // of the four rays that have a part in a pixel
+    std::vector<unsigned char> any(rays + 3);
     for (int32_t k = 0; k < size; k++) own[k] = ((k + 0.5f) / size - 0.5f) * places_per_crop;
+    for (int32_t k = 0; k < size; k++) last[k] = static_cast<int32_t>(std::floor((k + 0.5f) * rays / size - 0.5f)) + 2;
     for (int32_t row = 0; row < height; row++) {
         const float* const shift = enlarged.row(top + row);
         for (int32_t k = 0; k < width; k++) {
             x[k] = own[left + k] + shift[k];
             y[k] = own[top + row] + shift[width + k];
         }
-        for (int32_t k = 0; k < width; k += BLOCK) {
-            float* const to = found + static_cast<int64_t>(row) * width + k;
-            look_up_some(*plate, &x[k], &y[k], width - k < BLOCK ? width - k : BLOCK, to, static_cast<int64_t>(height) * width);
+        for (int32_t k = 0; k < rays + 3; k++) any[k] = 0;
+        for (int32_t ray = last[top + row] - 3; ray <= last[top + row]; ray++) {
+            const unsigned char* const from = shown + static_cast<int64_t>(between(ray, 0, rays - 1)) * rays;
+            for (int32_t k = 0; k < rays; k++) any[k] |= from[k];
+        }
+        for (int32_t k = rays + 2; k >= 0; k--) {  // of the ray and the three before it
+            for (int32_t before = 1; before < 4 && before <= k; before++) any[k] |= any[k - before];
+        }
+        float* const to = found + static_cast<int64_t>(row) * width;
+        auto visible = [&](int32_t k) { return any[last[left + k]] != 0; };
+        for (int32_t k = 0; k < width;) {
+            const bool seen = visible(k);
+            int32_t stop = k + 1;
+            while (stop < width && visible(stop) == seen && (!seen || stop < k + BLOCK)) stop++;
+            if (seen) {
+                look_up_some(*plate, &x[k], &y[k], stop - k, to + k, area);
+            } else {
+                for (int32_t channel = 0; channel < plate->channels; channel++) std::fill(to + channel * area + k, to + channel * area + stop, 0.0f);
+            }
+            k = stop;
         }
     }
     return 0;

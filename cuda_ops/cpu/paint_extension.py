@@ -65,7 +65,7 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
     find, find_by_rays, draw = library.look_up, library.look_up_rays, library.paint
     find.argtypes = [pointer, pointer, pointer, long, pointer]
     find.restype = None
-    find_by_rays.argtypes = [pointer, pointer, *[number] * 6, ctypes.c_float, pointer]
+    find_by_rays.argtypes = [pointer, pointer, pointer, *[number] * 6, ctypes.c_float, pointer]
     find_by_rays.restype = number
     draw.argtypes = [pointer, pointer, long, pointer, number, pointer, pointer]
     draw.restype = number
@@ -78,13 +78,15 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         find(ctypes.addressof(struct), x.data_ptr(), y.data_ptr(), x.numel(), found.data_ptr())
         return found
 
-    def look_up_rays(plate: Tensor, places: Tensor, size: int, box: painting.Box, patches: Sequence[painting.Patch] = ()) -> Tensor:
+    def look_up_rays(
+        plate: Tensor, places: Tensor, size: int, box: painting.Box, shown: Tensor, patches: Sequence[painting.Patch] = ()
+    ) -> Tensor:
         rays, (rows, columns) = places.shape[-1], box
-        away = places - painting.own_places(rays)
+        away, shown = places - painting.own_places(rays), shown.contiguous()
         found = torch.empty(plate.shape[1], rows.stop - rows.start, columns.stop - columns.start)
         struct, _memory = _plate(plate, patches)
         failed = find_by_rays(
-            *(ctypes.addressof(struct), away.data_ptr(), rays, size, rows.start, columns.start, *found.shape[1:]),
+            *(ctypes.addressof(struct), away.data_ptr(), shown.data_ptr(), rays, size, rows.start, columns.start, *found.shape[1:]),
             *(painting.PLACES_PER_CROP, found.data_ptr()),
         )
         _require_memory(failed)

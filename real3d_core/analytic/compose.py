@@ -133,9 +133,10 @@ class Composer:
         """The layers of one frame, in which the eyes do this."""
         places = self._coordinates(rays)
         solid = blur(rays.opacity, CONTOUR_BLUR)[0]
-        box = self._from_rays.reached((solid[0] > 0) | (places.near[0] > 0) | (places.still[0] < 1))
+        shown = (solid[0] > 0) | (places.near[0] > 0)
+        box = self._from_rays.reached(shown | (places.still[0] < 1))
         outline = torch.cat([contoured(solid), places.near, places.still])
-        head = self._head(places.uv, box, rays.camera, look)
+        head = self._head(places.uv, box, shown, rays.camera, look)
         first_row, carried = self._torso.carried(rays.camera)
         return FrameLayers(self._torso.plate, first_row, self._torso.cells, carried, box, head, outline, contoured(head_threshold))
 

@@ -100,7 +100,9 @@ class MouthInterior:
 
     def some_places(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Arguments for a call: places all over the mouth and beyond it, lips closed to wide open."""
-        across, down, opened = torch.cartesian_prod(torch.linspace(-1.1, 1.1, 23), torch.linspace(-0.02, 0.12, 29), torch.linspace(0, 0.1, 6)).T
+        across, down, opened = torch.cartesian_prod(
+            torch.linspace(-1.1, 1.1, 23), torch.linspace(-0.02, 0.12, 29), torch.linspace(0, 0.1, 6)
+        ).T
         skull = torch.stack([across * self._own.half_width, self._own.upper_middle + down], dim=1)
         jaw = skull - torch.stack([0.1 * opened, opened], dim=1)
         return self._own.back(skull), self._own.back(jaw), down.clamp_min(0), torch.tensor([0.2, -0.1])

@@ -57,7 +57,7 @@ class Patch:
 LookUp = Callable[[Tensor, Tensor, Sequence[Patch]], Tensor]
 """The signature of `look_up`."""
 
-LookUpRays = Callable[[Tensor, Tensor, int, Box, Sequence[Patch]], Tensor]
+LookUpRays = Callable[[Tensor, Tensor, int, Box, Tensor, Sequence[Patch]], Tensor]
 """The signature of `look_up_rays`."""
 
 Paint = Callable[[FrameLayers, Tensor, "Tensor | None", bool], tuple[Tensor, Tensor]]
@@ -101,8 +101,11 @@ def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Ten
     return found
 
 
-def look_up_rays(plate: Tensor, places: Tensor, size: int, box: Box, patches: Sequence[Patch] = ()) -> Tensor:
-    """The colours [C, h, w] of a plate in a box of size x size pixels, at which rays arrive at `places` [2, R, R] of it."""
+def look_up_rays(plate: Tensor, places: Tensor, size: int, box: Box, shown: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
+    """The colours [C, h, w] of a plate in a box of size x size pixels, at which rays arrive at `places` [2, R, R] of it.
+
+    Pixels of rays that are not `shown` [R, R] bool may have any colours: nobody sees them.
+    """
     return look_up(plate, enlargement(places.shape[-1], size, "bicubic").places(places, box), patches)
 
 

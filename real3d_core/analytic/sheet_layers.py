@@ -73,19 +73,20 @@ class HeadSheets:
         self._between_lips = painting.between_lips(self.mouth)
         self.source_slant = slant(portrait.camera)
 
-    def __call__(self, uv: Tensor, box: Box, camera: Tensor, look: Look) -> Tensor:
+    def __call__(self, uv: Tensor, box: Box, shown: Tensor, camera: Tensor, look: Look) -> Tensor:
         """The sheets in front of one another [5, h, w]: colour, how firmly it covers, and the photo's matte.
 
         Args:
             uv: [6, R, R] photo coordinates of the rays.
             box: the pixels of the frame.
+            shown: [R, R] bool of the rays in whose pixels the head may be seen.
             camera: [1, 25] of the frame.
             look: what the eyes do.
         """
         rays = plate_places(uv)
         seen, seams = self._seen(rays)
         eyes = [self._patch(eye) for eye in self.eyes(look)]
-        head = self._look_up_rays(self.plate, seen, self._size, box, eyes)
+        head = self._look_up_rays(self.plate, seen, self._size, box, shown, eyes)
         shared = [common(seam, box) for seam in seams]
         parts = [self._part(rays, pixels, relative(pixels, box)) for pixels in shared if pixels is not None]
         away = slant(camera) - self.source_slant

@@ -12,7 +12,7 @@ from cuda_ops import composing
 from cuda_ops.build import Refusal
 from cuda_ops.composing import COMPILED
 from real3d_core.analytic.painting import CELL, IN_TORCH, FrameLayers, Patch
-from real3d_core.analytic.ray_maps import pixel_centres, plate_places
+from real3d_core.analytic.ray_maps import enlargement, pixel_centres, plate_places
 
 SIZE, RAYS = 50, 16  # pixels that are no multiple of the rays
 
@@ -68,9 +68,24 @@ def test_any_number_of_places(fast, shape):
 @pytest.mark.parametrize("size", [32, 50])
 def test_rays_look_up_the_pixels_of_a_box(fast, size):
     plate, places = numbers(1, 5, 21, 30), plate_places(pixel_centres(RAYS)[0]) + numbers(2, RAYS, RAYS, low=-0.2, high=0.2)
-    given = (plate, places, size, (slice(0, 29), slice(3, size)), [Patch((4, 3), numbers(1, 5, 9, 8, seed=1))])
-    found, expected = (operators.look_up_rays(*given) for operators in (fast, IN_TORCH))
+    box, patches = (slice(0, 29), slice(3, size)), [Patch((4, 3), numbers(1, 5, 9, 8, seed=1))]
+    found, expected = (
+        operators.look_up_rays(plate, places, size, box, torch.ones(RAYS, RAYS, dtype=torch.bool), patches)
+        for operators in (fast, IN_TORCH)
+    )
     assert found.shape == expected.shape and (found - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [32, 50])
+@pytest.mark.parametrize("shown", [(0, 0), (7, 9), (15, 15), (4, 0)])
+def test_pixels_of_rays_that_show_something_are_looked_up(fast, size, shown):
+    plate, places, rays = numbers(1, 5, 21, 30), plate_places(pixel_centres(RAYS)[0]), torch.zeros(RAYS, RAYS, dtype=torch.bool)
+    rays[shown] = True
+    box = slice(1, size - 2), slice(2, size)
+    found, expected = (operators.look_up_rays(plate, places, size, box, rays) for operators in (fast, IN_TORCH))
+    reach = enlargement(RAYS, size, "bicubic")(rays[None].float(), box)[0] != 0
+    assert reach.any() and (found - expected)[:, reach].abs().max() < 1e-5
+    assert (found[:, ~reach] == 0).float().mean() > 0.8
 
 
 def test_patches_take_the_place_of_a_part_of_the_plate(fast):

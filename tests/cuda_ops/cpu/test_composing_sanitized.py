@@ -20,7 +20,7 @@ for first_row, carried in ((0, 0.1), (49, 5)):
     painting.paint(layers, numbers(3, 50, 50), numbers(3, 50, 50), True)
 anywhere = torch.cat([numbers(2, 16, 15, low=-9, high=9), torch.full((2, 16, 1), float("nan"))], dim=2)
 for size in (16, 32, 50):
-    painting.look_up_rays(numbers(1, 5, 21, 30), anywhere, size, (slice(0, 16), slice(1, size)))
+    painting.look_up_rays(numbers(1, 5, 21, 30), anywhere, size, (slice(0, 16), slice(1, size)), numbers(16, 16) > 0.9)
 far_side = SimpleNamespace(rim=numbers(1, 3, 16, 16), front=numbers(1, 4, 32, 32), photo_axes=numbers(3, 2), per_world=2.0)
 maps = {"rim": numbers(1, 3, 16, 16), "residual": numbers(1, 2, 16, 16), "in_place": numbers(6, 16, 16), "reached": numbers(1, 16, 16)}
 for nothing in (False, True):
