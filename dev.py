@@ -71,8 +71,11 @@ def test(arguments):
 
 
 def side_by_side(cores):
-    """Options of pytest that run files side by side; each worker needs 2 to 3 GB of memory."""
-    return ["-n", str(min(cores, MOST_WORKERS)), "--dist", "loadfile"] if cores > 1 else []
+    """Options of pytest that run files side by side, in one process more than there are cores: browsers and servers are waited for.
+
+    Each process takes 2 to 3 GB of memory, that which runs the official networks 6.
+    """
+    return ["-n", str(min(cores + 1, MOST_WORKERS)), "--dist", "loadfile"] if cores > 1 else []
 
 
 def bench(arguments):

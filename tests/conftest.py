@@ -19,8 +19,29 @@ class PlainRoot:
         return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
 
 
+class SideBySide:
+    """Files are run side by side, but for those of a folder whose tests share what takes long to make and gigabytes of memory."""
+
+    TOGETHER = "tests/real3d/networks/"
+    FIRST = ("tests/browser/test_face.py", TOGETHER, "tests/browser/test_page.py", "tests/series/", "tests/cuda_ops/", "tests/test_main.py")
+    """What takes longest: begun last, it would leave the other processes without work."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: [not item.nodeid.startswith(start) for start in self.FIRST])
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log):
+        class ByFixtures(pytest.importorskip("xdist.scheduler").LoadFileScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                return SideBySide.TOGETHER if nodeid.startswith(SideBySide.TOGETHER) else super()._split_scope(nodeid)
+
+        config.option.loadscopereorder = False
+        return ByFixtures(config, log)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(PlainRoot())
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(SideBySide())
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,7 @@
-"""One official-style checkpoint with reference weights, loaded once by the official loader, and what it computes."""
+"""One official-style checkpoint with reference weights, loaded once by the official loader, and what it computes.
+
+It takes gigabytes: nothing of it outlives this folder's tests, which run in one process (tests/conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ from real3d_core.real3d.weights.checkpoint import SUPER_RESOLUTION, Real3DNetwor
 from real3d_core.real3d.weights.key_table import StoredTensors, head_super_resolution
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def official_tensors() -> dict[str, Tensor]:
     """The reference weights under the official names."""
     return reference_tensors()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def checkpoint(official_tensors, tmp_path_factory) -> Path:
     """The checkpoint as training would have written it."""
     path = tmp_path_factory.mktemp("official") / "model_ckpt_steps_100000.ckpt"
@@ -36,13 +39,13 @@ def checkpoint(official_tensors, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def networks(checkpoint) -> Real3DNetworks:
     """What users get."""
     return load_networks(checkpoint)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def small_networks() -> Real3DNetworks:
     """Networks that are loaded alike, but small: for all that does not depend on the published model's numbers."""
     return build_networks(small_tensors(), {}, sizes=SMALL)
@@ -72,7 +75,7 @@ class Golden:
         assert float(full.std()) == pytest.approx(about["std"], rel=1e-3), name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def golden(goldens):
     """Opens a reference file by its name."""
     return lambda name: Golden(goldens / f"{name}.npz")
@@ -109,7 +112,7 @@ def given(label: str, *shape: int, low: float = -1.0, high: float = 1.0) -> Tens
     return torch.from_numpy(make_input(label, shape, 0, low, high))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def canonical(networks) -> SimpleNamespace:
     """Image-to-plane on the reference picture: planes, and what the watched layers saw."""
     layers = [
@@ -145,7 +148,7 @@ def canonical(networks) -> SimpleNamespace:
     return SimpleNamespace(planes=planes, seen=seen)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def residual(networks) -> SimpleNamespace:
     """The motion adapter on the reference images."""
     names = ["prenet", "fuse.activation", "fuse", "draw.convs.2", "draw.up", "draw"]
@@ -158,7 +161,7 @@ def residual(networks) -> SimpleNamespace:
     return SimpleNamespace(planes=planes, seen=seen)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scene_inputs() -> SimpleNamespace:
     """The inputs of the super-resolution vectors (meta of sr_htb)."""
     cells = given("sr:segmap", 1, 6, 16, 16, low=0, high=1).argmax(1)
@@ -177,7 +180,7 @@ def scene_inputs() -> SimpleNamespace:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def framed(networks, scene_inputs) -> SimpleNamespace:
     """The super-resolution on the reference inputs: the image, and what the watched layers saw."""
     motion = ("compress", "down", "up", "head.residuals", "fuse", "choose.conv", "down.0.conv")
@@ -194,7 +197,7 @@ def framed(networks, scene_inputs) -> SimpleNamespace:
     return SimpleNamespace(image=image, seen=seen, scene=scene)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def head_framed(official_tensors, scene_inputs) -> SimpleNamespace:
     """The super-resolution of the head alone on the reference inputs."""
     with torch.device("meta"):
