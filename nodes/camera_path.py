@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ..real3d_core.ranges import FRAME_RATE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW
+from ..real3d_core.stream import exact_rate
 from .inputs import number, place_inputs
 from .live_faces import frame_at, one_frame, shown_source
 from .runtime.api import CATEGORY, io, schema
@@ -93,11 +96,8 @@ class CameraPathNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames: int, fps: float, portrait=None, motion=None, camera_info=None, **movement) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.motion.motion import Motion
         from ..real3d_core.render import camera_paths
-        from ..real3d_core.stream import exact_rate
 
         if motion is not None:
             frames, fps = len(motion), motion.fps
@@ -132,8 +132,6 @@ def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tup
         values: of the node's widgets, by name.
         time: seconds.
     """
-    from ..real3d_core.stream import exact_rate
-
     fps = float(exact_rate(values["fps"])) if motion is None else motion.fps
     frame, frames = frame_at(time, fps), values["frames"] if motion is None else len(motion)
     if values["mode"] == "keyframes":

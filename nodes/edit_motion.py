@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import FRAME_RATE
+from ..real3d_core.stream import exact_rate
 from .conversions import LONGEST
 from .inputs import number
 from .live_faces import frame_at, one_frame, shown_source
@@ -117,7 +118,6 @@ def _edited(
     fps: float = 0.0,
 ) -> Motion:
     from ..real3d_core.motion import editing
-    from ..real3d_core.stream import exact_rate
 
     motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
     motion = editing.retimed(editing.smoothed(motion, smooth), speed)

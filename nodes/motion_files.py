@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..real3d_core.avatar_kinds import load_motion
 from .kept_files import LoadsKeptFile, file_output, kept_input, prefix_input, saved
 from .runtime import folders
 from .runtime.api import CATEGORY, io, schema
@@ -45,6 +46,4 @@ class LoadMotion(LoadsKeptFile):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        from ..real3d_core.avatar_kinds import load_motion
-
         return io.NodeOutput(load_motion(folders.kept_file(file)))

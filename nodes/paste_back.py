@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .conversions import colours
 from .inputs import number
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..real3d_core.stream import FrameStream
 
 FRAMINGS = ("whole photo", "around the portrait")
 MARGIN = 0.25  # fraction of the portrait's side that is kept around it for "around the portrait"
@@ -81,6 +77,4 @@ class PasteBack(io.ComfyNode):
 
 
 def _stream_of(frames: Tensor) -> FrameStream[Tensor]:
-    from ..real3d_core.stream import FrameStream
-
     return FrameStream(len(frames), 25.0, lambda start, stop: colours(frames[start:stop]), keep=0)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .backdrop import backdrop
 from .inputs import background_video_input, composing_inputs, fps_output
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Portraits, Renders, one_for_each
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..real3d_core.stream import FrameStream
 
 
 def composed(

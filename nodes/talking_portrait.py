@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
 from .conversions import driving_clip, floats, photos, sound
@@ -137,8 +139,6 @@ class TalkingPortrait(io.ComfyNode):
         acting: float = 1.0,
         gaze: float = 1.0,
     ) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.avatar import SpeechStyle
         from ..real3d_core.pipeline import PipelineOptions, talking_portraits
 
