@@ -9,7 +9,7 @@ import torch
 
 from ..real3d_core.ranges import FRAME_RATE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW
 from ..real3d_core.stream import exact_rate
-from .inputs import number, place_inputs
+from .inputs import choice, number, place_inputs
 from .live_faces import frame_at, one_frame, shown_source
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
@@ -35,14 +35,11 @@ class CameraPathNode(io.ComfyNode):
             ),
             search_aliases=["orbit", "novel view", "camera"],
             inputs=[
-                io.Combo.Input(
+                choice(
                     "mode",
-                    options=list(MODES),
-                    default="static",
-                    tooltip=(
-                        "static: only the head moves, as in the motion; orbit: the camera swings around the head; dolly: nearer or "
-                        "farther; keyframes: as listed."
-                    ),
+                    MODES,
+                    "static: only the head moves, as in the motion; orbit: the camera swings around the head; dolly: nearer or "
+                    "farther; keyframes: as listed.",
                 ),
                 number("frames", 100, (1, MOST_FRAMES), "Length of the path; a connected motion overrides it."),
                 number("fps", 25.0, FRAME_RATE, "Frame rate of the path; a connected motion overrides it.", step=0.01),

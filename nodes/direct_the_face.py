@@ -11,7 +11,7 @@ from torch import Tensor
 from ..real3d_core.ranges import BY_HAND, DEFAULT_FACE_AREA, EXPRESSION
 from ..real3d_core.stream import FPS
 from .conversions import LONGEST, photos
-from .inputs import number
+from .inputs import choice, number
 from .live_faces import frame_at, one_frame, shown_portrait, shown_source
 from .preview import shown_motion
 from .runtime import device, folders
@@ -66,7 +66,7 @@ class DirectTheFace(io.ComfyNode):
                 MotionSocket.Input(
                     "motion", optional=True, tooltip="The motion to direct; if not connected, a face that does nothing else."
                 ),
-                io.Combo.Input("expression", options=list(EXPRESSIONS), default="smile", tooltip="The expression that 'amount' is of."),
+                choice("expression", EXPRESSIONS, "The expression that 'amount' is of.", default="smile"),
                 number("amount", 0.8, EXPRESSION, "How much of the expression; 0 leaves the face to the motion.", step=0.05),
                 io.String.Input(
                     "keyframes",

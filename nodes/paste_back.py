@@ -7,7 +7,7 @@ from torch import Tensor
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.stream import FrameStream
 from .conversions import colours
-from .inputs import number
+from .inputs import choice, number
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
@@ -36,11 +36,8 @@ class PasteBack(io.ComfyNode):
                     ),
                 ),
                 number("feather", 0.08, (0, 0.5), "Width of the soft edge, as a fraction of the crop's side, 0 to 0.5.", step=0.01),
-                io.Combo.Input(
-                    "framing",
-                    options=list(FRAMINGS),
-                    default="whole photo",
-                    tooltip="The whole photo, or the crop at the photo's resolution with a margin of a quarter of its side.",
+                choice(
+                    "framing", FRAMINGS, "The whole photo, or the crop at the photo's resolution with a margin of a quarter of its side."
                 ),
             ],
             outputs=[
