@@ -57,8 +57,6 @@ class SuperResolution(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
-    ) -> io.NodeOutput:
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
+    def execute(cls, **composing) -> io.NodeOutput:
+        rows = composed(**composing)
         return io.NodeOutput(*progress.gather(rows), rows[0][0].fps)
