@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...console import Ended, ended_in_order, make_console_safe
@@ -192,8 +194,6 @@ def _plain_name(name: str) -> str:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    from safetensors import safe_open
-
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {_plain_name(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -339,8 +339,6 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
     Raises:
         MissingModelError: see load_networks. OutputError: the target cannot be written, or is the source.
     """
-    from safetensors.torch import save_file
-
     source = readable_file(source, "checkpoint", MissingModelError)
     refuse_overwriting(target, [source])
     with written_whole(target, (".safetensors",)) as temporary:
