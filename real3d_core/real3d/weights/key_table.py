@@ -230,8 +230,14 @@ def motion_adapter(network: MotionAdapter, stored: StoredTensors) -> Rows:
 # Super-resolution, spec 04
 
 
-def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
+def super_resolution(network: SuperResolution | HeadSuperResolution, stored: StoredTensors) -> Rows:
     yield from _upsampling_block(network.head, stored.at("block0."))
+    if isinstance(network, SuperResolution):
+        yield from _torso_and_background(network, stored)
+    yield from _upsampling_block(network.frame, stored.at("block1."))
+
+
+def _torso_and_background(network: SuperResolution, stored: StoredTensors) -> Rows:
     yield from _appearance(network.torso.appearance, stored.at("torso_model.appearance_extractor."))
     yield from _motion_field(network.torso.motion_field, stored.at("torso_model.motion_field_estimator."))
     yield from _generator(network.torso.generator, stored.at("torso_model.deform_based_generator."))
@@ -256,12 +262,6 @@ def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
     yield fusion.person, Part(person_background.weight[:, :features])
     yield fusion, Part(bias=person_background.bias)
     yield from stored.rows({"fuse_fg_bg_convs.2": fusion.conv1, "fuse_fg_bg_convs.4": fusion.conv2})
-    yield from _upsampling_block(network.frame, stored.at("block1."))
-
-
-def head_super_resolution(network: HeadSuperResolution, stored: StoredTensors) -> Rows:
-    yield from _upsampling_block(network.head, stored.at("block0."))
-    yield from _upsampling_block(network.frame, stored.at("block1."))
 
 
 def _upsampling_block(ours: UpsamplingBlock, stored: StoredTensors) -> Rows:
