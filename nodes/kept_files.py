@@ -19,7 +19,7 @@ class LoadsKeptFile(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return folders.kept_fingerprint(file) if file else ()
+        return folders.stamp(folders.kept_file(file)) if file else ()
 
 
 def save_schema(kind: str, what: str, value: io.Input, node_id: str) -> io.Schema:

@@ -156,11 +156,6 @@ def photo_file(choice: str) -> Path:
     return Path(path)
 
 
-def kept_fingerprint(choice: str) -> tuple:
-    """Changes when the file behind a choice does."""
-    return stamp(kept_file(choice))
-
-
 def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
@@ -182,5 +177,6 @@ def refuse_hostile(name: str, what: str) -> None:
 
 
 def stamp(path: Path) -> tuple:
+    """Changes when the file does."""
     state = path.stat()
     return (path.name, state.st_mtime_ns, state.st_size)
