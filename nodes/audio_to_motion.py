@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import MOUTH, TEMPERATURE
 from .conversions import sound
-from .inputs import acting_input, gaze_input, number, seed_input, sound_input, transcript_input
+from .inputs import acting_input, choice, gaze_input, number, seed_input, sound_input, transcript_input
 from .preview import shown_motion
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
@@ -33,12 +33,7 @@ class AudioToMotion(io.ComfyNode):
                     "Sampling temperature of a trained avatar, 0 to 1: higher values vary the motion more. The built-in avatar ignores it.",
                     step=0.05,
                 ),
-                io.Combo.Input(
-                    "blink",
-                    options=list(BLINKS),
-                    default="natural",
-                    tooltip="natural: at irregular intervals; periodic: every 4 s (real3d: 5 s); none: no blinks.",
-                ),
+                choice("blink", BLINKS, "natural: at irregular intervals; periodic: every 4 s (real3d: 5 s); none: no blinks."),
                 seed_input("Random seed of blinks, gaze, acting and sampling; the same seed gives the same motion."),
                 transcript_input(),
                 acting_input(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream, forward_only
 from .conversions import colours
 from .incoming_video import IncomingVideo
 from .runtime.api import io
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
     from ..real3d_core.portrait.crop import Backdrop
-    from ..real3d_core.stream import FrameStream
 
 
 def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, fps: float) -> Backdrop | None:
@@ -33,10 +34,7 @@ def backdrop(background: Tensor | None, video: io.Video.Type | None, size: int, 
 
 
 def _played(video: io.Video.Type, size: int, fps: float) -> FrameStream[Tensor]:
-    import torch
-
     from ..real3d_core.portrait.crop import square_backdrop
-    from ..real3d_core.stream import forward_only
 
     clip = IncomingVideo(video)
     pictures = forward_only(max(1, round(clip.duration * fps)), fps, lambda first: clip.frames(fps, first))

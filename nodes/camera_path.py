@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ..real3d_core.ranges import FRAME_RATE, VIEW_DISTANCE, VIEW_PITCH, VIEW_YAW
-from .inputs import number, place_inputs
+from ..real3d_core.stream import exact_rate
+from .inputs import choice, number, place_inputs
 from .live_faces import frame_at, one_frame, shown_source
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Cameras, CameraSocket, MotionSocket, PortraitSocket
@@ -32,14 +35,11 @@ class CameraPathNode(io.ComfyNode):
             ),
             search_aliases=["orbit", "novel view", "camera"],
             inputs=[
-                io.Combo.Input(
+                choice(
                     "mode",
-                    options=list(MODES),
-                    default="static",
-                    tooltip=(
-                        "static: only the head moves, as in the motion; orbit: the camera swings around the head; dolly: nearer or "
-                        "farther; keyframes: as listed."
-                    ),
+                    MODES,
+                    "static: only the head moves, as in the motion; orbit: the camera swings around the head; dolly: nearer or "
+                    "farther; keyframes: as listed.",
                 ),
                 number("frames", 100, (1, MOST_FRAMES), "Length of the path; a connected motion overrides it."),
                 number("fps", 25.0, FRAME_RATE, "Frame rate of the path; a connected motion overrides it.", step=0.01),
@@ -93,11 +93,8 @@ class CameraPathNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames: int, fps: float, portrait=None, motion=None, camera_info=None, **movement) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.motion.motion import Motion
         from ..real3d_core.render import camera_paths
-        from ..real3d_core.stream import exact_rate
 
         if motion is not None:
             frames, fps = len(motion), motion.fps
@@ -132,8 +129,6 @@ def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tup
         values: of the node's widgets, by name.
         time: seconds.
     """
-    from ..real3d_core.stream import exact_rate
-
     fps = float(exact_rate(values["fps"])) if motion is None else motion.fps
     frame, frames = frame_at(time, fps), values["frames"] if motion is None else len(motion)
     if values["mode"] == "keyframes":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ..real3d_core.errors import ClipError, PictureError, SoundError
@@ -48,8 +49,6 @@ def loaded_photo(choice: str, path: Path) -> np.ndarray:
     Raises:
         PictureError: it cannot be read, or its size is not supported.
     """
-    from PIL import Image, ImageOps
-
     from ..real3d_core.media.pictures import refuse_odd_size
 
     try:

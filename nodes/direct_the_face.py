@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..real3d_core.ranges import BY_HAND, EXPRESSION
+import torch
+from torch import Tensor
+
+from ..real3d_core.ranges import BY_HAND, DEFAULT_FACE_AREA, EXPRESSION
+from ..real3d_core.stream import FPS
 from .conversions import LONGEST, photos
-from .inputs import number
+from .inputs import choice, number
 from .live_faces import frame_at, one_frame, shown_portrait, shown_source
 from .preview import shown_motion
 from .runtime import device, folders
@@ -15,8 +19,6 @@ from .runtime.api import CATEGORY, blocked, io, schema
 from .sockets import MotionSocket, Portraits, PortraitSocket
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..real3d_core.motion.motion import Motion
 
 EXPRESSIONS = ("neutral", "smile", "sad", "surprised", "angry", "focused")
@@ -64,7 +66,7 @@ class DirectTheFace(io.ComfyNode):
                 MotionSocket.Input(
                     "motion", optional=True, tooltip="The motion to direct; if not connected, a face that does nothing else."
                 ),
-                io.Combo.Input("expression", options=list(EXPRESSIONS), default="smile", tooltip="The expression that 'amount' is of."),
+                choice("expression", EXPRESSIONS, "The expression that 'amount' is of.", default="smile"),
                 number("amount", 0.8, EXPRESSION, "How much of the expression; 0 leaves the face to the motion.", step=0.05),
                 io.String.Input(
                     "keyframes",
@@ -118,7 +120,6 @@ class DirectTheFace(io.ComfyNode):
     def execute(cls, seconds: float, motion=None, photo=None, **directions) -> io.NodeOutput:
         from ..real3d_core.analytic.controls import BASIS
         from ..real3d_core.motion.motion import Motion
-        from ..real3d_core.stream import FPS
 
         before = Motion.still(BASIS, max(1, round(seconds * FPS))) if motion is None else motion
         after = directed_by(directions, before)
@@ -157,8 +158,6 @@ def directed_by(directions: Mapping[str, Any], motion: Motion, first: int = 0) -
 
 def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tuple[Motion, None]:
     """One frame of the motion of the node's last run, directed as its widgets say now."""
-    from ..real3d_core.stream import FPS
-
     frame = frame_at(time, FPS if motion is None else motion.fps)
     frame = frame if motion is None else min(frame, len(motion) - 1)
     return directed_by(values, one_frame(motion, frame), frame), None
@@ -166,7 +165,6 @@ def moment(values: Mapping[str, Any], motion: Motion | None, time: float) -> tup
 
 def _portraits(photo) -> tuple:
     from ..real3d_core.portrait.remembered import prepared
-    from ..real3d_core.ranges import DEFAULT_FACE_AREA
 
     if isinstance(photo, Portraits):
         return photo.items
@@ -174,8 +172,6 @@ def _portraits(photo) -> tuple:
 
 
 def _stills(portraits, motion: Motion) -> Tensor:
-    import torch
-
     from ..real3d_core.pipeline import PipelineOptions, render_frames
 
     options, march = PipelineOptions(size=_SIDE), device.marcher("auto")

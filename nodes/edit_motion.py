@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..real3d_core.errors import Real3DError
 from ..real3d_core.ranges import FRAME_RATE
+from ..real3d_core.stream import exact_rate
 from .conversions import LONGEST
-from .inputs import number
+from .inputs import choice, number
 from .live_faces import frame_at, one_frame, shown_source
 from .preview import shown_motion
 from .runtime.api import CATEGORY, io, schema
@@ -51,21 +52,13 @@ class EditMotion(io.ComfyNode):
                 number("speed", 1.0, (0.1, 10), "2 is twice as fast and half as long; 1 leaves it unchanged.", step=0.05),
                 number("start", 0.0, (0, LONGEST), "Seconds to trim from the start.", step=0.04),
                 number("end", 0.0, (0, LONGEST), "Time in seconds at which to stop; 0 is the end of the motion.", step=0.04),
-                io.Combo.Input(
-                    "combine",
-                    options=list(COMBINE),
-                    default="join",
-                    tooltip="How to combine it with a second motion. join: one after the other; mix: a blend of both.",
-                ),
+                choice("combine", COMBINE, "How to combine it with a second motion. join: one after the other; mix: a blend of both."),
                 number("mix", 0.5, (0, 1), "For 'mix': weight of the second motion, 0 to 1.", step=0.05),
                 number("overlap", 0.2, (0, 5), "For 'join': length of the transition in seconds.", step=0.04),
-                io.Combo.Input(
+                choice(
                     "loop",
-                    options=list(LOOPS),
-                    default="once",
-                    tooltip=(
-                        "once: no loop; again: repeat from the start; to and fro: play back and forth. Loops run until 'loop_seconds'."
-                    ),
+                    LOOPS,
+                    "once: no loop; again: repeat from the start; to and fro: play back and forth. Loops run until 'loop_seconds'.",
                 ),
                 number("loop_seconds", 0.0, (0, LONGEST), "Length of the looped motion in seconds; 0 turns looping off.", step=0.04),
                 MotionSocket.Input("second", optional=True, tooltip="A second motion made with the same kind of avatar, to join or mix."),
@@ -117,7 +110,6 @@ def _edited(
     fps: float = 0.0,
 ) -> Motion:
     from ..real3d_core.motion import editing
-    from ..real3d_core.stream import exact_rate
 
     motion = editing.scaled(motion, expression_gain, pose_gain, editing.parse_gains(control_gains))
     motion = editing.retimed(editing.smoothed(motion, smooth), speed)

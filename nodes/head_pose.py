@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..real3d_core.ranges import POSE_AMOUNT
 from .conversions import sound
-from .inputs import acting_input, number, seed_input, sound_input
+from .inputs import acting_input, choice, number, seed_input, sound_input
 from .runtime.api import CATEGORY, io, schema
 from .sockets import MotionSocket
 
@@ -23,14 +23,12 @@ class HeadPose(io.ComfyNode):
             search_aliases=["head movement", "nod", "sway"],
             inputs=[
                 MotionSocket.Input("motion", tooltip="The motion whose lips and expression are kept."),
-                io.Combo.Input(
+                choice(
                     "mode",
-                    options=list(MODES),
+                    MODES,
+                    "keep: the motion's own; static: still; sway: gentle movement of a speaker; from other motion: the head pose "
+                    "of 'pose_from'; orbit: turns to both sides.",
                     default="sway",
-                    tooltip=(
-                        "keep: the motion's own; static: still; sway: gentle movement of a speaker; from other motion: the head pose "
-                        "of 'pose_from'; orbit: turns to both sides."
-                    ),
                 ),
                 number(
                     "amount", 1.0, POSE_AMOUNT, "Scales the head movement; 1 is natural, 0 is still, negative values mirror it.", step=0.05

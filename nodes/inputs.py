@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..real3d_core.ranges import (
     ACTING,
     FACE_AREA,
@@ -26,6 +28,11 @@ def number(name: str, default: float, within: Range | tuple[float, float], toolt
     if isinstance(default, int):
         return io.Int.Input(name, default=default, min=int(low), max=int(high), tooltip=tooltip, **options)
     return io.Float.Input(name, default=default, min=float(low), max=float(high), tooltip=tooltip, **options)
+
+
+def choice(name: str, options: Sequence[str], tooltip: str, default: str | None = None, **more) -> io.Input:
+    """One of several words as a widget: the first one, unless another is the default."""
+    return io.Combo.Input(name, options=list(options), default=default or options[0], tooltip=tooltip, **more)
 
 
 def seed_input(tooltip: str) -> io.Input:

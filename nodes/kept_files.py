@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .runtime import api, folders
-from .runtime.api import io
+from .runtime.api import CATEGORY, io, schema
 from .sockets import FileSocket
 
 
 class LoadsKeptFile(io.ComfyNode):
-    """A node with an input from `kept_input`."""
+    """A node with a `load_schema`."""
 
     @classmethod
     def validate_inputs(cls, file: str = "") -> bool | str:
@@ -19,28 +19,42 @@ class LoadsKeptFile(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str = "") -> tuple:
-        return folders.kept_fingerprint(file) if file else ()
+        return folders.stamp(folders.kept_file(file)) if file else ()
 
 
-def kept_input(kind: str, tooltip: str) -> io.Combo.Input:
-    """The saved files of a kind, "portrait", "planes" or "motion"."""
-    return io.Combo.Input("file", options=folders.kept_choices(kind), tooltip=tooltip)
+def save_schema(kind: str, what: str, value: io.Input, node_id: str) -> io.Schema:
+    """Of a node that saves a value.
 
-
-def prefix_input(kind: str) -> io.String.Input:
-    """Where a file of a kind is saved."""
-    return io.String.Input(
-        "filename_prefix", default=f"real3d/{kind}", tooltip="Subfolder and prefix of the file name, inside the output folder."
+    Args:
+        kind: "portrait", "planes" or "motion". what: the same with an article, for the description.
+    """
+    prefix = "Subfolder and prefix of the file name, inside the output folder."
+    return schema(
+        node_id=node_id,
+        display_name=f"Save {kind}",
+        category=f"{CATEGORY}/files",
+        description=f"Saves {what} as a .safetensors file in ComfyUI's output folder.",
+        inputs=[value, io.String.Input("filename_prefix", default=f"real3d/{kind}", tooltip=prefix)],
+        outputs=[FileSocket.Output(display_name="file", tooltip=f"The file name, for 'Load {kind}'.")],
+        is_output_node=True,
     )
 
 
-def file_output(loader: str) -> io.ComfyTypeI.Output:
-    """The name of the saved file, which can be connected to its loader."""
-    return FileSocket.Output(display_name="file", tooltip=f"The file name, for '{loader}'.")
+def load_schema(kind: str, description: str, what: str, outputs: list[io.Output], node_id: str) -> io.Schema:
+    """Of a `LoadsKeptFile`; `what` it loads begins a sentence."""
+    files = folders.kept_choices(kind)
+    return schema(
+        node_id=node_id,
+        display_name=f"Load {kind}",
+        category=f"{CATEGORY}/files",
+        description=description,
+        inputs=[io.Combo.Input("file", options=files, tooltip=f"{what} in ComfyUI's output or input folder.")],
+        outputs=outputs,
+    )
 
 
 def saved(prefix: str, save: Callable[[Path], None]) -> io.NodeOutput:
-    """The value of `file_output`, which the page shows too, once `save` has written to an unused path."""
+    """The name of the file, which the page shows too, once `save` has written to an unused path."""
     path, name = folders.new_output(prefix)
     save(path)
     return io.NodeOutput(name, ui={"text": [name]})

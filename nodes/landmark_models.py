@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..real3d_core.errors import MissingModelError
+from ..real3d_core.mediapipe_models.model_files import FACE_LANDMARKER
 from .runtime.folders import detection_folder, model_folders
 from .runtime.server import serve_json
 
@@ -15,9 +17,6 @@ DECLARED = {
 
 def missing() -> list[dict[str, str]]:
     """The declared model and its folder if no face landmark model is installed, neither this one nor an equivalent."""
-    from ..real3d_core.errors import MissingModelError
-    from ..real3d_core.mediapipe_models.model_files import FACE_LANDMARKER
-
     try:
         model_folders().find(FACE_LANDMARKER)
     except MissingModelError:

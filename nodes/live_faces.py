@@ -20,6 +20,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import numpy as np
+import torch
+from PIL import Image
+
 from ..real3d_core.memory import give_back
 from ..real3d_core.workers import on_one_thread
 from .conversions import loaded_photo
@@ -193,8 +197,6 @@ class LiveFaces:
             future.set_exception(failure)
 
     def _drawn(self, asker: str, wish: Wish) -> bytes:
-        import torch
-
         with torch.inference_mode():
             motion, view = wish.moment()
             face = self._face(wish.source(), wish.side)
@@ -224,8 +226,6 @@ class LiveFaces:
 
 
 def _load() -> None:
-    import numpy as np
-
     from ..real3d_core import pipeline  # noqa: F401
     from ..real3d_core.face.landmarks import FaceLandmarks
     from ..real3d_core.portrait import remembered  # noqa: F401
@@ -250,8 +250,6 @@ def _portrait(source: Source) -> Portrait:
 
 
 def _picture(face: _Face, motion: Motion, view: View | None, side: int) -> bytes:
-    from PIL import Image
-
     from ..real3d_core.media.encoding import in_8_bits
     from ..real3d_core.pipeline import PipelineOptions, render_frames
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .inputs import choice
 from .runtime import api, device, folders
 from .runtime.api import CATEGORY, io, schema
 from .sockets import AvatarSocket
@@ -10,7 +11,6 @@ from .sockets import AvatarSocket
 class LoadAvatar(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        choices = folders.avatar_choices()
         return schema(
             node_id="Real3DLoadAvatar",
             display_name="Load avatar",
@@ -21,12 +21,7 @@ class LoadAvatar(io.ComfyNode):
             ),
             search_aliases=["talking head", "real3d", "model loader"],
             inputs=[
-                io.Combo.Input(
-                    "avatar",
-                    options=choices,
-                    default=choices[0],
-                    tooltip="The built-in avatar, or a checkpoint (.ckpt, .safetensors) in models/real3d.",
-                ),
+                choice("avatar", folders.avatar_choices(), "The built-in avatar, or a checkpoint (.ckpt, .safetensors) in models/real3d."),
                 io.Boolean.Input(
                     "own_expression",
                     default=False,

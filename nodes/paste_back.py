@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .conversions import colours
-from .inputs import number
+from .inputs import choice, number
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import PortraitSocket
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..real3d_core.stream import FrameStream
 
 FRAMINGS = ("whole photo", "around the portrait")
 MARGIN = 0.25  # fraction of the portrait's side that is kept around it for "around the portrait"
@@ -40,11 +36,8 @@ class PasteBack(io.ComfyNode):
                     ),
                 ),
                 number("feather", 0.08, (0, 0.5), "Width of the soft edge, as a fraction of the crop's side, 0 to 0.5.", step=0.01),
-                io.Combo.Input(
-                    "framing",
-                    options=list(FRAMINGS),
-                    default="whole photo",
-                    tooltip="The whole photo, or the crop at the photo's resolution with a margin of a quarter of its side.",
+                choice(
+                    "framing", FRAMINGS, "The whole photo, or the crop at the photo's resolution with a margin of a quarter of its side."
                 ),
             ],
             outputs=[
@@ -81,6 +74,4 @@ class PasteBack(io.ComfyNode):
 
 
 def _stream_of(frames: Tensor) -> FrameStream[Tensor]:
-    from ..real3d_core.stream import FrameStream
-
     return FrameStream(len(frames), 25.0, lambda start, stop: colours(frames[start:stop]), keep=0)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from .kept_files import LoadsKeptFile, file_output, kept_input, prefix_input, saved
+from .kept_files import LoadsKeptFile, load_schema, save_schema, saved
 from .runtime import folders
-from .runtime.api import CATEGORY, io, schema
+from .runtime.api import io
 from .sockets import Heads, PlanesSocket
 
 
 class SavePlanes(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DSavePlanes",
-            display_name="Save planes",
-            category=f"{CATEGORY}/files",
-            description="Saves a lifted head as a .safetensors file in ComfyUI's output folder.",
-            inputs=[
-                PlanesSocket.Input("planes", tooltip="A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."),
-                prefix_input("planes"),
-            ],
-            outputs=[file_output("Load planes")],
-            is_output_node=True,
-        )
+        tooltip = "A head at rest, from 'Image to plane' or 'Mix planes'; 25 MB per portrait."
+        return save_schema("planes", "a lifted head", PlanesSocket.Input("planes", tooltip=tooltip), node_id="Real3DSavePlanes")
 
     @classmethod
     def execute(cls, planes, filename_prefix: str) -> io.NodeOutput:
@@ -35,14 +25,8 @@ class SavePlanes(io.ComfyNode):
 class LoadPlanes(LoadsKeptFile):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="Real3DLoadPlanes",
-            display_name="Load planes",
-            category=f"{CATEGORY}/files",
-            description="Loads a head saved by 'Save planes'.",
-            inputs=[kept_input("planes", "Saved planes in ComfyUI's output or input folder.")],
-            outputs=[PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")],
-        )
+        outputs = [PlanesSocket.Output(display_name="planes", tooltip="The head at rest.")]
+        return load_schema("planes", "Loads a head saved by 'Save planes'.", "Saved planes", outputs, node_id="Real3DLoadPlanes")
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:

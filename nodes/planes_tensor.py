@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .runtime import api, progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Heads, PlanesSocket, TensorFrames, TensorSocket
-
-if TYPE_CHECKING:
-    from ..real3d_core.stream import FrameStream
 
 _LAYOUT = "frame, plane, feature, row, column"
 _MOST_IN_LATENT = 32  # frames
@@ -69,8 +67,6 @@ class PlanesFromTensor(io.ComfyNode):
 
     @classmethod
     def execute(cls, planes, tensor) -> io.NodeOutput:
-        from dataclasses import replace
-
         tensor = tensor if isinstance(tensor, TensorFrames) else _from_latent(tensor, planes)
         if [len(stream) for stream in tensor.streams] != [len(stream) for stream in planes.streams] or tensor.layout != _LAYOUT:
             raise Real3DError(
@@ -133,6 +129,4 @@ def _fitting(numbers: Tensor, own: Tensor) -> Tensor:
 
 
 def _stream_of(latent: Tensor, fps: float) -> FrameStream[Tensor]:
-    from ..real3d_core.stream import FrameStream
-
     return FrameStream(len(latent), fps, lambda start, stop: latent[start:stop].unflatten(1, (3, -1)), keep=0)

@@ -17,11 +17,14 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
 from .runtime.server import serve
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..real3d_core.avatar import Avatar
     from ..real3d_core.media.sound import Sound
     from ..real3d_core.motion.motion import Motion
@@ -109,10 +112,6 @@ GALLERY = Gallery()
 
 def painted(head: Head, turn: Turn, side: int) -> bytes:
     """A PNG with alpha, `side` pixels square: the raw colours of a head from a viewpoint."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
     from ..real3d_core.render.camera_paths import View, viewed_from
     from ..real3d_core.render.passes import raw_colour
     from ..real3d_core.render.ray_marching import MarchSettings

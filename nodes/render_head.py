@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..real3d_core.ranges import RESOLUTION, SAMPLES
-from .inputs import number
+from .inputs import choice, number
 from .preview import shown_head
 from .runtime import device, server
 from .runtime.api import CATEGORY, io, schema
@@ -42,15 +42,11 @@ class RenderHead(io.ComfyNode):
                     "Samples per ray, 8 to 192, half coarse and half fine; 0 uses the avatar's default.",
                     optional=True,
                 ),
-                io.Combo.Input(
+                choice(
                     "backend",
-                    options=device.backend_choices(),
-                    default="auto",
+                    device.backend_choices(),
+                    "auto: the fastest that works here; cuda-… and cpu-…: compiled; torch: plain PyTorch; reference: slow, for comparison.",
                     optional=True,
-                    tooltip=(
-                        "auto: the fastest that works here; cuda-… and cpu-…: compiled; torch: plain PyTorch; reference: slow, for "
-                        "comparison."
-                    ),
                 ),
             ],
             hidden=[io.Hidden.unique_id],

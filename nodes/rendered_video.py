@@ -14,16 +14,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream, exact_rate
 from .runtime.api import Input, InputImpl, Types, executing_node
 from .runtime.folders import films, new_temporary
 from .runtime.progress import CHUNK, gather, rendering_bar
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..real3d_core.media.encoding import Encoding
     from ..real3d_core.media.sound import Sound
-    from ..real3d_core.stream import FrameStream
 
 _HANDOVER_CRF = 12  # for the file that other nodes read; better than a film's own 17, since it is encoded once more
 _SAME_TIME = 1e-6  # frames
@@ -59,8 +61,6 @@ class RenderedVideo(Input.Video):
         return len(self._frames)
 
     def get_frame_rate(self) -> Fraction:
-        from ..real3d_core.stream import exact_rate
-
         return exact_rate(self._frames.fps)
 
     def get_duration(self) -> float:
@@ -112,8 +112,6 @@ class RenderedVideo(Input.Video):
         Raises:
             Real3DError: the film ends before.
         """
-        from ..real3d_core.errors import Real3DError
-
         count = len(self._frames)
         if start >= count:
             raise Real3DError(f"The start frame is {start}, but the film has {count} frames, counted from 0: choose an earlier one.")
@@ -184,8 +182,6 @@ class RenderedVideo(Input.Video):
                 shutil.copyfileobj(file, path)
 
     def _render(self, path: Path, encoding: Encoding, metadata: dict[str, str]) -> None:
-        import torch
-
         from ..real3d_core.media.film import write_video
 
         show = rendering_bar(len(self._frames), self._node)

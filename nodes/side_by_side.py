@@ -29,12 +29,10 @@ class SideBySide(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
-    ) -> io.NodeOutput:
+    def execute(cls, avatar, render, portrait, motion, **composing) -> io.NodeOutput:
         from ..real3d_core.render.side_by_side import beside_each_other
 
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
+        rows = composed(avatar, render, portrait, motion, **composing)
         portraits = one_for_each(portrait.items, len(rows), "Render and portrait")
         pictures = [
             [beside_each_other(one.image, avatar.condition(one, motion.fitted(len(frames))), renders, frames)]

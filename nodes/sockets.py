@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from torch import Tensor
+
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .runtime.api import io
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..real3d_core.avatar import Avatar
     from ..real3d_core.portrait.portrait import Portrait
     from ..real3d_core.render.camera import CameraPath
     from ..real3d_core.render.planes import Planes
     from ..real3d_core.render.ray_marching import HeadRender
-    from ..real3d_core.stream import FrameStream
     from .runtime.device import HostedAvatar
 
 AvatarSocket = io.Custom("REAL3D_AVATAR")  # a runtime.HostedAvatar
@@ -134,6 +134,4 @@ def require_same_avatar(heads: Heads, avatar: HostedAvatar) -> None:
 
 
 def _still(head: Planes) -> FrameStream[Planes]:
-    from ..real3d_core.stream import FrameStream
-
     return FrameStream(1, 25.0, lambda start, stop: head, keep=0)

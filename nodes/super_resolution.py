@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from ..real3d_core.errors import Real3DError
+from ..real3d_core.stream import FrameStream
 from .backdrop import backdrop
 from .inputs import background_video_input, composing_inputs, fps_output
 from .runtime import progress
 from .runtime.api import CATEGORY, io, schema
 from .sockets import Portraits, Renders, one_for_each
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..real3d_core.stream import FrameStream
 
 
 def composed(
@@ -61,8 +57,6 @@ class SuperResolution(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, avatar, render, portrait, motion, head_threshold: float, size: int, background=None, background_video=None
-    ) -> io.NodeOutput:
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
+    def execute(cls, **composing) -> io.NodeOutput:
+        rows = composed(**composing)
         return io.NodeOutput(*progress.gather(rows), rows[0][0].fps)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ..real3d_core.ranges import FRAME_RATE, MOUTH, SIZE
 from .backdrop import backdrop
 from .conversions import driving_clip, floats, photos, sound
 from .inputs import (
     acting_input,
     background_video_input,
+    choice,
     face_inputs,
     fps_output,
     gaze_input,
@@ -56,25 +59,14 @@ class TalkingPortrait(io.ComfyNode):
                     optional=True,
                     tooltip="A clip of a face. It drives the head, and the whole face if no audio is connected.",
                 ),
-                io.Combo.Input(
+                choice(
                     "head_pose",
-                    options=list(POSES),
-                    default="auto",
-                    tooltip="How the head moves. auto: as in the driving video if there is one, otherwise a gentle sway with the voice.",
+                    POSES,
+                    "How the head moves. auto: as in the driving video if there is one, otherwise a gentle sway with the voice.",
                 ),
-                io.Combo.Input(
-                    "blink",
-                    options=list(BLINKS),
-                    default="auto",
-                    tooltip="auto: as in the driving video if there is one, otherwise natural.",
-                ),
+                choice("blink", BLINKS, "auto: as in the driving video if there is one, otherwise natural."),
                 number("mouth_amplitude", 1.0, MOUTH, "Strength of the mouth movement driven by the audio; 1 is natural.", step=0.05),
-                io.Combo.Input(
-                    "framing",
-                    options=list(FRAMINGS),
-                    default="crop",
-                    tooltip="crop: a square around the head; whole photo: the entire photo at its original size.",
-                ),
+                choice("framing", FRAMINGS, "crop: a square around the head; whole photo: the entire photo at its original size."),
                 number("size", 512, SIZE, "Side length of the square crop in pixels.", step=8),
                 seed_input("Random seed of blinks, gaze, sway and acting; the same seed gives the same video."),
                 io.Image.Input("background", optional=True, tooltip="Shown behind the person; cropped to its central square."),
@@ -137,8 +129,6 @@ class TalkingPortrait(io.ComfyNode):
         acting: float = 1.0,
         gaze: float = 1.0,
     ) -> io.NodeOutput:
-        import torch
-
         from ..real3d_core.avatar import SpeechStyle
         from ..real3d_core.pipeline import PipelineOptions, talking_portraits
 

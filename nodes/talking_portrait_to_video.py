@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from .conversions import sound
-from .inputs import (
-    background_video_input,
-    composing_inputs,
-    part_inputs,
-    provenance_input,
-    sound_input,
-)
+from .inputs import background_video_input, composing_inputs, part_inputs, provenance_input, sound_input
 from .rendered_video import RenderedVideo
 from .runtime.api import CATEGORY, io, schema
 from .super_resolution import composed
@@ -53,22 +47,10 @@ class TalkingPortraitToVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        avatar,
-        render,
-        portrait,
-        motion,
-        head_threshold: float,
-        size: int,
-        background=None,
-        audio=None,
-        background_video=None,
-        provenance: bool = True,
-        start_frame: int = 0,
-        frame_count: int = 0,
+        cls, avatar, size: int, audio=None, provenance: bool = True, start_frame: int = 0, frame_count: int = 0, **composing
     ) -> io.NodeOutput:
         soundtrack = None if audio is None else sound(audio)
-        rows = composed(avatar, render, portrait, motion, head_threshold, size, background, background_video)
+        rows = composed(avatar, size=size, **composing)
         videos = [RenderedVideo(frames, (size, size), soundtrack, metadata(avatar, provenance)) for frames, _ in rows]
         if start_frame or frame_count:
             videos = [video.part(start_frame, frame_count) for video in videos]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..real3d_core.errors import ClipError
 from ..real3d_core.ranges import CLIP_RATE, NEUTRAL, SMOOTHING
 from .conversions import driving_clip
 from .face_landmarks import FaceLandmarksSocket, faces_at_25
@@ -58,7 +59,6 @@ class VideoToMotion(io.ComfyNode):
     def execute(
         cls, avatar, fps: float, neutral_frame: int, smoothing: float, video=None, frames=None, face_landmarks=None
     ) -> io.NodeOutput:
-        from ..real3d_core.errors import ClipError
         from ..real3d_core.face.track import track_found_faces
         from ..real3d_core.pipeline import follow
 

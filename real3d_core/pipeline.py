@@ -65,10 +65,6 @@ StageProgress = Callable[[str, int, int], None]
 """Called with (name of the stage, steps done, steps in all); may raise to stop the work."""
 
 
-def no_stage_progress(stage: str, done: int, total: int) -> None:
-    """Reports nothing."""
-
-
 class DrivingClip(Protocol):
     """Pictures that drive a face, and the sound that belongs to them."""
 
@@ -175,7 +171,7 @@ def talking_portraits(
     background: Backdrop | None = None,
     viewer: Place = AT_THE_CAMERA,
     march: March = march_torch,
-    progress: StageProgress = no_stage_progress,
+    progress: StageProgress = no_progress,
 ) -> TalkingPortraits:
     """All stages, from photos and what drives them to films.
 
@@ -243,7 +239,7 @@ def clip_frames(clip: DrivingClip) -> int:
     return max(1, math.ceil(clip.duration * FPS - 1e-3))
 
 
-def follow(clip: DrivingClip, models: ModelFolders, progress: StageProgress = no_stage_progress) -> FaceTrack:
+def follow(clip: DrivingClip, models: ModelFolders, progress: StageProgress = no_progress) -> FaceTrack:
     """The face of a driving clip, frame by frame.
 
     Raises:

@@ -8,5 +8,5 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) before each step and after the last; may raise to stop the work."""
 
 
-def no_progress(done: int, total: int) -> None:
-    """Reports nothing."""
+def no_progress(*steps: object) -> None:
+    """Reports nothing, of work with or without named stages."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io
+from torch import Tensor
 
 from ...real3d_core.errors import Real3DError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Interrupted = model_management.InterruptProcessingException
 """Raised when the user pressed cancel."""

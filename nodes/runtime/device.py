@@ -12,12 +12,13 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ... import cuda_ops
+from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds, built_in_kinds
+from ...real3d_core.mediapipe_models.model_files import ModelFolders
 from ...real3d_core.stream import FrameStream
 from .folders import _model_path, model_folders
 
 if TYPE_CHECKING:
     from ...real3d_core.avatar import Avatar
-    from ...real3d_core.mediapipe_models.model_files import ModelFolders
     from ...real3d_core.motion.motion import Motion
     from ...real3d_core.portrait.portrait import Portrait
     from ...real3d_core.render.head import March
@@ -108,8 +109,6 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
     Raises:
         MissingModelError: there is no such file, or it is not a checkpoint that this pack can use.
     """
-    from ...real3d_core.avatar_kinds import AvatarOptions, avatar_kinds, built_in_kinds
-
     if choice in built_in_kinds():
         return _built_in(choice, model_folders())
     checkpoint, kinds = _model_path(choice), avatar_kinds()
@@ -120,8 +119,6 @@ def load_avatar(choice: str, half: bool = False, own_expression: bool = False) -
 
 def built_in_avatar(basis: str | None = None) -> HostedAvatar:
     """The built-in avatar with this motion basis; the first built-in one if there is none, or for None."""
-    from ...real3d_core.avatar_kinds import built_in_kinds
-
     choices = built_in_kinds()
     return load_avatar(next((choice for choice, kind in choices.items() if kind.basis == basis), next(iter(choices))))
 
@@ -132,8 +129,6 @@ def new_built_in_avatar(choice: str | None = None, models: ModelFolders | None =
     Args:
         on: the device that makes its frames; the processor makes single small ones as fast, and leaves the device to others.
     """
-    from ...real3d_core.avatar_kinds import AvatarOptions, built_in_kinds
-
     kinds = built_in_kinds()
     return kinds[choice or next(iter(kinds))].load(AvatarOptions(models or model_folders(), device=on, painting=cuda_ops.painting()))
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import folder_paths
 
+from ...real3d_core.avatar_kinds import avatar_kinds, built_in_kinds
 from ...real3d_core.errors import MissingModelError, Real3DError
+from ...real3d_core.mediapipe_models.model_files import ModelFolders
 from .api import check_interrupted
 
 if TYPE_CHECKING:
     from ...real3d_core.media.recording import Shelf
-    from ...real3d_core.mediapipe_models.model_files import ModelFolders
 _MODELS = "real3d"
 _DETECTION = "detection"
 _CHECKPOINTS = (".safetensors", ".ckpt")
@@ -31,8 +32,6 @@ for _kind in (_MODELS, _DETECTION):  # ComfyUI knows the second from 0.24 on
 
 def model_folders() -> ModelFolders:
     """The folders searched for model files: the pack's own, then those of ComfyUI's face landmark models."""
-    from ...real3d_core.mediapipe_models.model_files import ModelFolders
-
     return ModelFolders(tuple(_folders(_MODELS) + _folders(_DETECTION)))
 
 
@@ -47,8 +46,6 @@ def _folders(kind: str) -> list[Path]:
 
 def avatar_choices() -> list[str]:
     """The built-in avatars, then the checkpoints in the model folders; weights of other models are left out."""
-    from ...real3d_core.avatar_kinds import avatar_kinds, built_in_kinds
-
     kinds = avatar_kinds()
     checkpoints = [
         name
@@ -61,8 +58,6 @@ def avatar_choices() -> list[str]:
 
 def avatar_fingerprint(choice: str) -> tuple:
     """Changes when the file behind a choice does."""
-    from ...real3d_core.avatar_kinds import built_in_kinds
-
     return () if choice in built_in_kinds() else stamp(_model_path(choice))
 
 
@@ -161,11 +156,6 @@ def photo_file(choice: str) -> Path:
     return Path(path)
 
 
-def kept_fingerprint(choice: str) -> tuple:
-    """Changes when the file behind a choice does."""
-    return stamp(kept_file(choice))
-
-
 def _model_path(choice: str) -> Path:
     refuse_hostile(choice, "checkpoint")
     if not choice.lower().endswith(_CHECKPOINTS):
@@ -187,5 +177,6 @@ def refuse_hostile(name: str, what: str) -> None:
 
 
 def stamp(path: Path) -> tuple:
+    """Changes when the file does."""
     state = path.stat()
     return (path.name, state.st_mtime_ns, state.st_size)

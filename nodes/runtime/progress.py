@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import io as byte_io
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 import comfy.utils
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ...real3d_core.errors import Real3DError
+from ...real3d_core.stream import FrameStream, together
 from .api import check_interrupted, executing_node
 from .server import running_server
-
-if TYPE_CHECKING:
-    from ...real3d_core.stream import FrameStream
 
 CHUNK = 4  # frames computed at once, where they are not computed side by side
 _PICTURE_EVERY = 0.3  # seconds between two pictures of a rendering
@@ -85,8 +84,6 @@ def gather(rows: Sequence[Sequence[FrameStream[Tensor]]]) -> list[Tensor]:
     Raises:
         Real3DError: the result would not fit into memory.
     """
-    from ...real3d_core.stream import together
-
     total = sum(len(row[0]) for row in rows)
     show = rendering_bar(total)
     whole: list[Tensor] = []
@@ -116,10 +113,6 @@ def _refuse_too_many(frames: int, chunks: Sequence[Tensor]) -> None:
 
 def frame_url(frame: Tensor) -> str:
     """A frame [H, W] or [H, W, 3] in 0..1 as a small JPEG in a data URL, FRAME_SIDE pixels at the longer side."""
-    import base64
-
-    from PIL import Image
-
     picture = Image.fromarray((frame.detach().float().clamp(0, 1) * 255).byte().cpu().numpy())
     picture.thumbnail((FRAME_SIDE, FRAME_SIDE))
     encoded = byte_io.BytesIO()

@@ -22,10 +22,7 @@ class MediaPipeLandmarker:
             )
         )
 
-    def __enter__(self) -> MediaPipeLandmarker:
-        return self
-
-    def __exit__(self, *failure) -> None:
+    def close(self) -> None:
         self._landmarker.close()
 
     def detect(self, image: np.ndarray, time_ms: int | None = None) -> list[np.ndarray]:
@@ -46,10 +43,7 @@ class MediaPipeSegmenter:
             vision.ImageSegmenterOptions(base_options=base, output_confidence_masks=True, output_category_mask=True)
         )
 
-    def __enter__(self) -> MediaPipeSegmenter:
-        return self
-
-    def __exit__(self, *failure) -> None:
+    def close(self) -> None:
         self._segmenter.close()
 
     def confidences(self, image: np.ndarray) -> np.ndarray:

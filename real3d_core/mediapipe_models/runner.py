@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -47,46 +47,35 @@ class Segmenter(Protocol):
         ...
 
 
-@contextmanager
-def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> Iterator[Landmarker]:
+def landmarker(model: Path, faces: int = 1, score: float = 0.5) -> AbstractContextManager[Landmarker]:
     """Finds at most `faces` faces in a picture, those with a detector score of at least `score`.
 
     Raises:
         MissingModelError: the model file is damaged.
     """
     if mediapipe_runs(model):
-        with MediaPipeLandmarker(model, faces, score) as opened:
-            yield opened
-    else:
-        yield TorchLandmarker(read_model(face_networks, model), faces, score)
+        return closing(MediaPipeLandmarker(model, faces, score))
+    return nullcontext(TorchLandmarker(read_model(face_networks, model), faces, score))
 
 
-@contextmanager
-def video_landmarker(model: Path) -> Iterator[VideoLandmarker]:
+def video_landmarker(model: Path) -> AbstractContextManager[VideoLandmarker]:
     """Follows one face through a clip.
 
     Raises:
         MissingModelError: the model file is damaged.
     """
     if mediapipe_runs(model):
-        with MediaPipeLandmarker(model, video=True) as opened:
-            yield opened
-    else:
-        yield TorchVideoLandmarker(read_model(face_networks, model))
+        return closing(MediaPipeLandmarker(model, video=True))
+    return nullcontext(TorchVideoLandmarker(read_model(face_networks, model)))
 
 
-@contextmanager
-def segmenter(model: Path) -> Iterator[Segmenter]:
+def segmenter(model: Path) -> AbstractContextManager[Segmenter]:
     """Segments a picture into classes.
 
     Raises:
         MissingModelError: the model file is damaged, or only MediaPipe can run it and does not.
     """
-    if mediapipe_runs(model):
-        with MediaPipeSegmenter(model) as opened:
-            yield opened
-    else:
-        yield read_model(TorchSegmenter, model)
+    return closing(MediaPipeSegmenter(model)) if mediapipe_runs(model) else nullcontext(read_model(TorchSegmenter, model))
 
 
 @lru_cache(maxsize=8)
@@ -97,7 +86,7 @@ def mediapipe_runs(model: Path) -> bool:
         return False
     opened = MediaPipeLandmarker if model.suffix == _BUNDLE else MediaPipeSegmenter
     try:
-        with opened(model):
+        with closing(opened(model)):
             _LOG.info("MediaPipe runs '%s'.", model.name)
     except Exception as failure:  # a missing library, an older protobuf of another pack: each raises another kind
         _LOG.info("PyTorch runs '%s', since MediaPipe does not (%s: %s).", model.name, type(failure).__name__, _first_line(failure))

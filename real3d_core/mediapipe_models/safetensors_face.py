@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from .tflite import UnreadableNetworkError
@@ -33,8 +34,6 @@ def read_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
     Raises:
         UnreadableNetworkError: the file is damaged, or holds none.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="pt") as file:
             found = {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -186,15 +187,7 @@ def _padding(graph: Graph, operator: Operator, kernel: tuple[int, int], stride: 
     return padding
 
 
-def _convolution(graph: Graph, operator: Operator) -> Step:
-    return _convolved(graph, operator, axes=(0, 3, 1, 2), later_fields=0)
-
-
-def _depthwise_convolution(graph: Graph, operator: Operator) -> Step:
-    return _convolved(graph, operator, axes=(3, 0, 1, 2), later_fields=1)
-
-
-def _convolved(graph: Graph, operator: Operator, axes: tuple[int, ...], later_fields: int) -> Step:
+def _convolution(graph: Graph, operator: Operator, axes: tuple[int, ...], later_fields: int) -> Step:
     source, kernel, shift = operator.inputs
     weight, bias = graph.constants[kernel].permute(axes).contiguous(), graph.constants[shift]
     stride = operator.option(2, "i", 1), operator.option(1, "i", 1)
@@ -218,16 +211,10 @@ def _transposed_convolution(graph: Graph, operator: Operator) -> Step:
     return lambda values: F.conv_transpose2d(values[source], weight, bias, stride=2)
 
 
-def _sum(graph: Graph, operator: Operator) -> Step:
+def _of_two(graph: Graph, operator: Operator, function: Callable[[Tensor, Tensor], Tensor]) -> Step:
     a, b = (graph.value(number) for number in operator.inputs)
     activation = operator.option(0, "b")
-    return lambda values: _activated(a(values) + b(values), activation)
-
-
-def _product(graph: Graph, operator: Operator) -> Step:
-    a, b = (graph.value(number) for number in operator.inputs)
-    activation = operator.option(0, "b")
-    return lambda values: _activated(a(values) * b(values), activation)
+    return lambda values: _activated(function(a(values), b(values)), activation)
 
 
 def _window(operator: Operator) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -257,8 +244,8 @@ def _prelu(graph: Graph, operator: Operator) -> Step:
     return lambda values: F.prelu(values[operator.inputs[0]], slope)
 
 
-def _each(function: Callable[[Tensor], Tensor]) -> Callable[[Graph, Operator], Step]:
-    return lambda graph, operator: lambda values: function(values[operator.inputs[0]])
+def _of_one(graph: Graph, operator: Operator, function: Callable[[Tensor], Tensor]) -> Step:
+    return lambda values: function(values[operator.inputs[0]])
 
 
 def _resize(graph: Graph, operator: Operator) -> Step:
@@ -288,20 +275,20 @@ def _concatenation(graph: Graph, operator: Operator) -> Step:
 
 _DEQUANTIZE = 6  # these networks use it for constants alone
 _BUILDERS: dict[int | str, Callable[[Graph, Operator], Step]] = {
-    0: _sum,
+    0: partial(_of_two, function=torch.add),
     1: _average_pool,
     2: _concatenation,
-    3: _convolution,
-    4: _depthwise_convolution,
-    14: _each(torch.sigmoid),
+    3: partial(_convolution, axes=(0, 3, 1, 2), later_fields=0),
+    4: partial(_convolution, axes=(3, 0, 1, 2), later_fields=1),  # depthwise
+    14: partial(_of_one, function=torch.sigmoid),
     17: _max_pool,
-    18: _product,
-    19: _each(F.relu),
+    18: partial(_of_two, function=torch.mul),
+    19: partial(_of_one, function=F.relu),
     22: _reshape,
     23: _resize,
     34: _pad,
-    40: _each(lambda x: x.mean((2, 3), keepdim=True)),
+    40: partial(_of_one, function=lambda x: x.mean((2, 3), keepdim=True)),
     54: _prelu,
-    117: _each(F.hardswish),
+    117: partial(_of_one, function=F.hardswish),
     "Convolution2DTransposeBias": _transposed_convolution,
 }

@@ -58,13 +58,13 @@ def smoothed(motion: Motion, seconds: float) -> Motion:
     def soft(track: Tensor) -> Tensor:
         return torch.from_numpy(gaussian_filter1d(track.numpy(), sigma, axis=0, mode="nearest"))
 
-    return _each(motion, soft) if sigma > 0 else motion
+    return motion.mapped(soft) if sigma > 0 else motion
 
 
 def eased_in(motion: Motion, seconds: float) -> Motion:
     """Begun from rest: all of it grows from nothing in the first frame to its own strength `seconds` later."""
     share = eased((torch.arange(len(motion)) / (seconds * motion.fps)).clamp(max=1))[:, None]
-    return _each(motion, lambda track: track * share)
+    return motion.mapped(lambda track: track * share)
 
 
 def retimed(motion: Motion, speed: float) -> Motion:
@@ -92,7 +92,7 @@ def trimmed(motion: Motion, start: float = 0.0, end: float | None = None) -> Mot
         raise Real3DError(
             f"Nothing is left between {start:g} s and {last / motion.fps:g} s of a motion of {len(motion) / motion.fps:g} s: trim less."
         )
-    return _each(motion, lambda track: track[first:last])
+    return motion.part(first, last)
 
 
 def looped(motion: Motion, seconds: float, how: str) -> Motion:
@@ -107,7 +107,7 @@ def looped(motion: Motion, seconds: float, how: str) -> Motion:
         return motion
     frames = torch.arange(max(1, round(seconds * motion.fps)))
     number = frames % len(motion) if how == "again" else mirror_index(frames, len(motion))
-    return _each(motion, lambda track: track[number])
+    return motion.mapped(lambda track: track[number])
 
 
 def joined(first: Motion, second: Motion, overlap: float = 0.0) -> Motion:
@@ -143,11 +143,6 @@ def _soft_step(frames: int) -> Tensor:
     """[frames, 1] rising from 0 to 1."""
     t = (torch.arange(frames) + 0.5)[:, None] / max(frames, 1)
     return eased(t)
-
-
-def _each(motion: Motion, change) -> Motion:
-    """The same change of expression, euler and translation."""
-    return replace(motion, expression=change(motion.expression), euler=change(motion.euler), translation=change(motion.translation))
 
 
 def _both(first: Motion, second: Motion, change) -> Motion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -77,10 +78,13 @@ class Motion:
         """The same expressions on another head pose, both [T, 3]."""
         return replace(self, euler=euler, translation=translation)
 
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Motion:
+        """The same change of expression, euler and translation, each [T, ...]."""
+        return replace(self, expression=change(self.expression), euler=change(self.euler), translation=change(self.translation))
+
     def part(self, start: int, stop: int) -> Motion:
         """The frames start..stop-1."""
-        expression, euler, translation = (track[start:stop] for track in (self.expression, self.euler, self.translation))
-        return replace(self, expression=expression, euler=euler, translation=translation)
+        return self.mapped(lambda track: track[start:stop])
 
     def resampled(self, fps: float, frames: int) -> Motion:
         """The same movement as `frames` frames at another rate: linear between frames, the last one held."""
@@ -93,12 +97,12 @@ class Motion:
         def between(track: Tensor) -> Tensor:
             return torch.lerp(track[before], track[after], share.to(track.dtype))
 
-        return replace(self, expression=between(self.expression), euler=between(self.euler), translation=between(self.translation), fps=fps)
+        return replace(self.mapped(between), fps=fps)
 
     def fitted(self, frames: int) -> Motion:
         """The first `frames` frames; a shorter motion is played to and fro (spec 06 section 8)."""
         number = mirror_index(torch.arange(frames), len(self))
-        return replace(self, expression=self.expression[number], euler=self.euler[number], translation=self.translation[number])
+        return self.mapped(lambda track: track[number])
 
     def brought_to(self, basis: MotionBasis) -> Motion:
         """The same movement by controls of the same names; those that it does not know are at rest."""

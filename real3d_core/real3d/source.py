@@ -61,12 +61,12 @@ def prepare_source(portrait: Portrait, face: FaceModel, models: ModelFolders) ->
     except MissingModelError as missing:
         _LOG.warning("The classes of the portrait's pixels are only estimated. %s", missing)
         classes = estimated_classes(portrait.person_mask[0, 0].numpy(), portrait.head_mask[0, 0].numpy(), landmarks)
-    plates = make_reference_plates(photo, classes)
+    torso, _ = torso_plate(photo, classes)
     return Source(
-        head=network_image(plates.head),
-        torso=network_image(plates.torso),
-        background=network_image(plates.background),
-        classes=plates.classes[None],
+        head=network_image(head_plate(photo, classes)),
+        torso=network_image(torso),
+        background=network_image(background_plate(photo, classes)),
+        classes=class_map(classes)[None],
         fit=fit_picture(face, landmarks, SIDE),
     )
 
@@ -76,37 +76,9 @@ def _bytes(image: Tensor) -> np.ndarray:
     return ((image.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
 
 
-@dataclass(frozen=True)
-class ReferencePlates:
-    """One portrait, taken apart; all of its size, masked-out pixels black.
-
-    head, torso, background: uint8 [H, W, 3]. torso_mask: bool [H, W]. classes: [6, H, W] float32, 0 or 1.
-    """
-
-    head: np.ndarray
-    torso: np.ndarray
-    torso_mask: np.ndarray
-    background: np.ndarray
-    classes: Tensor
-
-
-def make_reference_plates(portrait: np.ndarray, category: np.ndarray, background: np.ndarray | None = None) -> ReferencePlates:
-    """Takes a portrait apart.
-
-    Args:
-        portrait: RGB uint8 [H, W, 3], square, 512 x 512 for the networks.
-        category: [H, W] class numbers 0..5 (`segment_classes`).
-        background: RGB uint8 of any size, to stand behind the person; None fills the portrait's own.
-    """
-    height, width = category.shape
-    torso, torso_mask = torso_plate(portrait, category)
-    return ReferencePlates(
-        head=np.where(np.isin(category, HEAD)[..., None], portrait, 0).astype(np.uint8),
-        torso=torso,
-        torso_mask=torso_mask,
-        background=background_plate(portrait, category) if background is None else cv2.resize(background, (width, height)),
-        classes=class_map(category),
-    )
+def head_plate(portrait: np.ndarray, category: np.ndarray) -> np.ndarray:
+    """The head, uint8 [H, W, 3], black elsewhere."""
+    return np.where(np.isin(category, HEAD)[..., None], portrait, 0).astype(np.uint8)
 
 
 def network_image(picture: np.ndarray) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,15 +56,16 @@ def fit_transcript(posteriors: np.ndarray, transcript: str) -> tuple[np.ndarray,
     if path is None or np.log(np.maximum((posteriors * allowed[path]).sum(1), UNHEARD)).mean() < LEAST_FIT:
         raise SoundError(_MISFIT)
     shares = np.maximum(posteriors, UNHEARD) * allowed[path]
-    return shares / shares.sum(1, keepdims=True), _spoken_at([sounds[state].word for state in path])
+    spoken = spoken_at((step / STEP_RATE, (step + 1) / STEP_RATE, sounds[state].word) for step, state in enumerate(path))
+    return shares / shares.sum(1, keepdims=True), spoken
 
 
-def _spoken_at(words: list[int | None]) -> dict[int, tuple[float, float]]:
-    """By a word's number from which second to which it is spoken, given the number that each step belongs to."""
+def spoken_at(sounds: Iterable[tuple[float, float, int | None]]) -> dict[int, tuple[float, float]]:
+    """By a word's number from which second to which it is spoken, of sounds in order: from, to, and the number of their word."""
     spoken: dict[int, tuple[float, float]] = {}
-    for step, word in enumerate(words):
+    for start, end, word in sounds:
         if word is not None:
-            spoken[word] = (spoken.get(word, (step / STEP_RATE, 0.0))[0], (step + 1) / STEP_RATE)
+            spoken[word] = (spoken.get(word, (start, end))[0], end)
     return spoken
 
 

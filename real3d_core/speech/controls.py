@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import SoundError
 from ..stream import FPS
 from .acting import ACTED, acted_face, asked
-from .alignment import fit_transcript, refuse_too_many_words
+from .alignment import fit_transcript, refuse_too_many_words, spoken_at
 from .articulation import Articulation, articulate
 from .loudness import STEP, STEP_RATE, at_times, loudness
 from .phonemes import Phoneme, align, phoneme_source_available
@@ -81,19 +81,10 @@ def _articulation(samples: np.ndarray, transcript: str | None) -> Articulation:
     words: dict[int, tuple[float, float]] = {}
     if written is not None and phoneme_source_available():
         phonemes = align(samples, written)
-        shares, words = _said(phonemes, shares), _spoken_at(phonemes)
+        shares, words = _said(phonemes, shares), spoken_at((one.start, one.end, one.word) for one in phonemes)
     elif written is not None:
         shares, words = fit_transcript(shares, written)
     return replace(articulate(shares, loudness(samples)), words=words)
-
-
-def _spoken_at(phonemes: list[Phoneme]) -> dict[int, tuple[float, float]]:
-    """By a word's number from which second to which it is spoken."""
-    spoken: dict[int, tuple[float, float]] = {}
-    for phoneme in phonemes:
-        if phoneme.word is not None:
-            spoken[phoneme.word] = (spoken.get(phoneme.word, (phoneme.start, 0.0))[0], phoneme.end)
-    return spoken
 
 
 def _said(phonemes: list[Phoneme], shares: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -170,8 +172,6 @@ def load_network(path: Path) -> VisemeNetwork:
     Raises:
         MissingModelError: its outputs are not the visemes of visemes.json in the same order.
     """
-    from safetensors import safe_open
-
     network = VisemeNetwork()
     with safe_open(path, framework="pt") as file:
         _require_own_visemes((file.metadata() or {}).get(_OUTPUTS), path.name)
@@ -191,7 +191,5 @@ def _require_own_visemes(outputs: str | None, name: str) -> None:
 
 def save_network(network: VisemeNetwork, path: Path) -> None:
     """Writes the weights in half precision, and which viseme each output is."""
-    from safetensors.torch import save_file
-
     weights = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
     save_file(weights, path, metadata={_OUTPUTS: " ".join(NAMES)})

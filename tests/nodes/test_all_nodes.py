@@ -52,8 +52,8 @@ def test_schemas_use_the_words_of_comfyui_0_3_64(path):
         given = {keyword.arg for keyword in call.keywords if keyword.arg}
         if name == "schema":
             assert given <= SCHEMA_FIELDS, f"{path.name}: {given - SCHEMA_FIELDS}"
-        elif name == "number":
-            assert given <= INPUT_FIELDS["Int"], f"{path.name}, line {call.lineno}: {given}"
+        elif name in {"number", "choice"}:
+            assert given <= INPUT_FIELDS["Int" if name == "number" else "Combo"], f"{path.name}, line {call.lineno}: {given}"
         elif name.endswith(".Input") and name != "io.Input":
             known = INPUT_FIELDS.get(name.split(".")[1], COMMON)
             assert given <= known, f"{path.name}, line {call.lineno}: {given - known}"

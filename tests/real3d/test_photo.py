@@ -11,7 +11,7 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.portrait.portrait import Portrait, prepare_portrait
 from real3d_core.real3d.face_model.basel import FaceModel, place, project
 from real3d_core.real3d.face_model.fit import UNMATCHED, fit_picture
-from real3d_core.real3d.source import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN, HAIR, estimated_classes, make_reference_plates
+from real3d_core.real3d.source import BACKGROUND, BODY_SKIN, CLOTHES, FACE_SKIN, HAIR, estimated_classes, torso_plate
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,6 @@ def test_classes_estimated_without_a_segmenter_make_whole_plates(portrait: Portr
     assert category[10, 10] == BACKGROUND
 
     photo = ((portrait.image[0].permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
-    plates = make_reference_plates(photo, category)
+    torso, mask = torso_plate(photo, category)
     behind_chin = (chin + 0.1 * (forehead - chin)).round().astype(int)
-    assert plates.torso_mask[behind_chin[1], behind_chin[0]] and plates.torso[behind_chin[1], behind_chin[0]].any()
+    assert mask[behind_chin[1], behind_chin[0]] and torso[behind_chin[1], behind_chin[0]].any()

@@ -14,7 +14,8 @@ from real3d_core.real3d.source import (
     CLOTHES,
     FACE_SKIN,
     background_plate,
-    make_reference_plates,
+    class_map,
+    head_plate,
     network_image,
     segment_classes,
     torso_plate,
@@ -52,14 +53,14 @@ def test_without_a_neck_the_clothes_go_on(expected, portrait):
 
 
 def test_head_and_class_map_keep_the_classes_of_the_reference(expected, portrait):
-    plates = make_reference_plates(portrait, expected["category"])
-    assert plates.classes.shape == (6, 512, 512) and (plates.classes.sum(dim=0) == 1).all()
+    classes = class_map(expected["category"])
+    assert classes.shape == (6, 512, 512) and (classes.sum(dim=0) == 1).all()
 
-    def stat(*classes: int) -> list[int]:
-        mask = plates.classes[list(classes)].sum(dim=0).numpy() > 0
+    def stat(*numbers: int) -> list[int]:
+        mask = classes[list(numbers)].sum(dim=0).numpy() > 0
         return [int(mask.sum()), int((portrait * mask[..., None]).sum())]
 
-    assert [stat(1, 3, 5)[0], int(plates.head.sum())] == expected["head_stat"].tolist()
+    assert [stat(1, 3, 5)[0], int(head_plate(portrait, expected["category"]).sum())] == expected["head_stat"].tolist()
     assert stat(2, 4) == expected["torso_stat"].tolist()
     assert stat(1, 2, 3, 4, 5) == expected["person_stat"].tolist()
     assert stat(0) == expected["bg_stat"].tolist()
@@ -92,11 +93,6 @@ def test_a_head_at_the_upper_edge_wraps_nowhere(portrait):
     torso, mask = torso_plate(portrait, category)
     assert mask[:20, 200:300].all()
     assert not mask[410:].any() and not torso[410:].any()
-
-
-def test_the_users_background_replaces_the_portraits(expected, portrait):
-    other = np.full((100, 300, 3), 77, np.uint8)
-    assert (make_reference_plates(portrait, expected["category"], other).background == 77).all()
 
 
 def test_network_images_run_from_minus_one_to_one():

@@ -214,7 +214,6 @@ def predict_expression(
     mouth_amp: float = 0.45,
     temperature: float = 0.2,
     seed: int = 42,
-    blink: Tensor | None = None,
     window: int = WINDOW,
 ) -> Tensor:
     """Expression coefficients of one utterance.
@@ -226,7 +225,6 @@ def predict_expression(
         mouth_amp: 0 to 1; larger opens the mouth wider.
         temperature: 0 to 1, scale of the noise; 0 leaves no chance.
         seed: of the noise.
-        blink: [T8] integers 0 or 1; None is all 0, as the published demos do.
         window: frames computed at once, a multiple of 4; memory grows with it, the result does not depend on it
             beyond float32 rounding.
 
@@ -242,14 +240,14 @@ def predict_expression(
     frames = features.shape[0] // 2
     device = model.mouth_amp_embed.device
     noise = temperature * prior_noise(model.config.latent, frames // 4, seed)
-    blink = torch.zeros(features.shape[0], dtype=torch.long) if blink is None else blink
+    never = torch.zeros(features.shape[0], dtype=torch.long)  # blinks, as in the published demos
     amplitude = torch.tensor([float(mouth_amp)], device=device)
     parts = []
     for start in range(0, frames, window):
         stop = min(start + window, frames)
         left, right = max(0, start - CONTEXT), min(frames, stop + CONTEXT)
         rows = slice(2 * left, 2 * right)
-        sound, pitch, lids = (track[None, rows].to(device) for track in (features, f0, blink))
+        sound, pitch, lids = (track[None, rows].to(device) for track in (features, f0, never))
         part = model(sound, pitch, lids, amplitude, noise[:, :, left // 4 : right // 4].to(device))
         parts.append(part[0, start - left : stop - left].float().cpu())
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ...face.track import FaceTrack
 from ...progress import Progress, no_progress
 from ...render.camera import camera_from_pose, smooth_cameras, smooth_track
-from .basel import IDENTITIES, FaceModel, LinearShape, torso_key_points
+from .basel import IDENTITIES, FaceModel, torso_key_points
 from .fit import FaceFit, fit_clip
 from .pncc import PnccRenderer
 
@@ -36,12 +36,14 @@ class DrivenFace:
         return lambda expression: draw(person.points(nobody, expression.to(self.device)))
 
     def source_key_points(self, fit: FaceFit) -> Tensor:
-        """[1, 68, 3] of the portrait."""
-        return source_key_points(self.face.torso_shape, fit).to(self.device)
+        """[1, 68, 3] key points of the portrait, -1..1, third column 0."""
+        pose = (fit.euler[:1], fit.translation[:1])
+        return self._flat(torso_key_points(self.face.torso_shape, fit.identity, fit.expression[:1], *pose))
 
     def driving_key_points(self, fit: FaceFit, expression: Tensor, trajectory: Trajectory) -> Tensor:
-        """[T, 68, 3] of the person of a fit with expressions [T, 64] in the poses of a trajectory."""
-        return driving_key_points(self.face.torso_shape, fit.identity, expression, trajectory).to(self.device)
+        """[T, 68, 3] of the person of a fit with expressions [T, 64] in the poses of a trajectory: clamped first, then smoothed."""
+        pose = (trajectory.euler, trajectory.translation)
+        return self._flat(smooth_track(torso_key_points(self.face.torso_shape, fit.identity, expression, *pose), _WINDOW))
 
     def fit_shots(self, track: FaceTrack, progress: Progress = no_progress) -> list[FaceFit]:
         """The face model fitted to each shot of a driving clip: in square frames as they are, else in a square about the face."""
@@ -51,6 +53,9 @@ class DrivenFace:
             landmarks, side = self._square(track, track.shots == shot)
             fits.append(fit_clip(self.face, landmarks, side, _share_of(progress, number, len(shots))))
         return fits
+
+    def _flat(self, points: Tensor) -> Tensor:
+        return F.pad(points, (0, 1)).to(self.device)
 
     def _square(self, track: FaceTrack, frames: np.ndarray) -> tuple[np.ndarray, int]:
         width, height = track.frame_size or (0, 0)
@@ -79,30 +84,6 @@ class Trajectory:
 def trajectory_cameras(trajectory: Trajectory) -> Tensor:
     """[T, 25] float32 smoothed cameras. Key points and PNCC pictures use unsmoothed motion (spec 06 section 12, item 4)."""
     return smooth_cameras(camera_from_pose(trajectory.euler, trajectory.translation), _WINDOW)
-
-
-def source_key_points(torso_shape: LinearShape, source: FaceFit) -> Tensor:
-    """[1, 68, 3] key points of the portrait, -1..1, third column 0.
-
-    Args:
-        torso_shape: `FaceModel.torso_shape`, whose vertices are off by one on purpose (spec 06 section 12, item 3).
-    """
-    return _flat(torso_key_points(torso_shape, source.identity, source.expression[:1], source.euler[:1], source.translation[:1]))
-
-
-def driving_key_points(torso_shape: LinearShape, identity: Tensor, expression: Tensor, trajectory: Trajectory) -> Tensor:
-    """[T, 68, 3] key points of the driving frames, -1..1, third column 0: clamped first, then smoothed over time.
-
-    Args:
-        torso_shape: `FaceModel.torso_shape`.
-        identity: [1, 80] of the portrait. expression: [T, 64] of the driving frames.
-        trajectory: T poses.
-    """
-    return _flat(smooth_track(torso_key_points(torso_shape, identity, expression, trajectory.euler, trajectory.translation), _WINDOW))
-
-
-def _flat(points: Tensor) -> Tensor:
-    return F.pad(points, (0, 1))
 
 
 def _share_of(progress: Progress, number: int, parts: int) -> Progress:

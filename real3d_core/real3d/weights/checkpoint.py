@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...console import Ended, ended_in_order, make_console_safe
@@ -192,8 +194,6 @@ def _plain_name(name: str) -> str:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    from safetensors import safe_open
-
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {_plain_name(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -231,7 +231,7 @@ def build_networks(
         image_to_plane = ImageToPlane(replace(sizes.image_to_plane, depth=depth, refined=refined))
         motion_adapter = MotionAdapter(replace(sizes.motion_adapter, depth=depth))
         super_resolution = (SuperResolution if with_torso else HeadSuperResolution)(sizes.super_resolution)
-    fill(super_resolution, _super_resolution_rows(super_resolution, stored.at(SUPER_RESOLUTION)), device, dtype)
+    fill(super_resolution, key_table.super_resolution(super_resolution, stored.at(SUPER_RESOLUTION)), device, dtype)
     fill(motion_adapter, key_table.motion_adapter(motion_adapter, stored.at(MOTION_ADAPTER)), device, dtype)
     fill(image_to_plane, key_table.image_to_plane(image_to_plane, stored.at(IMAGE_TO_PLANE)), device, torch.float32)
     if isinstance(image_to_plane.refine, GridRefinement):
@@ -240,12 +240,6 @@ def build_networks(
     refuse_misfits(stored)
     decoder = PlaneDecoder.from_checkpoint(layers, prefix="").to(device)
     return Real3DNetworks(config, image_to_plane, motion_adapter, decoder, super_resolution)
-
-
-def _super_resolution_rows(network: SuperResolution | HeadSuperResolution, stored: StoredTensors) -> Rows:
-    if isinstance(network, SuperResolution):
-        return key_table.super_resolution(network, stored)
-    return key_table.head_super_resolution(network, stored)
 
 
 def fill(network: nn.Module, rows: Rows, device: torch.device | str, dtype: torch.dtype) -> None:
@@ -339,8 +333,6 @@ def convert(source: str | Path, target: str | Path, half: bool = False) -> None:
     Raises:
         MissingModelError: see load_networks. OutputError: the target cannot be written, or is the source.
     """
-    from safetensors.torch import save_file
-
     source = readable_file(source, "checkpoint", MissingModelError)
     refuse_overwriting(target, [source])
     with written_whole(target, (".safetensors",)) as temporary:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
 
 from ...errors import MissingModelError, brief
 from ...render.ray_marching import MarchSettings
-
-if TYPE_CHECKING:
-    import yaml
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,6 @@ def read_config(path: Path) -> dict[str, object]:
     Raises:
         MissingModelError: it cannot be read, or is not a table of settings.
     """
-    import yaml
-
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
@@ -93,8 +90,6 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def _plain_values(root: yaml.Node) -> dict[str, object]:
-    import yaml
-
     if not isinstance(root, yaml.MappingNode):
         raise ValueError("it is not a table of settings")
     build = yaml.SafeLoader("").construct_object

@@ -37,13 +37,6 @@ class Norm(NamedTuple):
     variance: Tensor
 
 
-class Style(NamedTuple):
-    """The dense layer that makes a modulated layer's style: weight [C, 512], bias [C]."""
-
-    weight: Tensor
-    bias: Tensor
-
-
 def scale_shift(norm: Norm) -> Kernel:
     """A batch norm at inference: what each channel is multiplied by and what is added."""
     scale = norm.weight / (norm.variance + _NORM_EPS).sqrt()
@@ -53,13 +46,8 @@ def scale_shift(norm: Norm) -> Kernel:
 def normed(kernel: Kernel, norm: Norm) -> Kernel:
     """A convolution (weight [out, in, ...]) and the batch norm after it, as one convolution."""
     scale, shift = scale_shift(norm)
-    return Kernel(kernel.weight * _per_output(scale, kernel.weight), shift + kernel.bias * scale)
-
-
-def normed_weight(weight: Tensor, norm: Norm) -> Kernel:
-    """The same for a convolution without a bias."""
-    scale, shift = scale_shift(norm)
-    return Kernel(weight * _per_output(scale, weight), shift)
+    per_output = scale.view(-1, *(1,) * (kernel.weight.ndim - 1))
+    return Kernel(kernel.weight * per_output, shift + kernel.bias * scale)
 
 
 def scaled(kernel: Kernel, gain: Tensor) -> Kernel:
@@ -72,14 +60,18 @@ def without_spectral_norm(weight: Tensor, left: Tensor, right: Tensor) -> Tensor
     return weight / (left @ (weight.flatten(1) @ right))
 
 
-def modulated(kernel: Kernel, style: Style) -> Kernel:
-    """A modulated and demodulated convolution for the constant style of ones, with the gain of its activation."""
+def modulated(kernel: Kernel, style: Kernel) -> Kernel:
+    """A modulated and demodulated convolution for the constant style of ones, with the gain of its activation.
+
+    Args:
+        style: the dense layer that makes the style: weight [C, 512], bias [C].
+    """
     weight = kernel.weight * _constant_style(style)[:, None, None]
     weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
     return Kernel(weight * _LEAKY_GAIN, kernel.bias * _LEAKY_GAIN)
 
 
-def modulated_to_rgb(kernel: Kernel, style: Style) -> Kernel:
+def modulated_to_rgb(kernel: Kernel, style: Kernel) -> Kernel:
     """A modulated colour layer: no demodulation, no activation."""
     return Kernel(kernel.weight * _constant_style(style)[:, None, None] / kernel.weight.shape[1] ** 0.5, kernel.bias)
 
@@ -148,9 +140,5 @@ def stacked(*kernels: Kernel) -> Kernel:
     return Kernel(torch.cat([kernel.weight for kernel in kernels]), torch.cat([kernel.bias for kernel in kernels]))
 
 
-def _constant_style(style: Style) -> Tensor:
+def _constant_style(style: Kernel) -> Tensor:
     return style.weight.sum(1) / style.weight.shape[1] ** 0.5 + style.bias
-
-
-def _per_output(scale: Tensor, weight: Tensor) -> Tensor:
-    return scale.view(-1, *(1,) * (weight.ndim - 1))

@@ -25,7 +25,7 @@ from ..super_resolution.torso import AppearanceExtractor, TorsoGenerator
 from ..super_resolution.torso_layers import ResidualBlock
 from ..super_resolution.torso_motion import CANDIDATES, MotionFieldEstimator
 from . import folding
-from .folding import Kernel, Norm, Part, Style
+from .folding import Kernel, Norm, Part
 
 Layer = Any  # one of our layers; nn.Module itself does not say that its weight is a tensor and its bias one or None
 Rows = Iterator[tuple[nn.Module, Kernel | Part]]
@@ -111,10 +111,6 @@ class StoredTensors:
             self.unusable.append(f"{self.prefix}{key}.running_var (negative variances)")
             return norm._replace(variance=torch.ones_like(norm.variance))
         return norm
-
-    def style(self, key: str, channels: int) -> Style:
-        """The dense layer of a modulated layer."""
-        return Style(self.take(f"{key}.affine.weight", channels, 512), self.take(f"{key}.affine.bias", channels))
 
 
 def flaw_of(tensor: Tensor) -> str | None:
@@ -223,8 +219,9 @@ def motion_adapter(network: MotionAdapter, stored: StoredTensors) -> Rows:
     coarsest_first = list(enumerate(network.fuse.levels, start=1))[::-1]  # as in the join
     widen = [stored.like(f"fuse_head.linear_c{number}.proj", level) for number, level in coarsest_first]
     fused = len(widen[0].weight)
-    join = stored.take("fuse_head.linear_fuse.conv.weight", fused, fused * len(widen), 1, 1)
-    shares = folding.shares_of_join(folding.normed_weight(join, stored.norm("fuse_head.linear_fuse.bn", fused)), widen)
+    weight = stored.take("fuse_head.linear_fuse.conv.weight", fused, fused * len(widen), 1, 1)
+    join = folding.normed(Kernel(weight, weight.new_zeros(fused)), stored.norm("fuse_head.linear_fuse.bn", fused))
+    shares = folding.shares_of_join(join, widen)
     yield from zip((level for _, level in coarsest_first), shares, strict=True)
     convs = {f"to_plane_cnn.{2 * number}": conv for number, conv in enumerate(network.draw.convs)}
     yield from stored.rows({**convs, "to_plane_cnn.7": network.draw.final})
@@ -233,8 +230,14 @@ def motion_adapter(network: MotionAdapter, stored: StoredTensors) -> Rows:
 # Super-resolution, spec 04
 
 
-def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
+def super_resolution(network: SuperResolution | HeadSuperResolution, stored: StoredTensors) -> Rows:
     yield from _upsampling_block(network.head, stored.at("block0."))
+    if isinstance(network, SuperResolution):
+        yield from _torso_and_background(network, stored)
+    yield from _upsampling_block(network.frame, stored.at("block1."))
+
+
+def _torso_and_background(network: SuperResolution, stored: StoredTensors) -> Rows:
     yield from _appearance(network.torso.appearance, stored.at("torso_model.appearance_extractor."))
     yield from _motion_field(network.torso.motion_field, stored.at("torso_model.motion_field_estimator."))
     yield from _generator(network.torso.generator, stored.at("torso_model.deform_based_generator."))
@@ -259,12 +262,6 @@ def super_resolution(network: SuperResolution, stored: StoredTensors) -> Rows:
     yield fusion.person, Part(person_background.weight[:, :features])
     yield fusion, Part(bias=person_background.bias)
     yield from stored.rows({"fuse_fg_bg_convs.2": fusion.conv1, "fuse_fg_bg_convs.4": fusion.conv2})
-    yield from _upsampling_block(network.frame, stored.at("block1."))
-
-
-def head_super_resolution(network: HeadSuperResolution, stored: StoredTensors) -> Rows:
-    yield from _upsampling_block(network.head, stored.at("block0."))
-    yield from _upsampling_block(network.frame, stored.at("block1."))
 
 
 def _upsampling_block(ours: UpsamplingBlock, stored: StoredTensors) -> Rows:
@@ -275,11 +272,11 @@ def _upsampling_block(ours: UpsamplingBlock, stored: StoredTensors) -> Rows:
 
 
 def _modulated(stored: StoredTensors, key: str, out: int, channels: int) -> Kernel:
-    return folding.modulated(stored.kernel(key, out, channels, 3, 3), stored.style(key, channels))
+    return folding.modulated(stored.kernel(key, out, channels, 3, 3), stored.kernel(f"{key}.affine", channels, 512))
 
 
 def _to_rgb(stored: StoredTensors, channels: int) -> Kernel:
-    return folding.modulated_to_rgb(stored.kernel("torgb", 3, channels, 1, 1), stored.style("torgb", channels))
+    return folding.modulated_to_rgb(stored.kernel("torgb", 3, channels, 1, 1), stored.kernel("torgb.affine", channels, 512))
 
 
 def _appearance(ours: AppearanceExtractor, stored: StoredTensors) -> Rows:

@@ -213,10 +213,6 @@ class _Machine:
         else:
             self.take(1)
 
-    def put_marked_items(self) -> None:
-        pairs = self.marked()
-        self.put_items(pairs)
-
     def dictionary(self) -> None:
         pairs = self.marked()
         self.push({})
@@ -274,7 +270,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "APPENDS": lambda machine, _: machine.append(machine.marked()),
     "ADDITEMS": lambda machine, _: machine.marked(),
     "SETITEM": lambda machine, _: machine.put_items(machine.take(2)),
-    "SETITEMS": lambda machine, _: machine.put_marked_items(),
+    "SETITEMS": lambda machine, _: machine.put_items(machine.marked()),
     "GLOBAL": lambda machine, both: machine.push(machine.name(*both.split(" ", 1))),
     "STACK_GLOBAL": lambda machine, _: machine.push(machine.name(*machine.take(2))),
     "REDUCE": lambda machine, _: machine.push(machine.call(*machine.take(2))),

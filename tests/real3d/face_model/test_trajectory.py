@@ -12,7 +12,7 @@ from official_files import NoNetworks
 
 from real3d_core.real3d.avatar import Real3DAvatar
 from real3d_core.real3d.face_model.basel import FaceModel
-from real3d_core.real3d.face_model.driven import Trajectory, driving_key_points, source_key_points, trajectory_cameras
+from real3d_core.real3d.face_model.driven import DrivenFace, Trajectory, trajectory_cameras
 from real3d_core.real3d.face_model.fit import FaceFit
 
 
@@ -68,9 +68,10 @@ def test_a_held_pose_gives_one_camera_and_the_key_points_of_the_source(face: Fac
     trajectory = _held(source, 4)
     cameras = trajectory_cameras(trajectory)
     torch.testing.assert_close(cameras, cameras[:1].expand(4, 25))
-    held = driving_key_points(face.torso_shape, source.identity, torch.zeros(4, 64), trajectory)
+    driven = DrivenFace(face)
+    held = driven.driving_key_points(source, torch.zeros(4, 64), trajectory)
     assert held.shape == (4, 68, 3) and (held[..., 2] == 0).all()
-    torch.testing.assert_close(held, source_key_points(face.torso_shape, source).expand(4, 68, 3))
+    torch.testing.assert_close(held, driven.source_key_points(source).expand(4, 68, 3))
 
 
 def test_source_key_points_match_reference(face: FaceModel, goldens):
@@ -79,7 +80,7 @@ def test_source_key_points_match_reference(face: FaceModel, goldens):
     euler, translation = _input("portrait.geo.euler", (4, 3), 0.4), _input("portrait.geo.trans", (4, 3), 0.3)
     for i in range(4):
         fit = FaceFit(identity[i : i + 1], expression[i : i + 1], euler[i : i + 1], translation[i : i + 1])
-        points = source_key_points(face.torso_shape, fit)[0, :, :2]
+        points = DrivenFace(face).source_key_points(fit)[0, :, :2]
         np.testing.assert_allclose(points, expected["torso_kp_68_scaled"][i], atol=meta["atol"], rtol=meta["rtol"])
 
 
@@ -88,10 +89,9 @@ def test_key_points_are_smoothed_after_clamping(face: FaceModel):
     frames = 9
     translation = torch.zeros(frames, 3)
     translation[4, 0] = 5.0
-    points = driving_key_points(
-        face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), Trajectory(torch.zeros(frames, 3), translation)
-    )
-    still = driving_key_points(face.torso_shape, torch.zeros(1, 80), torch.zeros(frames, 64), _held(_neutral(), frames))
+    driven, expressions = DrivenFace(face), torch.zeros(frames, 64)
+    points = driven.driving_key_points(_neutral(), expressions, Trajectory(torch.zeros(frames, 3), translation))
+    still = driven.driving_key_points(_neutral(), expressions, _held(_neutral(), frames))
     expected = still[4, :, 0] * 6 / 7 + 1 / 7
     torch.testing.assert_close(points[4, :, 0], expected, atol=1e-6, rtol=0)
 

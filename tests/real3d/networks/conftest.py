@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from real3d_core.real3d.super_resolution.frame import HeadSuperResolution
 from real3d_core.real3d.weights.checkpoint import SUPER_RESOLUTION, Real3DNetworks, build_networks, fill, load_networks
-from real3d_core.real3d.weights.key_table import StoredTensors, head_super_resolution
+from real3d_core.real3d.weights.key_table import StoredTensors, super_resolution
 
 
 @pytest.fixture(scope="package")
@@ -202,7 +202,7 @@ def head_framed(official_tensors, scene_inputs) -> SimpleNamespace:
     """The super-resolution of the head alone on the reference inputs."""
     with torch.device("meta"):
         network = HeadSuperResolution()
-    fill(network, head_super_resolution(network, StoredTensors(official_tensors).at(SUPER_RESOLUTION)), "cpu", torch.float32)
+    fill(network, super_resolution(network, StoredTensors(official_tensors).at(SUPER_RESOLUTION)), "cpu", torch.float32)
     with torch.inference_mode(), watch(network, ["head", "frame"]) as seen:
         image = network(scene_inputs.features)
     return SimpleNamespace(image=image, seen=seen)
