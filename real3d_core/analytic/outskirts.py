@@ -44,6 +44,9 @@ _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it 
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair
 _MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is mixed with it, and lends no detail
+_BROAD = 0.03  # face heights, half the breadth of hair that is not mixed with what is beside it
+_REDDER = 0.06  # share of red in a colour, over that of hair and face
+_APART = 0.35  # distance of the hair's colour from the face's, below which that tells hair from a bright temple less and less
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
 _SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
@@ -112,13 +115,13 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     height = _above_ears(landmarks, matte.shape, face_height)
     seen = hair_seen(colours, matte, landmarks, face_height)
     hair, fringe = _hair(colours, seen, matte, sure, lower, inside, height, face_height)
-    pure = _unmixed(hair, sure, face_height)
+    pure = _unmixed(colours, hair, seen, sure, inside > 0, face_height)
     inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, pure))
     rim = np.dstack([inner, hair]).astype(np.float32)
     shade = _mean_of(colours, sure, _GRAIN * face_height)  # skin goes on as dark as it is at its outline
     beside_ears = _beside_ears(height)
-    head = sure & ((beside_ears < 0.5) | pure)  # behind an ear is no ear
-    within = np.where(pure[..., None], inner_hair, np.where(hair[..., None], inner, shade))
+    head = sure & np.where(hair, pure, beside_ears < 0.5)  # behind an ear is no ear
+    within = np.where(pure[..., None], inner_hair, shade)
     grown = extend_outwards(np.dstack([within, hair]).astype(np.float32), head, blur=max(1.0, fine))
     if hair.any():
         to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
@@ -135,8 +138,8 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
     detail = np.where(pure[..., None], colours - inner_hair, 0)
-    mirrored, share = _mirrored(detail, smooth, beyond, hair, face_height)
-    scattered = _scattered(detail, smooth, beyond & (share < 1), hair, face_height)
+    mirrored, share = _mirrored(detail, smooth, beyond, pure, face_height)
+    scattered = _scattered(detail, smooth, beyond & (share < 1), pure, face_height)
     continued = smooth + hairy * (mirrored + np.sqrt(1 - share * share)[..., None] * scattered)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
@@ -241,10 +244,23 @@ def _hair(
     return upper | _large(sure & lower & broad & like_hair, face_height), fringe
 
 
-def _unmixed(hair: NDArray[np.bool_], sure: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
-    """Hair [H, W] away from the head's skin; all of it, where that is none."""
-    skin = cv2.dilate((sure & ~hair).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
-    return hair & ~skin if (hair & ~skin).any() else hair
+def _unmixed(
+    colours: Picture, hair: NDArray[np.bool_], seen: NDArray[np.bool_], sure: NDArray[np.bool_], inside: NDArray[np.bool_], face_height: float
+) -> NDArray[np.bool_]:
+    """Hair [H, W] that tells its colours: away from the head's skin, more like most of the hair than like the face, not redder than both,
+    as an ear in the shade is, and broad, where there is such; else all of it.
+    """
+    if not hair.any():
+        return hair
+    skin = cv2.dilate((sure & ~hair & ~seen).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
+    smooth, both = _blurred(colours, _GRAIN * face_height), [np.median(colours[one], axis=0) for one in (hair, inside)]
+    from_hair, from_skin = (np.linalg.norm(smooth - one, axis=2) for one in both)
+    red = smooth[..., 0] / np.maximum(smooth.sum(axis=2), 1e-3)
+    in_shade = red > max(one[0] / max(one.sum(), 1e-3) for one in both) + _REDDER
+    apart = max(float(np.linalg.norm(both[0] - both[1])), 1e-3)
+    pure = hair & ~skin & ~in_shade & (from_hair < from_skin * max(1, _APART / apart))
+    broad = cv2.morphologyEx(pure.astype(np.uint8), cv2.MORPH_OPEN, disc(_BROAD * face_height)) > 0
+    return next((one for one in (broad, pure) if np.count_nonzero(one) > (_STRAND * face_height) ** 2), hair)
 
 
 def _large(region: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:

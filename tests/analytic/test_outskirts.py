@@ -162,6 +162,35 @@ def test_behind_an_ear_hair_goes_on(drawn, side):
 
 
 @pytest.mark.parametrize("side", [-1, 1])
+def test_behind_an_ear_in_the_shade_hair_goes_on(drawn, side):
+    """As dark as hair, it was taken for that: it went on as a dark red band."""
+    colours, _, landmarks, face_height = drawn
+    ear, cut, level, middle = with_an_ear(drawn, side)
+    dark = np.array([0.12, 0.1, 0.09], np.float32)
+    haired = np.where((np.mgrid[: len(cut), : len(cut)][0] < landmarks[:, 1].min())[..., None], dark, colours)
+    haired[ear] = [0.3, 0.08, 0.06]
+    behind = with_outskirts(haired.astype(np.float32), cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
+    assert behind[0] < 1.5 * behind[1]
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_beside_short_hair_that_is_mixed_with_skin_hair_goes_on(drawn, side):
+    """Colours of a bright temple went on: behind short hair a turned head was bald."""
+    colours, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    top, middle = landmarks[:, 1].min(), landmarks[MIDLINE, 0].mean()
+    hair, skin = np.array([0.3, 0.27, 0.25], np.float32), np.array([0.75, 0.55, 0.45], np.float32)
+    cropped = np.where((rows < top + 0.05 * face_height)[..., None], hair, skin).astype(np.float32)
+    beside = (columns - middle) * side > 0.28 * face_height
+    cropped[beside & (rows > top - 0.1 * face_height) & (rows < top + 0.15 * face_height)] = 0.35 * hair + 0.65 * skin * [0.9, 1, 1]
+    continued = with_outskirts(cropped, matte, landmarks, face_height)
+    row = round(top + 0.02 * face_height)
+    outline = np.flatnonzero(matte[row] > 0.5)[0 if side < 0 else -1]
+    beyond = continued[row, round(outline + side * 0.15 * face_height)]
+    assert np.linalg.norm(beyond - hair) < 0.4 * np.linalg.norm(skin - hair)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
 def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     """The ear's edge went on, which is red, or dark where light comes from behind: a turned head had a red patch beside its ears."""
     colours, _, landmarks, face_height = drawn
