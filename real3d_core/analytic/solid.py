@@ -36,6 +36,7 @@ _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
 _SHOWN_BEHIND = 0.5  # face heights further back that a photo from the side shows the head
 _STEEPEST_BESIDE = 1.6  # how steeply that side may fall off, which faces the camera: else the back of the head is spread out beside it
+_EAR, _BESIDE_EARS, _TALL = 0.1, 0.3, 0.5  # face heights: thickness of an ear, above and below its landmarks, and taller than any
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
 
 
@@ -242,13 +243,16 @@ def _back(
     broadest: float,
     steepest: np.ndarray,
 ) -> np.ndarray:
-    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls.
+    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls. Ears are thin:
+    with a skull behind them, as broad, the outline of a turned head would be horned.
 
     Where the front was not let fall off to the depth at which heads are broadest, the skull goes back so much farther.
     """
     _, y = texel_centres()
-    rim = gaussian_filter(_nearest(front, ~in_head), 6)
-    to_rim = distance_transform_edt(in_head) / TEXELS
+    ears = _ears(in_head, landmarks, face_height)
+    skull = in_head & ~ears
+    rim = gaussian_filter(_nearest(front, ~skull), 6)
+    to_rim = distance_transform_edt(skull) / TEXELS
     eyes, chin = landmarks[[33, 263], 1].mean(), landmarks[CHIN, 1]
     upper = smooth_step((y - chin) / (eyes - chin))
     radius = 0.45 * face_height
@@ -259,7 +263,16 @@ def _back(
     jaw = (1 - upper) * (0.06 + 0.1 * bare - 0.13 * ramus)
     inner = 0.2 - 0.12 * (1 - upper) * ramus
     least = _THIN + jaw + inner * smooth_step(to_rim / (0.15 * face_height))
-    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
+    back = np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
+    return np.where(ears, front - _EAR * face_height, back)
+
+
+def _ears(in_head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [256, 256]: what stands out beside a head at the height of its ears: columns of it that are shorter than heads are there."""
+    _, y = texel_centres()
+    column = np.ones((round(_TALL * face_height * TEXELS), 1), np.uint8)
+    tall = cv2.morphologyEx(in_head.astype(np.uint8), cv2.MORPH_OPEN, column) > 0
+    return in_head & ~tall & (np.abs(y - landmarks[EARS, 1].mean()) < _BESIDE_EARS * face_height)
 
 
 def _seam_beside_face(landmarks: np.ndarray, face_height: float, steepest: np.ndarray) -> np.ndarray:
