@@ -47,6 +47,7 @@ _MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is m
 _BROAD = 0.03  # face heights, half the breadth of hair that is not mixed with what is beside it
 _REDDER = 0.06  # share of red in a colour, over that of hair and face
 _APART = 0.35  # distance of the hair's colour from the face's, below which that tells hair from a bright temple less and less
+_BEARD = 0.05  # face heights below the jaw, beyond which what is the head's hangs down from it
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
 _SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
@@ -108,9 +109,9 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     if not sure.any():
         return colours
     fine = _FINE * face_height
-    face = filled_face(landmarks, matte.shape)
-    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     below = _below_jaw_corners(landmarks, matte.shape, face_height)
+    face = _with_beard(filled_face(landmarks, matte.shape), sure & (below > 0), face_height)
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = (below > 0) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
     seen = hair_seen(colours, matte, landmarks, face_height)
@@ -184,6 +185,12 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int], face_heigh
     return landmarks[JAW_CORNERS].mean(axis=0) @ up - (columns * up[0] + rows * up[1])
 
 
+def _with_beard(face: np.ndarray, lower: np.ndarray, face_height: float) -> np.ndarray:
+    """uint8 [H, W]: the face, and what of the head reaches so far below it that it is no edge of the jaw: a beard or an ear-ring."""
+    beyond = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) > _BEARD * face_height
+    return face | (cv2.dilate((beyond & lower).astype(np.uint8), disc(1.5 * _BEARD * face_height)) & lower)
+
+
 def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:
     """[H, W]: how many face heights above the landmarks at the ears each pixel lies, along the head's own axis."""
     up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height**2
@@ -245,7 +252,12 @@ def _hair(
 
 
 def _unmixed(
-    colours: Picture, hair: NDArray[np.bool_], seen: NDArray[np.bool_], sure: NDArray[np.bool_], inside: NDArray[np.bool_], face_height: float
+    colours: Picture,
+    hair: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    face_height: float,
 ) -> NDArray[np.bool_]:
     """Hair [H, W] that tells its colours: away from the head's skin, more like most of the hair than like the face, not redder than both,
     as an ear in the shade is, and broad, where there is such; else all of it.

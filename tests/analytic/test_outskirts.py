@@ -96,6 +96,18 @@ def test_below_the_jaw_skin_goes_on_not_a_collar(drawn):
     assert 0.5 < below.sum() / face.sum() < 1  # as dark as the jaw's edge
 
 
+def test_a_beard_below_the_jaw_stays_as_it_is(drawn):
+    """As unlike the jaw's skin as a collar, it was smoothed away."""
+    colours, matte, landmarks, face_height = drawn
+    chin, (rows, columns) = landmarks[152], np.mgrid[: len(matte), : len(matte)]
+    beard = np.hypot(columns - chin[0], rows - chin[1]) < 0.18 * face_height
+    strands = np.random.default_rng(0).uniform(0.05, 0.3, (*matte.shape, 1)).astype(np.float32)
+    bearded = np.where(beard[..., None], strands, colours)
+    continued = with_outskirts(bearded, np.maximum(matte, beard), landmarks, face_height)
+    inner = np.hypot(columns - chin[0], rows - chin[1]) < 0.15 * face_height
+    assert np.abs(continued - bearded)[inner].max() < 1e-6
+
+
 def test_below_the_jaw_its_own_shadow_stays(drawn):
     """It was taken for something foreign: in speech a light ledge went along with the chin."""
     colours, matte, landmarks, face_height = drawn
@@ -176,7 +188,7 @@ def test_behind_an_ear_in_the_shade_hair_goes_on(drawn, side):
 @pytest.mark.parametrize("side", [-1, 1])
 def test_beside_short_hair_that_is_mixed_with_skin_hair_goes_on(drawn, side):
     """Colours of a bright temple went on: behind short hair a turned head was bald."""
-    colours, matte, landmarks, face_height = drawn
+    _, matte, landmarks, face_height = drawn
     rows, columns = np.mgrid[: len(matte), : len(matte)]
     top, middle = landmarks[:, 1].min(), landmarks[MIDLINE, 0].mean()
     hair, skin = np.array([0.3, 0.27, 0.25], np.float32), np.array([0.75, 0.55, 0.45], np.float32)
