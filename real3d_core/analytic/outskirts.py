@@ -137,6 +137,9 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     believed = high - (high - low) * np.where(jaw, 1, _OF_SKIN + (1 - _OF_SKIN) * hairy[..., 0])
     own = np.where(sure, 1, np.clip((matte - believed) / (high - believed), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
+    if not hair.any():  # a bald head's skin has a texture, too
+        pure, inner_hair = sure & (inside == 0) & (height > _EARS[1]), inner
+        hairy = smooth_step((height - _EARS[0]) / _EARS[2]).astype(np.float32)[..., None]
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
     detail = np.where(pure[..., None], colours - inner_hair, 0)
     mirrored, share = _mirrored(detail, smooth, beyond, pure, face_height)

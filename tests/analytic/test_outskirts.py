@@ -213,6 +213,19 @@ def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     assert np.linalg.norm(behind - skin) < 0.3 * np.linalg.norm(red - skin)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_skin_of_a_bald_head_goes_on_with_its_texture(drawn, side):
+    """Smooth skin stood beside the photo's, and a line between the two was seen."""
+    _, matte, landmarks, face_height = drawn
+    noise = np.random.default_rng(0).normal(0, 0.03, (*matte.shape, 1))
+    bald = (np.array([0.75, 0.55, 0.45]) + noise).astype(np.float32)
+    row = round(landmarks[:, 1].min())
+    outline = np.flatnonzero(matte[row] > 0.95)[0 if side < 0 else -1]
+    beyond, inside = (np.s_[row - 20 : row + 20, at - 10 : at + 10] for at in (outline + side * 25, outline - side * 25))
+    continued = detail(with_outskirts(bald, matte, landmarks, face_height))
+    assert continued[beyond].mean() > 0.4 * continued[inside].mean()
+
+
 @pytest.mark.parametrize("corner", JAW_CORNERS)
 def test_beside_hanging_hair_a_jaw_comes_out_from_behind_it(long_haired, corner):
     """Its skin began in a level step at the jaw's corner: a flap of it stood out from a turned head, before the hair."""
