@@ -46,6 +46,7 @@ _STRAND = 0.08  # face heights, the side of a square as large as the least hair
 _MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is mixed with it, and lends no detail
 _BROAD = 0.03  # face heights, half the breadth of hair that is not mixed with what is beside it
 _REDDER = 0.06  # share of red in a colour, over that of hair and face
+_GREY = 0.1  # of the way from the red of hair to that of skin is still hair, however light
 _APART = 0.35  # distance of the hair's colour from the face's, below which that tells hair from a bright temple less and less
 _BEARD = 0.05  # face heights below the jaw, beyond which what is the head's hangs down from it
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
@@ -110,7 +111,7 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
         return colours
     fine = _FINE * face_height
     below = _below_jaw_corners(landmarks, matte.shape, face_height)
-    face = _with_beard(filled_face(landmarks, matte.shape), sure & (below > 0), face_height)
+    face = _with_beard(filled_face(landmarks, matte.shape), sure & (below > 0) & _between_jaw_corners(landmarks, matte.shape), face_height)
     inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = (below > 0) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
@@ -189,9 +190,18 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int], face_heigh
 
 
 def _with_beard(face: np.ndarray, lower: np.ndarray, face_height: float) -> np.ndarray:
-    """uint8 [H, W]: the face, and what of the head reaches so far below it that it is no edge of the jaw: a beard or an ear-ring."""
+    """uint8 [H, W]: the face, and what of the head reaches so far below it that it is no edge of the jaw, but a beard."""
     beyond = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) > _BEARD * face_height
     return face | (cv2.dilate((beyond & lower).astype(np.uint8), disc(1.5 * _BEARD * face_height)) & lower)
+
+
+def _between_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """[H, W]: whether each pixel lies between the corners of the jaw, across the head's own axis."""
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    low, high = sorted(landmarks[JAW_CORNERS] @ [-up[1], up[0]])
+    across = rows * up[0] - columns * up[1]
+    return (across > low) & (across < high)
 
 
 def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:
@@ -270,10 +280,12 @@ def _unmixed(
     skin = cv2.dilate((sure & ~hair & ~seen).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
     smooth, both = _blurred(colours, _GRAIN * face_height), [np.median(colours[one], axis=0) for one in (hair, inside)]
     from_hair, from_skin = (np.linalg.norm(smooth - one, axis=2) for one in both)
-    red = smooth[..., 0] / np.maximum(smooth.sum(axis=2), 1e-3)
-    in_shade = red > max(one[0] / max(one.sum(), 1e-3) for one in both) + _REDDER
     apart = max(float(np.linalg.norm(both[0] - both[1])), 1e-3)
-    pure = hair & ~skin & ~in_shade & (from_hair < from_skin * max(1, _APART / apart))
+    red = smooth[..., 0] / np.maximum(smooth.sum(axis=2), 1e-3)
+    red_hair, red_skin = (float(one[0] / max(one.sum(), 1e-3)) for one in both)
+    grey = (red_skin - red_hair > _REDDER) & (red < red_hair + _GREY * (red_skin - red_hair))  # as light as skin, but not as red
+    alike = (from_hair < from_skin * max(1, _APART / apart)) | grey
+    pure = hair & ~skin & alike & (red < max(red_hair, red_skin) + _REDDER)
     broad = cv2.morphologyEx(pure.astype(np.uint8), cv2.MORPH_OPEN, disc(_BROAD * face_height)) > 0
     return next((one for one in (broad, pure) if np.count_nonzero(one) > (_STRAND * face_height) ** 2), hair)
 

@@ -1,4 +1,4 @@
-"""Which pixels of a person are hair or a hat: those coloured like the head above the face rather than like its skin (spec 08 section 2)."""
+"""Which pixels of a person are hair, a hat or a beard: those coloured like the head above the face rather than like its skin (spec 08 section 2)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _LEAST = 0.08  # face heights, the side of a square as large as what tells the h
 _SEEN_AT = 120.0  # pixels of a face's height
 _GAP = 0.03  # face heights between strands
 _CHIN = 0.16  # face heights above its tip, up to where a chin has a beard, if any
-_BEARDED = 0.65  # of it unlike skin
+_BEARDED = 0.75  # of it unlike skin
 _LONGEST_BEARD = 0.45  # face heights below the chin
+_LEAST_BEARD = 0.03  # of the face's area: less is stubble, or the chin's shadow
 _LIKE_BEARD = 0.25  # distance of colours, each 0..1
 _SMOOTHER = 0.33  # of the texture of a beard is the least that a beard has
 _REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
@@ -76,7 +77,7 @@ def bare_below_ears(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray
 
 
 def beard_below(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> NDArray[np.bool_]:
-    """bool [H, W]: the part of a beard that hangs down below the face, and goes where the chin goes.
+    """bool [H, W]: the face with the part of a beard that hangs down below it, and goes where the chin goes; nothing without such a one.
 
     Args:
         photo: float32 [H, W, 3] in 0..1.
@@ -98,15 +99,28 @@ def beard_below(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) ->
     from_beard, from_skin = (np.linalg.norm(smooth - one, axis=2) for one in (beard, face_colour))
     rough = _texture(few, smooth, face_height)
     like_beard = (from_beard < np.minimum(from_skin, _LIKE_BEARD)) & (rough > _SMOOTHER**2 * np.median(rough[chin])) & (covered > 0.5)
+    beard = _hanging(like_beard, chin, face, height, face_height)
+    return nothing if beard is None else cv2.resize(beard, person.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def _hanging(
+    like_beard: NDArray[np.bool_], chin: NDArray[np.bool_], face: np.ndarray, height: np.ndarray, face_height: float
+) -> np.ndarray | None:
+    """float32 [H, W] in 0..1: a face [H, W] and what goes on below its chin like a beard; None where that is little, or goes on and on.
+
+    Args:
+        height: [H, W] face heights above the tip of the chin.
+    """
     below = (like_beard | (face > 0)) & (height < _CHIN) & (height > -_LONGEST_BEARD)
     below = cv2.morphologyEx(below.astype(np.uint8), cv2.MORPH_OPEN, disc(_GAP * face_height))
     _, labels = cv2.connectedComponents(below)
     beard = np.isin(labels, np.unique(labels[chin & (below > 0)])) & (below > 0)
     if (beard & (height < _GAP - _LONGEST_BEARD)).any():  # cloth as dark goes on
-        return nothing
+        return None
     whole = cv2.morphologyEx((beard | (face > 0)).astype(np.uint8), cv2.MORPH_CLOSE, disc(5 * _GAP * face_height))
-    beard = np.maximum(cv2.GaussianBlur(cv2.erode(whole, disc(_GAP * face_height)).astype(np.float32), (0, 0), _GAP * face_height), face)
-    return cv2.resize(beard, person.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    beard = cv2.GaussianBlur(cv2.erode(whole, disc(_GAP * face_height)).astype(np.float32), (0, 0), _GAP * face_height)
+    enough = np.count_nonzero((beard > 0.5) & (face == 0)) > _LEAST_BEARD * np.count_nonzero(face)
+    return np.maximum(beard, face) if enough else None
 
 
 def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
