@@ -1,4 +1,6 @@
-"""Which pixels of a person are hair, a hat or a beard: those coloured like the head above the face rather than like its skin (spec 08 section 2)."""
+"""Which pixels of a person are hair or a hat: those coloured like the head above the face rather than like its skin; and which are beard
+(spec 08 section 2).
+"""
 
 from __future__ import annotations
 

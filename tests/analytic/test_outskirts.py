@@ -203,6 +203,21 @@ def test_beside_short_hair_that_is_mixed_with_skin_hair_goes_on(drawn, side):
 
 
 @pytest.mark.parametrize("side", [-1, 1])
+def test_hair_that_is_light_and_grey_at_the_sides_goes_on_as_light(drawn, side):
+    """As light as skin, it was taken for a bright temple: darker hair from above went on, beyond a line."""
+    _, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    top, middle = landmarks[:, 1].min(), landmarks[MIDLINE, 0].mean()
+    hair, light, skin = (np.array(one, np.float32) for one in ((0.4, 0.4, 0.41), (0.8, 0.8, 0.82), (0.8, 0.57, 0.47)))
+    grey = np.where((rows < top)[..., None], hair, skin)
+    grey[((columns - middle) * side > 0.3 * face_height) & (np.abs(rows - top) < 0.3 * face_height)] = light
+    row = round(top)
+    outline = np.flatnonzero(matte[row] > 0.5)[0 if side < 0 else -1]
+    beyond = with_outskirts(grey, matte, landmarks, face_height)[row, round(outline + side * 0.1 * face_height)]
+    assert beyond.min() > 0.7
+
+
+@pytest.mark.parametrize("side", [-1, 1])
 def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     """The ear's edge went on, which is red, or dark where light comes from behind: a turned head had a red patch beside its ears."""
     colours, _, landmarks, face_height = drawn
