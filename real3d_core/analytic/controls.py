@@ -277,7 +277,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
     taut = rim * lens * (lower * (lower_red - _THIN) - upper * (upper_red - _THIN))
     from_below = np.exp(-(((y - lip_line).clip(0) / 0.07) ** 2))  # the muscle is: the cheek above hardly sinks
-    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - 0.011 * lower * lens + 0.41 * taut  # AU 15
+    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - (0.007 + 0.005 * rim) * lower * lens + 0.41 * taut  # AU 15
     pressed = rim * np.where(y < lip_line, 0.010, -0.50 * upper_red)
     directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 
