@@ -65,7 +65,7 @@ def test_the_side_goes_on_instead_of_repeating_the_rim(avatar, portrait, head, d
     before = (rays.offset[0, FACE_SHEET] * RAYS + centres).diff(dim=2).norm(dim=0)
     after = places.diff(dim=2).norm(dim=0)
     both = side[:, 1:] & side[:, :-1]
-    assert both.sum() > 25  # ears are thin, and have hardly a side
+    assert both.sum() > 40
     assert after[both].median() > 0.5 > before[both].median()
 
 
