@@ -69,6 +69,17 @@ def test_the_side_goes_on_instead_of_repeating_the_rim(avatar, portrait, head, d
     assert after[both].median() > 0.5 > before[both].median()
 
 
+def test_what_is_met_behind_a_broad_ear_is_the_side(head):
+    """It was taken for the ear's front: in photos that show much of an ear a piece of it hung in the air behind the head."""
+    far_side = head[1].far_side
+    inside = far_side.rim[0, 2]
+    row, column = divmod(int((inside - 0.09).abs().argmin()), RAYS)
+    uv = (torch.tensor([[column, row]]) + 0.5) / RAYS
+    deep = torch.full((1,), 0.1)
+    _, side = far_side(uv, deep, deep, torch.tensor([[0.49, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, -1.0]]))
+    assert side > 0.9
+
+
 @pytest.mark.parametrize("degrees", [-25, 25])
 def test_hair_beyond_an_outline_that_turns_away_is_hidden(avatar, portrait, head, degrees):
     """A tuft of it once stood out at the far temple, and ended where hair does."""
