@@ -113,16 +113,15 @@ def _hanging(
     Args:
         height: [H, W] face heights above the tip of the chin.
     """
-    below = (like_beard | (face > 0)) & (height < _CHIN) & (height > -_LONGEST_BEARD)
-    below = cv2.morphologyEx(below.astype(np.uint8), cv2.MORPH_OPEN, disc(_GAP * face_height))
-    _, labels = cv2.connectedComponents(below)
-    beard = np.isin(labels, np.unique(labels[chin & (below > 0)])) & (below > 0)
+    below = ((like_beard | (face > 0)) & (height < _CHIN) & (height > -_LONGEST_BEARD)).astype(np.uint8)
+    pieces = cv2.connectedComponents(cv2.morphologyEx(below, cv2.MORPH_OPEN, disc(_GAP * face_height)))[1]
+    beard = np.isin(pieces, np.setdiff1d(pieces[chin], 0))
     if (beard & (height < _GAP - _LONGEST_BEARD)).any():  # cloth as dark goes on
         return None
     whole = cv2.morphologyEx((beard | (face > 0)).astype(np.uint8), cv2.MORPH_CLOSE, disc(5 * _GAP * face_height))
-    beard = cv2.GaussianBlur(cv2.erode(whole, disc(_GAP * face_height)).astype(np.float32), (0, 0), _GAP * face_height)
-    enough = np.count_nonzero((beard > 0.5) & (face == 0)) > _LEAST_BEARD * np.count_nonzero(face)
-    return np.maximum(beard, face) if enough else None
+    soft = cv2.GaussianBlur(cv2.erode(whole, disc(_GAP * face_height)).astype(np.float32), (0, 0), _GAP * face_height)
+    enough = np.count_nonzero((soft > 0.5) & (face == 0)) > _LEAST_BEARD * np.count_nonzero(face)
+    return np.maximum(soft, face) if enough else None
 
 
 def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

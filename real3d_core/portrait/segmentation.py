@@ -301,7 +301,7 @@ def _left_over(person: np.ndarray, region: np.ndarray, away: np.ndarray, face_he
     return (cv2.dilate(crumbs.astype(np.uint8), disc(_JAW_FADE * face_height)) > 0) & ~others
 
 
-def away_from_face(landmarks: np.ndarray, height: int, width: int, beard: np.ndarray | None = None) -> np.ndarray:
+def away_from_face(landmarks: np.ndarray, height: int, width: int, *, beard: np.ndarray | None = None) -> np.ndarray:
     """float32 [H, W]: face heights from each pixel to the face, 0 in it and in what hangs down from it as its beard (bool [H, W])."""
     face = filled_face(landmarks, (height, width))
     if beard is not None:
