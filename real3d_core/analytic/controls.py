@@ -65,9 +65,9 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
-_FROWN_TAKES = (4.6, 1.2, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are far broader
-_FROWN_CLOSES_UPPER = 0.5  # likewise when a frown closes them: a lip that stayed raised over the teeth would sneer
-_SMILES_LESS = 0.13  # for each 1 of a photo's own smile, a further one is so much smaller: broad ones have not far to go
+_FROWN_TAKES = (4.9, 1.25, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are far broader
+_FROWN_CLOSES_UPPER = 0.53  # likewise when a frown closes them: a lip that stayed raised over the teeth would sneer
+_SMILES_LESS = 0.15  # for each 1 of a photo's own smile, a further one is so much smaller: broad ones have not far to go
 _SINKS = 0.55  # of the way that a brow rises it can sink: the eye is below
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
@@ -270,7 +270,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lip_lower_drop"][:, 1] = -lowered - 0.008 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
-    directions["smile"][:, 0] = 0.056 * half_width * side * near_mouth
+    directions["smile"][:, 0] = 0.050 * half_width * side * near_mouth
     directions["smile"][:, 1] = 0.036 * corner + 0.010 * cheeks  # AU 12; lips that grew thin would be pressed
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 0] = 0.13 * half_width * side * near_mouth
