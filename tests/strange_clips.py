@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from driving_clips import FRAMES, SIDE, WALL, placed
 
-_SMALL_FACE, _ROOM = 48, (360, 640)  # pixels
+_SMALL_FACE, _ROOM = 44, (360, 640)  # pixels
 
 
 def sides_swapped(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -65,7 +65,10 @@ _CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower
 _OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
-_FROWN_TAKES = (2.7, 1.3, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are broader, and mouths at rest sag
+_FROWN_TAKES = (4.9, 1.25, 1.0)  # as many times the control a frown takes of a photo's smile: real ones are far broader
+_FROWN_CLOSES_UPPER = 0.53  # likewise when a frown closes them: a lip that stayed raised over the teeth would sneer
+_SMILES_LESS = 0.15  # for each 1 of a photo's own smile, a further one is so much smaller: broad ones have not far to go
+_SINKS = 0.55  # of the way that a brow rises it can sink: the eye is below
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
 _BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
@@ -83,6 +86,9 @@ _MOVED = (0.22, 0.32)  # face heights, of both together: a yawn moves the chin b
 _LOWER_EDGE = 17  # the middle of the lower lip's outer edge
 _THIN = 0.035  # face heights: lips that are not thicker do not grow thinner when they are drawn out
 _LIP_TO_CHIN = 0.7  # of the way from there to the tip of the chin, skin passes over from moving with the lip to moving with the chin
+
+_BROWS = [CONTROLS.index(name) for name in ("brow_raise", "brow_inner_raise", "brow_outer_left", "brow_outer_right")]
+_SMILE = CONTROLS.index("smile")
 
 _CORNERS = {61, 291, 76, 306, 62, 292, 78, 308}
 _UPPER_WITHIN = WITHIN_MOUTH[2:20]
@@ -114,7 +120,7 @@ class FaceControls:
         self._sinks = self._smile + frown * torch.tensor([0.0, 1.0, 0.0])
         self._smiles = self._smile_of_rest()
         self._spoken_from = self._lips_together(_RELAXED, _OVER_TEETH)
-        self._frown_from = self._lips_together(torch.tensor(_FROWN_TAKES), _CLOSE_UPPER)
+        self._frown_from = self._lips_together(torch.tensor(_FROWN_TAKES), _FROWN_CLOSES_UPPER)
         self._apart = min(float(lip_gap(self.rest.numpy())), _HANGING) if parted(self.rest.numpy()) else 0.0
         self._chin = _below_lower_lip(self.rest)[:, None] * self.directions[CONTROLS.index("jaw_open")]
 
@@ -128,7 +134,7 @@ class FaceControls:
         of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
         farther than a face can.
         """
-        controls = within_strength(coefficients[:, : len(CONTROLS)])
+        controls = self._as_far_as_faces_go(within_strength(coefficients[:, : len(CONTROLS)]))
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
         tuck = controls[:, CONTROLS.index("lip_lower_tuck")].clamp(0, 1)
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
@@ -141,6 +147,13 @@ class FaceControls:
         moved = moved - sinks[:, None, None] * self._sinks  # there the corners sink as those of a frown do, and that is all
         moved = soft_length(moved + self._left_over(coefficients), *_MOVED)
         return self._lips.close(moved, press, tuck) * self._free
+
+    def _as_far_as_faces_go(self, controls: Tensor) -> Tensor:
+        """[N, C] controls: brows sink less than they rise, and who smiles has less of a smile left."""
+        sinking, smile = controls[:, _BROWS], controls[:, _SMILE]
+        controls[:, _BROWS] = torch.where(sinking < 0, _SINKS * sinking, sinking)
+        controls[:, _SMILE] = torch.where(smile > 0, smile / (1 + _SMILES_LESS * self._smiles), smile)
+        return controls
 
     def usual_displacements(self) -> Tensor:
         """[B, 468], orthonormal: along each axis, all displacements are sums of these but for what is held back or left over."""
@@ -227,18 +240,18 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     hinge_z = rest[[234, 454], 2].mean()
     forward = np.clip((z - hinge_z) / (rest[CHIN, 2] - hinge_z), 0, 1)
     below = smooth_step((lip_line + 0.10 - y) / 0.24)
-    lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 1.1) ** 2)))
-    skin = -0.95 * forward * below * lateral
+    lateral = np.where(np.abs(across) < 1, 1.0, np.exp(-(((np.abs(across) - 1) / 0.7) ** 2)))
+    skin = -0.90 * forward * below * lateral
     almond = 1 - np.clip(across, -1, 1) ** 2
-    corner_drop = 0.46
+    corner_drop = 0.44
     lower_lip = -corner_drop - (0.88 - corner_drop) * almond
     upper_lip = -corner_drop * (1 - almond) ** 2 + 0.12 * almond * (1 - 0.6 * rim)  # its outer edge hardly rises
     philtrum = (y > lip_line) & (np.abs(across) < 0.9)
     corners = np.isin(np.arange(MESH_POINTS), list(_CORNERS))
     jaw = np.select([corners, lower > 0, upper > 0, philtrum], [-corner_drop, lower_lip, upper_lip, 0], skin)
     directions["jaw_open"][:, 1] = JAW_GAP * jaw
-    directions["jaw_open"][:, 0] = -0.05 * half_width * side * near_mouth
-    directions["jaw_open"][:, 2] = -0.15 * JAW_GAP * below * forward * (lower == 0)
+    directions["jaw_open"][:, 0] = -0.09 * half_width * side * near_mouth
+    directions["jaw_open"][:, 2] = -0.05 * JAW_GAP * below * forward * (lower == 0)
 
     directions["lips_wide"][:, 0] = 0.15 * half_width * side * near_mouth
     directions["lips_wide"][:, 1] = (0.002 * lower - 0.006 * upper) * lens * near_mouth
@@ -257,14 +270,14 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     directions["lip_lower_drop"][:, 1] = -lowered - 0.008 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
-    directions["smile"][:, 0] = 0.08 * half_width * side * near_mouth
-    directions["smile"][:, 1] = 0.036 * corner + 0.010 * cheeks + 0.003 * rim * lens * (lower - upper)  # AU 12; lips grow thin
+    directions["smile"][:, 0] = 0.050 * half_width * side * near_mouth
+    directions["smile"][:, 1] = 0.036 * corner + 0.010 * cheeks  # AU 12; lips that grew thin would be pressed
     directions["smile"][:, 2] = -0.012 * near_mouth + 0.012 * cheeks
     directions["frown"][:, 0] = 0.13 * half_width * side * near_mouth
     upper_red, lower_red = (_thickness(rest, *lip) for lip in ((UPPER_OUTER_LIP, UPPER_INNER_LIP), (LOWER_INNER_LIP, LOWER_OUTER_LIP)))
     taut = rim * lens * (lower * (lower_red - _THIN) - upper * (upper_red - _THIN))
     from_below = np.exp(-(((y - lip_line).clip(0) / 0.07) ** 2))  # the muscle is: the cheek above hardly sinks
-    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - 0.007 * lower * lens + 0.41 * taut  # AU 15
+    directions["frown"][:, 1] = -0.040 * np.abs(side) * corner * from_below - (0.007 + 0.005 * rim) * lower * lens + 0.41 * taut  # AU 15
     pressed = rim * np.where(y < lip_line, 0.010, -0.50 * upper_red)
     directions["lips_press"][:, 1] = (pressed - 0.004) * lens * near_mouth  # AU 24: a lower lip that rises meanwhile would sulk
 

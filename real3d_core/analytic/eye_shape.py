@@ -11,8 +11,8 @@ import numpy as np
 from ..face.measures import EYEBALL
 from .face_map import ascending, line
 
-_FOLLOWS, _LOWER_FOLLOWS = (0.7, 0.75), (0.25, 0.1)  # the upper and the lower lid's part of the way of an iris that goes down, and up
-_FOLLOWS_MOST, _LOWER_FOLLOWS_MOST = (0.6, 0.5), (0.2, 0.1)  # of the opening
+_FOLLOWS, _LOWER_FOLLOWS = (0.57, 0.75), (0.25, 0.1)  # the upper and the lower lid's part of the way of an iris that goes down, and up
+_FOLLOWS_MOST, _LOWER_FOLLOWS_MOST = (0.43, 0.5), (0.2, 0.1)  # of the opening
 
 
 @dataclass(frozen=True)

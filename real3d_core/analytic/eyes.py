@@ -41,10 +41,10 @@ _GAZE = (math.radians(18), math.radians(30))  # up to where eyes turn freely, an
 _REACH = 0.55  # widths of an eye that its picture reaches beyond it
 _RIM = 0.045  # widths of an eye: softness of the lids' edges
 _RISES = 0.1  # a lower lid's part of the way when an eye closes
-_HANG = 0.09  # widths of an eye by which a closed lid's edge lies below the lower one's
+_HANG = 0.055  # widths of an eye by which a closed lid's edge lies below the lower one's
 _SHADE = 0.3  # how much darker the eyeball is under a nearly closed lid
-_WIDENS = (0.09, 0.015)  # widths of an eye by which lids_wide at 1 raises the upper lid and lowers the lower one
-_NARROWS = (0.05, 0.11)  # likewise, by which lids_tight lowers the upper lid and raises the lower one
+_WIDENS = (0.08, 0.02)  # widths of an eye by which lids_wide at 1 raises the upper lid and lowers the lower one
+_NARROWS = (0.025, 0.112)  # likewise, by which lids_tight lowers the upper lid and raises the lower one
 _WIDEST, _NARROWEST = 0.55, 0.5  # of the opening: the most that this moves either lid
 
 

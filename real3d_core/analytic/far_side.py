@@ -18,7 +18,7 @@ _UNROLLED = 0.6  # of a side's depth is the distance beyond the rim of which it 
 _FRONT, _SIDE = 0.01, 0.02  # world units behind the front surface: up to the one a ray may have met it, from the other on not
 _FARTHEST = 0.03  # world units, the spacing of the march's samples
 _SMOOTH = 2.0  # rays
-_WIDEST = 0.1  # crop units from the rim within which a ray may have met a side; further in it has met the nose's or an ear's
+_WIDEST = 0.13  # crop units from the rim within which a ray may have met a side; further in it has met the nose's or an ear's
 _JITTER = 1.0  # rays
 _TURNS_AWAY = 9.0  # rays from the rim within which a far side turns away
 

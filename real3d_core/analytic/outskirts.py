@@ -44,6 +44,11 @@ _SHADOW = 0.012  # face heights on either side of the jaw's outline in which it 
 _MIXED = 0.008  # face heights from what is not believed within which the jaw's colours are mixed with it
 _STRAND = 0.08  # face heights, the side of a square as large as the least hair
 _MIXED_HAIR = 0.02  # face heights from its skin within which a head's hair is mixed with it, and lends no detail
+_BROAD = 0.03  # face heights, half the breadth of hair that is not mixed with what is beside it
+_REDDER = 0.06  # share of red in a colour, over that of hair and face
+_GREY = 0.1  # of the way from the red of hair to that of skin is still hair, however light
+_APART = 0.35  # distance of the hair's colour from the face's, below which that tells hair from a bright temple less and less
+_BEARD = 0.05  # face heights below the jaw, beyond which what is the head's hangs down from it
 _COVERED = 0.6  # of a pixel at the outline covered is enough to tell hair from skin
 _EARS = -0.3, 0.3, 0.12  # face heights above the landmarks at the ears, between which lie ears, and over which that fades
 _SURELY_HAIR = 0.6  # of a colour's distance from skin is the most that it may be away from the hair's to be hair
@@ -105,20 +110,20 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     if not sure.any():
         return colours
     fine = _FINE * face_height
-    face = filled_face(landmarks, matte.shape)
-    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     below = _below_jaw_corners(landmarks, matte.shape, face_height)
+    face = _with_beard(filled_face(landmarks, matte.shape), sure & (below > 0) & _between_jaw_corners(landmarks, matte.shape), face_height)
+    inside: np.ndarray = cv2.erode(face, disc(_SHADOW * face_height))
     lower = (below > 0) & (inside == 0)
     height = _above_ears(landmarks, matte.shape, face_height)
     seen = hair_seen(colours, matte, landmarks, face_height)
     hair, fringe = _hair(colours, seen, matte, sure, lower, inside, height, face_height)
-    pure = _unmixed(hair, sure, face_height)
+    pure = _unmixed(colours, hair, seen, sure, inside > 0, face_height)
     inner, inner_hair = (_mean_of(colours, one, fine) for one in (sure, pure))
     rim = np.dstack([inner, hair]).astype(np.float32)
     shade = _mean_of(colours, sure, _GRAIN * face_height)  # skin goes on as dark as it is at its outline
     beside_ears = _beside_ears(height)
-    head = sure & ((beside_ears < 0.5) | pure)  # behind an ear is no ear
-    within = np.where(pure[..., None], inner_hair, np.where(hair[..., None], inner, shade))
+    head = sure & np.where(hair, pure, beside_ears < 0.5)  # behind an ear is no ear
+    within = np.where(pure[..., None], inner_hair, shade)
     grown = extend_outwards(np.dstack([within, hair]).astype(np.float32), head, blur=max(1.0, fine))
     if hair.any():
         to_hair, to_skin = (cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 5) for one in (hair | fringe, sure & ~hair))
@@ -133,10 +138,13 @@ def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face
     believed = high - (high - low) * np.where(jaw, 1, _OF_SKIN + (1 - _OF_SKIN) * hairy[..., 0])
     own = np.where(sure, 1, np.clip((matte - believed) / (high - believed), 0, 1))
     smooth, own = _below_jaw(colours, smooth, own, jaw * smooth_step(below / _GATHERS), sure, face, face_height)
+    if not hair.any():  # a bald head's skin has a texture, too
+        pure, inner_hair = sure & (inside == 0) & (height > _EARS[1]), inner
+        hairy = smooth_step((height - _EARS[0]) / _EARS[2]).astype(np.float32)[..., None]
     beyond = ~sure & (hairy[..., 0] > 0.1) & (cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, 5) < _REACH * face_height)
     detail = np.where(pure[..., None], colours - inner_hair, 0)
-    mirrored, share = _mirrored(detail, smooth, beyond, hair, face_height)
-    scattered = _scattered(detail, smooth, beyond & (share < 1), hair, face_height)
+    mirrored, share = _mirrored(detail, smooth, beyond, pure, face_height)
+    scattered = _scattered(detail, smooth, beyond & (share < 1), pure, face_height)
     continued = smooth + hairy * (mirrored + np.sqrt(1 - share * share)[..., None] * scattered)
     return np.clip(continued + (colours - continued) * own[..., None], 0, 1).astype(np.float32)
 
@@ -179,6 +187,21 @@ def _below_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int], face_heigh
     up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height**2
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     return landmarks[JAW_CORNERS].mean(axis=0) @ up - (columns * up[0] + rows * up[1])
+
+
+def _with_beard(face: np.ndarray, lower: np.ndarray, face_height: float) -> np.ndarray:
+    """uint8 [H, W]: the face, and what of the head reaches so far below it that it is no edge of the jaw, but a beard."""
+    beyond = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) > _BEARD * face_height
+    return face | (cv2.dilate((beyond & lower).astype(np.uint8), disc(1.5 * _BEARD * face_height)) & lower)
+
+
+def _between_jaw_corners(landmarks: np.ndarray, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """[H, W]: whether each pixel lies between the corners of the jaw, across the head's own axis."""
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    low, high = sorted(landmarks[JAW_CORNERS] @ [-up[1], up[0]])
+    across = rows * up[0] - columns * up[1]
+    return (across > low) & (across < high)
 
 
 def _above_ears(landmarks: np.ndarray, shape: tuple[int, int], face_height: float) -> np.ndarray:
@@ -241,10 +264,30 @@ def _hair(
     return upper | _large(sure & lower & broad & like_hair, face_height), fringe
 
 
-def _unmixed(hair: NDArray[np.bool_], sure: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:
-    """Hair [H, W] away from the head's skin; all of it, where that is none."""
-    skin = cv2.dilate((sure & ~hair).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
-    return hair & ~skin if (hair & ~skin).any() else hair
+def _unmixed(
+    colours: Picture,
+    hair: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    face_height: float,
+) -> NDArray[np.bool_]:
+    """Hair [H, W] that tells its colours: away from the head's skin, more like most of the hair than like the face, not redder than both,
+    as an ear in the shade is, and broad, where there is such; else all of it.
+    """
+    if not hair.any():
+        return hair
+    skin = cv2.dilate((sure & ~hair & ~seen).astype(np.uint8), disc(_MIXED_HAIR * face_height)) > 0
+    smooth, both = _blurred(colours, _GRAIN * face_height), [np.median(colours[one], axis=0) for one in (hair, inside)]
+    from_hair, from_skin = (np.linalg.norm(smooth - one, axis=2) for one in both)
+    apart = max(float(np.linalg.norm(both[0] - both[1])), 1e-3)
+    red = smooth[..., 0] / np.maximum(smooth.sum(axis=2), 1e-3)
+    red_hair, red_skin = (float(one[0] / max(one.sum(), 1e-3)) for one in both)
+    grey = (red_skin - red_hair > _REDDER) & (red < red_hair + _GREY * (red_skin - red_hair))  # as light as skin, but not as red
+    alike = (from_hair < from_skin * max(1, _APART / apart)) | grey
+    pure = hair & ~skin & alike & (red < max(red_hair, red_skin) + _REDDER)
+    broad = cv2.morphologyEx(pure.astype(np.uint8), cv2.MORPH_OPEN, disc(_BROAD * face_height)) > 0
+    return next((one for one in (broad, pure) if np.count_nonzero(one) > (_STRAND * face_height) ** 2), hair)
 
 
 def _large(region: NDArray[np.bool_], face_height: float) -> NDArray[np.bool_]:

@@ -36,6 +36,8 @@ _LONG_HAIR = 0.5  # the same of a side whose hair hangs down
 _WIDEST_BEHIND = 0.15  # face heights from the face's rim at the ears back to where a head is widest
 _SHOWN_BEHIND = 0.5  # face heights further back that a photo from the side shows the head
 _STEEPEST_BESIDE = 1.6  # how steeply that side may fall off, which faces the camera: else the back of the head is spread out beside it
+_EAR, _BESIDE_EARS, _TALL = 0.1, 0.3, 0.5  # face heights: thickness of an ear, above and below its landmarks, and taller than any
+_BELOW_JAW = 0.04  # face heights: a jaw's own edge
 _THIN = 0.08  # face heights, the solid's thickness at its rim: thinner, and rays miss it
 
 
@@ -85,7 +87,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
         landmarks=torch.from_numpy(landmarks).float(),
         face_height=face_height,
         front=torch.from_numpy(front).float(),
-        back=torch.from_numpy(_back(front, inside > 0, landmarks, face_height, seam, broadest, steepest)).float(),
+        back=torch.from_numpy(_back(front, inside > 0, in_face, landmarks, face_height, seam, broadest, steepest)).float(),
         inside=torch.from_numpy(inside).float(),
         photo_uv=torch.from_numpy(half.unrolled(*_seen(front, camera, portrait.plates.head_mask))).float(),
     )
@@ -236,19 +238,23 @@ def _steepest(in_head: np.ndarray, in_face: np.ndarray, landmarks: np.ndarray, f
 def _back(
     front: np.ndarray,
     in_head: np.ndarray,
+    in_face: np.ndarray,
     landmarks: np.ndarray,
     face_height: float,
     seam: np.ndarray,
     broadest: float,
     steepest: np.ndarray,
 ) -> np.ndarray:
-    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls.
+    """The skull: half an ellipsoid behind the rim, thinning out towards jaw and neck so that a turned face grows no jowls. Ears and
+    beards are thin: a skull as broad would stand out behind them.
 
     Where the front was not let fall off to the depth at which heads are broadest, the skull goes back so much farther.
     """
     _, y = texel_centres()
-    rim = gaussian_filter(_nearest(front, ~in_head), 6)
-    to_rim = distance_transform_edt(in_head) / TEXELS
+    thin = in_head & (_ears(in_head, landmarks, face_height) | _beard(in_face, landmarks, face_height))
+    skull = in_head & ~thin
+    rim = gaussian_filter(_nearest(front, ~skull), 6)
+    to_rim = distance_transform_edt(skull) / TEXELS
     eyes, chin = landmarks[[33, 263], 1].mean(), landmarks[CHIN, 1]
     upper = smooth_step((y - chin) / (eyes - chin))
     radius = 0.45 * face_height
@@ -259,7 +265,23 @@ def _back(
     jaw = (1 - upper) * (0.06 + 0.1 * bare - 0.13 * ramus)
     inner = 0.2 - 0.12 * (1 - upper) * ramus
     least = _THIN + jaw + inner * smooth_step(to_rim / (0.15 * face_height))
-    return np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
+    back = np.minimum(gaussian_filter(rim - thickness, 1.5), front - least * (1 - 0.6 * seam) * face_height)
+    return np.where(thin, front - _EAR * face_height, back)
+
+
+def _ears(in_head: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [256, 256]: places beside a head, at the height of its ears, whose columns are shorter than heads are there."""
+    _, y = texel_centres()
+    column = np.ones((round(_TALL * face_height * TEXELS), 1), np.uint8)
+    tall = cv2.morphologyEx(in_head.astype(np.uint8), cv2.MORPH_OPEN, column) > 0
+    return ~tall & (np.abs(y - landmarks[EARS, 1].mean()) < _BESIDE_EARS * face_height)
+
+
+def _beard(in_face: np.ndarray, landmarks: np.ndarray, face_height: float) -> np.ndarray:
+    """bool [256, 256]: places below a jaw where nothing of a head is but its beard, or an ear-ring."""
+    _, y = texel_centres()
+    below = y < landmarks[JAW_CORNERS, 1].mean()
+    return below & (distance_transform_edt(~in_face) > _BELOW_JAW * face_height * TEXELS)
 
 
 def _seam_beside_face(landmarks: np.ndarray, face_height: float, steepest: np.ndarray) -> np.ndarray:

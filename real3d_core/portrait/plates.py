@@ -14,7 +14,7 @@ from ..face.measures import face_height_of
 from ..memory import give_back
 from ..smooth_step import smooth_step
 from .boxes import Box, box_about
-from .hair import bare_below_ears
+from .hair import bare_below_ears, beard_below
 from .inpaint import extend_outwards
 from .matting import unmixed
 from .segmentation import BROADEST_SEAM, away_from_face, disc, head_region, where_hair
@@ -98,7 +98,7 @@ def make_plates(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray, sh
         shown: bool [S, S], which pixels the photo really has; the others repeat its border.
     """
     face_height = float(face_height_of(landmarks[:, :2]))
-    away = away_from_face(landmarks, *person.shape)
+    away = away_from_face(landmarks, *person.shape, beard=beard_below(photo, person, landmarks[:, :2]))
     bare = bare_below_ears(photo, person, landmarks[:, :2])
     region, seam, firmness = head_region(landmarks, person, away, bare)
     firmness = _firm_along_hanging_hair(firmness, person, away, face_height)

@@ -222,7 +222,7 @@ def head_region(landmarks: np.ndarray, person: np.ndarray, away: np.ndarray, bar
     region = np.concatenate([[beside_left + far * up, beside_left], lower, [beside_right, beside_right + far * up]])
     hard: np.ndarray = np.zeros((height, width), np.uint8)
     cv2.fillPoly(hard, [np.round(region).astype(np.int32)], 1)
-    face = filled_face(landmarks, hard.shape)
+    face = (away == 0).astype(np.uint8)
     rim = box_about(face, round(_JAW_EDGE * face_height) + 1)
     hard[rim] |= cv2.dilate(face[rim], disc(_JAW_EDGE * face_height))
     distance = cv2.distanceTransform(np.pad(hard, 1, constant_values=1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -301,9 +301,12 @@ def _left_over(person: np.ndarray, region: np.ndarray, away: np.ndarray, face_he
     return (cv2.dilate(crumbs.astype(np.uint8), disc(_JAW_FADE * face_height)) > 0) & ~others
 
 
-def away_from_face(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """float32 [H, W]: face heights from each pixel to the face, 0 in it."""
-    return cv2.distanceTransform(1 - filled_face(landmarks, (height, width)), cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
+def away_from_face(landmarks: np.ndarray, height: int, width: int, *, beard: np.ndarray | None = None) -> np.ndarray:
+    """float32 [H, W]: face heights from each pixel to the face, 0 in it and in what hangs down from it as its beard (bool [H, W])."""
+    face = filled_face(landmarks, (height, width))
+    if beard is not None:
+        face |= beard
+    return cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / float(face_height_of(landmarks[:, :2]))
 
 
 def where_hair(away: np.ndarray) -> np.ndarray:

@@ -38,8 +38,8 @@ def closed():
 
 @pytest.fixture(scope="module")
 def smiling(closed):
-    """The same face with a smile that shows teeth."""
-    shown = coefficients(smile=1.5, lip_upper_raise=1.0, lip_lower_drop=0.6)
+    """The same face with a smile that shows teeth, and is broad as real ones are."""
+    shown = coefficients(smile=1.5, lips_wide=0.8, lip_upper_raise=1.0, lip_lower_drop=0.6)
     return FaceControls(closed.rest + closed.displacements(shown)[0])
 
 
@@ -149,6 +149,40 @@ def test_a_smile_lifts_the_corners_more_than_it_broadens_the_mouth(closed):
     lifted = closed.displacements(coefficients(smile=1.0))[0, MOUTH_CORNERS, 1].mean()
     assert lifted > 0.025
     assert broader(closed, smile=1.0) / 2 < 0.5 * lifted
+
+
+def test_a_smile_leaves_lips_as_thick_as_they_are(closed):
+    """Those that grew thin besides were read as pressed."""
+    for upper in (True, False):
+        assert red(shape(closed, smile=1.0), upper) > 0.97 * red(closed.rest.numpy(), upper)
+
+
+def test_who_smiles_already_has_less_of_a_smile_left(closed, smiling):
+    """It was drawn out into a grimace, with dark corners beside the teeth."""
+
+    def of_a_smile(face):
+        return face.displacements(coefficients(smile=1.0))[0, 61, 1] / face.directions[CONTROLS.index("smile"), 61, 1]
+
+    assert of_a_smile(smiling) < 0.93 * of_a_smile(closed)
+
+
+def test_brows_sink_half_as_far_as_they_rise(closed):
+    """By as much, they came down over the eyes, which then were read as looking up."""
+    for control in ("brow_raise", "brow_outer_left", "brow_outer_right", "brow_inner_raise"):
+        raised, lowered = (closed.displacements(coefficients(**{control: amount}))[0, :, 1] for amount in (1.0, -1.0))
+        assert 0.4 < -lowered.min() / raised.max() < 0.6
+
+
+def test_a_mouth_grows_narrower_as_the_jaw_opens(closed):
+    """A smile that kept its breadth was read as a lower lip that drops."""
+    assert -0.05 < broader(closed, jaw_open=1.0) < -0.012
+
+
+def test_a_frown_takes_the_upper_lip_halfway_down_over_the_teeth(smiling):
+    """One that stayed farther up sneered."""
+    opened = (smiling.rest[[82, 13, 312], 1] - smiling.rest[[87, 14, 317], 1]).numpy()
+    fallen = smiling.rest[[82, 13, 312], 1].numpy() - shape(smiling, frown=1.0)[[82, 13, 312], 1]
+    assert (fallen > 0.45 * opened).all()
 
 
 def test_a_frown_draws_a_mouth_out_and_that_of_a_smile_in(closed, smiling):

@@ -193,6 +193,22 @@ def test_the_lashes_of_a_closed_lid_are_no_black_bar(portrait):
     assert (hidden > 0.75).sum() < 0.1 * (hidden > 0.3).sum()
 
 
+def test_closed_lids_meet_in_a_soft_line_from_corner_to_corner_that_hardly_hangs(portrait):
+    """It was a thin arc below the lower lid, which ended well before the corners: an eye that somebody had wiped out."""
+    points = (portrait.landmarks[:, :2].numpy() + MARGIN) * (768 / (1 + 2 * MARGIN)) - 0.5
+    upper, lower = points[LEFT_UPPER_LID], points[LEFT_LOWER_LID]
+    width = np.linalg.norm(upper[-1] - upper[0])
+    painted = Eyes(drawn(portrait), portrait.landmarks)(Look(closed=(1.0, 1.0)))[-1]
+    grey = painted.picture.mean(axis=2)
+    x, bottom = lower[4] - painted.corner
+    about = grey[round(bottom - 0.12 * width) : round(bottom + 0.16 * width)]
+    line = about[:, round(x)]
+    assert line.argmin() < (0.12 + 0.05) * width
+    assert (line < (line.min() + np.percentile(line, 90)) / 2).sum() > 0.06 * width
+    dark = about.max(axis=0) - about.min(axis=0)
+    assert (dark > 0.5 * dark[round(x)]).sum() > 0.85 * width
+
+
 def test_lashes_leave_nothing_behind_where_they_were(portrait):
     """Long ones once stayed above the closed lid, a second row."""
     bare, hairy, tips = lashed(portrait, (0.0, -0.22), 6, 1)
@@ -273,6 +289,12 @@ def test_both_lids_go_along_with_a_gaze_and_the_upper_one_farther(gaze):
     """Its iris was once cut into a block, as the lower lid stayed."""
     upper, lower = lids_follow(gaze, 0.3)
     assert 0 < -np.sign(gaze) * lower < -np.sign(gaze) * upper < 0.6
+
+
+def test_a_narrow_eye_that_looks_down_stays_half_open():
+    """It nearly closed, and was read as blinking."""
+    upper, _ = lids_follow(-0.45, 0.2)
+    assert 0.3 < upper < 0.45
 
 
 def test_an_upper_lid_rises_with_an_eye_that_looks_up():

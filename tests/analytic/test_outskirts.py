@@ -96,6 +96,18 @@ def test_below_the_jaw_skin_goes_on_not_a_collar(drawn):
     assert 0.5 < below.sum() / face.sum() < 1  # as dark as the jaw's edge
 
 
+def test_a_beard_below_the_jaw_stays_as_it_is(drawn):
+    """As unlike the jaw's skin as a collar, it was smoothed away."""
+    colours, matte, landmarks, face_height = drawn
+    chin, (rows, columns) = landmarks[152], np.mgrid[: len(matte), : len(matte)]
+    beard = np.hypot(columns - chin[0], rows - chin[1]) < 0.18 * face_height
+    strands = np.random.default_rng(0).uniform(0.05, 0.3, (*matte.shape, 1)).astype(np.float32)
+    bearded = np.where(beard[..., None], strands, colours)
+    continued = with_outskirts(bearded, np.maximum(matte, beard), landmarks, face_height)
+    inner = np.hypot(columns - chin[0], rows - chin[1]) < 0.15 * face_height
+    assert np.abs(continued - bearded)[inner].max() < 1e-6
+
+
 def test_below_the_jaw_its_own_shadow_stays(drawn):
     """It was taken for something foreign: in speech a light ledge went along with the chin."""
     colours, matte, landmarks, face_height = drawn
@@ -162,6 +174,50 @@ def test_behind_an_ear_hair_goes_on(drawn, side):
 
 
 @pytest.mark.parametrize("side", [-1, 1])
+def test_behind_an_ear_in_the_shade_hair_goes_on(drawn, side):
+    """As dark as hair, it was taken for that: it went on as a dark red band."""
+    colours, _, landmarks, face_height = drawn
+    ear, cut, level, middle = with_an_ear(drawn, side)
+    dark = np.array([0.12, 0.1, 0.09], np.float32)
+    haired = np.where((np.mgrid[: len(cut), : len(cut)][0] < landmarks[:, 1].min())[..., None], dark, colours)
+    haired[ear] = [0.3, 0.08, 0.06]
+    behind = with_outskirts(haired.astype(np.float32), cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
+    assert behind[0] < 1.5 * behind[1]
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_beside_short_hair_that_is_mixed_with_skin_hair_goes_on(drawn, side):
+    """Colours of a bright temple went on: behind short hair a turned head was bald."""
+    _, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    top, middle = landmarks[:, 1].min(), landmarks[MIDLINE, 0].mean()
+    hair, skin = np.array([0.3, 0.27, 0.25], np.float32), np.array([0.75, 0.55, 0.45], np.float32)
+    cropped = np.where((rows < top + 0.05 * face_height)[..., None], hair, skin).astype(np.float32)
+    beside = (columns - middle) * side > 0.28 * face_height
+    cropped[beside & (rows > top - 0.1 * face_height) & (rows < top + 0.15 * face_height)] = 0.35 * hair + 0.65 * skin * [0.9, 1, 1]
+    continued = with_outskirts(cropped, matte, landmarks, face_height)
+    row = round(top + 0.02 * face_height)
+    outline = np.flatnonzero(matte[row] > 0.5)[0 if side < 0 else -1]
+    beyond = continued[row, round(outline + side * 0.15 * face_height)]
+    assert np.linalg.norm(beyond - hair) < 0.4 * np.linalg.norm(skin - hair)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_hair_that_is_light_and_grey_at_the_sides_goes_on_as_light(drawn, side):
+    """As light as skin, it was taken for a bright temple: darker hair from above went on, beyond a line."""
+    _, matte, landmarks, face_height = drawn
+    rows, columns = np.mgrid[: len(matte), : len(matte)]
+    top, middle = landmarks[:, 1].min(), landmarks[MIDLINE, 0].mean()
+    hair, light, skin = (np.array(one, np.float32) for one in ((0.4, 0.4, 0.41), (0.8, 0.8, 0.82), (0.8, 0.57, 0.47)))
+    grey = np.where((rows < top)[..., None], hair, skin)
+    grey[((columns - middle) * side > 0.3 * face_height) & (np.abs(rows - top) < 0.3 * face_height)] = light
+    row = round(top)
+    outline = np.flatnonzero(matte[row] > 0.5)[0 if side < 0 else -1]
+    beyond = with_outskirts(grey, matte, landmarks, face_height)[row, round(outline + side * 0.1 * face_height)]
+    assert beyond.min() > 0.7
+
+
+@pytest.mark.parametrize("side", [-1, 1])
 def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     """The ear's edge went on, which is red, or dark where light comes from behind: a turned head had a red patch beside its ears."""
     colours, _, landmarks, face_height = drawn
@@ -170,6 +226,19 @@ def test_behind_the_ear_of_a_bald_head_its_skin_goes_on(drawn, side):
     bald = np.where(ear[..., None], red, np.broadcast_to(skin, colours.shape)).astype(np.float32)
     behind = with_outskirts(bald, cut, landmarks, face_height)[round(level), round(middle + side * 0.58 * face_height)]
     assert np.linalg.norm(behind - skin) < 0.3 * np.linalg.norm(red - skin)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_skin_of_a_bald_head_goes_on_with_its_texture(drawn, side):
+    """Smooth skin stood beside the photo's, and a line between the two was seen."""
+    _, matte, landmarks, face_height = drawn
+    noise = np.random.default_rng(0).normal(0, 0.03, (*matte.shape, 1))
+    bald = (np.array([0.75, 0.55, 0.45]) + noise).astype(np.float32)
+    row = round(landmarks[:, 1].min())
+    outline = np.flatnonzero(matte[row] > 0.95)[0 if side < 0 else -1]
+    beyond, inside = (np.s_[row - 20 : row + 20, at - 10 : at + 10] for at in (outline + side * 25, outline - side * 25))
+    continued = detail(with_outskirts(bald, matte, landmarks, face_height))
+    assert continued[beyond].mean() > 0.4 * continued[inside].mean()
 
 
 @pytest.mark.parametrize("corner", JAW_CORNERS)

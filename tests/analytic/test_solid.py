@@ -10,10 +10,12 @@ import torch
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.solid import NECK_BEHIND, TEXELS, head_solid, texel_centres
 from real3d_core.face.landmark_sets import EARS, FACE_OVAL, JAW_CORNERS, MIDLINE, MOUTH_CORNERS
+from real3d_core.face.measures import face_height_of
 from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import render_frames
+from real3d_core.portrait.plates import plate_pixels
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.portrait.segmentation import BROADEST_SEAM
 from real3d_core.render.camera import HEAD_CENTRE, camera_from_pose
@@ -83,6 +85,26 @@ def test_the_back_of_a_skull_lies_as_far_behind_the_ears_as_heads_are_deep(solid
     level = np.abs(y - ears[:, 1].mean() - LEVEL * solid.face_height) < 0.05 * solid.face_height
     inner = (np.abs(x - ears[:, 0].mean()) < 0.1 * solid.face_height) & level
     assert solid.back.numpy()[inner].max() < ears[:, 2].mean() - 0.55 * solid.face_height
+
+
+def test_ears_are_thin(smiling):
+    """There was a skull as broad behind them: from the ears of a turned head horns stood out behind."""
+    points = plate_pixels(smiling.landmarks.numpy()[:, :2], smiling.plates.side)
+    face_height, middle = float(face_height_of(points)), points[MIDLINE, 0].mean()
+    level = points[EARS, 1].mean()
+    rows, columns = np.mgrid[: smiling.plates.side, : smiling.plates.side]
+    beside, below = np.abs(columns - middle) / face_height, (rows - level) / face_height
+    skull = np.hypot(beside / 0.42, (below + 0.15) / 0.7) < 1
+    ear = (beside < 0.5) & (np.abs(below) < 0.17)
+    mask = torch.from_numpy((skull | ear).astype(np.float32))[None, None]
+    solid = head_solid(replace(smiling, plates=replace(smiling.plates, head_mask=mask)))
+    thick = ((solid.front - solid.back) / solid.face_height).numpy()
+    row = round((float(solid.landmarks[EARS, 1].mean()) + 0.5) * TEXELS - 0.5)
+    inside = np.flatnonzero(solid.inside.numpy()[row] > 0)
+    texel = 1 / TEXELS / solid.face_height
+    outer, inner = (round(at / texel) for at in (0.03, 0.17))
+    assert thick[row, [inside[outer], inside[-1 - outer]]].max() < 0.12
+    assert thick[row, [inside[inner], inside[-1 - inner]]].min() > 0.2
 
 
 @pytest.mark.parametrize("who", ["curls", "smiling"])

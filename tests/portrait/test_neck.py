@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from real3d_core.face.canonical_face import canonical_face
-from real3d_core.face.landmark_sets import BELOW_EAR_LOBES, FACE_OVAL
+from real3d_core.face.landmark_sets import BELOW_EAR_LOBES, CHIN, FACE_OVAL, MOUTH_CORNERS
 from real3d_core.mediapipe_models.model_files import ModelFolders
+from real3d_core.portrait.hair import beard_below
 from real3d_core.portrait.plates import make_plates
 from real3d_core.portrait.segmentation import away_from_face, head_region
 
@@ -164,3 +165,32 @@ def test_below_the_ears_an_outline_without_hair_is_skins(plates, haired, landmar
     row = round(float(landmarks[BELOW_EAR_LOBES, 1].mean())) + 6
     beside = int(np.flatnonzero(face[row])[0]) - 8
     assert plates.hair[0, 0, row, beside] < 0.05 < 0.6 < hairy.hair[0, 0, row, beside]
+
+
+@pytest.fixture(scope="module")
+def bearded(figure, landmarks):
+    """The same figure with a beard that hangs down before its neck."""
+    photo, person = figure
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    chin = landmarks[CHIN]
+    beard = (np.hypot((columns - chin[0]) / 40, (rows - chin[1] + 5) / 38) < 1) & (rows > landmarks[MOUTH_CORNERS, 1].mean() + 12)
+    strands = np.random.default_rng(0).uniform(0.05, 0.25, (SIDE, SIDE, 1)).astype(np.float32)
+    return np.where(beard[..., None], strands, photo), np.maximum(person, beard)
+
+
+def test_a_beard_goes_with_the_head(bearded, figure, landmarks):
+    """What of it hangs down below the chin stayed on the neck, with a grey slit above it, when the head was turned."""
+    low = round(float(landmarks[CHIN, 1])) + 20, round(float(landmarks[CHIN, 0]))
+    shown = np.ones((SIDE, SIDE), bool)
+    with_beard, without = (make_plates(*one, landmarks, shown).head_mask[0, 0] for one in (bearded, figure))
+    assert with_beard[low] > 0.99
+    assert without[low] == 0
+    assert with_beard[low[0] + 25, low[1]] == 0  # the neck below it
+
+
+def test_dark_cloth_below_a_beard_is_none(bearded, landmarks):
+    photo, person = bearded
+    below = (np.arange(SIDE)[:, None] > landmarks[CHIN, 1] + 10) & (person > 0)
+    for cloth in (np.float32(0.12), np.random.default_rng(0).uniform(0.05, 0.25, (SIDE, SIDE, 1)).astype(np.float32)):
+        clothed = np.where(below[..., None], cloth, photo)
+        assert not beard_below(clothed, person, landmarks[:, :2])[round(float(landmarks[CHIN, 1])) + 20 :].any()
