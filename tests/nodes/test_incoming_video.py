@@ -140,7 +140,7 @@ def test_an_edited_video_saves_itself_once_and_quickly(clip_of, host, film):
 
 
 def test_pictures_outlive_the_clip_that_they_were_asked_of(host, film):
-    pictures = host.part("conversions").driving_clip(Resized(str(film), edited=True)).frames()
+    pictures, _ = host.part("conversions").driving_frames(Resized(str(film), edited=True))
     assert sum(1 for _ in pictures) == SECONDS * 25
 
 
