@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import import_module
 
@@ -38,27 +38,29 @@ def painting() -> core.painting.Painting:
         return chosen()[1].paint(layers, *beside)
 
     def coordinates(readable: core.ray_maps.RayCoordinates, at_rest: core.ray_maps.FrameRays) -> core.ray_maps.FindPlaces:
-        name, operators = chosen()
-        compiled = operators.coordinates(readable, at_rest)
-        if _agree(compiled(at_rest), readable(at_rest)):
-            return compiled
-        _log.info("Where rays arrive is found by torch (not by %s: it differs from PyTorch)", name)
-        return readable
+        compiled = chosen()[1].coordinates(readable, at_rest)
+        return compiled if _agree(compiled, readable, (at_rest,), PLACES_TOLERANCE, "Where rays arrive is found") else readable
 
     def between_lips(readable: core.mouth.MouthInterior) -> core.mouth.BetweenLips:
-        name, operators = chosen()
-        compiled, given = operators.between_lips(readable), readable.some_places()
-        if (compiled(*given) - readable(*given)).abs().max() <= TOLERANCE:
-            return compiled
-        _log.info("Mouths are painted by torch (not by %s: it differs from PyTorch)", name)
-        return readable
+        compiled = chosen()[1].between_lips(readable)
+        return compiled if _agree(compiled, readable, readable.some_places(), TOLERANCE, "Mouths are painted") else readable
 
     return core.painting.Painting(look_up, look_up_rays, paint, coordinates, between_lips)
 
 
-def _agree(found: core.ray_maps.RayPlaces, expected: core.ray_maps.RayPlaces) -> bool:
-    pairs = zip(vars(found).values(), vars(expected).values(), strict=True)
-    return all((a - b).abs().max() <= PLACES_TOLERANCE for a, b in pairs)
+def _agree(compiled: Callable, readable: Callable, given: tuple, tolerance: float, what: str) -> bool:
+    """Whether both make the same of what is given; where they do not, it is said `what` is done by PyTorch."""
+    if compiled is readable:
+        return True
+    pairs = zip(*(_tensors(function(*given)) for function in (compiled, readable)), strict=True)
+    agree = all((a - b).abs().max() <= tolerance for a, b in pairs)
+    if not agree:
+        _log.info("%s by torch (not by %s: it differs from PyTorch)", what, chosen()[0])
+    return agree
+
+
+def _tensors(made: Tensor | core.ray_maps.RayPlaces) -> list[Tensor]:
+    return [made] if isinstance(made, Tensor) else list(vars(made).values())
 
 
 def chosen() -> tuple[str, core.painting.Painting]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..build import built_library
 from ..core import render
 from ..fused_marching import HEAD_SOURCE, STRUCT_BYTES, Cutoffs, FusedMarcher, PackedDecoder, PackedHead, Window
+from .defines import defined
 from .frames import CastRays, Numbers, Picture, Steps, WholeFrames
 from .polynomials import c_constants
 
@@ -53,8 +54,7 @@ def source() -> str:
     """All parts as one text, behind what they take from Python."""
     own = {"SHEET_BYTES": Sheet, "SHEETS_BYTES": Sheets, "FRAME_RAYS_BYTES": FrameRays}
     sizes = STRUCT_BYTES | {name: ctypes.sizeof(struct) for name, struct in own.items()}
-    defines = "".join(f"#define {name} {size}\n" for name, size in sizes.items())
-    return defines + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    return defined({}, **sizes) + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:

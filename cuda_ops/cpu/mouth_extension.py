@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import mouth, mouth_light, own_teeth, plates
+from .defines import defined
 
 SOURCE = Path(__file__).with_name("mouth.cpp")
 NUMBERS = {
@@ -22,7 +23,6 @@ NUMBERS = {
     own_teeth: "SHOWN_WIDTH LIP_PALE TOOTH_PALE",
 }
 """Where the core defines those that mouth.cpp takes."""
-LISTS = ("UPPER_TEETH", "LOWER_TEETH")
 
 
 class Mouth(ctypes.Structure):
@@ -45,11 +45,7 @@ class Mouth(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    lines = [f"#define MOUTH_BYTES {ctypes.sizeof(Mouth)}"]
-    for module, names in NUMBERS.items():
-        for name in names.split():
-            lines += _defined(name, vars(module)[f"_{name}"])
-    return "\n".join([*lines, SOURCE.read_text(encoding="utf-8")])
+    return defined(NUMBERS, MOUTH_BYTES=ctypes.sizeof(Mouth)) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior], mouth.BetweenLips]:
@@ -79,14 +75,6 @@ def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior]
         return between_lips
 
     return of
-
-
-def _defined(name: str, value: float | tuple[float, ...]) -> list[str]:
-    """A number, the numbers of a tuple one by one, or a list."""
-    if name in LISTS and isinstance(value, tuple):
-        return [f"#define {name} {', '.join(f'{number!r}f' for number in value)}"]
-    numbers = {f"{name}_{k}": number for k, number in enumerate(value)} if isinstance(value, tuple) else {name: value}
-    return [f"#define {name} {float(number)!r}f" for name, number in numbers.items()]
 
 
 def _struct(readable: mouth.MouthInterior) -> tuple[Mouth, list[object]]:

@@ -126,6 +126,12 @@ class Enlarged {
         return mixed.data();
     }
 
+    // The first of the values of a row or column that have a part in its pixel; it may lie beyond the border.
+    int32_t first(int32_t pixel) const {
+        float share[TAPS];
+        return place(pixel, share, 1);
+    }
+
   private:
     static const int32_t BEYOND = 2;
     const float* const maps;
@@ -243,7 +249,7 @@ int32_t look_up_rays(const Plate* plate, const float* away, const unsigned char*
     std::vector<int32_t> last(size);  // of the four rays that have a part in a pixel
     std::vector<unsigned char> any(rays + 3);
     for (int32_t k = 0; k < size; k++) own[k] = ((k + 0.5f) / size - 0.5f) * places_per_crop;
-    for (int32_t k = 0; k < size; k++) last[k] = static_cast<int32_t>(std::floor((k + 0.5f) * rays / size - 0.5f)) + 2;
+    for (int32_t k = 0; k < size; k++) last[k] = enlarged.first(k) + 3;
     for (int32_t row = 0; row < height; row++) {
         const float* const shift = enlarged.row(top + row);
         for (int32_t k = 0; k < width; k++) {
@@ -267,7 +273,7 @@ int32_t look_up_rays(const Plate* plate, const float* away, const unsigned char*
             if (seen) {
                 look_up_some(*plate, &x[k], &y[k], stop - k, to + k, area);
             } else {
-                for (int32_t channel = 0; channel < plate->channels; channel++) std::fill(to + channel * area + k, to + channel * area + stop, 0.0f);
+                for (int32_t channel = 0; channel < plate->channels; channel++) std::fill_n(to + channel * area + k, stop - k, 0.0f);
             }
             k = stop;
         }

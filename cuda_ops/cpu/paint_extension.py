@@ -13,6 +13,7 @@ from torch import Tensor
 from ..build import built_library
 from ..core import painting
 from . import mouth_extension, ray_places_extension
+from .defines import defined
 
 SOURCE = Path(__file__).with_name("paint.cpp")
 MOST_CHANNELS = 8
@@ -47,8 +48,8 @@ class Layers(ctypes.Structure):
 def source() -> str:
     """Behind what it takes from Python."""
     structs = {"LAYERS": Layers, "PATCH": Patch, "PLATE": Plate}
-    numbers = {f"{name}_BYTES": ctypes.sizeof(struct) for name, struct in structs.items()} | {"CELL": painting.CELL}
-    return "".join(f"#define {name} {number}\n" for name, number in numbers.items()) + SOURCE.read_text(encoding="utf-8")
+    sizes = {f"{name}_BYTES": ctypes.sizeof(struct) for name, struct in structs.items()}
+    return defined({}, **sizes, CELL=painting.CELL) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> painting.Painting:

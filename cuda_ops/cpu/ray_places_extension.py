@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import channels, far_side, ray_maps
+from .defines import defined
 
 SOURCE = Path(__file__).with_name("ray_places.cpp")
 NUMBERS = {
@@ -40,10 +41,9 @@ class Frame(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    numbers = {name: vars(module)[f"_{name}"] for module, names in NUMBERS.items() for name in names.split()}
-    lines = [f"#define {name} {float(number)!r}f" if name != "GROW" else f"#define GROW {number}" for name, number in numbers.items()]
-    sizes = f"#define KNOWN_BYTES {ctypes.sizeof(Known)}\n#define FRAME_BYTES {ctypes.sizeof(Frame)}"
-    return "\n".join([*lines, sizes, SOURCE.read_text(encoding="utf-8")])
+    return defined(NUMBERS, whole=("GROW",), KNOWN_BYTES=ctypes.sizeof(Known), FRAME_BYTES=ctypes.sizeof(Frame)) + SOURCE.read_text(
+        encoding="utf-8"
+    )
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[ray_maps.RayCoordinates], ray_maps.FindPlaces]:

@@ -49,6 +49,19 @@ def marchers(builds):
     return load
 
 
+@pytest.fixture(scope="session")
+def or_skipped():
+    """Calls what builds something compiled; skips where it cannot be built."""
+
+    def built(load):
+        try:
+            return load()
+        except Refusal as reason:
+            pytest.skip(str(reason))
+
+    return built
+
+
 def pytest_generate_tests(metafunc):
     """Tests that ask for `compiled` run with every back end that computes on processors, those for `kernel` with the GPU's as well."""
     for name, loaders in (("compiled", ON_PROCESSORS), ("kernel", LOADERS)):

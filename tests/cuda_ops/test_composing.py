@@ -18,11 +18,8 @@ SIZE, RAYS = 50, 16  # pixels that are no multiple of the rays
 
 
 @pytest.fixture(scope="module", params=COMPILED)
-def fast(request):
-    try:
-        return import_module(COMPILED[request.param], "cuda_ops").load()
-    except Refusal as reason:
-        pytest.skip(str(reason))
+def fast(request, or_skipped):
+    return or_skipped(import_module(COMPILED[request.param], "cuda_ops").load)
 
 
 @pytest.fixture(autouse=True)

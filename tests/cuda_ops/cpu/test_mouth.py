@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from cuda_ops import composing
-from cuda_ops.build import Refusal
 from cuda_ops.cpu import mouth_extension
 from real3d_core.analytic.mouth import MouthInterior
 from real3d_core.analytic.painting import IN_TORCH
@@ -17,11 +16,8 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 
 
 @pytest.fixture(scope="module")
-def twin():
-    try:
-        return mouth_extension.load()
-    except Refusal as reason:
-        pytest.skip(str(reason))
+def twin(or_skipped):
+    return or_skipped(mouth_extension.load)
 
 
 def mouth(parted=False, teeth=0.0, colours=True, lower_teeth=False):

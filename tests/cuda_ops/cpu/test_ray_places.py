@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from cuda_ops import composing
-from cuda_ops.build import Refusal
 from cuda_ops.cpu import ray_places_extension
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
@@ -37,11 +36,8 @@ def scene(assets):
 
 
 @pytest.fixture(scope="module")
-def places_by():
-    try:
-        return ray_places_extension.load()
-    except Refusal as reason:
-        pytest.skip(str(reason))
+def places_by(or_skipped):
+    return or_skipped(ray_places_extension.load)
 
 
 @pytest.fixture(autouse=True)
