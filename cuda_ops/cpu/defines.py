@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 
-def defined(numbers: Mapping[ModuleType, str], whole: Sequence[str] = (), **sizes: int) -> str:
+def defined(sizes: Mapping[str, int], numbers: Mapping[ModuleType, str] | None = None, whole: Sequence[str] = ()) -> str:
     """Lines of C++ that define numbers as floats; of a tuple all, as a list, and each one, as NAME_0, NAME_1 ...
 
     Args:
+        sizes: whole numbers by name.
         numbers: a module and the names of its numbers there, without the underscore before each.
-        whole: those of the names that are whole numbers.
-        sizes: others, which are whole numbers.
+        whole: those of the names that are whole numbers, too.
     """
     macros = {name: str(size) for name, size in sizes.items()}
-    for module, names in numbers.items():
+    for module, names in (numbers or {}).items():
         for name in names.split():
             value = vars(module)[f"_{name}"]
             if isinstance(value, tuple):

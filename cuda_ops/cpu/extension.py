@@ -54,7 +54,7 @@ def source() -> str:
     """All parts as one text, behind what they take from Python."""
     own = {"SHEET_BYTES": Sheet, "SHEETS_BYTES": Sheets, "FRAME_RAYS_BYTES": FrameRays}
     sizes = STRUCT_BYTES | {name: ctypes.sizeof(struct) for name, struct in own.items()}
-    return defined({}, **sizes) + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    return defined(sizes) + c_constants() + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 def load(flags: tuple[str, ...] | None = None) -> FusedMarcher:

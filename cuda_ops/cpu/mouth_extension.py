@@ -45,7 +45,7 @@ class Mouth(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    return defined(NUMBERS, MOUTH_BYTES=ctypes.sizeof(Mouth)) + SOURCE.read_text(encoding="utf-8")
+    return defined({"MOUTH_BYTES": ctypes.sizeof(Mouth)}, NUMBERS) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior], mouth.BetweenLips]:

@@ -49,7 +49,7 @@ def source() -> str:
     """Behind what it takes from Python."""
     structs = {"LAYERS": Layers, "PATCH": Patch, "PLATE": Plate}
     sizes = {f"{name}_BYTES": ctypes.sizeof(struct) for name, struct in structs.items()}
-    return defined({}, **sizes, CELL=painting.CELL) + SOURCE.read_text(encoding="utf-8")
+    return defined(sizes | {"CELL": painting.CELL}) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> painting.Painting:

@@ -41,9 +41,8 @@ class Frame(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    return defined(NUMBERS, whole=("GROW",), KNOWN_BYTES=ctypes.sizeof(Known), FRAME_BYTES=ctypes.sizeof(Frame)) + SOURCE.read_text(
-        encoding="utf-8"
-    )
+    sizes = {"KNOWN_BYTES": ctypes.sizeof(Known), "FRAME_BYTES": ctypes.sizeof(Frame)}
+    return defined(sizes, NUMBERS, whole=("GROW",)) + SOURCE.read_text(encoding="utf-8")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[ray_maps.RayCoordinates], ray_maps.FindPlaces]:
