@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import import_module
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from .build import Refusal
 
 TOLERANCE = 1e-4
 PLACES_TOLERANCE = 1e-3
+EYE_TOLERANCE = 0.02  # OpenCV before 5 rounds to 1/32 pixel where colours are taken from
 COMPILED = {"cpu-ext": ".cpu.paint_extension"}
 """Name of a back end -> where it is loaded from. In the order in which they are tried."""
 
@@ -45,7 +47,12 @@ def painting() -> core.painting.Painting:
         compiled = chosen()[1].between_lips(readable)
         return compiled if _agree(compiled, readable, readable.some_places(), TOLERANCE, "Mouths are painted") else readable
 
-    return core.painting.Painting(look_up, look_up_rays, paint, coordinates, between_lips)
+    def eye(readable: core.eyes.Eye) -> core.eyes.PaintEye:
+        compiled = chosen()[1].eye(readable)
+        agree = all(_agree(compiled, readable, (pose,), EYE_TOLERANCE, "Eyes are painted") for pose in readable.some_poses())
+        return compiled if agree else readable
+
+    return core.painting.Painting(look_up, look_up_rays, paint, coordinates, between_lips, eye)
 
 
 def _agree(compiled: Callable, readable: Callable, given: tuple, tolerance: float, what: str) -> bool:
@@ -59,8 +66,8 @@ def _agree(compiled: Callable, readable: Callable, given: tuple, tolerance: floa
     return agree
 
 
-def _tensors(made: Tensor | core.ray_maps.RayPlaces) -> list[Tensor]:
-    return [made] if isinstance(made, Tensor) else list(vars(made).values())
+def _tensors(made: Tensor | np.ndarray | core.ray_maps.RayPlaces) -> list[Tensor]:
+    return [torch.as_tensor(made)] if isinstance(made, (Tensor, np.ndarray)) else list(vars(made).values())
 
 
 def chosen() -> tuple[str, core.painting.Painting]:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from ..real3d_core import errors as errors
     from ..real3d_core import render as render
     from ..real3d_core.analytic import channels as channels
+    from ..real3d_core.analytic import eyeball as eyeball
+    from ..real3d_core.analytic import eyes as eyes
     from ..real3d_core.analytic import far_side as far_side
+    from ..real3d_core.analytic import lids as lids
     from ..real3d_core.analytic import mouth as mouth
     from ..real3d_core.analytic import mouth_light as mouth_light
     from ..real3d_core.analytic import own_teeth as own_teeth
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from ..real3d_core.analytic import ray_maps as ray_maps
     from ..real3d_core.portrait import plates as plates
 else:
-    _AVATAR = ("channels", "far_side", "mouth", "mouth_light", "own_teeth", "painting", "ray_maps")
+    _AVATAR = ("channels", "eyeball", "eyes", "far_side", "lids", "mouth", "mouth_light", "own_teeth", "painting", "ray_maps")
     _PLACES = {"errors": "errors", "plates": "portrait.plates", "render": "render", **{room: f"analytic.{room}" for room in _AVATAR}}
 
     def __getattr__(room: str) -> ModuleType:

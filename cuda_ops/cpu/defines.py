@@ -11,13 +11,13 @@ def defined(sizes: Mapping[str, int], numbers: Mapping[ModuleType, str] | None =
 
     Args:
         sizes: whole numbers by name.
-        numbers: a module and the names of its numbers there, without the underscore before each.
+        numbers: a module and the names of its numbers there, without the underscore before those that have one.
         whole: those of the names that are whole numbers, too.
     """
     macros = {name: str(size) for name, size in sizes.items()}
     for module, names in (numbers or {}).items():
         for name in names.split():
-            value = vars(module)[f"_{name}"]
+            value = vars(module)[name if hasattr(module, name) else f"_{name}"]
             if isinstance(value, tuple):
                 macros |= {f"{name}_{k}": _float(number) for k, number in enumerate(value)}
                 macros[name] = ", ".join(map(_float, value))

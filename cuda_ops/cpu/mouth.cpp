@@ -1,9 +1,6 @@
 // The inside of a mouth, as MouthInterior of real3d_core/analytic/mouth.py defines it (change both; where they differ that one is used, which
-// takes ten times as long, and test_mouth.py fails); mouth_extension.py puts this text behind the numbers
-// of that file, in capitals, and the size that the struct has in Python.
-
-#include <cmath>
-#include <cstdint>
+// takes ten times as long, and test_mouth.py fails); mouth_extension.py puts this text behind colours.h, the
+// numbers of that file, in capitals, and the size that the struct has in Python.
 
 extern "C" {
 
@@ -31,33 +28,17 @@ const float UPPER[] = {UPPER_TEETH}, LOWER[] = {LOWER_TEETH};
 const int TEETH = sizeof(UPPER) / sizeof(float);
 static_assert(sizeof(UPPER) == sizeof(LOWER), "both rows have as many teeth");
 
-inline float between(float value, float low, float high) {  // low, if it is not a number
-    value = value > low ? value : low;
-    return value < high ? value : high;
-}
-inline float positive(float value) { return value > 0 ? value : 0; }
-inline float share(float value, float start, float stop) { return between((value - start) / (stop - start), 0, 1); }
-inline float eased(float t) { return t * t * (3 - 2 * t); }
 inline float lit_between(float gap) { return NARROW_0 + (1 - NARROW_0) * share(gap, 0, NARROW_1); }
 
 struct Place {
     float x, y;
-};
-struct Colour {
-    float of[3];
 };
 struct Layer {
     Colour colour;
     float covers;
 };
 
-template <typename Value>
-inline Colour each(Value value) {
-    return {{value(0), value(1), value(2)}};
-}
-inline Colour over(const Colour& below, const Layer& layer) {
-    return each([&](int c) { return below.of[c] + (layer.colour.of[c] - below.of[c]) * layer.covers; });
-}
+inline Colour over(const Colour& below, const Layer& layer) { return mixed(below, layer.colour, layer.covers); }
 
 // What the photo shows at a place across.
 struct Column {

@@ -14,7 +14,7 @@ from ..build import built_library
 from ..core import mouth, mouth_light, own_teeth, plates
 from .defines import defined
 
-SOURCE = Path(__file__).with_name("mouth.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("colours.h", "mouth.cpp"))
 NUMBERS = {
     mouth: """UPPER_TEETH LOWER_TEETH UPPER_EDGE UPPER_ARCH LOWER_ARCH TALL ROUND LOWER_SHOWN OPENS TEETH_DEPTH TONGUE_DEPTH LIP_SHADE
     LOWER_LIGHT ROLL ROLL_SHADE ROLL_STARTS CORNER NARROW UNDER_LIP CAST CLINGS THROAT INNER_CHEEK HOLLOW DEEPEST STRETCH AT_CORNERS EVENS
@@ -45,7 +45,7 @@ class Mouth(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    return defined({"MOUTH_BYTES": ctypes.sizeof(Mouth)}, NUMBERS) + SOURCE.read_text(encoding="utf-8")
+    return defined({"MOUTH_BYTES": ctypes.sizeof(Mouth)}, NUMBERS) + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior], mouth.BetweenLips]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import painting
-from . import mouth_extension, ray_places_extension
+from . import eyes_extension, mouth_extension, ray_places_extension
 from .defines import defined
 
 SOURCE = Path(__file__).with_name("paint.cpp")
@@ -115,8 +115,8 @@ def load(flags: tuple[str, ...] | None = None) -> painting.Painting:
         _require_memory(failed)
         return picture, person
 
-    coordinates, between_lips = ray_places_extension.load(flags), mouth_extension.load(flags)
-    return painting.Painting(look_up, look_up_rays, paint, lambda readable, at_rest: coordinates(readable), between_lips)
+    coordinates, between_lips, eye = (extension.load(flags) for extension in (ray_places_extension, mouth_extension, eyes_extension))
+    return painting.Painting(look_up, look_up_rays, paint, lambda readable, at_rest: coordinates(readable), between_lips, eye)
 
 
 def _plate(plate: Tensor, patches: Sequence[painting.Patch]) -> tuple[Plate, list[object]]:

@@ -7,6 +7,7 @@ around. An eye at rest is not painted at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,26 @@ _NARROWS = (0.025, 0.112)  # likewise, by which lids_tight lowers the upper lid 
 _WIDEST, _NARROWEST = 0.55, 0.5  # of the opening: the most that this moves either lid
 
 
+@dataclass(frozen=True)
+class EyePose:
+    """Where the iris and the lids of an eye are.
+
+    shift: pixels to the right and down by which the iris has moved.
+    closed: part of the way down to the lower lid that the edge of the upper one has come, below 0: up.
+    raised: part of the opening by which the lower lid has come up.
+    drawn: 0..1, how smooth the upper lid's skin is.
+    """
+
+    shift: tuple[float, float]
+    closed: float
+    raised: float
+    drawn: float
+
+
+PaintEye = Callable[[EyePose], np.ndarray]
+"""The signature of `Eye.__call__`."""
+
+
 class Eye:
     """One eye of a photo.
 
@@ -67,35 +88,43 @@ class Eye:
         self._frame = glasses * self._lid.before_skin
         at_rest = self._ball(np.zeros(2))
         shadow = np.minimum((picture + DARKEN) / (at_rest + DARKEN), 1)
-        self._cast = np.dstack([shadow, np.maximum(picture - at_rest, 0), picture]).astype(np.float32)
+        self._cast = [part.astype(np.float32) for part in (shadow, np.maximum(picture - at_rest, 0), picture)]
 
-    def __call__(self, gaze: tuple[float, float], closed: float, wide: float = 0.0, tight: float = 0.0) -> np.ndarray:
-        """[h, w, 3] of an eye that looks `gaze` radians to the picture's right and up, its lid `closed` 0..1 of the way.
+    def pose(self, gaze: tuple[float, float], closed: float = 0.0, wide: float = 0.0, tight: float = 0.0) -> EyePose:
+        """Of an eye that looks `gaze` radians to the picture's right and up, its lids `closed` 0..1 of the way.
 
         Args:
             wide, tight: how far it is opened wide, and narrowed; 1 is fully.
         """
-        shape = self._shape
-        right, down = EYEBALL * shape.width * math.sin(gaze[0]), -EYEBALL * shape.width * math.sin(gaze[1])
-        ball = self._ball(right * self._level + down * np.array([-self._level[1], self._level[0]]))
-        tallest = float(shape.opening.max())
+        right, down = EYEBALL * self._shape.width * math.sin(gaze[0]), -EYEBALL * self._shape.width * math.sin(gaze[1])
+        (across, along), tallest = map(float, self._level), float(self._shape.opening.max())
         lowered, raised = (
-            float(np.clip((tight * narrows - wide * widens) / tallest, -_WIDEST, _NARROWEST))
+            min(max((tight * narrows - wide * widens) / tallest, -_WIDEST), _NARROWEST)
             for widens, narrows in zip(_WIDENS, _NARROWS, strict=True)
         )
         upper_follows, lower_follows = map(float, lids_follow(gaze[1], tallest))
         follows, raised = max(upper_follows + lowered, -_WIDEST), raised - lower_follows
         part = follows + (1 - follows) * closed
-        bottom = shape.bottom - np.float32(raised + (_RISES - raised) * closed) * shape.opening
-        edge = shape.top + np.float32(part) * (bottom - shape.top + np.float32(max(part, 0) * _HANG) * shape.arch)
-        smooth = drawn(part, tallest)
-        ball = self._shaded(ball, edge, bottom) * coloured(1 - np.float32(_SHADE * smooth) * shape.arch)
+        shift = (right * across - down * along, right * along + down * across)
+        return EyePose(shift, part, raised + (_RISES - raised) * closed, drawn(part, tallest))
+
+    def some_poses(self) -> list[EyePose]:
+        """By which what paints the same is held against this."""
+        return [self.pose((0.1, -0.1), 0.4), self.pose((-0.2, 0.1), 1.0), self.pose((0.05, 0.0), wide=1.0)]
+
+    def __call__(self, pose: EyePose) -> np.ndarray:
+        """[h, w, 3]."""
+        shape, smooth = self._shape, pose.drawn
+        bottom = shape.bottom - np.float32(pose.raised) * shape.opening
+        hangs = np.float32(max(pose.closed, 0) * _HANG) * shape.arch
+        edge = shape.top + np.float32(pose.closed) * (bottom - shape.top + hangs)
+        ball = self._shaded(self._ball(np.array(pose.shift)), edge, bottom) * coloured(1 - np.float32(_SHADE * smooth) * shape.arch)
         on_ball, below = (np.clip((shape.down - line) / self._soft + 0.5, 0, 1) for line in (edge, bottom))
         between = (1 - below) * np.clip(shape.opening / self._soft, 0, 1)  # nothing beyond the corners
         skin = self._lid.below(bottom, smooth)
         under = skin + (ball - skin) * coloured(between)
-        lid = self._lid.skin(edge, smooth, part)
-        painted = self._lid.lashes(lid + (under - lid) * coloured(on_ball), edge, smooth, part)
+        lid = self._lid.skin(edge, smooth, pose.closed)
+        painted = self._lid.lashes(lid + (under - lid) * coloured(on_ball), edge, smooth, pose.closed)
         return (painted + (self._picture - painted) * self._frame).clip(0, 1).astype(np.float32)
 
     def _shaded(self, ball: np.ndarray, edge: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -103,8 +132,9 @@ class Eye:
         shape = self._shape
         within = (shape.down - edge) / np.maximum(bottom - edge, 1e-3)
         source = np.where(shape.down > edge, shape.top + within * shape.opening, shape.down - (edge - shape.top))
-        cast = shape.pulled(self._cast, np.where(shape.down > bottom, shape.bottom - bottom, source - shape.down))
-        return lit((ball + DARKEN) * cast[..., :3] - DARKEN, cast[..., 3:6], cast[..., 6:])
+        way = np.where(shape.down > bottom, shape.bottom - bottom, source - shape.down)
+        shadow, light, most = (shape.pulled(part, way) for part in self._cast)
+        return lit((ball + DARKEN) * shadow - DARKEN, light, most)
 
 
 @dataclass(frozen=True)
@@ -140,9 +170,10 @@ class Eyes:
     Args:
         head: [1, >= 3, S, S], a plate with its margins.
         landmarks: [478, 3] in crop units.
+        painter: an Eye -> what paints the same.
     """
 
-    def __init__(self, head: Tensor, landmarks: Tensor):
+    def __init__(self, head: Tensor, landmarks: Tensor, painter: Callable[[Eye], PaintEye] = lambda eye: eye):
         side = head.shape[-1]
         picture = head[0, :3].permute(1, 2, 0).numpy()
         points = plate_pixels(landmarks[:, :2].double().numpy(), side)
@@ -169,15 +200,22 @@ class Eyes:
             for number, corner, part, shape, ring, its_own in found
             if is_seen(its_own, clearer, skin)
         ]
+        self._painters = [painter(eye) for _, _, eye in self._eyes]
 
     def __call__(self, look: Look) -> list[Painted]:
         """The eyes that are not at rest."""
-        both = any((*look.gaze, look.wide, look.tight))
-        moving = [(number, corner, eye) for number, corner, eye in self._eyes if both or look.closed[number] > 0]
-        return [
-            Painted(corner, eye(self._possible(look.gaze, number), look.closed[number], look.wide, look.tight))
-            for number, corner, eye in moving
-        ]
+        poses = zip(self._eyes, self._painters, self.poses(look), strict=True)
+        return [Painted(corner, paint(pose)) for (_, corner, _), paint, pose in poses if pose is not None]
+
+    def poses(self, look: Look) -> list[EyePose | None]:
+        """Of each eye that the photo shows, None of one at rest."""
+        return [self._pose(look, number, eye) for number, _, eye in self._eyes]
+
+    def _pose(self, look: Look, number: int, eye: Eye) -> EyePose | None:
+        closed = look.closed[number]
+        if not any((*look.gaze, look.wide, look.tight)) and closed <= 0:
+            return None
+        return eye.pose(self._possible(look.gaze, number), closed, look.wide, look.tight)
 
     def _possible(self, gaze: tuple[float, float], number: int) -> tuple[float, float]:
         """On the side of a head the iris meets the inner corner: no white is seen there that a turn to the temple or up could bare."""

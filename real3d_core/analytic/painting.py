@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..portrait.boxes import Box
+from .eyes import Eye, PaintEye
 from .mouth import BetweenLips, MouthInterior
 from .ray_maps import PLACES_PER_CROP as PLACES_PER_CROP
 from .ray_maps import FindPlaces, FrameRays, RayCoordinates, channels, enlargement, listed, own_places
@@ -70,6 +71,7 @@ class Painting:
 
     coordinates: (a portrait's RayCoordinates, its rays at rest) -> what does the same.
     between_lips: a portrait's MouthInterior -> what does the same.
+    eye: one of its eyes -> what paints the same.
     """
 
     look_up: LookUp
@@ -77,6 +79,7 @@ class Painting:
     paint: Paint
     coordinates: Callable[[RayCoordinates, FrameRays], FindPlaces]
     between_lips: Callable[[MouthInterior], BetweenLips]
+    eye: Callable[[Eye], PaintEye]
 
 
 def look_up(plate: Tensor, places: Tensor, patches: Sequence[Patch] = ()) -> Tensor:
@@ -154,4 +157,4 @@ def _carried_torso(layers: FrameLayers, size: int) -> tuple[Tensor, Tensor]:
     return torso, still
 
 
-IN_TORCH = Painting(look_up, look_up_rays, paint, lambda coordinates, at_rest: coordinates, lambda mouth: mouth)
+IN_TORCH = Painting(look_up, look_up_rays, paint, lambda coordinates, at_rest: coordinates, lambda mouth: mouth, lambda eye: eye)

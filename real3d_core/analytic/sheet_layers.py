@@ -66,7 +66,7 @@ class HeadSheets:
         self._size, self._look_up, self._look_up_rays = size, painting.look_up, painting.look_up_rays
         self.face = face
         self._from_rays = from_rays
-        self.eyes = Eyes(plates.head, portrait.landmarks)
+        self.eyes = Eyes(plates.head, portrait.landmarks, painting.eye)
         self._mouth_box = _mouth_box(face, 1 / from_rays.rays)
         self.pixel = 1 / (size * face.face_height)
         self.mouth = MouthInterior(plates.photo, portrait.landmarks, self.pixel)

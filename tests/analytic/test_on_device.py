@@ -3,10 +3,10 @@
 from contextlib import nullcontext
 
 import cv2
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from exact_remap import exact_remap
 from float32_only import float32_only
 
 from real3d_core.analytic import compose
@@ -34,23 +34,6 @@ from real3d_core.stream import FPS, FrameStream
 FRAMES, SIZE = 3, 96
 RAYS = MarchSettings(resolution=48, coarse=20, fine=8)
 EQUAL = 1e-4
-REMAP = cv2.remap
-
-
-def exact_remap(picture, x, y, _, borderMode=cv2.BORDER_CONSTANT):
-    """cv2.remap, which rounds places to 1/32 pixel: in all pictures before OpenCV 5, there in those of more than four channels."""
-    if y is None:  # not an eye's
-        return REMAP(picture, x, None, cv2.INTER_LINEAR)
-    height, width = picture.shape[:2]
-    grid = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)).float()[None]
-    maps = torch.from_numpy(np.atleast_3d(picture)).float().permute(2, 0, 1)[None]
-    beyond = "border" if borderMode == cv2.BORDER_REPLICATE else "zeros"
-    return (
-        F.grid_sample(maps, grid, padding_mode=beyond, align_corners=False)[0]
-        .permute(1, 2, 0)
-        .numpy()
-        .reshape(*x.shape, *picture.shape[2:])
-    )
 
 
 def difference(found, expected):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...face.measures import EYEBALL
 from ...smooth_step import eased
-from ..eye_shape import _FOLLOWS, _FOLLOWS_MOST, _LOWER_FOLLOWS, _LOWER_FOLLOWS_MOST
 from ..eyeball import DARKEN
-from ..eyes import _HANG, _NARROWEST, _NARROWS, _RISES, _SHADE, _WIDENS, _WIDEST, Eye, Eyes, Look
-from ..lids import _BULGE, _DRAWN, _FANNED, _LASHES, _LEAVES, _LINE, _ROUND, _SETTLES, _SHORTEST, _SINKS, _TURNS
+from ..eyes import _HANG, _SHADE, Eye, EyePose, Eyes, Look
+from ..lids import _BULGE, _FANNED, _LASHES, _LEAVES, _LINE, _ROUND, _SETTLES, _SHORTEST, _SINKS, _TURNS
 from .maps import sampled
 from .moved import moved, sent
 
@@ -23,19 +22,19 @@ class EyesOnDevice:
 
     def __init__(self, eyes: Eyes, device: torch.device):
         self._eyes, self._device = eyes, device
-        self._painters = [(number, corner, EyeOnDevice(eye, device)) for number, corner, eye in eyes._eyes]
+        self._painters = [(corner, EyeOnDevice(eye, device)) for _, corner, eye in eyes._eyes]
 
     def __call__(self, colours: Tensor, plate: Tensor, places: Tensor, looks: Sequence[Look]) -> Tensor:
         """Colours [n, 3, h, w] that were found at places [n, 2, h, w] of a plate [1, >= 3, S, S], with the eyes that are not at rest."""
         plates, side = plate[:, :3].repeat(len(looks), 1, 1, 1), plate.shape[-1]
         pixels, inside = ((places + 1) * side - 1) / 2, torch.zeros_like(places[:, :1], dtype=torch.bool)
-        for number, (left, top), painter in self._painters:
-            shown = [(*self._eyes._possible(look.gaze, number), look.closed[number], look.wide, look.tight) for look in looks]
-            numbers = sent(torch.tensor(shown), self._device)
-            painted = painter(*numbers.T[:, :, None, None])
+        poses = [self._eyes.poses(look) for look in looks]
+        for number, ((left, top), painter) in enumerate(self._painters):
+            numbers = sent(torch.tensor([_numbers(of_frame[number]) for of_frame in poses]), self._device)
+            painted = painter(*numbers.T[1:, :, None, None, None])
             height, width = painted.shape[2:]
             place = plates[..., top : top + height, left : left + width]
-            place.copy_(torch.where((numbers != 0).any(dim=1)[:, None, None, None], painted, place))
+            place.copy_(torch.where(numbers[:, 0, None, None, None] > 0, painted, place))
             inside |= _between(pixels[:, :1], left, width) & _between(pixels[:, 1:], top, height)
         return torch.where(inside, sampled(plates, places, "bicubic"), colours)
 
@@ -46,8 +45,7 @@ class EyeOnDevice:
     def __init__(self, eye: Eye, device: torch.device):
         ball, lid, shape = eye._ball, eye._lid, eye._shape
         self._right, self._lower = map(float, shape.below)
-        self._width, self._tallest, self._farthest = shape.width, float(shape.opening.max()), float(shape.x.max())
-        self._level, self._soft = eye._level.tolist(), eye._soft
+        self._width, self._farthest, self._soft = shape.width, float(shape.x.max()), eye._soft
 
         self._x, self._y, self._down, self._top, self._bottom, self._arch = (
             moved(one, device)[None, None] for one in (shape.x, shape.y, shape.down, shape.top, shape.bottom, shape.arch)
@@ -57,32 +55,18 @@ class EyeOnDevice:
         )
         self._tint = moved(lid._tint, device)[None, :, None, None]
         of_ball = (ball._white, ball._iris, ball._glint, ball._lit)
-        maps = (eye._picture, eye._frame, eye._cast, *of_ball, lid._covered, lid._skin, lid._bare, lid._rim, lid._lash)
+        maps = (eye._picture, eye._frame, np.dstack(eye._cast), *of_ball, lid._covered, lid._skin, lid._bare, lid._rim, lid._lash)
         self._picture, self._frame, self._cast, self._white, self._iris, self._glint, self._lit, *of_lid = (
             moved(one, device).permute(2, 0, 1)[None].float() for one in maps
         )
         self._covered, self._skin, self._bare, self._rim, self._lash = of_lid
 
-    def __call__(self, gaze_x: Tensor, gaze_y: Tensor, closed: Tensor, wide: Tensor, tight: Tensor) -> Tensor:
-        """[n, 3, h, w]; the arguments of `Eye`, each [n, 1, 1]."""
-        gaze_x, gaze_y, closed, wide, tight = (one[:, None] for one in (gaze_x, gaze_y, closed, wide, tight))
-        right, down = EYEBALL * self._width * gaze_x.sin(), -EYEBALL * self._width * gaze_y.sin()
-        ball = self._ball(right * self._level[0] - down * self._level[1], right * self._level[1] + down * self._level[0])
-        lowered, raised = (
-            ((tight * narrows - wide * widens) / self._tallest).clamp(-_WIDEST, _NARROWEST)
-            for widens, narrows in zip(_WIDENS, _NARROWS, strict=True)
-        )
-        sinks = -EYEBALL * gaze_y.sin() / max(self._tallest, 1e-3)
-        upper_follows, lower_follows = (
-            (sinks * torch.where(sinks > 0, *part)).clamp(-most[1], most[0])
-            for part, most in ((_FOLLOWS, _FOLLOWS_MOST), (_LOWER_FOLLOWS, _LOWER_FOLLOWS_MOST))
-        )
-        follows, raised = (upper_follows + lowered).clamp_min(-_WIDEST), raised - lower_follows
-        part = follows + (1 - follows) * closed
+    def __call__(self, right: Tensor, down: Tensor, part: Tensor, raised: Tensor, smooth: Tensor) -> Tensor:
+        """[n, 3, h, w]; the numbers of `EyePose`, each [n, 1, 1, 1]."""
+        ball = self._ball(right, down)
         opening = self._bottom - self._top
-        bottom = self._bottom - (raised + (_RISES - raised) * closed) * opening
+        bottom = self._bottom - raised * opening
         edge = self._top + part * (bottom - self._top + part.clamp_min(0) * _HANG * self._arch)
-        smooth = eased((part * max(self._tallest / _DRAWN[0], 1 / _DRAWN[1])).clamp(0, 1))
         ball = self._shaded(ball, edge, bottom) * (1 - _SHADE * smooth * self._arch)
         on_ball, below = (((self._down - line) / self._soft + 0.5).clamp(0, 1) for line in (edge, bottom))
         between = (1 - below) * (opening / self._soft).clamp(0, 1)  # nothing beyond the corners
@@ -141,6 +125,11 @@ class EyeOnDevice:
         height, width = picture.shape[2:]
         grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)[:, 0]
         return F.grid_sample(picture.expand(len(grid), -1, -1, -1), grid, padding_mode=beyond, align_corners=False)
+
+
+def _numbers(pose: EyePose | None) -> list[float]:
+    """Whether the eye is to be painted, and how."""
+    return [0.0] * 6 if pose is None else [1.0, *pose.shift, pose.closed, pose.raised, pose.drawn]
 
 
 def _between(pixels: Tensor, start: int, length: int) -> Tensor:

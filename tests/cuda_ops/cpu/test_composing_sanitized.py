@@ -5,8 +5,10 @@ from pathlib import Path
 SANITIZED = """
 import torch
 from types import SimpleNamespace
+from test_eyes import eye
 from test_mouth import KINDS, mouth
-from cuda_ops.cpu import mouth_extension, paint_extension, ray_places_extension
+from cuda_ops.cpu import eyes_extension, mouth_extension, paint_extension, ray_places_extension
+from real3d_core.analytic.eyes import EyePose
 from real3d_core.analytic.painting import FrameLayers
 from real3d_core.analytic.ray_maps import FrameRays
 from real3d_core.render.ray_marching import HeadRender
@@ -35,6 +37,10 @@ for kind in KINDS.values():
     for far in (1.0, 1e9, float("nan")):
         between_lips(readable)(skull * far, jaw, below, slant)
         between_lips(readable)(skull, jaw * far, below * far, slant)
+paint_eye = eyes_extension.load(flags)(eye())
+for number in (0.0, 0.7, -1e9, 1e9, float("inf"), float("nan")):
+    for pose in ((number, 0.0, 0.0), (0.0, number, 0.0), (0.0, 0.5, number)):
+        paint_eye(EyePose((pose[0], -pose[0]), pose[1], pose[2], 0.5))
 print("clean")
 """
 
