@@ -8,10 +8,12 @@ from pathlib import Path
 import cuda_emulation
 import pytest
 from filelock import FileLock
+from scenes import trigrid_scene
 
 from cuda_ops import build
 from cuda_ops.back_ends import BACK_ENDS
 from cuda_ops.build import Refusal
+from real3d_core.render.ray_marching import MarchSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ON_PROCESSORS = {back_end.name: back_end.load for back_end in BACK_ENDS if back_end.device == "cpu"}
@@ -38,6 +40,8 @@ def marchers(builds):
             try:
                 with FileLock(f"{builds}.lock"):
                     loaded[name] = LOADERS[name]()
+                    scene = trigrid_scene(MarchSettings(2, 4, 4), 3, 4, 4)  # numba compiles for stacked planes when it first meets some
+                    loaded[name](scene.planes, scene.decoder, scene.cameras, scene.settings)
             except Refusal as reason:
                 loaded[name] = reason
         if isinstance(loaded[name], Refusal):
