@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+_lock = threading.Lock()
+_asked, _limits = 0, None
 
 
 @contextmanager
@@ -20,3 +24,31 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """The linear algebra of NumPy and SciPy computes on one thread within; afterwards, once nobody is within, on as many as before.
+
+    It takes some milliseconds, and holds for the whole process: PyTorch has a setting of its own.
+    """
+    global _asked, _limits
+    with _lock:
+        if not _asked:
+            _limits = _limited()
+        _asked += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _asked -= 1
+            if not _asked and _limits is not None:
+                _limits.restore_original_limits()
+
+
+def _limited():
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:  # a pack that was brought up to date without its requirements: slower, but it works
+        return None
+    return threadpool_limits(1, "blas")

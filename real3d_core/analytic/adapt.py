@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..one_thread import one_thread
+from ..one_thread import blas_on_one_thread, one_thread
 from ..portrait.boxes import Box
 from ..render.planes import Planes
 from .channels import BACK, CARRIED, COLOUR, FACE_UV, FRONT, JAW_UV, STEEPNESS
@@ -38,6 +38,7 @@ class PlaneBender:
         sheets: of that head.
     """
 
+    @blas_on_one_thread()
     def __init__(self, planes: Planes):
         self._planes = planes
         landmarks = landmarks_of(planes)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..avatar import HEAD_THRESHOLD
-from ..one_thread import one_thread
+from ..one_thread import blas_on_one_thread, one_thread
 from ..portrait.crop import Backdrop, behind
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
@@ -50,6 +50,7 @@ class Layers:
     torso: Torso
 
     @classmethod
+    @blas_on_one_thread()
     def of(cls, portrait: Portrait, planes: Planes, at_rest: HeadRender, size: int, painting: Painting) -> Layers:
         """
         Args:

@@ -15,6 +15,7 @@ from ..motion.bridging import Bridges
 from ..motion.gaze import gaze_of, with_gaze
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion
+from ..one_thread import blas_on_one_thread
 from ..render.camera import matrix_to_euler
 from .controls import BASIS, CONTROLS, FaceControls, control_directions
 from .eye_shape import lids_follow
@@ -27,6 +28,7 @@ _GAZE_SMOOTHING = 0.7  # frames: eyes jump
 _FARTHEST = 0.7  # decimetres that a head may leave its place: the torso stays where it is
 
 
+@blas_on_one_thread()
 def motion_from_track(track: FaceTrack, neutral: int | None = None, smoothing: float = 1.0) -> Motion:
     """The motion of a driving clip relative to one of its frames.
 

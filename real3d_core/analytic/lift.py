@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..one_thread import blas_on_one_thread
 from ..portrait.portrait import Portrait
 from ..render.planes import Planes
 from .channels import (
@@ -28,6 +29,7 @@ from .glasses import GLASSES, glasses_worn
 from .solid import TEXELS, head_solid, sample_plate, texel_centres
 
 
+@blas_on_one_thread()
 def lift(portrait: Portrait) -> Planes:
     """The head at rest as planes [1, 3, 32, 256, 256]."""
     solid = head_solid(portrait)

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import NoFaceError
 from ..mediapipe_models.model_files import ModelFolders
 from ..motion.bridging import Bridges, gaps_of, plan_bridges
+from ..one_thread import blas_on_one_thread
 from ..stream import FPS
 from .canonical_face import CanonicalFace, canonical_face, head_pose, upright
 from .following import Sighting
@@ -208,6 +209,7 @@ def _track(sightings: Sequence[Sighting], models: ModelFolders, fps: float, size
     return track
 
 
+@blas_on_one_thread()
 def track_from_landmarks(
     landmarks: np.ndarray,
     fps: float,

@@ -17,6 +17,7 @@ from ..face.landmarks import FaceLandmarks, largest_first
 from ..media.pictures import opaque
 from ..mediapipe_models.model_files import ModelFolders
 from ..memory import give_back
+from ..one_thread import blas_on_one_thread
 from ..ranges import DEFAULT_FACE_AREA, FACE_AREA, FACE_INDEX
 from ..render.camera import FACE_MODEL_CAMERA_DISTANCE, FOCAL, camera_from_pose, matrix_to_euler
 from .crop import CropWindow, crop_window
@@ -89,6 +90,7 @@ class Portrait:
         return small.clamp(0, 1) * 2 - 1
 
 
+@blas_on_one_thread()
 def prepare_portrait(
     photo: np.ndarray,
     models: ModelFolders,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import SoundError
+from ..one_thread import blas_on_one_thread
 from ..stream import FPS
 from .acting import ACTED, acted_face, asked
 from .alignment import fit_transcript, refuse_too_many_words, spoken_at
@@ -27,6 +28,7 @@ SHORTEST_CLOSURE = 0.06  # seconds
 LONGEST_HOLD = 0.09  # seconds a closure is drawn out at most in order to be seen in two frames; always in one
 
 
+@blas_on_one_thread()
 def speech_controls(
     samples: np.ndarray,
     frames: int,
