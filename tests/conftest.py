@@ -23,7 +23,10 @@ class SideBySide:
     """Files are run side by side, but for those of a folder whose tests share what takes long to make and gigabytes of memory."""
 
     TOGETHER = "tests/real3d/networks/"
-    FIRST = ("tests/browser/test_face.py", TOGETHER, "tests/browser/test_page.py", "tests/series/", "tests/cuda_ops/", "tests/test_main.py")
+    FIRST = (
+        *("tests/browser/test_face.py", TOGETHER, "tests/browser/test_page.py", "tests/series/", "tests/cuda_ops/", "tests/test_main.py"),
+        *("tests/analytic/test_picture.py", "tests/nodes/test_live_faces.py", "tests/motion/test_driving_clips.py"),
+    )
     """What takes longest: begun last, it would leave the other processes without work."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
