@@ -129,10 +129,10 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows. `lips_press`
-        takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck` brings the lower lip up through most
-        of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
-        farther than a face can.
+        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows, most of it
+        in its first half. `lips_press` takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck`
+        brings the lower lip up through most of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever
+        the coefficients are, nothing moves farther than a face can.
         """
         controls = self._as_far_as_faces_go(within_strength(coefficients[:, : len(CONTROLS)]))
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
@@ -140,7 +140,7 @@ class FaceControls:
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
-        frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
+        frown = 1 - (1 - controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)).square()  # a smile goes before corners sink
         moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
         moved = moved + frown * self._frown_from + (1 - frown) * speaking * self._spoken_from
         sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile

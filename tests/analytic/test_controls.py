@@ -108,6 +108,12 @@ def test_a_frown_takes_a_smile_away_with_the_teeth_that_it_shows(closed, smiling
     assert gap(frowning) < 0.01 < gap(smiling.rest.numpy())
 
 
+def test_half_a_frown_takes_most_of_a_smile(smiling):
+    """It took half, and that was read as a smile still; all the frown came at the end."""
+    rest, half, full = (gap(shape(smiling, frown=amount)) for amount in (0.0, 0.5, 1.0))
+    assert (half - full) / (rest - full) < 0.3
+
+
 def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
     """The opposite of a smile once pursed it, and rolled in lips that a moustache covers."""
     opposite = coefficients(smile=-1.0)
