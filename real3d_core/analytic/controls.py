@@ -61,7 +61,8 @@ PAINTED = ("lids_wide", "lids_tight")
 BASIS = MotionBasis(KIND.basis, CONTROLS, len(CONTROLS) + 3 * MESH_POINTS)
 JAW_GAP = 0.12  # lip gap at jaw_open = 1, in face heights
 _FIRMLY = 0.08  # part of their gap that pressed lips overlap by: lips that only touch still look parted
-_CLOSE_UPPER = 0.4  # the upper lip's part of the way when lips close; the lower one goes the rest
+_CLOSE_UPPER = 0.5  # the upper lip's part of the way when lips close; a lower one that goes farther is pushed up as in a pout
+_LIP_LINE = 0.4  # of the way from the upper lip down to the lower one, above which corners count as raised
 _OVER_TEETH = 0.2  # likewise from a photo's own parted lips: who smiles shows the upper teeth while speaking, too
 _RELAXED = 0.3  # part of a photo's smile that is gone while it speaks: without any of it, it would be another face
 _BROADEST_SMILE = 1.5
@@ -69,6 +70,7 @@ _FROWN_TAKES = (4.9, 1.25, 1.0)  # as many times the control a frown takes of a 
 _FROWN_CLOSES_UPPER = 0.53  # likewise when a frown closes them: a lip that stayed raised over the teeth would sneer
 _SMILES_LESS = 0.15  # for each 1 of a photo's own smile, a further one is so much smaller: broad ones have not far to go
 _SINKS = 0.55  # of the way that a brow rises it can sink: the eye is below
+_WITH_GAZE = 0.006  # face heights that brows rise by with eyes that look up: lids that follow alone would make them do the opposite
 _PROFILE = (math.radians(38), math.radians(50))  # yaw of a photo's head from which on its far half is hidden, and at which wholly
 _MIDDLE = (0.33, 0.06)  # of the second, in face heights, the way on which the near half passes into the far one lies before the middle
 _BESIDE_OUTLINE = 0.35  # of the way from a face's outline to its middle, over which what a mouth moves comes to lie still
@@ -129,10 +131,10 @@ class FaceControls:
 
         All controls add up but three. `speaking` is how far they start from relaxed lips that touch, rather than from this face's own
         mouth: at 1 the others alone decide how far the lips are apart. Its chin then moves less for a mouth that is parted in the photo,
-        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows. `lips_press`
-        takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck` brings the lower lip up through most
-        of what is left. Blinks and gaze move no landmark here: eyes are painted (eyes.py). Whatever the coefficients are, nothing moves
-        farther than a face can.
+        whose lips close over what they show and open again. `frown` takes away the photo's smile, with what it shows, most of it
+        in its first half. `lips_press` takes away its part of whatever gap the others leave between the lips, and `lip_lower_tuck`
+        brings the lower lip up through most of what is left. Eyes are painted (eyes.py): blinks move no landmark here, and
+        gaze the brows alone. Whatever the coefficients are, nothing moves farther than a face can.
         """
         controls = self._as_far_as_faces_go(within_strength(coefficients[:, : len(CONTROLS)]))
         press = controls[:, CONTROLS.index("lips_press")].clamp(0, 1)
@@ -140,7 +142,7 @@ class FaceControls:
         controls[:, CONTROLS.index("jaw_open")] *= 1 - press  # a closing mouth lifts its jaw rather than stretching its lips
         moved = torch.einsum("nc,cpd->npd", controls, self.directions)
         speaking = controls[:, CONTROLS.index("speaking"), None, None].clamp(0, 1)
-        frown = controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)
+        frown = 1 - (1 - controls[:, CONTROLS.index("frown"), None, None].clamp(0, 1)).square()  # a smile goes before corners sink
         moved = moved - speaking * self._opened_by_lips(controls)[:, None, None] * self._chin
         moved = moved + frown * self._frown_from + (1 - frown) * speaking * self._spoken_from
         sinks = (controls[:, CONTROLS.index("smile")] + self._smiles).clamp_max(0)  # below a mouth that does not smile
@@ -171,7 +173,7 @@ class FaceControls:
 
     def _smile_of_rest(self) -> float:
         """How much of the control `smile` this face's own is."""
-        line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _CLOSE_UPPER)
+        line = torch.lerp(self.rest[13, 1], self.rest[14, 1], _LIP_LINE)
         raised = float(self.rest[MOUTH_CORNERS, 1].mean() - line)
         full = float(self._smile[MOUTH_CORNERS, 1].mean() - self._smile[[13, 14], 1].mean())
         return min(max(raised / full, 0.0), _BROADEST_SMILE)
@@ -266,7 +268,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
     raised = 0.12 + 0.88 * lens  # AU 10 takes the corners along; lips that rise in the middle alone would purse
     directions["lip_upper_raise"][:, 1] = 0.036 * np.where((upper > 0) | corners, raised, 0.45 * (y > lip_line) * near_mouth * raised)
     directions["lip_upper_raise"][:, 0] = 0.02 * half_width * side * near_mouth
-    lowered = 0.05 * np.where(lower > 0, lens, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
+    lowered = 0.05 * np.where(lower > 0, lens**0.8, np.where(y < lip_line, 0.5 * near_mouth * lens, 0))
     directions["lip_lower_drop"][:, 1] = -lowered - 0.008 * corner  # AU 16; corners that stayed would smile
 
     cheeks = np.exp(-(((np.abs(across) - 1.3) / 0.8) ** 2) - ((y - lip_line - 0.10) / 0.12) ** 2) * inside
@@ -283,6 +285,7 @@ def control_directions(rest: np.ndarray) -> np.ndarray:
 
     brow = brow_weight(rest)
     directions["brow_raise"][:, 1] = 0.040 * brow
+    directions["gaze_y"][:, 1] = _WITH_GAZE * brow
     inner = np.exp(-(((x - rest[168, 0]) / 0.14) ** 2))
     directions["brow_furrow"][:, 0] = -0.030 * np.sign(x - rest[168, 0]) * np.clip(np.abs(x - rest[168, 0]) / 0.05, 0, 1) * inner * brow
     directions["brow_furrow"][:, 1] = -(0.022 + 0.020 * inner) * brow  # AU 4 lowers the whole brow

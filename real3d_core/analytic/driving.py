@@ -12,7 +12,7 @@ from ..face.landmark_sets import EYE
 from ..face.measures import closed_lids
 from ..face.track import FaceTrack
 from ..motion.bridging import Bridges
-from ..motion.gaze import gaze_of, with_gaze
+from ..motion.gaze import FULL_GAZE, GAZE_CONTROLS, gaze_of
 from ..motion.landmark_motion import LandmarkMotion
 from ..motion.motion import Motion
 from ..one_thread import blas_on_one_thread
@@ -55,14 +55,16 @@ def motion_from_landmarks(landmarks: LandmarkMotion) -> Motion:
     directions = control_directions(landmarks.rest)
     fitted = [CONTROLS.index(name) for name in _FITTED]
     controls = np.zeros((len(shift), len(CONTROLS)))
-    controls[:, fitted] = _fit(shift, directions[fitted])
+    gaze = [CONTROLS.index(name) for name in GAZE_CONTROLS]
+    controls[:, gaze] = 0.0 if landmarks.gaze is None else landmarks.gaze / FULL_GAZE
+    with_gaze = np.einsum("tc,cpd->tpd", controls[:, gaze], directions[gaze])
+    controls[:, fitted] = _fit(shift - with_gaze, directions[fitted])
     left_over = shift - FaceControls(torch.from_numpy(landmarks.rest)).displacements(torch.from_numpy(controls).float()).double().numpy()
     followed = 0.0 if landmarks.gaze is None else _closed_by_gaze(landmarks.gaze)
     blinks = (landmarks.lids - followed) / (1 - followed)  # what lids do beside following the gaze, which the eyes see to
     controls[:, CONTROLS.index("blink_right")], controls[:, CONTROLS.index("blink_left")] = blinks.clip(0, 1).T
     expression = np.concatenate([controls, left_over.reshape(len(shift), -1)], axis=1)
-    motion = Motion(BASIS, torch.from_numpy(expression).float(), landmarks.euler, landmarks.translation, landmarks.fps)
-    return motion if landmarks.gaze is None else with_gaze(motion, torch.from_numpy(landmarks.gaze))
+    return Motion(BASIS, torch.from_numpy(expression).float(), landmarks.euler, landmarks.translation, landmarks.fps)
 
 
 def landmarks_from_motion(motion: Motion, rest: np.ndarray) -> LandmarkMotion:

@@ -18,7 +18,7 @@ from .own_teeth import OwnTeeth
 
 _UPPER_TEETH = (0.045, 0.036, 0.037, 0.031, 0.027, 0.027, 0.027)  # widths from the middle outwards, as seen from the front
 _LOWER_TEETH = (0.029, 0.031, 0.035, 0.031, 0.029, 0.029, 0.029)
-_UPPER_EDGE = 0.020  # below the line of closed lips
+_UPPER_EDGE = 0.017  # below the line of closed lips
 _UPPER_ARCH, _LOWER_ARCH = 1.1, 0.5  # how much higher an edge is away from the middle, over the square of the distance
 _TALL = 0.052  # from a tooth's edge to its gum
 _ROUND = 0.006  # how much shorter a tooth is at its corners
@@ -27,10 +27,10 @@ _OPENS = (0.015, 0.060)  # how far a lower lip has gone when its teeth begin to 
 _TEETH_DEPTH, _TONGUE_DEPTH = 0.03, 0.08  # behind the lips
 _LIP_SHADE = (0.55, 0.022)  # brightness right below the upper lip, and how far its shade reaches
 _LOWER_LIGHT = 0.80
-_ROLL, _ROLL_SHADE = 0.014, 0.45  # how far a lip's wet inside is seen behind its edge, and how bright its far end is
+_ROLL, _ROLL_SHADE = 0.009, 0.65  # how far a lip's wet inside is seen behind its edge, and how bright its far end is
 _ROLL_STARTS = 0.007  # from the edge, where a photo's lip has its own colour
 _CORNER = (0.6, 0.85, 0.58)  # of the half width: where beard and shade stop darkening that; and how bright flesh is in the corners
-_NARROW = (0.50, 0.045)  # brightness between lips that hardly part, and the gap from which on teeth have all their light
+_NARROW = (0.30, 0.045)  # brightness between lips that hardly part, and the gap from which on teeth have all their light
 _UNDER_LIP = (0.35, 0.008)  # how much darker all is right at the upper lip, and how far that reaches
 _CAST = (0.40, 0.014)  # how much darker the cavity is right below the upper teeth, and how far their shadow reaches
 _CLINGS = 0.012  # a narrower gap below the photo's own teeth shows nothing of the cavity: lips alone have moved

@@ -11,10 +11,12 @@ from real3d_core.face.landmark_sets import (
     FACE_OVAL,
     GAP_PAIRS,
     LEFT_BROW,
+    LEFT_UPPER_LID,
     LOWER_INNER_LIP,
     LOWER_OUTER_LIP,
     MOUTH_CORNERS,
     RIGHT_BROW,
+    RIGHT_UPPER_LID,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
 )
@@ -106,6 +108,12 @@ def test_a_frown_takes_a_smile_away_with_the_teeth_that_it_shows(closed, smiling
     frowning = shape(smiling, frown=1.0, speaking=speaking)
     assert raised(frowning) < raised(closed.rest.numpy()) - 0.02
     assert gap(frowning) < 0.01 < gap(smiling.rest.numpy())
+
+
+def test_half_a_frown_takes_most_of_a_smile(smiling):
+    """It took half, and that was read as a smile still; all the frown came at the end."""
+    rest, half, full = (gap(shape(smiling, frown=amount)) for amount in (0.0, 0.5, 1.0))
+    assert (half - full) / (rest - full) < 0.3
 
 
 def test_a_mouth_that_does_not_smile_only_sinks_at_its_corners(closed, smiling):
@@ -211,6 +219,29 @@ def test_pressing_hardly_lifts_the_lower_lip(closed):
     """Lips that touch were read as sulking."""
     lower = sorted({*LOWER_INNER_LIP, *LOWER_OUTER_LIP} - {61, 291})
     assert closed.displacements(coefficients(lips_press=1.0))[0, lower, 1].mean() < 0.003
+
+
+def test_a_lower_lip_drops_almost_as_far_beside_the_middle(closed):
+    """One that hung down in the middle was read as an opened jaw."""
+    moved = closed.displacements(coefficients(lip_lower_drop=1.0))[0, :, 1]
+    assert moved[[95, 324]].mean() / moved[14] > 0.78
+
+
+def test_pressing_takes_the_lower_lip_up_less_than_half_of_the_gap(smiling):
+    """It went farther than the upper one, over the teeth, and pouted."""
+    opened = (smiling.rest[[82, 13, 312], 1] - smiling.rest[[87, 14, 317], 1]).numpy()
+    risen = shape(smiling, lips_press=1.0)[[87, 14, 317], 1] - smiling.rest[[87, 14, 317], 1].numpy()
+    assert (risen < 0.5 * opened).all()
+
+
+@pytest.mark.parametrize("looks", [1.0, -1.0])
+def test_brows_go_a_little_way_with_eyes_that_look_up_and_down(closed, looks):
+    """Above lids that follow an eye down, brows that stay look raised; lids and eyeballs are painted, and no landmark of theirs moves."""
+    moved = closed.displacements(coefficients(gaze_y=looks))[0]
+    brows = [*RIGHT_BROW, *LEFT_BROW]
+    assert 0.004 < (looks * moved[brows, 1]).median() < 0.01
+    assert moved[[*RIGHT_UPPER_LID, *LEFT_UPPER_LID, 1, 13, CHIN]].abs().max() < 1e-6
+    assert closed.displacements(coefficients(gaze_x=looks)).abs().max() < 1e-6
 
 
 def test_corners_sink_with_a_lower_lip_that_drops(closed):

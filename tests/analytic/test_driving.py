@@ -110,13 +110,14 @@ def test_a_clip_without_irises_leaves_the_gaze_alone(controls):
     assert motion_from_track(track).control("gaze_x").abs().max() == 0
 
 
-def test_lids_that_only_follow_the_gaze_do_not_blink_as_well(controls):
-    """The drawn lids follow the gaze by themselves; a blink on top would close them twice."""
+def test_lids_and_brows_that_only_follow_the_gaze_do_not_move_as_well(controls):
+    """Drawn lids and brows follow the gaze by themselves; a blink on top would close the lids twice."""
     track = track_from_landmarks(filmed(np.zeros((2, 468, 3)), np.zeros((2, 3))), 25.0, canonical_face(ModelFolders()))
     looking_down = landmarks_from_motion(motion_from_track(track).with_controls(gaze_y=torch.tensor([0.0, -0.5])), track.shapes[0])
     assert looking_down.lids[1].min() > 0.1
     motion = motion_from_landmarks(looking_down)
     assert motion.control("blink_left").abs().max() < 1e-6
+    assert motion.with_controls(gaze_y=torch.tensor(0.0)).expression.abs().max() < 1e-5
     assert landmarks_from_motion(motion, track.shapes[0]).lids == pytest.approx(looking_down.lids, abs=1e-6)
 
 

@@ -253,6 +253,17 @@ def test_teeth_between_lips_that_hardly_part_are_no_grey_strip(smiling_mouth):
     assert red_over_blue[0] > red_over_blue[1] + 0.02
 
 
+def test_lips_that_hardly_part_show_a_gap(portrait):
+    """Teeth in half of the light, and the inside of the lip right below them, looked like lips that had grown thick."""
+    own, colours = inside(portrait)
+    across = torch.linspace(-0.4, 0.4, 17) * own.half_width
+    lip = own.sample(torch.stack([across, own.lower_lip(across) + 0.012], dim=1)) @ LUMA
+    below_teeth = torch.stack(
+        [colours(across, torch.full_like(across, float(below)), 0.03) @ LUMA for below in torch.linspace(0.015, 0.03, 8)]
+    )
+    assert (below_teeth.min(dim=0).values / lip).mean() < 0.4
+
+
 def test_a_beard_blackens_no_corner_of_the_mouth(portrait):
     """What is seen of a lip's inside there once went on as dark as the beard before it."""
     photo = portrait.plates.photo[0].permute(1, 2, 0).numpy().copy()
