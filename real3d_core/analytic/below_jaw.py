@@ -93,7 +93,7 @@ def with_neck(
 
 
 def _neck(
-    photo: Picture, smooth: Picture, edge: Picture, person: np.ndarray, jaw: _Jaw, landmarks: np.ndarray, face_height: float
+    photo: Picture, smooth: np.ndarray, edge: np.ndarray, person: np.ndarray, jaw: _Jaw, landmarks: np.ndarray, face_height: float
 ) -> NDArray[np.bool_]:
     """[H, W]: what joins the jaw below and has the colours of its edge [H, W, 3] or of the face's skin: no collar, no hair beside it."""
     skin = np.median(photo[(jaw.inside > 0) & (np.abs(jaw.below + 0.1) < 0.2)], axis=0)
@@ -106,7 +106,7 @@ def _neck(
     return cv2.erode(np.isin(pieces, joined[joined > 0]).astype(np.uint8), disc(_MIXED * face_height)) > 0
 
 
-def _unlike(colours: Picture, others: np.ndarray, shades: tuple[float, float]) -> np.ndarray:
+def _unlike(colours: np.ndarray, others: np.ndarray, shades: tuple[float, float]) -> np.ndarray:
     """[H, W]: how far colours [H, W, 3] are from others, which may be lighter and darker by so much."""
     shade = (colours * others).sum(axis=2) / np.maximum((others * others).sum(axis=-1), 1e-3)
     return np.linalg.norm(colours - np.clip(shade, *shades)[..., None] * others, axis=2)

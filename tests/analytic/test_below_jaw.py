@@ -57,7 +57,6 @@ def test_a_collar_stays_below(drawn):
 
 def test_the_shadow_along_a_jaw_stays_behind(drawn):
     """A turned head had it as a dark line across its neck."""
-    _, landmarks, face_height = drawn
     plain = neck_of(drawn)[1]
 
     def shaded(photo):
