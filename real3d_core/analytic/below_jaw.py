@@ -89,6 +89,7 @@ def with_neck(
     filled = np.where(known[..., None], filled, _soft(filled, face_height))
     away = cv2.distanceTransform(1 - (seen | between).astype(np.uint8), cv2.DIST_L2, 5) / face_height
     weight = np.exp(-((away / _FADES) ** 2)) * smooth_step(jaw.below / _BEGINS) * ~of_jaw
+    weight *= 1 - _stubble(smooth, edge, (person > 0.95) & ~seen & (jaw.outside > 0) & (jaw.outside < _REACH), face_height)
     return (continued + (filled - continued) * weight[..., None]).astype(np.float32)
 
 
@@ -104,6 +105,13 @@ def _neck(
     pieces = cv2.connectedComponents(cv2.morphologyEx(like.astype(np.uint8), cv2.MORPH_OPEN, disc(_MIXED * face_height)))[1]
     joined = np.unique(pieces[zone & jaw.between & (jaw.outside < _TOUCHES)])
     return cv2.erode(np.isin(pieces, joined[joined > 0]).astype(np.uint8), disc(_MIXED * face_height)) > 0
+
+
+def _stubble(smooth: np.ndarray, edge: np.ndarray, where: NDArray[np.bool_], face_height: float) -> np.ndarray:
+    """[H, W] in 0..1: what is darker than the jaw's edge and too broad for its shadow: a beard that thickens below the jaw."""
+    dark = where & (smooth.sum(axis=2) < _SHADES[0] * edge.sum(axis=2))
+    broad = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, disc(_EDGE[0] * face_height))
+    return _soft(cv2.dilate(broad, disc(_EDGE[0] * face_height)).astype(np.float32), face_height)
 
 
 def _unlike(colours: np.ndarray, others: np.ndarray, shades: tuple[float, float]) -> np.ndarray:

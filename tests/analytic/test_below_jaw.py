@@ -69,6 +69,16 @@ def test_the_shadow_along_a_jaw_stays_behind(drawn):
     assert continued[line].mean() > 0.8 * plain[line].mean()
 
 
+def test_a_beard_that_thickens_below_the_jaw_is_no_shadow(drawn):
+    """It was filled in like one: a light band lay between the jaw and what was left of the beard."""
+
+    def bearded(photo):
+        photo[below(drawn, 0.0, 0.1, 0.5)] *= 0.3
+        return photo
+
+    assert np.abs(neck_of(drawn, bearded)[1] - MADE_UP)[below(drawn, 0.04, 0.06, 0.08)].max() < 0.05
+
+
 def test_a_beard_that_goes_with_the_head_keeps_its_strands(drawn):
     plates, landmarks, face_height = drawn
     rows, columns = np.mgrid[: plates.side, : plates.side]
