@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.landmark_sets import CHIN, FOREHEAD, JAW_CORNERS
+from ..portrait.boxes import grown
 from ..portrait.hair import hair_seen
 from ..portrait.inpaint import extend_outwards, push_pull
 from ..portrait.segmentation import disc, filled_face
@@ -26,6 +27,7 @@ _EDGE = 0.025, 0.06  # face heights: within the one of its outline a jaw is mixe
 _HANGS = 0.05  # face heights below the jaw, beyond which what is the head's is a beard
 _TOUCHES = 0.03  # face heights from the jaw within which a neck begins
 _MIXED = 0.01  # face heights within which a neck is mixed with what is beside it
+_AROUND = 0.6  # face heights about chin and jaw corners that are looked at
 _FINE = 0.02  # face heights, of a blur
 
 
@@ -70,10 +72,29 @@ def with_neck(
         landmarks: [478, 2] in pixels.
         face_height: pixels.
     """
+    hair = hair_seen(photo, person, landmarks, face_height)
+    (left, top), (right, bottom) = (edge(landmarks[[CHIN, *JAW_CORNERS]], axis=0).astype(int).tolist() for edge in (np.min, np.max))
+    box = grown((slice(top, bottom + 1), slice(left, right + 1)), round(_AROUND * face_height), person.shape)
+    within = landmarks - [box[1].start, box[0].start]
+    result = continued.copy()
+    result[box] = _with_neck(continued[box], matte[box], photo[box], person[box], hair[box], within, face_height)
+    return result
+
+
+def _with_neck(
+    continued: Picture,
+    matte: np.ndarray,
+    photo: Picture,
+    person: np.ndarray,
+    hair: NDArray[np.bool_],
+    landmarks: np.ndarray,
+    face_height: float,
+) -> Picture:
+    """The same of the part of a picture about the jaw, and what in it is hair."""
     jaw = _Jaw.of(landmarks, person.shape, face_height)
     smooth = cv2.GaussianBlur(photo, (0, 0), max(0.8, _MIXED * face_height))
     edge = extend_outwards(_soft(photo, face_height), jaw.inside > 2 * _EDGE[0], blur=max(1.0, _FINE * face_height))
-    seen = _neck(photo, smooth, edge, person, jaw, landmarks, face_height)
+    seen = _neck(photo, smooth, edge, (person > 0.95) & ~(hair & ~jaw.between), jaw, face_height)
     if not seen.any():
         return continued
     surely_jaw, may_be_jaw = (jaw.inside > distance for distance in _EDGE[::-1])
@@ -94,14 +115,13 @@ def with_neck(
 
 
 def _neck(
-    photo: Picture, smooth: np.ndarray, edge: np.ndarray, person: np.ndarray, jaw: _Jaw, landmarks: np.ndarray, face_height: float
+    photo: Picture, smooth: np.ndarray, edge: np.ndarray, possible: NDArray[np.bool_], jaw: _Jaw, face_height: float
 ) -> NDArray[np.bool_]:
     """[H, W]: what joins the jaw below and has the colours of its edge [H, W, 3] or of the face's skin: no collar, no hair beside it."""
     skin = np.median(photo[(jaw.inside > 0) & (np.abs(jaw.below + 0.1) < 0.2)], axis=0)
     unlike = np.minimum(_unlike(smooth, edge, _SHADES), _unlike(smooth, skin, _SHADES))
     zone = (jaw.below > 0) & (jaw.outside > 0) & (jaw.outside < _REACH)
-    hair = hair_seen(photo, person, landmarks, face_height) & ~jaw.between
-    like = zone & ~hair & (person > 0.95) & (unlike < _UNLIKE)
+    like = zone & possible & (unlike < _UNLIKE)
     pieces = cv2.connectedComponents(cv2.morphologyEx(like.astype(np.uint8), cv2.MORPH_OPEN, disc(_MIXED * face_height)))[1]
     joined = np.unique(pieces[zone & jaw.between & (jaw.outside < _TOUCHES)])
     return cv2.erode(np.isin(pieces, joined[joined > 0]).astype(np.uint8), disc(_MIXED * face_height)) > 0
