@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, EARS, FOREHEAD, JAW_CORNERS
+from ..face.landmark_sets import CHEEKS, CHIN, EARS, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.boxes import box_about
 from ..portrait.hair import hair_seen
@@ -21,12 +21,15 @@ from ..render.camera import project
 from ..render.planes import Planes
 from ..smooth_step import smooth_step
 from .adapt import landmarks_of
+from .below_jaw import with_neck
 from .channels import carried_uv
 from .far_side import front_surface
 from .hidden_half import painted
 from .solid import hidden_half, texel_centres
 
 Picture = NDArray[np.float32]
+_CHEEK = 0.05  # face heights, the size of what tells a cheek's light
+_LIGHTS = 0.2, 1.5  # times the other cheek's brightness
 _DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
 _REACH = 0.4  # face heights
 _HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
@@ -77,7 +80,9 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
     box = box_about(matte > _BELIEVED[0], round(_REACH * face_height))
     head = plates.head.clone()
     colours = head[0, :3].permute(1, 2, 0).numpy()  # a view
-    colours[box] = with_outskirts(colours[box], matte[box], points - [box[1].start, box[0].start], face_height)
+    within, photo, person = points - [box[1].start, box[0].start], plates.photo[0].permute(1, 2, 0).numpy(), plates.person[0, 0].numpy()
+    continued = with_outskirts(colours[box], matte[box], within, face_height)
+    colours[box] = with_neck(continued, matte[box], photo[box], person[box], within, face_height)
     half = hidden_half(portrait, landmarks_of(planes))
     if half.amount:
         uv = carried_uv(planes).numpy()
@@ -89,8 +94,18 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
         hidden &= half.weight(len(hidden)) > 0
         places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
         surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
-        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)
+        light = _light(colours, points, half.right, face_height)
+        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height, light)
     return head
+
+
+def _light(colours: Picture, landmarks: np.ndarray, right: bool, face_height: float) -> np.ndarray:
+    """[3]: how much brighter the cheek of the hidden half (the right one in the picture, or the left) is than the other."""
+    low, high = _LIGHTS
+    soft = _blurred(colours, _CHEEK * face_height)
+    cheeks = soft[tuple(np.round(landmarks[CHEEKS, ::-1]).astype(int).T)].reshape(2, 2, 3).mean(axis=1)
+    hidden, seen = cheeks[::-1] if right else cheeks
+    return np.clip(hidden / np.maximum(seen, 0.02), low, high)
 
 
 def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face_height: float) -> Picture:

@@ -22,10 +22,12 @@ _AROUND_EYES = 0.04  # face heights
 _LEAST = 0.08  # face heights, the side of a square as large as what tells the hair's colours
 _SEEN_AT = 120.0  # pixels of a face's height
 _GAP = 0.03  # face heights between strands
-_CHIN = 0.16  # face heights above its tip, up to where a chin has a beard, if any
+_CHIN, _EDGE = 0.1, 0.07  # face heights above its tip, and within the face's edge, up to where a chin has a beard, if any
+_BEARDS_BREADTH = 0.4  # face heights to either side of the face's middle
+_MIXED = 0.015  # face heights at the edge of a beard that are mixed with what is beside it
 _BEARDED = 0.75  # of it unlike skin
 _LONGEST_BEARD = 0.45  # face heights below the chin
-_LEAST_BEARD = 0.03  # of the face's area: less is stubble, or the chin's shadow
+_LEAST_BEARD = 0.05  # of the face's area: less is stubble, or the chin's shadow
 _LIKE_BEARD = 0.25  # distance of colours, each 0..1
 _SMOOTHER = 0.33  # of the texture of a beard is the least that a beard has
 _REDDER = -0.03, 0.06  # share of red in a colour over that of the face's: below is no skin, and above may be skin in the shade
@@ -93,14 +95,18 @@ def beard_below(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) ->
     up = (landmarks[FOREHEAD] - landmarks[CHIN]) / face_height
     rows, columns = np.mgrid[: covered.shape[0], : covered.shape[1]]
     height = ((columns - landmarks[CHIN, 0]) * up[0] + (rows - landmarks[CHIN, 1]) * up[1]) / face_height
-    chin = (cv2.erode(face, disc(0.03 * face_height)) > 0) & (height < _CHIN)
+    across = (rows * up[0] - columns * up[1]) / face_height
+    beside = np.abs(across - np.median(across[face > 0])) > _BEARDS_BREADTH
+    chin = (face > 0) & (cv2.distanceTransform(face, cv2.DIST_L2, 5) < _EDGE * face_height) & (height < _CHIN)
     nothing = np.zeros(person.shape, bool)
     if not chin.any() or not skin.any() or _unlike_skin(few, smooth, skin, face_height)[chin].mean() < _BEARDED:
         return nothing
     beard, face_colour = (np.median(smooth[one], axis=0) for one in (chin, skin))
     from_beard, from_skin = (np.linalg.norm(smooth - one, axis=2) for one in (beard, face_colour))
     rough = _texture(few, smooth, face_height)
-    like_beard = (from_beard < np.minimum(from_skin, _LIKE_BEARD)) & (rough > _SMOOTHER**2 * np.median(rough[chin])) & (covered > 0.5)
+    like_beard = (
+        (from_beard < np.minimum(from_skin, _LIKE_BEARD)) & (rough > _SMOOTHER**2 * np.median(rough[chin])) & (covered > 0.5) & ~beside
+    )
     beard = _hanging(like_beard, chin, face, height, face_height)
     return nothing if beard is None else cv2.resize(beard, person.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
 
@@ -119,9 +125,10 @@ def _hanging(
     if (beard & (height < _GAP - _LONGEST_BEARD)).any():  # cloth as dark goes on
         return None
     whole = cv2.morphologyEx((beard | (face > 0)).astype(np.uint8), cv2.MORPH_CLOSE, disc(5 * _GAP * face_height))
-    soft = cv2.GaussianBlur(cv2.erode(whole, disc(_GAP * face_height)).astype(np.float32), (0, 0), _GAP * face_height)
-    enough = np.count_nonzero((soft > 0.5) & (face == 0)) > _LEAST_BEARD * np.count_nonzero(face)
-    return np.maximum(soft, face) if enough else None
+    if np.count_nonzero(whole) < (1 + _LEAST_BEARD) * np.count_nonzero(face):
+        return None
+    soft = cv2.GaussianBlur(cv2.erode(whole, disc(_MIXED * face_height)).astype(np.float32), (0, 0), _GAP * face_height)
+    return np.maximum(soft, face)
 
 
 def _strands(photo: np.ndarray, person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def torso(plates):
 def test_the_neck_goes_on_behind_the_jaw_up_to_its_own_edge(torso):
     """It kept a twentieth of the face's height away from the person's outline, so a turned jaw left a pointed gap."""
     beside_the_jaw = 178
-    assert torso[beside_the_jaw, 116:184, 3].min() > 0.95
+    assert torso[beside_the_jaw, 116:184, 3].min() > 0.75
 
 
 def test_a_collar_does_not_go_on_behind_the_face(torso):
@@ -155,7 +155,7 @@ def test_a_neck_beside_the_jaw_stays_with_the_torso(haired, landmarks):
     row = round(float(landmarks[BELOW_EAR_LOBES, 1].mean())) + 4
     left, right = np.flatnonzero(face[row])[[0, -1]]
     for beside in (left - 10, right + 10):
-        assert plates.head_mask[0, 0, row, beside] < 0.05 and plates.torso[0, 3, row, beside] > 0.95
+        assert plates.head_mask[0, 0, row, beside] < 0.05 and plates.torso[0, 3, row, beside] > 0.75
         assert hairy.head_mask[0, 0, row, beside] > 0.95  # what hangs there
 
 
@@ -186,6 +186,21 @@ def test_a_beard_goes_with_the_head(bearded, figure, landmarks):
     assert with_beard[low] > 0.99
     assert without[low] == 0
     assert with_beard[low[0] + 25, low[1]] == 0  # the neck below it
+
+
+def test_a_beard_below_a_bare_chin_goes_with_the_head(bearded, figure, landmarks):
+    """One along the jaw alone was none: its lower half stayed on the neck, with a strip of skin above it."""
+    rows = np.arange(SIDE)[:, None, None]
+    photo = np.where(rows < landmarks[CHIN, 1] - 9, figure[0], bearded[0])
+    beard = beard_below(photo, bearded[1], landmarks[:, :2])
+    assert beard[round(float(landmarks[CHIN, 1])) + 20, round(float(landmarks[CHIN, 0]))]
+
+
+def test_a_beards_lowest_strands_go_with_it(bearded, landmarks):
+    """They stayed on the neck as crumbs: 37 % of what hangs down in this picture."""
+    photo, person = bearded
+    dark = (photo.max(axis=2) < 0.3) & (np.arange(SIDE)[:, None] > landmarks[CHIN, 1] + 5)
+    assert beard_below(photo, person, landmarks[:, :2])[dark].mean() > 0.75
 
 
 def test_dark_cloth_below_a_beard_is_none(bearded, landmarks):
