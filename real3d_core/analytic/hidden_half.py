@@ -12,9 +12,7 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from ..portrait.inpaint import extend_outwards
 from ..smooth_step import smooth_step
 
-_ALIKE = np.radians((6.5, 9.0))  # yaw of the photo's head from which on, and at which, the halves are made alike
-_BEHIND = np.radians((20.0, 32.0))  # the same from which on, and at which, the photo shows the head behind the ear
-_HANGING = 0.1, 0.18  # face heights: narrower than the one no hair hangs down, as broad as the other surely
+_FROM, _WHOLLY = np.radians((20.0, 32.0))  # yaw of the photo's head from which on, and at which, the halves are made alike
 _SEEN = 0.004  # crop units by which coordinates may run back in a row and still be seen
 _UNROLLED = 0.7  # crop units beyond the outline for each crop unit of a row that the outline hides
 _SOFT = 4.0  # texels
@@ -31,29 +29,18 @@ class HiddenHalf:
     """Which half of a head its photo hides.
 
     amount: 0..1, how much that half is to be the mirror image of the other.
-    behind: 0..1, how much the photo shows of the head behind the ear.
     right: whether it is the one at greater x.
     middle: x of the plane between the halves, in texels from the left.
     """
 
     amount: float
-    behind: float
     right: bool
     middle: float
 
     @classmethod
-    def of(cls, yaw: float, middle: float, texels: int, hair: float = 0.0) -> HiddenHalf:
-        """
-        Args:
-            yaw: by which the head is turned in its photo, radians.
-            middle: x of its middle in world units.
-            hair: how broad hair hangs down beside the cheek of that half, face heights. It goes on as the torso's, and a mirrored one would
-                not: there only the half that a photo from the side hides is mirrored.
-        """
-        alike, behind = (float(smooth_step((abs(yaw) - start) / (end - start))) for start, end in (_ALIKE, _BEHIND))
-        low, high = _HANGING
-        amount = max(alike * (1 - float(smooth_step((hair - low) / (high - low)))), behind)
-        return cls(amount, behind, yaw > 0, (middle + 0.5) * texels - 0.5)
+    def of(cls, yaw: float, middle: float, texels: int) -> HiddenHalf:
+        """Of a head turned by this yaw (radians) in its photo; x of its middle in world units."""
+        return cls(float(smooth_step((abs(yaw) - _FROM) / (_WHOLLY - _FROM))), yaw > 0, (middle + 0.5) * texels - 0.5)
 
     def mirrored(self, maps: np.ndarray) -> np.ndarray:
         """Maps [..., H, W] whose hidden half is, as far as `amount` says, the other one mirrored."""
@@ -98,9 +85,7 @@ class HiddenHalf:
         return result
 
 
-def painted(
-    head: np.ndarray, surely: np.ndarray, places: np.ndarray, sources: np.ndarray, soft: float, light: np.ndarray | float = 1.0
-) -> np.ndarray:
+def painted(head: np.ndarray, surely: np.ndarray, places: np.ndarray, sources: np.ndarray, soft: float) -> np.ndarray:
     """Colours of a head [H, W, 3], some taken from elsewhere in it, as far as triangles between the places reach.
 
     What is taken has the light of the place where it is taken to: at its edge it is as bright and coloured as what it adjoins.
@@ -109,7 +94,6 @@ def painted(
         surely: bool [H, W], which pixels stay as they are.
         places, sources: [n, 2] pixels (x, y).
         soft: pixels, the size of what is light, not detail.
-        light: of the places over that of the sources, one number or [3].
     """
     (left, top), (right, bottom) = np.floor(places.min(axis=0)).astype(int).clip(0), np.ceil(places.max(axis=0)).astype(int) + 1
     box = np.s_[top : min(bottom, len(head)), left : min(right, head.shape[1])]
@@ -121,7 +105,7 @@ def painted(
     rim = ~surely[box][..., None] * np.clip(2 - beside / (_SEAM * soft), 0, 1)
     result = head.copy()
     result[box] += (adjoining - result[box]) * rim * _unlike(adjoining, result[box], _UNLIKE)
-    taken = cv2.remap(result, np.nan_to_num(found), None, cv2.INTER_LINEAR) * np.float32(light)
+    taken = cv2.remap(result, np.nan_to_num(found), None, cv2.INTER_LINEAR)
     there = _mean_around(taken, known, soft)
     lit = taken + (adjoining - there) * np.exp(-outside / (_LIGHT_REACHES * soft)) * (1 - _unlike(adjoining, there, _OTHER))
     share = (1 - smooth_step(within / (_SEAM * soft))) * smooth_step(covered / soft)

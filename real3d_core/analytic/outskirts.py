@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from ..face.landmark_sets import CHEEKS, CHIN, EARS, FOREHEAD, JAW_CORNERS
+from ..face.landmark_sets import CHIN, EARS, FOREHEAD, JAW_CORNERS
 from ..face.measures import face_height_of
 from ..portrait.boxes import box_about
 from ..portrait.hair import hair_seen
@@ -28,8 +28,6 @@ from .hidden_half import painted
 from .solid import hidden_half, texel_centres
 
 Picture = NDArray[np.float32]
-_CHEEK = 0.05  # face heights, the size of what tells a cheek's light
-_LIGHTS = 0.2, 1.5  # times the other cheek's brightness
 _DARK_RIM = 0.015  # face heights along the outline of a face from the side that are darker than its skin
 _REACH = 0.4  # face heights
 _HIDDEN = 0.002  # crop units between where a surface would be seen and the coordinates that it carries, where the photo hides it
@@ -94,18 +92,8 @@ def head_with_outskirts(plates: Plates, portrait: Portrait, planes: Planes) -> T
         hidden &= half.weight(len(hidden)) > 0
         places, sources = (plate_pixels(at[:, hidden].T, plates.side) for at in (uv, half.across(uv)))
         surely = cv2.erode((matte > 0.95).astype(np.uint8), disc(_DARK_RIM * face_height)) > 0
-        light = _light(colours, points, half.right, face_height)
-        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height, light)
+        colours[:] = painted(np.ascontiguousarray(colours), surely, places, sources, _FINE * face_height)
     return head
-
-
-def _light(colours: Picture, landmarks: np.ndarray, right: bool, face_height: float) -> np.ndarray:
-    """[3]: how much brighter the cheek of the hidden half (the right one in the picture, or the left) is than the other."""
-    low, high = _LIGHTS
-    soft = _blurred(colours, _CHEEK * face_height)
-    cheeks = soft[tuple(np.round(landmarks[CHEEKS, ::-1]).astype(int).T)].reshape(2, 2, 3).mean(axis=1)
-    hidden, seen = cheeks[::-1] if right else cheeks
-    return np.clip(hidden / np.maximum(seen, 0.02), low, high)
 
 
 def with_outskirts(colours: Picture, matte: Picture, landmarks: np.ndarray, face_height: float) -> Picture:

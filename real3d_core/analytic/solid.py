@@ -14,11 +14,11 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, FOREHEAD, JAW_CORNERS, MESH_POINTS, MIDLINE, MOUTH_CORNERS
+from ..face.landmark_sets import CHIN, EARS, FACE_OVAL, JAW_CORNERS, MESH_POINTS, MIDLINE, MOUTH_CORNERS
 from ..face.measures import face_height_of
-from ..portrait.plates import MARGIN, plate_pixels
+from ..portrait.plates import MARGIN
 from ..portrait.portrait import Portrait
-from ..portrait.segmentation import BROADEST_SEAM, filled_face
+from ..portrait.segmentation import BROADEST_SEAM
 from ..render.camera import FOCAL, HEAD_CENTRE, WORLD_PER_DECIMETRE, euler_to_matrix, project
 from ..smooth_step import smooth_step
 from .hidden_half import HiddenHalf
@@ -27,7 +27,6 @@ TEXELS = 256
 NECK_BEHIND = 0.12  # how far behind the face's centre the neck is, as the photo sees it, world units
 _DISTANCE = 2.7  # from the camera to the face's centre
 _FINER = 3
-_FEW = 128  # pixels along a side of plates in which the breadth of hair is measured
 _THIN_HAIR = 0.42  # hair must cover this much more than skin to count as solid; compose adds the strands beyond from the photo's matte
 _INSET = 0.3  # texels between the photo's outline and the solid's, because rays blur it
 _STEEPEST = 1.3  # of the hair's and ears' breadth in the photo is the most that they may fall off over it
@@ -71,18 +70,18 @@ def head_solid(portrait: Portrait) -> HeadSolid:
 
     half = hidden_half(portrait, torch.from_numpy(landmarks))
     broadest = landmarks[EARS, 2].mean() - _WIDEST_BEHIND * face_height
-    widest = broadest - _SHOWN_BEHIND * half.behind * face_height
+    widest = broadest - _SHOWN_BEHIND * half.amount * face_height
     front = np.where(in_face, face_depth, landmarks[FACE_OVAL, 2].mean())
     shown_face = in_face.repeat(_FINER, axis=0).repeat(_FINER, axis=1)  # its outline in the photo may be the nose's
     for _ in range(3):  # which texel is head depends on where its surface was seen, and that on the surface
         uv = _seen_at(front, camera)
         mask, beside = sample_plate(layers, _enlarged(uv))[0].numpy()
-        mask = np.maximum(mask * (1 - _THIN_HAIR * beside), half.behind * shown_face)
+        mask = np.maximum(mask * (1 - _THIN_HAIR * beside), half.amount * shown_face)
         inside = _signed_distance(mask) - _INSET
         inside = half.mirrored(inside)
         steepest = _steepest(inside > 0, in_face, landmarks, face_height)
-        steepest += (_STEEPEST_BESIDE - steepest) * half.behind
-        seam = _seam_beside_face(landmarks, face_height, steepest) * (1 - half.behind)
+        steepest += (_STEEPEST_BESIDE - steepest) * half.amount
+        seam = _seam_beside_face(landmarks, face_height, steepest) * (1 - half.amount)
         front = half.mirrored(_close(face_depth, in_face, inside > 0, face_height, seam, _neck_depth(camera), widest, steepest))
     return HeadSolid(
         landmarks=torch.from_numpy(landmarks).float(),
@@ -96,22 +95,7 @@ def head_solid(portrait: Portrait) -> HeadSolid:
 
 def hidden_half(portrait: Portrait, landmarks: Tensor) -> HiddenHalf:
     """The half of the head that its photo hides, by the landmarks [478, 3] in the world."""
-    yaw = float(portrait.euler[0, 1])
-    return HiddenHalf.of(yaw, float(landmarks[MIDLINE, 0].mean()), TEXELS, _hanging_hair(portrait, yaw > 0))
-
-
-def _hanging_hair(portrait: Portrait, right: bool) -> float:
-    """Face heights: how broad hair is beside the right cheek in the picture, or the left one, between the levels of mouth and jaw."""
-    plates = portrait.plates
-    hair = torch.nn.functional.interpolate(plates.head_mask * plates.hair, size=(_FEW, _FEW), mode="area")[0, 0].numpy()
-    points = plate_pixels(portrait.landmarks.numpy()[:, :2], _FEW)
-    up = (points[FOREHEAD] - points[CHIN]) / face_height_of(points)
-    rows, columns = np.mgrid[:_FEW, :_FEW]
-    height, across = columns * up[0] + rows * up[1], rows * up[0] - columns * up[1]
-    low, high = (float((points[level] @ up).mean()) for level in (JAW_CORNERS, MOUTH_CORNERS))
-    side = (across > points[CHIN] @ [-up[1], up[0]]) == right
-    beside = side & (height > low) & (height < high) & (filled_face(points, hair.shape) == 0)
-    return float(hair[beside].sum() / max(high - low, 1.0) / face_height_of(points))
+    return HiddenHalf.of(float(portrait.euler[0, 1]), float(landmarks[MIDLINE, 0].mean()), TEXELS)
 
 
 def landmarks_in_world(portrait: Portrait) -> np.ndarray:
