@@ -17,7 +17,7 @@ def defined(sizes: Mapping[str, int], numbers: Mapping[ModuleType, str] | None =
     macros = {name: str(size) for name, size in sizes.items()}
     for module, names in (numbers or {}).items():
         for name in names.split():
-            value = vars(module)[name if hasattr(module, name) else f"_{name}"]
+            value = vars(module)[f"_{name}" if hasattr(module, f"_{name}") else name]
             if isinstance(value, tuple):
                 macros |= {f"{name}_{k}": _float(number) for k, number in enumerate(value)}
                 macros[name] = ", ".join(map(_float, value))
