@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 
@@ -17,6 +18,7 @@ from .build import Refusal
 
 TOLERANCE = 1e-4
 PLACES_TOLERANCE = 1e-3
+ASIDE = 0.4  # radians
 EYE_TOLERANCE = 0.02  # OpenCV before 5 rounds to 1/32 pixel where colours are taken from
 COMPILED = {"cpu-ext": ".cpu.paint_extension"}
 """Name of a back end -> where it is loaded from. In the order in which they are tried."""
@@ -41,7 +43,9 @@ def painting() -> core.painting.Painting:
 
     def coordinates(readable: core.ray_maps.RayCoordinates, at_rest: core.ray_maps.FrameRays) -> core.ray_maps.FindPlaces:
         compiled = chosen()[1].coordinates(readable, at_rest)
-        return compiled if _agree(compiled, readable, (at_rest,), PLACES_TOLERANCE, "Where rays arrive is found") else readable
+        rays = (at_rest, _from_the_side(at_rest))
+        agree = all(_agree(compiled, readable, (one,), PLACES_TOLERANCE, "Where rays arrive is found") for one in rays)
+        return compiled if agree else readable
 
     def between_lips(readable: core.mouth.MouthInterior) -> core.mouth.BetweenLips:
         compiled = chosen()[1].between_lips(readable)
@@ -53,6 +57,15 @@ def painting() -> core.painting.Painting:
         return compiled if agree else readable
 
     return core.painting.Painting(look_up, look_up_rays, paint, coordinates, between_lips, eye)
+
+
+def _from_the_side(rays: core.ray_maps.FrameRays) -> core.ray_maps.FrameRays:
+    """The same as if the camera stood aside: places on the far side of a head are found that are none at rest."""
+    cameras = rays.render.cameras.clone()
+    turn = torch.eye(4)
+    turn[:3, :3] = core.render.camera.euler_to_matrix(torch.tensor([[0.0, ASIDE, 0.0]]))[0]
+    cameras[:, :16] = (turn @ cameras[:, :16].reshape(-1, 4, 4)).flatten(1)
+    return core.ray_maps.FrameRays(replace(rays.render, cameras=cameras))
 
 
 def _agree(compiled: Callable, readable: Callable, given: tuple, tolerance: float, what: str) -> bool:

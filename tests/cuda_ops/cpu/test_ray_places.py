@@ -9,6 +9,7 @@ import torch
 
 from cuda_ops import composing
 from cuda_ops.cpu import ray_places_extension
+from real3d_core.analytic import far_side
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.analytic.far_side import FarSide
@@ -67,10 +68,27 @@ def test_no_head_at_all_and_nothing_else(scene, places_by, opacity):
     assert difference(places_by(readable), readable, rays) < 2e-4
 
 
-def test_what_differs_from_the_readable_ones_is_not_used(scene, monkeypatch, caplog):
+@pytest.mark.parametrize("where", ["everywhere", "on the far side"])
+def test_what_differs_from_the_readable_ones_is_not_used(scene, monkeypatch, caplog, where):
     *_, readable, at_rest = scene
-    wrong = lambda rays: replace(readable(rays), near=readable(rays).near + 0.01)  # noqa: E731
+
+    def wrong(rays):
+        places = readable(rays)
+        right = where == "on the far side" and torch.equal(rays.render.cameras, at_rest.render.cameras)
+        return places if right else replace(places, near=places.near + 0.01)
+
     monkeypatch.setattr(composing, "chosen", lambda: ("cpu-ext", replace(IN_TORCH, coordinates=lambda *_: wrong)))
     with caplog.at_level(logging.INFO):
         assert composing.painting().coordinates(readable, at_rest) is readable
     assert "differs" in caplog.text
+
+
+def test_compiled_ones_are_used_and_one_that_takes_another_depth_of_the_front_is_not(scene, or_skipped, monkeypatch):
+    *_, readable, at_rest = scene
+    for front, used in ((far_side._FRONT, True), (0.0, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(far_side, "_FRONT", front)
+            compiled = or_skipped(ray_places_extension.load)
+        offered = replace(IN_TORCH, coordinates=lambda readable, at_rest, compiled=compiled: compiled(readable))
+        monkeypatch.setattr(composing, "chosen", lambda offered=offered: ("cpu-ext", offered))
+        assert (composing.painting().coordinates(readable, at_rest) is not readable) == used
