@@ -276,9 +276,9 @@ def test_a_film_is_made_where_mediapipe_does_not_load(tmp_path, short, broken_me
 def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path, short):
     film = tmp_path / "film.mp4"
     arguments = ["--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png"]
-    done = run(*arguments, out=film)
+    done = run(*arguments, out=film, REAL3D_MARCH_BACKEND="torch")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"14 frames, .* frames per second, rays by \w", done.stdout), done.stdout
+    assert "14 frames" in done.stdout and "frames per second, rays by torch" in done.stdout
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     with av.open(str(film)) as container:
         pictures = list(container.decode(video=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 
@@ -11,19 +12,24 @@ def defined(sizes: Mapping[str, int], numbers: Mapping[ModuleType, str] | None =
 
     Args:
         sizes: whole numbers by name.
-        numbers: a module and the names of its numbers there, without the underscore before those that have one.
-        whole: those of the names that are whole numbers, too.
+        numbers: a module and the names of its numbers there; the macros lack the underscore before them.
+        whole: those of the macros that are whole numbers, too.
     """
     macros = {name: str(size) for name, size in sizes.items()}
     for module, names in (numbers or {}).items():
-        for name in names.split():
-            value = vars(module)[f"_{name}" if hasattr(module, f"_{name}") else name]
+        for own_name in names.split():
+            name, value = own_name.removeprefix("_"), vars(module)[own_name]
             if isinstance(value, tuple):
                 macros |= {f"{name}_{k}": _float(number) for k, number in enumerate(value)}
                 macros[name] = ", ".join(map(_float, value))
             else:
                 macros[name] = str(value) if name in whole else _float(value)
     return "".join(f"#define {name} {value}\n" for name, value in macros.items())
+
+
+def text_of(*names: str) -> str:
+    """Source files beside this one, one behind the other."""
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
 
 
 def _float(number: float) -> str:

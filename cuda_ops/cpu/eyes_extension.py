@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from ..build import built_library
 from ..core import eyeball, eyes, lids
-from .defines import defined
+from .defines import defined, text_of
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("colours.h", "eyes.cpp"))
 NUMBERS = {
-    eyes: "HANG SHADE",
+    eyes: "_HANG _SHADE",
     eyeball: "DARKEN",
-    lids: "LASHES SETTLES LEAVES LINE TURNS SHORTEST FANNED BULGE SINKS ROUND",
+    lids: "_LASHES _SETTLES _LEAVES _LINE _TURNS _SHORTEST _FANNED _BULGE _SINKS _ROUND",
 }
 """Where the core defines those that eyes.cpp takes."""
 PLAIN = ("down", "top", "bottom", "arch", "fold", "roots", "ends", "frame", "covered", "rim", "opacity")
@@ -50,7 +48,7 @@ class Pose(ctypes.Structure):
 def source() -> str:
     """Behind what it takes from Python."""
     sizes = {f"{struct.__name__.upper()}_BYTES": ctypes.sizeof(struct) for struct in (Pixel, Eye, Pose)}
-    return defined(sizes, NUMBERS) + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    return defined(sizes, NUMBERS) + text_of("colours.h", "eyes.cpp")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[eyes.Eye], eyes.PaintEye]:

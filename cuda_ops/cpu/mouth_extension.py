@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,15 +11,14 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import mouth, mouth_light, own_teeth, plates
-from .defines import defined
+from .defines import defined, text_of
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("colours.h", "mouth.cpp"))
 NUMBERS = {
-    mouth: """UPPER_TEETH LOWER_TEETH UPPER_EDGE UPPER_ARCH LOWER_ARCH TALL ROUND LOWER_SHOWN OPENS TEETH_DEPTH TONGUE_DEPTH LIP_SHADE
-    LOWER_LIGHT ROLL ROLL_SHADE ROLL_STARTS CORNER NARROW UNDER_LIP CAST CLINGS THROAT INNER_CHEEK HOLLOW DEEPEST STRETCH AT_CORNERS EVENS
-    LIP_AT_BITE TIPS LIP_RIM""",
-    mouth_light: "LUMA",
-    own_teeth: "SHOWN_WIDTH LIP_PALE TOOTH_PALE",
+    mouth: """_UPPER_TEETH _LOWER_TEETH _UPPER_EDGE _UPPER_ARCH _LOWER_ARCH _TALL _ROUND _LOWER_SHOWN _OPENS _TEETH_DEPTH
+    _TONGUE_DEPTH _LIP_SHADE _LOWER_LIGHT _ROLL _ROLL_SHADE _ROLL_STARTS _CORNER _NARROW _UNDER_LIP _CAST _CLINGS
+    _THROAT _INNER_CHEEK _HOLLOW _DEEPEST _STRETCH _AT_CORNERS _EVENS _LIP_AT_BITE _TIPS _LIP_RIM""",
+    mouth_light: "_LUMA",
+    own_teeth: "_SHOWN_WIDTH _LIP_PALE _TOOTH_PALE",
 }
 """Where the core defines those that mouth.cpp takes."""
 
@@ -45,7 +43,7 @@ class Mouth(ctypes.Structure):
 
 def source() -> str:
     """Behind what it takes from Python."""
-    return defined({"MOUTH_BYTES": ctypes.sizeof(Mouth)}, NUMBERS) + "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    return defined({"MOUTH_BYTES": ctypes.sizeof(Mouth)}, NUMBERS) + text_of("colours.h", "mouth.cpp")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[mouth.MouthInterior], mouth.BetweenLips]:

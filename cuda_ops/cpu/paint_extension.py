@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +12,8 @@ from torch import Tensor
 from ..build import built_library
 from ..core import painting
 from . import eyes_extension, mouth_extension, ray_places_extension
-from .defines import defined
+from .defines import defined, text_of
 
-SOURCE = Path(__file__).with_name("paint.cpp")
 MOST_CHANNELS = 8
 
 
@@ -49,7 +47,7 @@ def source() -> str:
     """Behind what it takes from Python."""
     structs = {"LAYERS": Layers, "PATCH": Patch, "PLATE": Plate}
     sizes = {f"{name}_BYTES": ctypes.sizeof(struct) for name, struct in structs.items()}
-    return defined(sizes | {"CELL": painting.CELL}) + SOURCE.read_text(encoding="utf-8")
+    return defined(sizes | {"CELL": painting.CELL}) + text_of("paint.cpp")
 
 
 def load(flags: tuple[str, ...] | None = None) -> painting.Painting:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +11,12 @@ from torch import Tensor
 
 from ..build import built_library
 from ..core import channels, far_side, ray_maps
-from .defines import defined
+from .defines import defined, text_of
 
-SOURCE = Path(__file__).with_name("ray_places.cpp")
 NUMBERS = {
-    ray_maps: "STEP STEP_BLUR GROW SKIN_GROW SIDE_GROW FAR_GROW AWAY_BLUR SHARPEST MOVED WHOLE",
-    far_side: "UNROLLED FRONT SIDE FARTHEST WIDEST JITTER TURNS_AWAY",
-    channels: "UV_GAIN BEHIND_GAIN",
+    ray_maps: "_STEP _STEP_BLUR _GROW _SKIN_GROW _SIDE_GROW _FAR_GROW _AWAY_BLUR _SHARPEST _MOVED _WHOLE",
+    far_side: "_UNROLLED _FRONT _SIDE _FARTHEST _WIDEST _JITTER _TURNS_AWAY",
+    channels: "_UV_GAIN _BEHIND_GAIN",
 }
 """Where the core defines those that ray_places.cpp takes."""
 
@@ -42,7 +40,7 @@ class Frame(ctypes.Structure):
 def source() -> str:
     """Behind what it takes from Python."""
     sizes = {"KNOWN_BYTES": ctypes.sizeof(Known), "FRAME_BYTES": ctypes.sizeof(Frame)}
-    return defined(sizes, NUMBERS, whole=("GROW",)) + SOURCE.read_text(encoding="utf-8")
+    return defined(sizes, NUMBERS, whole=("GROW",)) + text_of("ray_places.cpp")
 
 
 def load(flags: tuple[str, ...] | None = None) -> Callable[[ray_maps.RayCoordinates], ray_maps.FindPlaces]:
