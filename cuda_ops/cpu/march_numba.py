@@ -105,20 +105,63 @@ def depths_between(near, far, strata, jitter, results):
 
 
 TABLE, ROW, NUMBER, PIXELS = "float32[:,::1]", "float32[::1]", "float32", "int32[::1]"
+BOX, BOXES, PLACES, COUNTS = "float32[:,:,::1]", "float32[:,:,:,::1]", "int32[:,:,::1]", "int64[::1]"
+WORKSPACE = ", ".join(
+    (
+        *(BOX, PLACES, BOXES, TABLE, BOX, TABLE, ROW, TABLE, TABLE, ROW, ROW, TABLE, TABLE, TABLE),
+        *("int32[:,::1]", PIXELS, ROW, COUNTS, ROW, ROW, COUNTS, COUNTS, PIXELS, TABLE),
+    )
+)
 SIGNATURE, TRIGRID_SIGNATURE = (
     f"""void(
     {TABLE}, {TABLE}, {ROW}, {NUMBER}, {TABLE}, {ROW}, {ROW}, {PIXELS},
     int32[:,::1], {TABLE}, {stacks}, {ROW}, {TABLE}, {ROW}, {ROW}, {ROW}, {TABLE}, {TABLE}, {PIXELS}, {NUMBER}, {NUMBER}, int64, int64,
-    {TABLE}, {ROW}, {ROW}
+    {TABLE}, {ROW}, {ROW}, Tuple(({WORKSPACE}))
 )""".replace("\n", "")
     for stacks in (ROW, TABLE)
 )
 
 
+def workspace(coarse: int, fine: int, early_units: int, late_units: int, varying: int, channels: int) -> tuple[np.ndarray, ...]:
+    """The memory that `march` works in, for a thread; made by Python, since numba would compile all twice around a function that makes it.
+
+    Args:
+        coarse, fine: depths of a ray.
+        varying, channels: colours that are worked out, and all.
+    """
+    count = coarse + fine
+    return (
+        np.empty((BLOCK, 2, 3), np.float32),
+        np.zeros((BLOCK, 3, WALK), np.int32),
+        np.zeros((BLOCK, 3, 3, WALK), np.float32),
+        np.zeros((3, WALK), np.float32),
+        np.empty((BLOCK, count, early_units), np.float32),
+        np.zeros((TOGETHER, late_units), np.float32),
+        np.zeros(late_units, np.float32),
+        np.empty((BLOCK, coarse + ROOM), np.float32),
+        np.empty((BLOCK, coarse + ROOM), np.float32),
+        np.empty(fine, np.float32),
+        np.empty(coarse, np.float32),
+        np.empty((BLOCK, count + ROOM), np.float32),
+        np.empty((BLOCK, count + ROOM), np.float32),
+        np.zeros((BLOCK, count + ROOM), np.float32),
+        np.empty((BLOCK, count), np.int32),
+        np.empty(count + 1, np.int32),
+        np.empty(TOGETHER, np.float32),
+        np.empty(TOGETHER, np.int64),
+        np.empty(varying, np.float32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int32),
+        np.empty((channels, BLOCK), np.float32),
+    )
+
+
 def march(
     early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
     windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
-    features, depth, opacity,
+    features, depth, opacity, space,
 ):  # fmt: skip
     """Draws pixels[first:stop]; what is not named here is as in march.cpp.
 
@@ -128,53 +171,8 @@ def march(
         stacks: [K, 4] axis, length, scale and shift through the layers of a trigrid; [0] for a triplane, which gets code of its own.
         jitter, positions: [M or 1, Nc or Nf].
         features: [32, M]. depth, opacity: [M].
+        space: what `workspace` makes.
     """
-    coarse, fine = len(strata), positions.shape[1]
-    count, early_units, late_units = coarse + fine, early.shape[1], late.shape[1]
-    places, beyond = np.zeros((BLOCK, 3, WALK), np.int32), np.zeros((BLOCK, 3, 3, WALK), np.float32)
-    hidden, late_hidden = np.empty((BLOCK, count, early_units), np.float32), np.zeros((TOGETHER, late_units), np.float32)
-    depths, density = np.empty((BLOCK, coarse + ROOM), np.float32), np.empty((BLOCK, coarse + ROOM), np.float32)
-    merged_z, merged_density = np.empty((BLOCK, count + ROOM), np.float32), np.empty((BLOCK, count + ROOM), np.float32)
-    space = (
-        np.empty((BLOCK, 2, 3), np.float32),
-        places,
-        beyond,
-        np.zeros((3, WALK), np.float32),
-        hidden,
-        late_hidden,
-        np.zeros(late_units, np.float32),
-        depths,
-        density,
-        np.empty(fine, np.float32),
-        np.empty(coarse, np.float32),
-        merged_z,
-        merged_density,
-        np.zeros((BLOCK, count + ROOM), np.float32),
-        np.empty((BLOCK, count), np.int32),
-        np.empty(count + 1, np.int32),
-        np.empty(TOGETHER, np.float32),
-        np.empty(TOGETHER, np.int64),
-        np.empty(len(colour_bias), np.float32),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.int32),
-        np.empty((len(constant), BLOCK), np.float32),
-    )
-    march_blocks(
-        early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
-        windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
-        features, depth, opacity, space,
-    )  # fmt: skip
-
-
-@njit(**STRICT)
-def march_blocks(
-    early, late, to_density, density_bias, to_colour, colour_bias, constant, outputs,
-    windows, scales, stacks, origin, directions, near, far, strata, jitter, positions, pixels, stop_below, colour_above, first, stop,
-    features, depth, opacity, space,
-):  # fmt: skip
-    """`march`, with the memory that it works in."""
     (
         ray, places, beyond, points, hidden, late_hidden, unused, depths, density, fine_z, cumulative, merged_z, merged_density, weight,
         source, shown, share, sample, sums, passing, known, seen, pixel, picture,

@@ -47,6 +47,8 @@ def load() -> FusedMarcher:
     kernel_of = cache(_kernel)
     cast_rays, choose_rays = kernel_of("cast_numba", "cast", "CAST"), kernel_of("cast_numba", "choose", "CHOOSE")
     project_rows = kernel_of("table_numba", "project", "PROJECT")
+    square_side = import_module(".table_numba", __package__).SIDE
+    workspace = import_module(".march_numba", __package__).workspace
     kernel_of()
 
     def cast(camera: Tensor, box: Tensor, rays: CastRays, span: Tensor) -> bool:
@@ -57,6 +59,10 @@ def load() -> FusedMarcher:
         origin, between = np.array(rays.origin, np.float32), span if span is not None else rays.near[:0]
         tensors = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, between, pixels, reach, ends)
         return pixels[: choose_rays(origin, rays.side, *_arrays(*tensors))], reach
+
+    def project_some(sheets: np.ndarray, inside: np.ndarray, size: np.ndarray, channels: np.ndarray, *arguments: Any) -> None:
+        square = np.empty((len(channels), square_side, square_side), np.float32)
+        project_rows(sheets, inside, size, channels, *arguments, square)
 
     def project(table: render.plane_table.PlaneTable, windows: tuple[Window, ...], decoder: PackedDecoder) -> tuple[Tensor, Tensor]:
         weight, channels = (decoder.weight.T / 3).contiguous().numpy(), table.channels.numpy()
@@ -71,7 +77,7 @@ def load() -> FusedMarcher:
                 sheets = np.array([[plane.data_ptr(), *(4 * step for step in plane.stride())] for plane in planes], np.int64).reshape(-1, 4)
                 place = slice(start, start + size.prod())
                 arguments = (sheets, inside, size, channels, weight, bias, early[place], late[place])
-                _in_threads(partial(project_rows, *arguments), int(size[0]), ROWS_AT_ONCE)
+                _in_threads(partial(project_some, *arguments), int(size[0]), ROWS_AT_ONCE)
         return torch.from_numpy(early), torch.from_numpy(late)
 
     def march(head: PackedHead, cutoffs: Cutoffs, rays: CastRays, numbers: Numbers, pixels: Tensor, picture: Picture) -> None:
@@ -80,10 +86,12 @@ def load() -> FusedMarcher:
         frame = (rays.directions, rays.near, rays.far, numbers.strata, numbers.jitter, numbers.positions, pixels)
         arguments = (*_head_arguments(head), np.array(rays.origin, np.float32), *_arrays(*frame), *vars(cutoffs).values())
         results = _arrays(picture.features.flatten(1), picture.depth.flatten(), picture.opacity.flatten())
+        depths, units = (numbers.jitter.shape[1], numbers.positions.shape[1]), (head.early.shape[1], head.late.shape[1])
+        sizes = (*depths, *units, len(head.decoder.colour_bias), len(head.decoder.constant))
 
         def march_some(first: int, stop: int) -> None:
             with denormals_flushed():
-                kernel(*arguments, first, stop, *results)
+                kernel(*arguments, first, stop, *results, workspace(*sizes))
 
         _in_threads(march_some, count, RAYS_AT_ONCE)
 
@@ -160,7 +168,7 @@ def _kernel(module: str = "march_numba", function: str = "march", signature: str
 
 def _compile(numba: ModuleType, function: Callable[..., Any], signature: str, cache: bool) -> Callable[..., Any]:
     # No threads of numba's own: its simplest kind ends the whole program when two of Python's threads march at the same time.
-    return numba.njit(signature, nogil=True, cache=cache, error_model="numpy", fastmath=set())(function)
+    return numba.njit(signature, nogil=True, cache=cache, error_model="numpy", fastmath=set(), _nrt=False)(function)
 
 
 def _key(numba: ModuleType) -> str:

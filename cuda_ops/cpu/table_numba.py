@@ -14,7 +14,7 @@ from .vectors_numba import NARROW, WIDE, fused, loads, number_at, repeats, store
 SIDE = NARROW.lanes  # of the squares of texels that are projected together
 NUMBER = 4  # bytes
 TABLE, ROW, WHERE = "float32[:,::1]", "float32[::1]", "int64[::1]"
-PROJECT = f"void(int64[:,::1], {WHERE}, {WHERE}, {WHERE}, {TABLE}, {ROW}, {TABLE}, {TABLE}, int64, int64)"
+PROJECT = f"void(int64[:,::1], {WHERE}, {WHERE}, {WHERE}, {TABLE}, {ROW}, {TABLE}, {TABLE}, int64, int64, float32[:,:,::1])"
 
 load, all_of = loads(NARROW), repeats(NARROW)
 
@@ -80,7 +80,7 @@ def project_row(square, y, texels, weights, weights_on, bias, units, to):
         project_row_narrow(square, y, texels, weights, weights_on, bias, units, to)
 
 
-def project(sheets, inside, size, channels, weight, bias, early, late, first, stop):
+def project(sheets, inside, size, channels, weight, bias, early, late, first, stop, square):
     """Fills rows `first` to `stop` - 1 of a window, or of one layer of a stack.
 
     Args:
@@ -90,14 +90,8 @@ def project(sheets, inside, size, channels, weight, bias, early, late, first, st
         channels: [inputs] those of the planes that are heard.
         weight: [inputs, early + late units]. bias: [early + late units].
         early, late: [texels, units] of the window, the results.
+        square: [inputs, SIDE, SIDE] memory that it works in.
     """
-    square = np.empty((len(channels), SIDE, SIDE), np.float32)
-    project_squares(sheets, inside, size, channels, weight, bias, early, late, first, stop, square)
-
-
-@njit(**STRICT)
-def project_squares(sheets, inside, size, channels, weight, bias, early, late, first, stop, square):
-    """`project`, with the memory that it works in."""
     early_units, late_units, across = early.shape[1], late.shape[1], size[1]
     square_at, weight_at, bias_at = np.intp(square.ctypes.data), np.intp(weight.ctypes.data), np.intp(bias.ctypes.data)
     early_at, late_at = np.intp(early.ctypes.data), np.intp(late.ctypes.data)

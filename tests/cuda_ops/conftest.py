@@ -1,8 +1,6 @@
 """The compiled back ends, built into a folder of the test run's own."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cuda_emulation
@@ -10,7 +8,6 @@ import pytest
 from filelock import FileLock
 from scenes import trigrid_scene
 
-from cuda_ops import build
 from cuda_ops.back_ends import BACK_ENDS
 from cuda_ops.build import Refusal
 from real3d_core.render.ray_marching import MarchSettings
@@ -71,21 +68,3 @@ def pytest_generate_tests(metafunc):
     for name, loaders in (("compiled", ON_PROCESSORS), ("kernel", LOADERS)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, loaders)
-
-
-@pytest.fixture
-def sanitizers(tmp_path):
-    """Runs a script in a process that finds errors in code built with -fsanitize=address,undefined."""
-    try:
-        compiler = build._compiler()[0]
-    except Refusal as reason:
-        pytest.skip(str(reason))
-    found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if not Path(found).is_absolute():
-        pytest.skip("this compiler brings no address sanitizer")
-    environment = {
-        **os.environ,
-        **{"REAL3D_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1", "LD_PRELOAD": found},
-        **{"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-    }
-    return lambda script: subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)

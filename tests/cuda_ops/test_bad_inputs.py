@@ -17,8 +17,8 @@ from real3d_core.render import MarchSettings, PlaneDecoder, march
 import cuda_emulation
 
 marcher = {"cuda-emulated": cuda_emulation.load, **{one.name: one.load for one in BACK_ENDS}}[sys.argv[1]]()
-scene = soft_scene(MarchSettings(7, 16, 16))
-NO_FINER = MarchSettings(8, 16, 8)
+scene = soft_scene(MarchSettings(5, 16, 16))
+NO_FINER = MarchSettings(5, 16, 8)
 head, decoder, cameras = scene.planes, scene.decoder, scene.cameras
 
 

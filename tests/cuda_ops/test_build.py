@@ -11,6 +11,13 @@ from cuda_ops import build, build_cache
 from cuda_ops.build import Refusal
 
 SOURCE = 'extern "C" int answer() { return 42; }'
+ANSWER = f"""
+import sys, types
+sys.modules["cuda_ops"] = package = types.ModuleType("cuda_ops")  # without all that importing the package brings along
+package.__path__ = ["cuda_ops"]
+from cuda_ops.build import built_library
+print(built_library("answer", {SOURCE!r}).answer())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +50,9 @@ def test_builds_from_an_empty_cache_and_leaves_nothing_else(compiler, cache):
 def test_a_second_process_compiles_nothing(compiler, cache, tmp_path, monkeypatch):
     counting = f"import os, sys; open({str(tmp_path / 'calls')!r}, 'a').write('x'); os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])"
     counted = stand_in(tmp_path, counting)
-    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "CXX": counted}, cwd=os.getcwd(), capture_output=True, text=True
+            [sys.executable, "-c", ANSWER], env={**os.environ, "CXX": counted}, cwd=os.getcwd(), capture_output=True, text=True
         )
         assert done.stdout.strip() == "42", done.stderr
     assert (tmp_path / "calls").read_text() == "x"
@@ -54,8 +60,7 @@ def test_a_second_process_compiles_nothing(compiler, cache, tmp_path, monkeypatc
 
 def in_another_process():
     """What the library answers; another process, since a library that is not whole may end it."""
-    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", ANSWER], capture_output=True, text=True)
     return done.stdout.strip(), done.returncode, done.stderr
 
 
@@ -104,8 +109,7 @@ def test_two_builds_at_once_do_not_meet(compiler, cache):
 
 def test_two_processes_that_build_at_once_do_not_meet(compiler, cache, tmp_path):
     slow = stand_in(tmp_path, f"import os, sys, time; time.sleep(0.5); os.execv({compiler!r}, [{compiler!r}, *sys.argv[1:]])")
-    script = f"from cuda_ops.build import built_library; print(built_library('answer', {SOURCE!r}).answer())"
-    command, environment = [sys.executable, "-c", script], {**os.environ, "CXX": slow}
+    command, environment = [sys.executable, "-c", ANSWER], {**os.environ, "CXX": slow}
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0].strip() for process in both] == ["42", "42"]
     assert len(list(cache.iterdir())) == 1
