@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import wavfile
+from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,8 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Tiny networks run faster on one thread than on two."""
+    """Tiny networks and equations run faster on one thread than on two."""
     torch.set_num_threads(1)
+    threadpool_limits(1, "blas")
 
 
 @pytest.fixture
