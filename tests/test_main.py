@@ -250,6 +250,7 @@ def test_a_signal_in_the_midst_of_rendering_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_whatever_the_signal_nothing_is_left(answered, tmp_path, monkeypatch, name):
     number, written = getattr(signal, name), []
+    before = signal.signal(number, signal.SIG_DFL)  # Ray leaves its own behind
 
     def interrupt(line, stage, done, total):
         if stage == "Rendering" and not written:
@@ -258,9 +259,13 @@ def test_whatever_the_signal_nothing_is_left(answered, tmp_path, monkeypatch, na
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(command_line._ProgressLine, "__call__", interrupt)
-    status, told = answered("--portrait", PORTRAIT, "--audio", SPEECH, "--size", 64, out=tmp_path / "film.mp4")
+    try:
+        status, told = answered("--portrait", PORTRAIT, "--audio", SPEECH, "--size", 64, out=tmp_path / "film.mp4")
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
     assert written and status == 128 + number and "Interrupted" in told
-    assert not list(tmp_path.iterdir()) and signal.getsignal(number) is signal.SIG_DFL
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
