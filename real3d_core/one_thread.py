@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
+Result = TypeVar("Result")
 _lock = threading.Lock()
 _asked, _limits = 0, None
 
@@ -35,7 +38,7 @@ def blas_on_one_thread() -> Iterator[None]:
     global _asked, _limits
     with _lock:
         if not _asked:
-            _limits = _limited()
+            _limits = _from_a_thread_of_its_own(_limited)
         _asked += 1
     try:
         yield
@@ -43,7 +46,13 @@ def blas_on_one_thread() -> Iterator[None]:
         with _lock:
             _asked -= 1
             if not _asked and _limits is not None:
-                _limits.restore_original_limits()
+                _from_a_thread_of_its_own(_limits.restore_original_limits)
+
+
+def _from_a_thread_of_its_own(call: Callable[[], Result]) -> Result:
+    """From version 3.8 on threadpoolctl heeds only the thread that was the first to set a limit, for as long as that lives."""
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(call).result()
 
 
 def _limited():

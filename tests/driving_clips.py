@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from cuda_ops import march, painting
 from real3d_core.analytic.avatar import AnalyticAvatar
 from real3d_core.analytic.controls import BASIS
 from real3d_core.media.pictures import load_picture
@@ -17,11 +18,18 @@ from real3d_core.mediapipe_models.model_files import ModelFolders
 from real3d_core.motion.motion import Motion
 from real3d_core.motion.pose import turn_about_neck
 from real3d_core.pipeline import PipelineOptions, render_frames
-from real3d_core.portrait.portrait import prepare_portrait
+from real3d_core.portrait.portrait import Portrait, prepare_portrait
 
 SIDE, FRAMES = 224, 48
 WIDE = 400  # pixels of the frames in which somebody comes and goes
 WALL = (150, 160, 168)
+
+
+def film_of(avatar: AnalyticAvatar, portrait: Portrait, motion: Motion, size: int) -> np.ndarray:
+    """[T, size, size, 3] uint8, rays marched by what this machine has."""
+    with torch.inference_mode():
+        shown = torch.cat(list(render_frames(avatar, portrait, motion, PipelineOptions(size=size), march=march).chunks(8)))
+    return (shown * 255).round().byte().numpy()
 
 
 @cache
@@ -34,9 +42,8 @@ def actor(folder: Path, name: str, turn: float = 0.25) -> np.ndarray:
     yaw = turn * torch.sin(torch.pi / 2 * torch.arange(half) / (half - 1)) ** 2
     euler = torch.stack([0.05 * torch.sin(4 * time), yaw, 0.04 * torch.sin(3 * time)], dim=1)
     motion = Motion.still(BASIS, half).with_controls(jaw_open=opening).with_pose(euler, turn_about_neck(euler))
-    with torch.inference_mode():
-        shown = torch.cat(list(render_frames(AnalyticAvatar(ModelFolders()), portrait, motion, PipelineOptions(size=SIDE)).chunks(8)))
-    return (torch.cat([shown, shown.flip(0)]) * 255).round().byte().numpy()
+    shown = film_of(AnalyticAvatar(ModelFolders(), painting=painting()), portrait, motion, SIDE)
+    return np.concatenate([shown, shown[::-1]])
 
 
 def placed(frames: np.ndarray, lefts: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:

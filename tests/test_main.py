@@ -1,5 +1,9 @@
-"""The command line as a user meets it: one sentence and exit status 2 for what can be mended, and no half-made file."""
+"""The command line as a user meets it: one sentence and exit status 2 for what can be mended, and no half-made file.
 
+A process of its own takes seconds to start: only what its start, its signals and its open files matter to is asked of one.
+"""
+
+import io
 import os
 import re
 import signal
@@ -20,6 +24,7 @@ from real3d_core.errors import Real3DError
 from real3d_core.media.film import write_video
 from real3d_core.media.pictures import load_picture, opaque
 from real3d_core.options import parser
+from real3d_core.portrait import remembered
 from real3d_core.stream import FrameStream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,12 +61,18 @@ def broken(tmp_path):
 
 
 @pytest.fixture
-def answered(monkeypatch, capsys):
-    """A function from arguments to the exit status and what is printed to standard error; in this process, which needs no start."""
+def here(monkeypatch):
+    """A function that calls the program in this process, with the arguments of `run`; its exit status."""
     monkeypatch.setattr(program, "silence_native_libraries", lambda: None)
+    return lambda *arguments, out: program.main([*map(str, arguments), "--out", str(out)])
+
+
+@pytest.fixture
+def answered(here, capsys):
+    """A function from arguments to the exit status and what is printed to standard error."""
 
     def answer(*arguments, out):
-        status = program.main([*map(str, arguments), "--out", str(out)])
+        status = here(*arguments, out=out)
         return status, capsys.readouterr().err
 
     return answer
@@ -139,14 +150,12 @@ def refused(monkeypatch, tmp_path):
     return sentence
 
 
-def test_the_summary_says_what_was_bridged(monkeypatch, tmp_path, capsys):
+def test_the_summary_says_what_was_bridged(here, tmp_path, capsys):
     """A wall, then a face: what the film does meanwhile is in no frame of the clip."""
     photo = torch.from_numpy(opaque(load_picture(PORTRAIT))[::4, ::4].copy()).float() / 255
     clip = torch.cat([torch.full((6, *photo.shape), 0.5), photo.expand(6, *photo.shape)])
     write_video(tmp_path / "late.mp4", FrameStream(12, 25.0, lambda start, stop: clip[start:stop]), None)
-    monkeypatch.setattr(program, "silence_native_libraries", lambda: None)
-    paths = {"--portrait": PORTRAIT, "--driving": tmp_path / "late.mp4", "--out": tmp_path / "film.mp4", "--size": 64}
-    assert program.main([str(word) for option in paths.items() for word in option]) == 0
+    assert here("--portrait", PORTRAIT, "--driving", tmp_path / "late.mp4", "--size", 64, out=tmp_path / "film.mp4") == 0
     assert re.search(r"film\.mp4: 12 frames, .*; bridged in the driving clip: frames 0 to \d: no face\n$", capsys.readouterr().out)
 
 
@@ -206,10 +215,9 @@ def test_nothing_to_do_shows_the_help():
     assert "--portrait" in done.stdout and "--no-provenance" in done.stdout and not done.stderr
 
 
-@pytest.mark.parametrize("name", ["my 影片 😀.mp4", "-film.mp4"])
-def test_names_that_the_console_lacks_are_written_all_the_same(tmp_path, name):
+def test_names_that_the_console_lacks_are_written_all_the_same(tmp_path):
     """Windows' consoles and redirected output know the letters of one code page only."""
-    sound = shortened(SPEECH, tmp_path / "-voice ü.wav", 0.2)
+    sound, name = shortened(SPEECH, tmp_path / "-voice ü.wav", 0.2), "my 影片 😀.mp4"
     command = [sys.executable, "-m", "real3d_core", "--portrait", str(PORTRAIT), "--audio", sound.name, "--out", name, "--size", "64"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="cp1252", errors="replace")
@@ -217,91 +225,106 @@ def test_names_that_the_console_lacks_are_written_all_the_same(tmp_path, name):
     assert (tmp_path / name).stat().st_size > 1000 and "5 frames" in done.stdout
 
 
-def test_an_error_about_a_name_that_the_console_lacks_is_readable(tmp_path):
-    done = run("--portrait", tmp_path / "照片.png", "--audio", SPEECH, out=tmp_path / "a.mp4", PYTHONIOENCODING="cp1252")
-    assert done.returncode == 2 and "does not exist" in done.stderr
+def test_an_error_about_a_name_that_the_console_lacks_is_readable(here, tmp_path, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stderr", console)
+    assert here("--portrait", tmp_path / "照片.png", "--audio", SPEECH, out=tmp_path / "a.mp4") == 2
+    console.flush()
+    assert "does not exist" in console.buffer.getvalue().decode("cp1252")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_signal_in_the_midst_of_rendering_leaves_nothing(tmp_path, name):
-    command = [sys.executable, "-m", "real3d_core", "--portrait", PORTRAIT, "--audio", SPEECH, "--out", tmp_path / "film.mp4"]
+def test_a_signal_in_the_midst_of_rendering_leaves_nothing(tmp_path):
+    options = ["--portrait", PORTRAIT, "--audio", SPEECH, "--size", "64", "--out", tmp_path / "film.mp4"]
+    command = [sys.executable, "-m", "real3d_core", *options]
     with subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as renders:
         while renders.poll() is None and not any(file.stat().st_size for file in tmp_path.iterdir()):
             time.sleep(0.05)
-        renders.send_signal(getattr(signal, name))
+        renders.send_signal(signal.SIGINT)
         told = renders.stderr.read().decode()
-    assert renders.returncode == 128 + getattr(signal, name) and "Interrupted" in told and "Traceback" not in told
+    assert renders.returncode == 128 + signal.SIGINT and "Interrupted" in told and "Traceback" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_whatever_the_signal_nothing_is_left(answered, tmp_path, monkeypatch, name):
+    number, written = getattr(signal, name), []
+    before = signal.signal(number, signal.SIG_DFL)  # Ray leaves its own behind
+
+    def interrupt(line, stage, done, total):
+        if stage == "Rendering" and not written:
+            written.extend(tmp_path.iterdir())
+            assert callable(signal.getsignal(number)), "or it would end these tests"
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(command_line._ProgressLine, "__call__", interrupt)
+    try:
+        status, told = answered("--portrait", PORTRAIT, "--audio", SPEECH, "--size", 64, out=tmp_path / "film.mp4")
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert written and status == 128 + number and "Interrupted" in told
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-@pytest.mark.parametrize("end", ["2>&-", ">&- 2>&-", "| true"])
-def test_a_console_that_is_closed_or_goes_away_stops_no_film(tmp_path, end):
+def test_a_console_that_is_closed_stops_no_film(tmp_path):
+    """Of the other ways in which a console may be none: test_console.py."""
     sound = shortened(SPEECH, tmp_path / "short.wav", 0.2)
     call = f"{sys.executable} -m real3d_core --portrait {PORTRAIT} --audio {sound} --size 64 --out {tmp_path / 'film.mp4'}"
-    line = f"({call}; echo $? > {tmp_path / 'status'}) {end}" if "|" in end else f"{call} {end}; echo $? > {tmp_path / 'status'}"
-    done = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True)
+    done = subprocess.run(["sh", "-c", f"{call} >&- 2>&-; echo $? > {tmp_path / 'status'}"], cwd=ROOT, capture_output=True)
     assert (tmp_path / "status").read_text().strip() == "0" and (tmp_path / "film.mp4").stat().st_size > 1000, done.stderr
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
 
 
-def test_an_unwritable_place_is_known_before_any_work(broken):
-    done = run("--portrait", PORTRAIT, "--audio", SPEECH, out=broken / "nowhere" / "film.mp4")
-    assert done.returncode == 2
-    assert "nowhere" in done.stderr and "Traceback" not in done.stderr
+def test_an_unwritable_place_is_known_before_any_work(refused, tmp_path):
+    assert "nowhere" in refused("--audio", SPEECH, out=tmp_path / "nowhere" / "film.mp4")
 
 
-def test_a_back_end_that_there_is_not_is_known_before_any_frame(tmp_path):
-    done = run("--portrait", PORTRAIT, "--audio", SPEECH, out=tmp_path / "film.mp4", REAL3D_MARCH_BACKEND="abacus")
-    assert done.returncode == 2
-    assert "no ray-marching back end 'abacus'" in done.stderr and "Traceback" not in done.stderr
+def test_a_back_end_that_there_is_not_is_known_before_any_frame(answered, tmp_path, monkeypatch):
+    monkeypatch.setenv("REAL3D_MARCH_BACKEND", "abacus")
+    status, sentence = answered("--portrait", PORTRAIT, "--audio", SPEECH, out=tmp_path / "film.mp4")
+    assert status == 2 and "no ray-marching back end 'abacus'" in sentence
     assert not list(tmp_path.glob("*film*"))
 
 
-@pytest.fixture
-def short(tmp_path) -> Path:
-    """0.55 s of a voice."""
-    return shortened(SPEECH, tmp_path / "short.wav", 0.55)
-
-
-def test_a_film_is_made_where_mediapipe_does_not_load(tmp_path, short, broken_mediapipe):
-    path = os.pathsep.join([str(broken_mediapipe), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = run("--portrait", PORTRAIT, "--audio", short, "--size", 128, out=tmp_path / "film.mp4", PYTHONPATH=path)
-    assert done.returncode == 0, done.stderr
+def test_a_film_is_made_where_mediapipe_does_not_load(here, tmp_path, without_mediapipe, monkeypatch):
+    monkeypatch.setattr(remembered, "_PREPARED", type(remembered._PREPARED)())
+    sound = shortened(SPEECH, tmp_path / "short.wav", 0.2)
+    assert here("--portrait", PORTRAIT, "--audio", sound, "--size", 64, out=tmp_path / "film.mp4") == 0
     with av.open(str(tmp_path / "film.mp4")) as container:
-        assert sum(1 for _ in container.decode(video=0)) == 14
+        assert sum(1 for _ in container.decode(video=0)) == 5
 
 
-def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(tmp_path, short):
-    film = tmp_path / "film.mp4"
-    arguments = ["--portrait", PORTRAIT, "--audio", short, "--size", 128, "--contact-sheet", tmp_path / "sheet.png"]
-    done = run(*arguments, out=film, REAL3D_MARCH_BACKEND="torch")
-    assert done.returncode == 0, done.stderr
-    assert "14 frames" in done.stdout and "frames per second, rays by torch" in done.stdout
+def test_a_photo_and_a_voice_become_a_film_as_long_as_the_voice(here, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REAL3D_MARCH_BACKEND", "torch")
+    film, sound = tmp_path / "film.mp4", shortened(SPEECH, tmp_path / "short.wav", 0.21)
+    assert here("--portrait", PORTRAIT, "--audio", sound, "--size", 128, "--contact-sheet", tmp_path / "sheet.png", out=film) == 0
+    assert re.search(r" 6 frames, [\d.]+ frames per second, rays by torch, \d+ MB of memory at most$", capsys.readouterr().out)
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     with av.open(str(film)) as container:
         pictures = list(container.decode(video=0))
         assert container.metadata["DigitalSourceType"].endswith("/algorithmicMedia")
-    assert len(pictures) == 14  # ceil(0.55 s * 25)
+    assert len(pictures) == 6  # ceil(0.21 s * 25)
     assert (pictures[0].width, pictures[0].height) == (128, 128)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="tells of Linux's getrusage")
 def test_the_memory_told_is_this_process_own():
     """Linux's getrusage hands a parent's peak down to the processes that it starts."""
-    child = "from real3d_core.command_line import _peak_memory; print(_peak_memory())"
+    child = "from real3d_core.memory import peak_memory; ballast = b'.' * 2**26; print(peak_memory() // 10**6)"
     parent = f"import subprocess, sys; ballast = b'.' * 2**30; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
     told = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert 50 < int(told.split()[1]) < 1000
+    assert 50 < int(told) < 1000
 
 
-def test_a_film_can_keep_quiet_about_itself(tmp_path):
-    sound = shortened(SPEECH, tmp_path / "short.wav", 0.2)
-    arguments = ["--portrait", PORTRAIT, "--audio", sound, "--size", 64, "--fps", 29.97, "--no-provenance"]
-    done = run(*arguments, out=tmp_path / "film.mp4")
-    assert done.returncode == 0, done.stderr
-    with av.open(str(tmp_path / "film.mp4")) as container:
+def test_a_film_can_keep_quiet_about_itself(here, tmp_path, monkeypatch):
+    """And have a name like an option's."""
+    monkeypatch.chdir(tmp_path)
+    sound = shortened(SPEECH, tmp_path / "-voice ü.wav", 0.2).name
+    assert here("--portrait", PORTRAIT, "--audio", sound, "--size", 64, "--fps", 29.97, "--no-provenance", out="-film.mp4") == 0
+    with av.open(str(tmp_path / "-film.mp4")) as container:
         assert not {"comment", "software", "avatar", "DigitalSourceType"} & set(container.metadata)
         assert container.streams.video[0].average_rate == Fraction(30000, 1001)
         assert container.streams.video[0].frames == 6  # ceil(0.2 s * 29.97)

@@ -1,6 +1,7 @@
 """Linear algebra on one thread for a while, whoever else asks for it meanwhile."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,18 +11,24 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from real3d_core.one_thread import blas_on_one_thread
 
 
+def in_a_thread(call):
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(call).result()
+
+
 def blas_threads():
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 @pytest.fixture(autouse=True)
 def usual():
-    """Two, however many cores there are."""
+    """Two, however many cores there are; set by a thread that has ended, so that it stands in no other's way."""
     np.ones((2, 2)) @ np.ones((2, 2))
-    with threadpool_limits(2, "blas"):
-        if blas_threads() != {2}:
-            pytest.skip("the linear algebra of this machine cannot be told how many threads to use")
-        yield
+    limits = in_a_thread(lambda: threadpool_limits(2, "blas"))
+    if blas_threads() != {2}:
+        pytest.skip("the linear algebra of this machine cannot be told how many threads to use")
+    yield
+    in_a_thread(limits.restore_original_limits)
 
 
 def test_as_many_as_before_once_the_last_one_is_done():
@@ -32,6 +39,23 @@ def test_as_many_as_before_once_the_last_one_is_done():
     first.__exit__(None, None, None)
     assert blas_threads() == {1}, "the other one is still at work"
     second.__exit__(None, None, None)
+    assert blas_threads() == {2}
+
+
+def test_any_thread_may_ask_whoever_was_the_first():
+    def within():
+        with blas_on_one_thread():
+            return blas_threads()
+
+    assert within() == {1}
+    assert in_a_thread(within) == {1} and blas_threads() == {2}
+
+
+def test_whoever_is_the_last_sets_as_many_as_before():
+    within = blas_on_one_thread()
+    in_a_thread(within.__enter__)
+    assert blas_threads() == {1}
+    within.__exit__(None, None, None)
     assert blas_threads() == {2}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,7 @@ BRIDGED = {"a fade to black and back": (20, 28), "a spinning face": (15, 36)}
 def track(assets):
     """A function from the name of a clip to its face."""
 
+    @cache
     def tracked(name: str) -> FaceTrack:
         folder = assets / "portraits"
         return track_face(iter(STRANGE[name](actor(folder, "synthetic_p002.jpg"), actor(folder, "synthetic_p009.jpg"))), ModelFolders())

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import importlib
 import threading
 
 import numpy as np
@@ -10,10 +11,37 @@ import torch
 from live_wishes import PHOTO, ask, pixels
 
 
-def test_a_slider_moves_the_face_and_zero_is_the_photo(host, route, live):
-    rest, photo = pixels(ask(route)), host.inputs[PHOTO]
+@pytest.fixture(scope="module")
+def room(faces):
+    return faces.LiveFaces()
+
+
+@pytest.fixture
+def lived_in(route, room, monkeypatch):
+    """A room that knows the face already, for what does not depend on that."""
+    monkeypatch.setattr(route, "LIVE", room)
+
+
+@pytest.fixture(scope="module")
+def portrait(host):
+    return host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items[0]
+
+
+@pytest.fixture(scope="module")
+def film(host, portrait):
+    """A function from a motion, and where it is seen from, to its film."""
+    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
+    march = importlib.import_module("..cuda_ops", host.part("live_faces").__package__).march
+
+    def frames(motion, view=None):
+        return pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256), view=view, march=march)
+
+    return frames
+
+
+def test_a_slider_moves_the_face_and_zero_is_the_photo(portrait, route, lived_in):
+    rest = pixels(ask(route))
     assert rest.shape == (256, 256, 3)
-    (portrait,) = host.execute("Real3DPreparePortrait", image=photo)[0].items
     crop = portrait.image[0].permute(1, 2, 0).reshape(256, 2, 256, 2, 3).mean(dim=(1, 3)) / 2 + 0.5
     assert np.abs(rest - crop.numpy()).mean() < 0.02, "zero sliders show the photo itself"
     for values in ({"jaw_open": 0.8}, {"gaze_x": -0.6}, {"head_yaw": 15.0}, {"smile": 1.0}, {"keyframes": "0: blink_left = 1"}):
@@ -22,20 +50,15 @@ def test_a_slider_moves_the_face_and_zero_is_the_photo(host, route, live):
     assert np.array_equal(pixels(ask(route)), rest), "and back"
 
 
-def test_the_live_frame_is_the_film_s(host, route, live):
+def test_the_live_frame_is_the_film_s(host, route, lived_in, film):
     """The same node with the same inputs: what its motion renders, at the moment that was wished for."""
     values = {"keyframes": "0: neutral\n1: smile = 0.6, gaze_x = 0.3, head_yaw = 8", "seconds": 1.2}
-    (portrait,) = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items
     motion = host.execute("Real3DDirectTheFace", **values)[0]
-    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
-    with torch.inference_mode():
-        film = pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256))
-        for frame in (0, 13, 25):
-            shown = pixels(ask(route, values, time=frame / motion.fps))
-            assert np.abs(film.frames(frame, frame + 1)[0].numpy() - shown).mean() < 0.02
+    for frame in (0, 13, 25):
+        assert is_frame(film(motion), frame, pixels(ask(route, values, time=frame / motion.fps)))
 
 
-def test_a_run_s_motion_is_shown_at_its_moment(host, route, live, faces):
+def test_a_run_s_motion_is_shown_at_its_moment(host, route, lived_in, faces):
     basis = host.core("analytic.controls").BASIS
     spoken = host.core("motion.motion").Motion.still(basis, 50).with_controls(jaw_open=torch.linspace(0, 1, 50))
     node = host.part("direct_the_face").DirectTheFace
@@ -55,23 +78,16 @@ def spoken_motion(host):
     return motion.with_controls(jaw_open=torch.linspace(0, 1, 50)).with_pose(turn, torch.zeros(50, 3))
 
 
-def film(host, motion, view=None):
-    (portrait,) = host.execute("Real3DPreparePortrait", image=host.inputs[PHOTO])[0].items
-    pipeline, avatar = host.core("pipeline"), host.execute("Real3DLoadAvatar")[0]
-    with torch.inference_mode():
-        return pipeline.render_frames(avatar, portrait, motion, pipeline.PipelineOptions(size=256), view=view)
-
-
 def is_frame(frames, number: int, shown: np.ndarray) -> bool:
     with torch.inference_mode():
         return np.abs(frames.frames(number, number + 1)[0].numpy() - shown).mean() < 0.02
 
 
-def test_a_camera_path_is_seen_along_its_strip(host, route, live):
+def test_a_camera_path_is_seen_along_its_strip(host, route, lived_in, film):
     motion, paths = spoken_motion(host), host.core("render.camera_paths")
     values = {"mode": "orbit", "yaw": 30.0, "pitch": 5.0, "period": 2.0, "view_yaw": 5.0}
     shown = host.nodes["Real3DCameraPath"].execute(**defaults(host, "Real3DCameraPath") | values, motion=motion).ui["real3d_source"][0]
-    frames = film(host, motion, paths.orbit_view(50, 25.0, 30.0, 5.0, 2.0).from_place(5.0, 0.0, 1.0))
+    frames = film(motion, paths.orbit_view(50, 25.0, 30.0, 5.0, 2.0).from_place(5.0, 0.0, 1.0))
     for number in (0, 12, 37):
         asked = {"node": "Real3DCameraPath", "values": values, "motion": shown, "time": number / 25}
         assert is_frame(frames, number, pixels(ask(route, **asked))), number
@@ -81,7 +97,7 @@ def test_a_camera_path_is_seen_along_its_strip(host, route, live):
     assert ask(route, node="Real3DCameraPath", values=beyond, time=9.0)[0] == 200, "keyframes beyond the end are seen, too"
 
 
-def test_an_edited_motion_is_seen_before_it_runs_again(host, route, live):
+def test_an_edited_motion_is_seen_before_it_runs_again(host, route, lived_in, film):
     motion, second = spoken_motion(host), spoken_motion(host)
     ran = host.nodes["Real3DEditMotion"].execute(**defaults(host, "Real3DEditMotion"), motion=motion, second=second)
     tokens = {"motion": ran.ui["real3d_source"][0], "second": ran.ui["real3d_second"][0]}
@@ -89,11 +105,11 @@ def test_an_edited_motion_is_seen_before_it_runs_again(host, route, live):
     edited = host.execute("Real3DEditMotion", motion=motion, second=second, **values)[0]
     for number in (10, 40):
         shown = pixels(ask(route, node="Real3DEditMotion", values=values, time=number / 25, **tokens))
-        assert is_frame(film(host, edited), number, shown), number
+        assert is_frame(film(edited), number, shown), number
     assert ask(route, node="Real3DCameraPath", values={}, **tokens)[0] == 400, "no other node has a second motion"
 
 
-def test_the_simple_node_shows_its_run_from_where_its_widgets_say(host, route, live):
+def test_the_simple_node_shows_its_run_from_where_its_widgets_say(host, route, lived_in, film):
     node = host.nodes["Real3DTalkingPortrait"]
     given = {"image": host.inputs[PHOTO], "audio": host.inputs["voice.wav"], "size": 64}
     with torch.inference_mode():
@@ -102,7 +118,7 @@ def test_the_simple_node_shows_its_run_from_where_its_widgets_say(host, route, l
     motion = host.part("live_faces").MOTIONS[ran.ui["real3d_source"][0]]
     shown = {"node": "Real3DTalkingPortrait", "values": {"view_yaw": 12.0}, "motion": ran.ui["real3d_source"][0], "time": 0.4}
     view = host.core("render.camera_paths").static_view(len(motion)).from_place(12.0)
-    assert is_frame(film(host, motion, view), 10, pixels(ask(route, **shown)))
+    assert is_frame(film(motion, view), 10, pixels(ask(route, **shown)))
 
 
 def defaults(host, node_id: str) -> dict:
@@ -110,7 +126,7 @@ def defaults(host, node_id: str) -> dict:
     return {one.id: one.default for one in inputs if getattr(one, "default", None) is not None and not one.optional}
 
 
-def test_the_portrait_of_a_run_is_shown_by_its_token(host, route, live):
+def test_the_portrait_of_a_run_is_shown_by_its_token(host, route, lived_in):
     photo = host.inputs["portrait_2.png"]
     with torch.inference_mode():
         output = host.nodes["Real3DPreparePortrait"].execute(image=photo, face_index=0, face_area=0.2)

@@ -21,6 +21,7 @@ from real3d_core.motion.motion_files import load_motion, save_motion
 from real3d_core.pipeline import PipelineOptions, make_motion, render_frames
 from real3d_core.portrait.portrait import prepare_portrait
 from real3d_core.render.camera_paths import orbit_view
+from real3d_core.render.ray_marching import MarchSettings
 from real3d_core.series.parts import Part, cut, joined, sound_of_parts
 
 
@@ -155,7 +156,7 @@ def test_sounds_of_parts_are_cut_where_the_pictures_end():
 
 @pytest.fixture(scope="module")
 def avatar():
-    return AnalyticAvatar(ModelFolders())
+    return AnalyticAvatar(ModelFolders(), RENDER)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,7 @@ def portrait(photo):
     return prepare_portrait(photo, ModelFolders())
 
 
+RENDER = MarchSettings(resolution=64, coarse=20, fine=8)
 LIVELY = SpeechStyle(seed=7, acting=2.0, amplitude=1.5)
 MOVING = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -188,7 +190,7 @@ def test_frames_of_a_part_are_those_of_the_whole_film_to_the_bit(avatar, portrai
     save_motion(tmp_path / "motion.safetensors", motion)
     view = orbit_view(len(motion), motion.fps) if turning else None
     whole = render_frames(avatar, portrait, motion, options, photo, background, view)
-    expected = torch.cat([chunk for _, _, chunk in whole.walk(0, 14, 4)])
-    fresh, read = AnalyticAvatar(ModelFolders()), load_motion(tmp_path / "motion.safetensors")
-    part = render_frames(fresh, portrait, read, options, photo, background, view).part(8, 14)
-    assert torch.equal(torch.cat(list(part.chunks(4))), expected[8:])
+    expected = torch.cat([chunk for _, _, chunk in whole.walk(0, 8, 4)])
+    fresh, read = AnalyticAvatar(ModelFolders(), RENDER), load_motion(tmp_path / "motion.safetensors")
+    part = render_frames(fresh, portrait, read, options, photo, background, view).part(4, 8)
+    assert torch.equal(torch.cat(list(part.chunks(4))), expected[4:])

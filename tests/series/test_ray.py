@@ -7,7 +7,7 @@ import time
 import types
 
 import pytest
-from series_runs import frames_of, parts_done, wait_for
+from series_runs import FEW, frames_of, parts_done, wait_for
 
 from real3d_core.errors import Real3DError
 from real3d_core.series.folders import Folders
@@ -50,17 +50,17 @@ def cluster(node, monkeypatch):
 def test_a_node_that_dies_and_comes_back_costs_the_parts_in_work(cluster, node, batch, write_jobs, voice, entries, tmp_path):
     dying = cluster.add_node(**node)
     cluster.wait_for_nodes()
-    jobs = write_jobs({"audio": voice(4.0), "out": "film.mp4"}, {"audio": voice(0.2), "out": "bad.mp4", "size": 7})
+    jobs = write_jobs({"audio": voice(4.0), "out": "film.mp4", **FEW}, {"audio": voice(0.2), "out": "bad.mp4", "size": 7})
     run = batch(jobs, "--part", 1, "--ray", cluster.address)
     wait_for(lambda: parts_done(entries()))
     cluster.remove_node(dying, allow_graceful=False)
     cluster.add_node(**node)
     told, complaints = run.communicate(timeout=200)
     assert run.returncode == 3, complaints
-    assert "1 film of 100 frames, 1 set aside" in told and "The size is 7" in told
+    assert "1 film of 32 frames, 1 set aside" in told and "The size is 7" in told
     (lost,) = (entry for entry in entries() if entry.get("error", "").startswith("The worker ended"))
     assert len(parts_done(entries())) == len(set(parts_done(entries()))) == 4 and tuple(lost["part"]) in parts_done(entries())
-    assert frames_of(tmp_path / "films" / "film.mp4") == list(range(100))
+    assert frames_of(tmp_path / "films" / "film.mp4") == list(range(32))
     assert len({entry["worker"] for entry in entries() if "worker" in entry}) == 2
 
 

@@ -66,6 +66,7 @@ def test_muon_turns_a_matrix_alike_in_all_directions():
 
 def test_training_learns_to_tell_a_hiss_from_a_hum(monkeypatch):
     monkeypatch.setattr("training.visemes.train.BATCH", 2)
+    monkeypatch.setattr("training.visemes.train.LENGTH", 150)
     random = np.random.default_rng(0)
     heard = []
     for speaker in ("flite one", "reader two", NOBODY):

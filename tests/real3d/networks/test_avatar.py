@@ -78,6 +78,12 @@ def avatar(networks, canonical, scene_inputs) -> Real3DAvatar:
 
 
 @pytest.fixture(scope="module")
+def driven(avatar, small_networks, face) -> Real3DAvatar:
+    """With small networks and the synthetic face model."""
+    return Real3DAvatar(small_networks, DrivenFace(face), prepare=avatar.source)
+
+
+@pytest.fixture(scope="module")
 def second_frame(avatar, golden) -> SimpleNamespace:
     """Planes and head of the second of two frames, which is the reference's frame_512."""
     planes = avatar.adapt(avatar.lift(PORTRAIT), motion_of(1.0, 2.0)).frames(1, 2)
@@ -111,9 +117,8 @@ def test_the_persons_mask_is_what_the_frame_was_fused_with(avatar, second_frame,
     np.testing.assert_allclose(masks[0].flatten()[::3].numpy(), (torso + head.numpy()).clip(0, 1), atol=1e-4)
 
 
-def test_lids_close_only_what_they_have_to(avatar, face):
-    """With the synthetic face model: a blink changes the conditioning of its own frame and leaves the other frames' planes."""
-    driven = Real3DAvatar(avatar.networks, DrivenFace(face), prepare=avatar.source)
+def test_lids_close_only_what_they_have_to(driven):
+    """A blink changes the conditioning of its own frame and leaves the other frames' planes."""
     planes, motion = driven.lift(PORTRAIT), Motion.still(BASIS, 3)
     blinking = driven.with_blinks(motion, torch.tensor([0.0, 0.7, 0.0]))
     open_eyes, blink = driven.adapt(planes, motion), driven.adapt(planes, blinking)
@@ -138,8 +143,7 @@ def test_periodic_blinks_are_the_published_ones(avatar, face):
     assert driven.blinks(400, "none").max() == 0 and not torch.equal(driven.blinks(400, "natural"), driven.blinks(400, "periodic"))
 
 
-def test_any_chunking_gives_the_same_planes(avatar, face):
-    driven = Real3DAvatar(avatar.networks, DrivenFace(face), prepare=avatar.source)
+def test_any_chunking_gives_the_same_planes(driven):
     stream = driven.adapt(driven.lift(PORTRAIT), motion_of(0.0, 0.3))
     together = stream.frames(0, 2).features
     assert torch.equal(together, torch.cat([stream.frames(0, 1).features, stream.frames(1, 2).features]))
@@ -156,11 +160,11 @@ def test_another_avatars_motion_and_planes_are_refused(avatar):
         avatar.adapt(deeper, motion_of(1.0))
 
 
-def test_resized_planes_are_refused(avatar):
-    planes = avatar.lift(PORTRAIT)
+def test_resized_planes_are_refused(driven):
+    planes = driven.lift(PORTRAIT)
     resized = replace(planes, features=torch.nn.functional.interpolate(planes.features.flatten(1, 2), scale_factor=2).unflatten(1, (3, -1)))
     with pytest.raises(Real3DError, match="only: leave their size"):
-        avatar.adapt(resized, motion_of(0.0)).frames(0, 1)
+        driven.adapt(resized, motion_of(0.0)).frames(0, 1)
 
 
 def test_a_voice_needs_the_model_that_hears_it(avatar):
