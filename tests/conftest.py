@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: where the goldens, the repository's own media and the development media are."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def one_thread():
     """Tiny networks and equations run faster on one thread than on two."""
     torch.set_num_threads(1)
-    threadpool_limits(1, "blas")
+    with ThreadPoolExecutor(1) as other:  # whoever sets it first is the only one who may, until that thread ends
+        other.submit(threadpool_limits, 1, "blas").result()
 
 
 @pytest.fixture
