@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ...errors import MissingModelError, SoundError, brief
 from ...progress import Progress, no_progress
+from ..weights.key_table import all_finite
 from .pitch import HOP, pitch_track
 from .sound import RATE
 
@@ -176,7 +177,7 @@ def load_hubert(folder: Path | str) -> HubertModel:
         reason = f" ({', '.join(lacking[:3])} missing)" if lacking else f" ({brief(', '.join(left[:3]), 160)} left over)" if left else ""
         raise MissingModelError(f"The model in '{folder}' is not the HuBERT that is needed{reason}: download the files from {SOURCE}.")
     model = model.float()
-    damaged = [name for name, values in model.state_dict().items() if not values.isfinite().all()]
+    damaged = [name for name, values in model.state_dict().items() if not all_finite(values)]
     if damaged:
         raise MissingModelError(f"The HuBERT model in '{folder}' is damaged ({damaged[0]} is not all finite): download its files again.")
     return model.eval().requires_grad_(False)

@@ -35,7 +35,7 @@ from ..super_resolution.frame import HeadSuperResolution, SuperResolution, Super
 from . import key_table
 from .config import HONOURED, Real3DConfig, official_config, read_config
 from .folding import Kernel
-from .key_table import IGNORED, Rows, StoredTensors
+from .key_table import IGNORED, Rows, StoredTensors, all_finite
 from .pickle_reader import code_in
 from .torch_files import TorchFile, UnusableTensorError, is_torch_file
 
@@ -256,7 +256,7 @@ def fill(network: nn.Module, rows: Rows, device: torch.device | str, dtype: torc
                     raise ValueError(f"{names[layer]}.{part} is {tuple(parameter.shape)}, the key table gives {tuple(value.shape)}")
                 layout = getattr(layer, "layout", None) or CHANNELS_LAST.get(value.ndim, torch.contiguous_format)
                 value = value.to(device, getattr(layer, "precision", dtype)).contiguous(memory_format=layout)
-                if not value.isfinite().all():
+                if not all_finite(value):
                     raise MissingModelError(f"its numbers are so large that the layer {names[layer]} cannot be computed.")
                 setattr(layer, part, nn.Parameter(value, requires_grad=False))
 

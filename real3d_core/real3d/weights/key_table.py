@@ -99,7 +99,7 @@ class StoredTensors:
             self.take(f"{key}.weight_v", math.prod(shape[1:])),
         )
         effective = folding.without_spectral_norm(*stored)
-        if not effective.isfinite().all():
+        if not all_finite(effective):
             self.unusable.append(f"{self.prefix}{key}.weight_orig (its spectral norm is not a positive number)")
             effective = torch.ones_like(effective)
         return Kernel(effective, self.take(f"{key}.bias", shape[0]))
@@ -119,7 +119,12 @@ def flaw_of(tensor: Tensor) -> str | None:
         return "not an ordinary tensor"
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         return f"{str(tensor.dtype).removeprefix('torch.')} instead of floating point"
-    return None if tensor.float().isfinite().all() else "not all finite"
+    return None if all_finite(tensor) else "not all finite"
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are, as float32; a finite sum says so in a tenth of the time."""
+    return bool(tensor.sum(dtype=torch.float32).isfinite() or tensor.float().isfinite().all())
 
 
 def _size(shape: tuple[int, ...]) -> str:
