@@ -1,14 +1,14 @@
 """Fixtures shared by all tests: where the goldens, the repository's own media and the development media are."""
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.io import wavfile
-from threadpoolctl import threadpool_limits
+
+from real3d_core.one_thread import _from_a_thread_of_its_own, _limited
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,8 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def one_thread():
     """Tiny networks and equations run faster on one thread than on two."""
     torch.set_num_threads(1)
-    with ThreadPoolExecutor(1) as other:  # whoever sets it first is the only one who may, until that thread ends
-        other.submit(threadpool_limits, 1, "blas").result()
+    _from_a_thread_of_its_own(_limited)
 
 
 @pytest.fixture

@@ -104,24 +104,6 @@ def depths_between(near, far, strata, jitter, results):
         results[k] = strata[k] * span + near + jitter[k] * step
 
 
-TABLE, ROW, NUMBER, PIXELS = "float32[:,::1]", "float32[::1]", "float32", "int32[::1]"
-BOX, BOXES, PLACES, COUNTS = "float32[:,:,::1]", "float32[:,:,:,::1]", "int32[:,:,::1]", "int64[::1]"
-WORKSPACE = ", ".join(
-    (
-        *(BOX, PLACES, BOXES, TABLE, BOX, TABLE, ROW, TABLE, TABLE, ROW, ROW, TABLE, TABLE, TABLE),
-        *("int32[:,::1]", PIXELS, ROW, COUNTS, ROW, ROW, COUNTS, COUNTS, PIXELS, TABLE),
-    )
-)
-SIGNATURE, TRIGRID_SIGNATURE = (
-    f"""void(
-    {TABLE}, {TABLE}, {ROW}, {NUMBER}, {TABLE}, {ROW}, {ROW}, {PIXELS},
-    int32[:,::1], {TABLE}, {stacks}, {ROW}, {TABLE}, {ROW}, {ROW}, {ROW}, {TABLE}, {TABLE}, {PIXELS}, {NUMBER}, {NUMBER}, int64, int64,
-    {TABLE}, {ROW}, {ROW}, Tuple(({WORKSPACE}))
-)""".replace("\n", "")
-    for stacks in (ROW, TABLE)
-)
-
-
 def workspace(coarse: int, fine: int, early_units: int, late_units: int, varying: int, channels: int) -> tuple[np.ndarray, ...]:
     """The memory that `march` works in, for a thread; made by Python, since numba would compile all twice around a function that makes it.
 
@@ -156,6 +138,18 @@ def workspace(coarse: int, fine: int, early_units: int, late_units: int, varying
         np.empty(BLOCK, np.int32),
         np.empty((channels, BLOCK), np.float32),
     )
+
+
+TABLE, ROW, NUMBER, PIXELS = "float32[:,::1]", "float32[::1]", "float32", "int32[::1]"
+WORKSPACE = ", ".join(f"{array.dtype}[{':,' * (array.ndim - 1)}::1]" for array in workspace(1, 1, 1, 1, 1, 1))
+SIGNATURE, TRIGRID_SIGNATURE = (
+    f"""void(
+    {TABLE}, {TABLE}, {ROW}, {NUMBER}, {TABLE}, {ROW}, {ROW}, {PIXELS},
+    int32[:,::1], {TABLE}, {stacks}, {ROW}, {TABLE}, {ROW}, {ROW}, {ROW}, {TABLE}, {TABLE}, {PIXELS}, {NUMBER}, {NUMBER}, int64, int64,
+    {TABLE}, {ROW}, {ROW}, Tuple(({WORKSPACE}))
+)""".replace("\n", "")
+    for stacks in (ROW, TABLE)
+)
 
 
 def march(

@@ -15,15 +15,14 @@ BEFORE = f"""
 import sys
 import torch
 sys.path.insert(0, {str(Path(__file__).with_name("cpu"))!r})
+from scenes import soft_scene, solid_scene, trigrid_scene
+from real3d_core.render import MarchSettings, march_table
 torch.set_num_threads(1)
 SANITIZED = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 """
 PARTS = {
     "the C++ twin of ray marching": """
-from scenes import soft_scene, solid_scene, trigrid_scene
 from cuda_ops.cpu import extension
-from real3d_core.render import MarchSettings, march_table
-from dataclasses import replace
 marcher = extension.load(("-march=native", "-fopenmp", *SANITIZED))
 scenes = [soft_scene(MarchSettings(7, 16, 9)), soft_scene(MarchSettings(5, 4, 0)), solid_scene(MarchSettings(9, 16, 16))]
 for scene in (*scenes, trigrid_scene(MarchSettings(5, 16, 9), 3, 24, 17)):
@@ -71,8 +70,6 @@ for number in (0.0, 0.7, -1e9, 1e9, float("inf"), float("nan")):
 """,
     "the CUDA kernel": """
 import cuda_emulation
-from scenes import soft_scene, solid_scene, trigrid_scene
-from real3d_core.render import MarchSettings, march_table
 marcher = cuda_emulation.load(("-ffp-contract=off", *SANITIZED))
 scenes = (soft_scene(MarchSettings(3, 16, 9)), solid_scene(MarchSettings(3, 16, 16)), trigrid_scene(MarchSettings(3, 16, 9), 3, 24, 17))
 for scene in scenes:

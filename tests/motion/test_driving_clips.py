@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -46,9 +48,9 @@ def clip(assets):
 
 
 @pytest.fixture(scope="module")
-def late(clip) -> FaceTrack:
-    """Of a face that comes late."""
-    return track_face(iter(clip("a face comes late")), ModelFolders())
+def track(clip):
+    """A function from the name of a clip to its face."""
+    return cache(lambda name: track_face(iter(clip(name)), ModelFolders()))
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +80,8 @@ def film_steps(motion: Motion) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", BRIDGED)
-def test_what_happens_in_a_clip_tears_nothing(name, clip, late, avatar, portrait):
-    track = late if name == "a face comes late" else track_face(iter(clip(name)), ModelFolders())
+def test_what_happens_in_a_clip_tears_nothing(name, track, avatar, portrait):
+    track = track(name)
     gap = BRIDGED[name]
     assert len(track) == FRAMES
     if gap is None:
@@ -98,8 +100,8 @@ def test_what_happens_in_a_clip_tears_nothing(name, clip, late, avatar, portrait
     assert all(map(finder.in_picture, film_of(avatar, portrait, some, 192)))
 
 
-def test_the_neutral_face_is_shown_until_a_face_comes(late, avatar):
-    motion = avatar.video_to_motion(late)
+def test_the_neutral_face_is_shown_until_a_face_comes(track, avatar):
+    motion = avatar.video_to_motion(track("a face comes late"))
     # smoothed like the frames around it, the neutral frame is not quite at rest
     assert motion.euler[:20].abs().max() < 0.02 and motion.expression[:20].abs().max() < 0.25
 
