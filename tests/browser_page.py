@@ -1,10 +1,13 @@
 """ComfyUI's page in headless Chromium: its server, and what `browser/look.mjs` sees of it."""
 
+import atexit
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,12 +55,35 @@ def serving(folder: Path):
             server.wait(10)
 
 
+@functools.cache
+def new_profile() -> Path:
+    """A folder for Chromium that goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="real3d_chromium_", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def kept_profile() -> Path:
+    """The profile of the page before this one, with nothing left in it but what was compiled."""
+    profile = new_profile()
+    for path in profile.glob("Default/*"):
+        if path.name not in ("Cache", "Code Cache"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return profile
+
+
 def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
     """What look.mjs saw."""
     pictures.mkdir(parents=True, exist_ok=True)
     file = pictures / "plan.json"
     whole = {"modules": modules(), "chromium": chromium(), "pictures": str(pictures), "show": bool(os.environ.get("REAL3D_PICTURES"))}
-    whole |= {"examples": EXAMPLES, "steps": steps, **plan}
+    whole |= {
+        "examples": EXAMPLES,
+        "steps": steps,
+        "real": url == os.environ.get("REAL3D_COMFYUI_URL"),
+        "profile": str(kept_profile()),
+        **plan,
+    }
     file.write_text(json.dumps(whole), encoding="utf-8")
     limit = SECONDS + plan.get("seconds", 0)
     command = ["node", str(FOLDER / "look.mjs"), url, str(file)]

@@ -6,7 +6,7 @@
 // steps: [...], run: name of an example to queue}. What is true or false of the page is for the caller to judge.
 import * as faceSteps from "./face_steps.mjs";
 import * as headSteps from "./head_steps.mjs";
-import { browser, open, plan, screenshot, seen, watch } from "./page.mjs";
+import { context, open, plan, screenshot, seen, watch } from "./page.mjs";
 import * as monkeySteps from "./monkey_steps.mjs";
 import * as runSteps from "./run_steps.mjs";
 import * as tabsSteps from "./tabs_steps.mjs";
@@ -24,6 +24,6 @@ try {
   await screenshot("failure").catch(() => {});
   status = 1;
 } finally {
-  await browser.close();
+  await context.close();
 }
 process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit(status)); // once all of it is out

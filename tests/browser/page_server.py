@@ -210,6 +210,10 @@ class Page:
                 await socket.close()
             return web.Response()
 
+        @table.get("/real3d/models")
+        async def models(request):
+            return web.json_response({"missing": []})  # whatever this machine has
+
         @table.get("/test/askers")
         async def askers(request):
             looked_at = [asker for face in list(self.live._faces.values()) for asker in tuple(face.askers)]

@@ -23,8 +23,9 @@ def seen(request, served, tmp_path_factory):
     steps += [["help", "Real3DCameraPath", "novel_view_orbit"], ["modes", "novel_view_orbit"], ["subgraphs", "novel_view_orbit", "simple"]]
     told = {name: served[name] for name in ("head", "motion", "frame", "folder")}
     vue = request.param == "nodes 2.0"
-    if not vue:  # dialogs of the page, which no renderer draws
-        steps += [["models", "keep_and_mix"], ["files", "keep_and_mix"]]
+    steps += [["files", "keep_and_mix", "no" if vue else "yes"]]  # dialogs of the page, which no renderer draws
+    if not vue:
+        steps += [["models", "keep_and_mix"]]
     pictures = tmp_path_factory.mktemp("pictures") / request.param.replace(" ", "_")
     return looked(served["url"], pictures, steps, vue=vue, light=vue, model=MODEL, **told)
 
@@ -140,14 +141,12 @@ def test_subgraphs_show_what_the_workflow_shows(seen):
     assert told["rendering"] == "Frame 12 of 60, 8.3 fps"
 
 
-@pytest.mark.parametrize("seen", ["canvas"], indirect=True)
-def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen):
-    files = ["real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_voice.wav"]
-    for answer, expected in (("no", []), ("yes", files)):
-        told = seen["files"][answer]
-        assert all(name in told["text"] for name in files) and "Existing files are not overwritten" in told["text"]
-        assert (told["before"], told["after"]) == ([], expected)
-        assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
+@pytest.mark.parametrize("seen, copied", [("canvas", True), ("nodes 2.0", False)], indirect=["seen"], ids=["yes", "no"])
+def test_the_files_of_an_example_are_copied_if_the_user_wants_it(seen, copied):
+    files, told = ["real3d_portrait.jpg", "real3d_portrait_2.jpg", "real3d_voice.wav"], seen["files"]
+    assert all(name in told["text"] for name in files) and "Existing files are not overwritten" in told["text"]
+    assert (told["before"], told["after"]) == ([], files if copied else [])
+    assert not told["askedAgain"] and told["nodes"] == len(EXAMPLES["keep_and_mix"]["nodes"])
 
 
 @pytest.mark.parametrize("seen", ["canvas"], indirect=True)

@@ -1,5 +1,5 @@
 // Steps around a workflow: the examples open, their files and models are offered, a node's help is found.
-import { copyFiles, load, opened, page, picture, plan, renderers, seen, shown, tell, untidy, until, url } from "./page.mjs";
+import { copyFiles, load, page, picture, plan, renderers, seen, shown, tell, untidy, until, url } from "./page.mjs";
 
 /** Every example is opened; nodes of unknown type, and a saved workflow that differs from what was loaded, are told. */
 export async function examples() {
@@ -57,23 +57,17 @@ async function answered(workflow, button, done) {
   return told;
 }
 
-/** Opens an example whose files are missing: what the page asks, and what happens on "yes" and on "no". */
-export async function files(example) {
+/** Opens an example whose files are missing: what the page asks, and what happens on "yes" or on "no". Each file is offered once. */
+export async function files(example, answer) {
   const workflow = plan.examples[example];
   const input = async () => (await (await page.request.get(`${url}/test/input`)).json()).sort();
-  const openAs = async (button) => {
-    await page.request.post(`${url}/test/empty`);
-    const before = await input();
-    const told = await answered(workflow, button, async (told) => {
-      await until(() => page.evaluate((count) => window.app.graph.nodes.length === count, workflow.nodes.length));
-      told.after = await input();
-    });
-    return { ...told, before };
-  };
-  const no = await openAs("cancel");
-  await page.reload({ waitUntil: "domcontentloaded" }); // each file is offered once
-  await opened();
-  seen.files = { no, yes: await openAs("confirm") };
+  await page.request.post(`${url}/test/empty`);
+  const before = await input();
+  const told = await answered(workflow, answer === "yes" ? "confirm" : "cancel", async (told) => {
+    await until(() => page.evaluate((count) => window.app.graph.nodes.length === count, workflow.nodes.length));
+    told.after = await input();
+  });
+  seen.files = { ...told, before };
   await copyFiles();
 }
 
