@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from real3d_core.memory import _of_glibc
+from real3d_core.memory import _of_glibc, give_back
 from real3d_core.one_thread import _from_a_thread_of_its_own, _limited
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,12 +58,14 @@ def one_thread():
     _from_a_thread_of_its_own(_limited)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def freed_memory_is_kept():
-    """Fresh pages from the system took a sixth of the time of the large networks' tests (glibc; this process alone)."""
+    """Until a file's end: fresh pages from the system took a sixth of the time of the large networks' tests (glibc; this process alone)."""
     if option := _of_glibc("mallopt"):
         option(_MMAP_THRESHOLD, 2**27)
         option(_TRIM_THRESHOLD, 2**31 - 1)
+    yield
+    give_back()
 
 
 @pytest.fixture
