@@ -1,7 +1,5 @@
 """ComfyUI's page in headless Chromium: its server, and what `browser/look.mjs` sees of it."""
 
-import atexit
-import functools
 import json
 import os
 import shutil
@@ -55,21 +53,24 @@ def serving(folder: Path):
             server.wait(10)
 
 
-@functools.cache
-def new_profile() -> Path:
-    """A folder for Chromium that goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="real3d_chromium_", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
+class Profiles:
+    """Folders for Chromium, one after the other: each begins with nothing but what the one before has compiled."""
+
+    def __init__(self):
+        self._all = tempfile.TemporaryDirectory(prefix="real3d_chromium_", ignore_cleanup_errors=True)
+        self._last: Path | None = None
+
+    def next(self) -> Path:
+        profile = Path(tempfile.mkdtemp(dir=self._all.name))
+        (profile / "Default").mkdir()
+        for name in ("Cache", "Code Cache"):
+            if self._last and (self._last / "Default" / name).is_dir():
+                (self._last / "Default" / name).rename(profile / "Default" / name)
+        self._last = profile
+        return profile
 
 
-def kept_profile() -> Path:
-    """The profile of the page before this one, with nothing left in it but what was compiled."""
-    profile = new_profile()
-    for path in profile.glob("Default/*"):
-        if path.name not in ("Cache", "Code Cache"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return profile
+PROFILES = Profiles()
 
 
 def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
@@ -81,7 +82,7 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
         "examples": EXAMPLES,
         "steps": steps,
         "real": url == os.environ.get("REAL3D_COMFYUI_URL"),
-        "profile": str(kept_profile()),
+        "profile": str(PROFILES.next()),
         **plan,
     }
     file.write_text(json.dumps(whole), encoding="utf-8")
