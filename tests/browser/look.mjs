@@ -2,8 +2,9 @@
 //
 //   node look.mjs URL PLAN.json
 //
-// PLAN.json: {modules, chromium, pictures, show: whether they are taken, vue, light, locale, examples: {name: workflow}, said: {node type: output of a run},
-// steps: [...], run: name of an example to queue}. What is true or false of the page is for the caller to judge.
+// PLAN.json: {modules, chromium, profile, real: whether that is a real ComfyUI, pictures, show: whether they are taken, vue, light, locale,
+// examples: {name: workflow}, said: {node type: output of a run}, steps: [...], run: name of an example to queue}. What is true or false
+// of the page is for the caller to judge.
 import * as faceSteps from "./face_steps.mjs";
 import * as headSteps from "./head_steps.mjs";
 import { context, open, plan, screenshot, seen, watch } from "./page.mjs";

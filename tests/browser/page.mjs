@@ -7,7 +7,7 @@ export const [, , url, file] = process.argv;
 export const plan = JSON.parse(fs.readFileSync(file, "utf8"));
 const { chromium } = createRequire(path.join(plan.modules, "x.js"))("playwright-core");
 
-// The profile outlives this page: it keeps the page's compiled code, which takes longer than all else that opens it.
+// The profile begins with the page's compiled code of the browser before: a quarter of the time that it takes to open the page.
 export const context = await chromium.launchPersistentContext(plan.profile, {
   executablePath: plan.chromium,
   viewport: { width: 1600, height: 1000 },
