@@ -53,24 +53,18 @@ def serving(folder: Path):
             server.wait(10)
 
 
-class Profiles:
-    """Folders for Chromium, one after the other: each begins with nothing but what the one before has compiled."""
-
-    def __init__(self):
-        self._all = tempfile.TemporaryDirectory(prefix="real3d_chromium_", ignore_cleanup_errors=True)
-        self._last: Path | None = None
-
-    def next(self) -> Path:
-        profile = Path(tempfile.mkdtemp(dir=self._all.name))
-        (profile / "Default").mkdir()
-        for name in ("Cache", "Code Cache"):
-            if self._last and (self._last / "Default" / name).is_dir():
-                (self._last / "Default" / name).rename(profile / "Default" / name)
-        self._last = profile
-        return profile
+PROFILES: list[tempfile.TemporaryDirectory] = []  # they go with this process
 
 
-PROFILES = Profiles()
+def new_profile() -> Path:
+    """A folder for Chromium, with nothing in it but what the browser before has compiled."""
+    PROFILES.append(tempfile.TemporaryDirectory(prefix="real3d_chromium_", ignore_cleanup_errors=True))
+    *before, new = (Path(profile.name) / "Default" for profile in PROFILES[-2:])
+    new.mkdir()
+    for compiled in [last / name for last in before for name in ("Cache", "Code Cache")]:
+        if compiled.is_dir():
+            compiled.rename(new / compiled.name)
+    return new.parent
 
 
 def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
@@ -82,7 +76,7 @@ def looked(url: str, pictures: Path, steps: list, **plan) -> dict:
         "examples": EXAMPLES,
         "steps": steps,
         "real": url == os.environ.get("REAL3D_COMFYUI_URL"),
-        "profile": str(PROFILES.next()),
+        "profile": str(new_profile()),
         **plan,
     }
     file.write_text(json.dumps(whole), encoding="utf-8")

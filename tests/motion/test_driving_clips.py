@@ -48,7 +48,7 @@ def clip(assets):
 
 
 @pytest.fixture(scope="module")
-def track(clip):
+def track_of(clip):
     """A function from the name of a clip to its face."""
     return cache(lambda name: track_face(iter(clip(name)), ModelFolders()))
 
@@ -80,8 +80,8 @@ def film_steps(motion: Motion) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", BRIDGED)
-def test_what_happens_in_a_clip_tears_nothing(name, track, avatar, portrait):
-    track = track(name)
+def test_what_happens_in_a_clip_tears_nothing(name, track_of, avatar, portrait):
+    track = track_of(name)
     gap = BRIDGED[name]
     assert len(track) == FRAMES
     if gap is None:
@@ -100,8 +100,8 @@ def test_what_happens_in_a_clip_tears_nothing(name, track, avatar, portrait):
     assert all(map(finder.in_picture, film_of(avatar, portrait, some, 192)))
 
 
-def test_the_neutral_face_is_shown_until_a_face_comes(track, avatar):
-    motion = avatar.video_to_motion(track("a face comes late"))
+def test_the_neutral_face_is_shown_until_a_face_comes(track_of, avatar):
+    motion = avatar.video_to_motion(track_of("a face comes late"))
     # smoothed like the frames around it, the neutral frame is not quite at rest
     assert motion.euler[:20].abs().max() < 0.02 and motion.expression[:20].abs().max() < 0.25
 
